@@ -1,0 +1,157 @@
+//! The one error type. Every variant names what is at fault, a path, a key, a shape, and what would be right.
+
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, in one line that names the file, key or shape at fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read or write a path.
+    #[error("{}: {}", path.display(), plain(source))]
+    Io {
+        /// The path that was read or written.
+        path: PathBuf,
+        /// The reason that the operating system gave.
+        source: std::io::Error,
+    },
+    /// A file was read, but is not what it should be: truncated, corrupt or of another format.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file at fault.
+        path: PathBuf,
+        /// What is wrong with it and what would be right.
+        what: String,
+    },
+    /// A configuration key has a value that cannot be used.
+    #[error("{key}: {what}")]
+    Config {
+        /// The key, dotted, such as `train.epochs`.
+        key: String,
+        /// What is wrong with its value and what would be right.
+        what: String,
+    },
+    /// A name is not among those known.
+    #[error("unknown {kind} '{name}'{}", did_you_mean(name, known))]
+    Unknown {
+        /// What was being named, such as `key` or `block`.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The names that would have been right.
+        known: Vec<String>,
+    },
+    /// An array has a shape that does not fit.
+    #[error("{name}: shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The parameter, input or layer concerned.
+        name: String,
+        /// The shape that was found.
+        found: Vec<usize>,
+        /// The shape that fits.
+        expected: Vec<usize>,
+    },
+    /// The loss or an estimate stopped being a finite number.
+    #[error("step {step}: {what}; lower train.rate, or clip with train.clip_norm")]
+    NonFinite {
+        /// The training step, counted from 1 over the whole run.
+        step: u64,
+        /// The value concerned and the first block whose estimate is not finite.
+        what: String,
+    },
+    /// The request itself makes no sense for what was opened.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`; made to be passed to `map_err`.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// An [`Error::File`] for `path`.
+    pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        Self::File {
+            path: path.as_ref().to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// An [`Error::Config`] for `key`.
+    pub fn config(key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Config {
+            key: key.into(),
+            what: what.into(),
+        }
+    }
+
+    /// An [`Error::Unknown`]: `name` is none of the `known` names of this `kind`.
+    pub fn unknown<S: Into<String>>(
+        kind: &'static str,
+        name: impl Into<String>,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self::Unknown {
+            kind,
+            name: name.into(),
+            known: known.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// The exit code of a program that ends with this error: 2 for a request that was wrong, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config { .. } | Self::Unknown { .. } | Self::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The operating system's reason without Rust's `(os error N)`.
+fn plain(source: &std::io::Error) -> String {
+    let text = source.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+/// The nearest known name, or all of them where they are few and none is near.
+fn did_you_mean(name: &str, known: &[String]) -> String {
+    let near = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(name, k), k))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, k)| *distance <= 1 + k.len() / 3);
+    match near {
+        Some((_, k)) => format!(", did you mean '{k}'?"),
+        None if known.is_empty() => String::new(),
+        None if known.len() <= 24 => format!(", known: {}", known.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_gets_the_nearest_or_the_list() {
+        let near = Error::unknown("key", "epoch", ["epochs", "rate"]);
+        assert_eq!(near.to_string(), "unknown key 'epoch', did you mean 'epochs'?");
+        let far = Error::unknown("wiring", "dense", ["plain", "highway"]);
+        assert_eq!(far.to_string(), "unknown wiring 'dense', known: plain, highway");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_without_system_codes() {
+        let path = Path::new("no/such/file");
+        let error = std::fs::read(path).map_err(Error::io(path)).unwrap_err();
+        assert_eq!(error.to_string(), "no/such/file: no such file or directory");
+        assert_eq!(error.exit_code(), 1);
+    }
+}

@@ -1,0 +1,153 @@
+//! The `[model]` table of an experiment file. What it leaves open is filled in by the kind of network.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Kind;
+use crate::nn::{BodyKind, GateKind, LastRelu, Order, ShortcutKind, Wiring};
+
+/// Which network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Named network; it decides the layout and all defaults.
+    pub kind: Kind,
+    /// Layers, counted as the literature does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Units of a dense block, or channels of the first stage: a number, or `match:WIRING`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<Width>,
+    /// How blocks combine `h` and `x`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wiring: Option<Wiring>,
+    /// The layers of H.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyKind>,
+    /// Whether layers have batch normalization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<bool>,
+    /// Whether normalization and ReLU stand after a layer (`post`) or before it (`pre`).
+    #[serde(default = "post")]
+    pub order: Order,
+    /// Where the last ReLU of a block stands: `sum`, `h` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_relu: Option<LastRelu>,
+    /// What stands on the skip where a block changes the shape: `zero-padding` (option A) or `projection` (B).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortcut: Option<ShortcutKind>,
+    /// The layers of T and C: `body`, as H, or `1x1`.
+    #[serde(default = "as_body")]
+    pub gate: GateKind,
+    /// Where the bias of T starts; that of a free C starts at its negative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate_bias: Option<f32>,
+    /// Factor on the initial weights of the last layer of every body. Left open: `1/sqrt(blocks)` where the wiring adds
+    /// the whole input and nothing normalizes (Hanin and Rolnick 2018; Zhang et al. 2019), otherwise 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_scale: Option<f64>,
+    /// Probability that layer dropout leaves out the last block in training; it grows linearly from the first (Huang et al. 2016).
+    #[serde(default)]
+    pub layer_dropout: f64,
+    /// Whether the blocks of a stage share their parameters, their normalization statistics apart.
+    #[serde(default)]
+    pub share_weights: bool,
+    /// Probabilities of dropping units before each stage and before the classifier; one number stands for all.
+    #[serde(default)]
+    pub dropout: Vec<f64>,
+}
+
+fn post() -> Order {
+    Order::Post
+}
+
+fn as_body() -> GateKind {
+    GateKind::Body
+}
+
+impl ModelConfig {
+    /// A network of this kind with all its defaults.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            depth: None,
+            width: None,
+            wiring: None,
+            body: None,
+            norm: None,
+            order: Order::Post,
+            last_relu: None,
+            shortcut: None,
+            gate: GateKind::Body,
+            gate_bias: None,
+            body_scale: None,
+            layer_dropout: 0.0,
+            share_weights: false,
+            dropout: Vec::new(),
+        }
+    }
+
+    /// The same with another depth.
+    #[must_use]
+    pub fn with_depth(self, depth: usize) -> Self {
+        Self { depth: Some(depth), ..self }
+    }
+
+    /// The same with another width.
+    #[must_use]
+    pub fn with_width(self, units: usize) -> Self {
+        Self { width: Some(Width::Units(units)), ..self }
+    }
+
+    /// The same with another wiring.
+    #[must_use]
+    pub fn with_wiring(self, wiring: Wiring) -> Self {
+        Self { wiring: Some(wiring), ..self }
+    }
+}
+
+/// The width of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Units of a dense block, or channels of the first stage.
+    Units(usize),
+    /// The width whose parameter count is nearest to that of another wiring at its width:
+    /// `match:residual`, or `match:residual@71` where that width is not the kind's own.
+    Match {
+        /// The wiring to compare with.
+        wiring: Wiring,
+        /// Its width; 0 for the kind's own.
+        units: usize,
+    },
+}
+
+impl Serialize for Width {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Units(units) => serializer.serialize_u64(*units as u64),
+            Self::Match { wiring, units: 0 } => serializer.collect_str(&format_args!("match:{wiring}")),
+            Self::Match { wiring, units } => serializer.collect_str(&format_args!("match:{wiring}@{units}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Width {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Units(usize),
+            Text(String),
+        }
+        let wrong = || D::Error::custom("a width is a number, 'match:residual' or 'match:residual@64'");
+        match Raw::deserialize(deserializer).map_err(|_| wrong())? {
+            Raw::Units(units) => Ok(Self::Units(units)),
+            Raw::Text(text) => {
+                let rest = text.strip_prefix("match:").ok_or_else(wrong)?;
+                let (name, units) = rest.split_once('@').unwrap_or((rest, "0"));
+                let wiring = name.parse().map_err(D::Error::custom)?;
+                Ok(Self::Match { wiring, units: units.parse().map_err(|_| wrong())? })
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Named networks, built from the parts of [`crate::nn`]: deep MLPs, ResNets for small images and in the ImageNet
+//! layout, in any wiring, and the paper's and its relatives' Highway networks.
+
+mod config;
+mod file;
+mod plan;
+mod table;
+mod trained;
+
+pub use config::{ModelConfig, Width};
+pub use file::{Card, Opened, from_bytes, to_bytes};
+pub use table::{Family, Kind};
+pub use trained::Model;

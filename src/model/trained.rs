@@ -1,0 +1,277 @@
+//! A network that can be trained here, and the line of stem, stages and head that it is.
+
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
+
+use super::config::ModelConfig;
+use super::plan::{self, Plan};
+use crate::nn::{
+    At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Order, Parameters, Pass, Pool, Samples, Shape,
+    Stage, parameters_host,
+};
+use crate::report::{BlockOutline, Outline, StageOutline};
+use crate::{Error, Result};
+
+/// A network built from a [`ModelConfig`], with its parameters.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: ModelConfig,
+    outline: Outline,
+    line: Line,
+    /// All arrays.
+    pub parameters: Parameters,
+}
+
+/// The parts of a network; the arrays they work with lie in its [`Parameters`].
+#[derive(Clone, Debug)]
+struct Line {
+    input: Shape,
+    stem: Layer,
+    stem_norm: Option<Norm>,
+    stem_relu: bool,
+    stages: Vec<Stage>,
+    head_norm: Option<Norm>,
+    head_relu: bool,
+    last_pool: Option<Pool>,
+    last_dropout: f64,
+    average: bool,
+    classifier: Layer,
+}
+
+impl Model {
+    /// Builds a network for samples of a shape; equal arguments give equal parameters.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Shape`] for a configuration that makes no network.
+    pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, device: &Device) -> Result<Self> {
+        let config = plan::resolve(config, input, classes)?;
+        let mut builder = Builder::new(Parameters::new(device), seed);
+        let (line, outline) = Line::new(&mut builder, &config, input, classes)?;
+        Ok(Self { config, outline, line, parameters: builder.parameters })
+    }
+
+    /// The configuration with nothing left open.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The outputs before the softmax, `[batch, classes]`, for `[batch, channels, height, width]`.
+    pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<2> {
+        let mut x = self.line.stem(pass, x);
+        for stage in &self.line.stages {
+            x = stage.enter(pass, x);
+            for block in &stage.blocks {
+                x = block.forward(pass, x);
+            }
+        }
+        self.line.head(pass, x)
+    }
+
+    /// The first place on the line whose values are not finite, for a message.
+    pub fn first_not_finite(&self, pass: &mut Pass, x: Tensor<4>) -> String {
+        let is_finite = |x: &Tensor<4>| parameters_host(x.clone().inner()).iter().all(|v| v.is_finite());
+        let mut x = self.line.stem(pass, x);
+        if !is_finite(&x) {
+            return "stem".into();
+        }
+        for (s, stage) in self.line.stages.iter().enumerate() {
+            x = stage.enter(pass, x);
+            for (b, block) in stage.blocks.iter().enumerate() {
+                x = block.forward(pass, x);
+                if !is_finite(&x) {
+                    return At { stage: s, block: b }.to_string();
+                }
+            }
+        }
+        "head".into()
+    }
+
+    /// A tensor of samples on this network's device.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the network takes samples of another shape.
+    pub fn tensor(&self, samples: &Samples) -> Result<Tensor<4>> {
+        if samples.shape[1..] != self.line.input {
+            return Err(Error::Shape {
+                name: "samples [channels, height, width]".into(),
+                found: samples.shape[1..].to_vec(),
+                expected: self.line.input.to_vec(),
+            });
+        }
+        let data = TensorData::new(samples.values.clone(), samples.shape);
+        Ok(Tensor::from_data(data, self.parameters.device()))
+    }
+
+    fn block_at(&self, at: At) -> &Block {
+        &self.line.stages[at.stage].blocks[at.block]
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass::inference(&self.parameters)
+    }
+}
+
+/// The number of trained values of a configuration, without building it.
+pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {
+    let config = plan::resolve(config, input, classes)?;
+    let mut builder = Builder::new(Parameters::shapes_only(&Device::flex()), 0);
+    Line::new(&mut builder, &config, input, classes)?;
+    Ok(builder.parameters.trained())
+}
+
+impl Line {
+    fn new(builder: &mut Builder, config: &ModelConfig, input: Shape, classes: usize) -> Result<(Self, Outline)> {
+        let plan = plan::plan(config)?;
+        let (stem, stem_norm, mut shape) = Self::make_stem(builder, input, &plan)?;
+        let stem_parameters = builder.parameters.trained();
+        let mut outlines = Vec::new();
+        let mut stages = Vec::new();
+        for (s, stage_plan) in plan.stages.iter().enumerate() {
+            let mut blocks = Vec::new();
+            let mut before = (builder.parameters.trained(), builder.flops);
+            let (stage, output) = Stage::new(builder, s + 1, shape, stage_plan, |builder, block, _| {
+                let now = (builder.parameters.trained(), builder.flops);
+                blocks.push(BlockOutline {
+                    name: At { stage: s, block: blocks.len() }.to_string(),
+                    wiring: block.wiring().name().into(),
+                    body: block.describe_body(),
+                    shortcut: block.describe_shortcut().into(),
+                    parameters: now.0 - before.0,
+                    flops: now.1 - before.1,
+                    fixed: block.fixed().map(Into::into),
+                });
+                before = now;
+            })?;
+            shape = output;
+            outlines.push(StageOutline { name: format!("stage{}", s + 1), shape: shape.to_vec(), blocks });
+            stages.push(stage);
+        }
+        let before_head = builder.parameters.trained();
+        let pre = plan.order == Order::Pre;
+        let head_norm = if pre && plan.norm {
+            Some(builder.within("head", |b| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))))?)
+        } else {
+            None
+        };
+        if let Some(pool) = &plan.last_pool {
+            shape = pool.output("head", shape)?;
+        }
+        if plan.average {
+            shape = [shape[0], 1, 1];
+        }
+        let (classifier, _) = builder.within("head", |b| b.layer(shape, classes, None, Init::Uniform, Some(0.0)))?;
+        let line = Self {
+            input,
+            stem,
+            stem_norm,
+            stem_relu: plan.stem_relu,
+            stages,
+            head_norm,
+            head_relu: pre,
+            last_pool: plan.last_pool,
+            last_dropout: plan.last_dropout,
+            average: plan.average,
+            classifier,
+        };
+        let parameters = builder.parameters.trained();
+        let outline = Outline {
+            name: describe(config),
+            input: input.to_vec(),
+            classes,
+            parameters,
+            flops: builder.flops,
+            stem_parameters,
+            head_parameters: parameters - before_head,
+            stages: outlines,
+        };
+        Ok((line, outline))
+    }
+
+    fn make_stem(builder: &mut Builder, input: Shape, plan: &Plan) -> Result<(Layer, Option<Norm>, Shape)> {
+        let (out, window) = plan.stem;
+        builder.within("stem", |b| {
+            let has_norm = plan.norm && plan.stem_relu;
+            let (layer, shape) = b.layer(input, out, window, Init::He(1.0), (!plan.norm).then_some(0.0))?;
+            let norm = has_norm.then(|| b.within("norm", |b| Ok(b.norm(out, 0.0)))).transpose()?;
+            Ok((layer, norm, shape))
+        })
+    }
+
+    fn stem(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+        let mut x = self.stem.forward(pass, x);
+        if let Some(norm) = &self.stem_norm {
+            x = norm.forward(pass, x);
+        }
+        if self.stem_relu { activation::relu(x) } else { x }
+    }
+
+    fn head(&self, pass: &mut Pass, mut x: Tensor<4>) -> Tensor<2> {
+        if let Some(norm) = &self.head_norm {
+            x = norm.forward(pass, x);
+        }
+        if self.head_relu {
+            x = activation::relu(x);
+        }
+        if let Some(pool) = &self.last_pool {
+            x = pool.forward(x);
+        }
+        x = pass.dropout(x, self.last_dropout);
+        if self.average && x.dims()[2..] != [1, 1] {
+            x = module::adaptive_avg_pool2d(x, [1, 1]);
+        }
+        let logits = self.classifier.forward(pass, x);
+        let [batch, classes, ..] = logits.dims();
+        logits.reshape([batch, classes])
+    }
+}
+
+/// Such as `mlp-50 highway, width 64`.
+fn describe(config: &ModelConfig) -> String {
+    let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let kind = serde_json::to_value(config.kind).map(name).unwrap_or_default();
+    let depth = config.depth.map_or(String::new(), |d| format!("-{d}"));
+    let kind = kind.strip_suffix(&depth).unwrap_or(&kind);
+    let wiring = config.wiring.map_or("", crate::nn::Wiring::name);
+    let width = match config.width {
+        Some(super::Width::Units(units)) => units,
+        _ => 0,
+    };
+    format!("{kind}{depth} {wiring}, width {width}")
+}
+
+impl Network for Model {
+    type Estimate = Tensor<4>;
+
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    fn stem(&self, samples: &Samples) -> Result<Tensor<4>> {
+        Ok(self.line.stem(&mut self.pass(), self.tensor(samples)?))
+    }
+
+    fn enter(&self, stage: usize, estimate: Tensor<4>) -> Result<Tensor<4>> {
+        Ok(self.line.stages[stage].enter(&mut self.pass(), estimate))
+    }
+
+    fn inside(&self, at: At, estimate: Tensor<4>) -> Result<Inside<Tensor<4>>> {
+        Ok(self.block_at(at).inside(&mut self.pass(), estimate))
+    }
+
+    fn shortcut(&self, at: At, estimate: Tensor<4>) -> Result<Tensor<4>> {
+        match self.block_at(at).fixed() {
+            Some(why) => Err(Error::Usage(format!("{at} cannot be left out: {why}"))),
+            None => Ok(self.block_at(at).skip(&mut self.pass(), estimate)),
+        }
+    }
+
+    fn head(&self, estimate: Tensor<4>) -> Result<Logits> {
+        let logits = self.line.head(&mut self.pass(), estimate);
+        let classes = logits.dims()[1];
+        Ok(Logits { values: parameters_host(logits), classes })
+    }
+
+    fn values(&self, estimate: &Tensor<4>) -> (Vec<f32>, usize) {
+        let channels = estimate.dims()[1];
+        (parameters_host(estimate.clone()), channels)
+    }
+}

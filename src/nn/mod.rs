@@ -1,0 +1,25 @@
+//! What networks are made of: parameters, layers, bodies, gates, blocks and stages; and what measuring needs of
+//! any network: the [`Network`] trait and the [`Route`] through its blocks.
+
+mod block;
+mod body;
+mod build;
+mod layer;
+mod network;
+mod parameters;
+mod pass;
+mod route;
+mod stage;
+mod wiring;
+
+pub use block::{Block, BlockPlan, Inside, LastRelu, ShortcutKind};
+pub use body::{Body, BodyKind, BodyPlan, GateKind, Order};
+pub use build::{Builder, Shape};
+pub use layer::{Init, Layer, Norm, Window};
+pub use network::{At, Logits, Network, Samples};
+pub(crate) use parameters::host as parameters_host;
+pub use parameters::{Id, Parameter, Parameters, Role};
+pub use pass::{Pass, Training};
+pub use route::{Route, Step};
+pub use stage::{Pool, Stage, StagePlan};
+pub use wiring::Wiring;

@@ -1,0 +1,88 @@
+//! What measuring and slimming need of a network, and nothing else.
+
+use super::Inside;
+use crate::Result;
+use crate::report::Outline;
+
+/// Which block, both counted from 0; prints as `stage1.block2`, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct At {
+    /// Stage, from 0.
+    pub stage: usize,
+    /// Block within the stage, from 0.
+    pub block: usize,
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stage{}.block{}", self.stage + 1, self.block + 1)
+    }
+}
+
+/// Some samples, as they enter a network.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    /// Normalized values, row-major.
+    pub values: Vec<f32>,
+    /// `[batch, channels, height, width]`.
+    pub shape: [usize; 4],
+}
+
+/// The outputs of a network before the softmax.
+#[derive(Clone, Debug)]
+pub struct Logits {
+    /// `[batch, classes]`, row-major.
+    pub values: Vec<f32>,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// A network as a line: stem, stages of blocks, head. The estimate between them is the implementor's own type.
+pub trait Network {
+    /// What passes from block to block. Cloning it should be cheap.
+    type Estimate: Clone;
+
+    /// Its stages and blocks.
+    fn outline(&self) -> &Outline;
+
+    /// The first estimate.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] where the samples have another shape than the network takes.
+    fn stem(&self, samples: &Samples) -> Result<Self::Estimate>;
+
+    /// What stands between the stage before and the first block of a stage.
+    ///
+    /// # Errors
+    /// Where the computation fails; so for all that follow.
+    fn enter(&self, stage: usize, estimate: Self::Estimate) -> Result<Self::Estimate>;
+
+    /// A block with what can be seen inside it.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn inside(&self, at: At, estimate: Self::Estimate) -> Result<Inside<Self::Estimate>>;
+
+    /// A block: the next estimate.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn block(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        Ok(self.inside(at, estimate)?.estimate)
+    }
+
+    /// What is left of a block when it is left out.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn shortcut(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate>;
+
+    /// The outputs.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
+
+    /// The values of an estimate, `[batch, units]` row-major, and the number of channels that the units divide into.
+    fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
+}

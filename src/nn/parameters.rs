@@ -1,0 +1,162 @@
+//! All arrays of a network in one list. Layers hold indices into it, so that sharing a weight is holding the same
+//! index, and an optimizer, an average or a file is a loop.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{Error, Result};
+
+/// Which array of a [`Parameters`] list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id(pub(crate) usize);
+
+/// What an array is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Weight of a layer.
+    Weight,
+    /// Bias of a layer.
+    Bias,
+    /// Scale or shift of a normalization.
+    Norm,
+    /// Running mean or variance of a normalization: kept, but not trained by gradients.
+    Statistic,
+}
+
+/// One array.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name in files and messages, such as `stage1.block2.body.layer1.weight`.
+    pub name: String,
+    /// Its shape; convolutions `[out, in, height, width]`, dense layers `[out, in]`, as in PyTorch.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// The values, row-major.
+    pub value: Tensor<1>,
+}
+
+impl Parameter {
+    /// Whether gradients train it.
+    pub fn is_trained(&self) -> bool {
+        self.role != Role::Statistic
+    }
+
+    /// The values on the host, row-major.
+    pub fn host(&self) -> Vec<f32> {
+        host(self.value.clone())
+    }
+}
+
+/// The values of a tensor of any rank on the host, row-major.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    // A tensor of this crate is always f32: the conversion cannot fail.
+    tensor.into_data().try_into_vec().expect("f32 tensor")
+}
+
+/// All arrays of a network, in the order in which the network was built.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    entries: Vec<Parameter>,
+    by_name: HashMap<String, Id>,
+    device: Device,
+    shapes_only: bool,
+}
+
+impl Parameters {
+    /// An empty list on a device.
+    pub fn new(device: &Device) -> Self {
+        Self {
+            entries: Vec::new(),
+            by_name: HashMap::new(),
+            device: device.clone(),
+            shapes_only: false,
+        }
+    }
+
+    /// An empty list that keeps shapes and no values: for counting.
+    pub(crate) fn shapes_only(device: &Device) -> Self {
+        Self { shapes_only: true, ..Self::new(device) }
+    }
+
+    /// Adds an array whose values are drawn one by one; one of the same name must not be there.
+    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, role: Role, draw: impl FnMut() -> f32) -> Id {
+        let id = Id(self.entries.len());
+        let count = if self.shapes_only { 0 } else { shape.iter().product() };
+        let values: Vec<f32> = std::iter::repeat_with(draw).take(count).collect();
+        let value = Tensor::from_data(TensorData::new(values, [count]), &self.device);
+        let before = self.by_name.insert(name.clone(), id);
+        assert!(before.is_none(), "two parameters named {name}");
+        self.entries.push(Parameter { name, shape, role, value });
+        id
+    }
+
+    /// The array of this name.
+    pub fn find(&self, name: &str) -> Option<Id> {
+        self.by_name.get(name).copied()
+    }
+
+    /// One array.
+    pub fn get(&self, id: Id) -> &Parameter {
+        &self.entries[id.0]
+    }
+
+    /// One array as a tensor of its shape. Panics if the rank is not `D`.
+    pub fn tensor<const D: usize>(&self, id: Id) -> Tensor<D> {
+        let entry = self.get(id);
+        let shape: [usize; D] = entry.shape.as_slice().try_into().expect("rank of a parameter");
+        entry.value.clone().reshape(shape)
+    }
+
+    /// Replaces the values of one array by as many others.
+    pub fn set(&mut self, id: Id, value: Tensor<1>) {
+        debug_assert_eq!(value.dims(), self.entries[id.0].value.dims());
+        self.entries[id.0].value = value;
+    }
+
+    /// Replaces the values of one array by as many others from the host.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the shapes differ.
+    pub fn set_host(&mut self, id: Id, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        let entry = &mut self.entries[id.0];
+        if entry.shape != shape {
+            return Err(Error::Shape {
+                name: entry.name.clone(),
+                found: shape.to_vec(),
+                expected: entry.shape.clone(),
+            });
+        }
+        let values_count = values.len();
+        entry.value = Tensor::from_data(TensorData::new(values, [values_count]), &self.device);
+        Ok(())
+    }
+
+    /// All arrays in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Id, &Parameter)> {
+        self.entries.iter().enumerate().map(|(i, p)| (Id(i), p))
+    }
+
+    /// The number of trained values.
+    pub fn trained(&self) -> u64 {
+        let count = |p: &Parameter| p.shape.iter().product::<usize>() as u64;
+        self.entries.iter().filter(|p| p.is_trained()).map(count).sum()
+    }
+
+    /// Where the arrays are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The same values as leaves of a gradient graph; statistics stay outside it.
+    pub fn tracked(&self) -> Self {
+        let mut tracked = self.clone();
+        tracked.device = self.device.clone().autodiff();
+        for entry in &mut tracked.entries {
+            let leaf = Tensor::from_inner(entry.value.clone());
+            entry.value = if entry.is_trained() { leaf.require_grad() } else { leaf };
+        }
+        tracked
+    }
+}

@@ -1,0 +1,100 @@
+//! A stage: a run of blocks of the same dimensionality.
+
+use burn::tensor::{Tensor, module, ops::MaxPoolOptions};
+
+use super::{Block, BlockPlan, Builder, Pass, Shape, Window};
+use crate::{Error, Result};
+
+/// Maximum pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool(pub Window);
+
+impl Pool {
+    /// `[batch, channels, height, width]` to smaller height and width.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let Window { size, stride, padding } = self.0;
+        let options = MaxPoolOptions::new([size; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+        module::max_pool2d(x, options)
+    }
+
+    /// The shape that comes out.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the window does not fit.
+    pub fn output(&self, name: &str, [channels, height, width]: Shape) -> Result<Shape> {
+        match (self.0.output(height), self.0.output(width)) {
+            (Some(h), Some(w)) => Ok([channels, h, w]),
+            _ => Err(Error::Shape {
+                name: format!("{name}, pooling by {}", self.0.size),
+                found: vec![channels, height, width],
+                expected: vec![channels, self.0.size, self.0.size],
+            }),
+        }
+    }
+}
+
+/// What a stage is built from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagePlan {
+    /// What its blocks are built from, one entry a block; they differ in stride and survival alone.
+    pub blocks: Vec<BlockPlan>,
+    /// Pooling before the first block.
+    pub pool: Option<Pool>,
+    /// Probability of dropping a unit of what enters the first block.
+    pub dropout: f64,
+    /// Whether the blocks share their parameters. Each keeps normalization statistics of its own, and a first block
+    /// that changes the shape keeps its own parameters.
+    pub shared: bool,
+}
+
+/// A run of blocks of the same dimensionality, and what stands before it.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pool: Option<Pool>,
+    dropout: f64,
+    /// The blocks in order.
+    pub blocks: Vec<Block>,
+}
+
+impl Stage {
+    /// Builds stage `number`, counted from 1; returns the shape of its estimates too, and calls `built` after every block.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where a window does not fit into what enters.
+    pub fn new(
+        builder: &mut Builder,
+        number: usize,
+        input: Shape,
+        plan: &StagePlan,
+        mut built: impl FnMut(&Builder, &Block, Shape),
+    ) -> Result<(Self, Shape)> {
+        let name = |k: usize| format!("stage{number}.block{}", k + 1);
+        let mut shape = match &plan.pool {
+            Some(pool) => pool.output(&format!("stage{number}"), input)?,
+            None => input,
+        };
+        let mut blocks: Vec<Block> = Vec::new();
+        for (k, block) in plan.blocks.iter().enumerate() {
+            let first_shared = usize::from(blocks.first().is_some_and(Block::changes_shape));
+            let (block, output) = if plan.shared && k > first_shared {
+                builder.sharing(name(first_shared), name(k), |b| Block::new(b, shape, *block))?
+            } else {
+                builder.within(name(k), |b| Block::new(b, shape, *block))?
+            };
+            shape = output;
+            built(builder, &block, shape);
+            blocks.push(block);
+        }
+        let stage = Self { pool: plan.pool, dropout: plan.dropout, blocks };
+        Ok((stage, shape))
+    }
+
+    /// What stands before the first block: pooling and dropout.
+    pub fn enter(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+        let x = match &self.pool {
+            Some(pool) => pool.forward(x),
+            None => x,
+        };
+        pass.dropout(x, self.dropout)
+    }
+}

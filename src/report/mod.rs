@@ -1,0 +1,3 @@
+//! Result types and their renderings.
+mod result;
+pub use result::*;
