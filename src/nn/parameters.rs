@@ -160,3 +160,28 @@ impl Parameters {
         tracked
     }
 }
+
+/// All trained values as one vector, and back.
+impl Parameters {
+    /// All trained values, one array behind the other.
+    pub fn flatten(&self) -> Tensor<1> {
+        Tensor::cat(self.entries.iter().filter(|p| p.is_trained()).map(|p| p.value.clone()).collect(), 0)
+    }
+
+    /// Replaces all trained values by those of one vector.
+    pub fn unflatten(&mut self, values: &Tensor<1>) {
+        let mut start = 0;
+        for entry in self.entries.iter_mut().filter(|p| p.is_trained()) {
+            let end = start + entry.shape.iter().product::<usize>();
+            entry.value = values.clone().slice(start..end);
+            start = end;
+        }
+    }
+
+    /// The gradients of all trained values as one vector; zeros where a value had no part in the loss.
+    pub fn gradient(&self, gradients: &burn::tensor::Gradients) -> Tensor<1> {
+        let trained = self.entries.iter().filter(|p| p.is_trained());
+        let each = trained.map(|p| p.value.grad(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()));
+        Tensor::cat(each.collect(), 0)
+    }
+}

@@ -1,3 +1,32 @@
-//! Result types and their renderings.
-mod result;
-pub use result::*;
+//! Results as typed data and their renderings: JSON (the types themselves), terminal, CSV and HTML.
+//!
+//! The room knows nothing of networks and reads and writes no file: every rendering is a string.
+
+mod chart;
+mod csv;
+mod exact;
+mod html;
+mod number;
+pub mod result;
+#[cfg(test)]
+mod sample;
+mod summary;
+mod table;
+pub mod text;
+
+pub use csv::csv;
+pub use html::html;
+pub use result::Measurements;
+
+/// One page about one network, or about several to compare.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Heading of the page.
+    pub title: String,
+    /// Paragraphs of plain text below it.
+    pub intro: Vec<String>,
+    /// The networks, in the order of the page.
+    pub networks: Vec<Measurements>,
+    /// What made the page, as names and values: command, version, date, machine, seconds.
+    pub facts: Vec<(String, String)>,
+}

@@ -1,0 +1,218 @@
+//! One split of a data set, ready to hand out samples.
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::Folder;
+use super::normalization::Normalization;
+use super::planes::Planes;
+use super::spec::{Kind, Spec, Split};
+use super::{cifar, digits, idx, names, read};
+use crate::{Error, Result};
+
+/// How images of a folder are brought to one size; other data sets take none of it.
+///
+/// Without options all images must have the same size as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// The shorter side is resized to this many pixels, the longer one in proportion.
+    #[serde(default)]
+    pub resize: Option<usize>,
+    /// After that the square of this many pixels a side is cut from the middle.
+    #[serde(default)]
+    pub crop: Option<usize>,
+}
+
+impl View {
+    /// # Errors
+    /// A size is 0, the crop is larger than what is left after the resize, or the data set is no folder.
+    fn check(&self, kind: Kind) -> Result<()> {
+        for (key, size) in [("data.resize", self.resize), ("data.crop", self.crop)] {
+            match size {
+                Some(_) if kind != Kind::Folder => {
+                    let name = kind.name();
+                    return Err(Error::config(
+                        key,
+                        format!("only for folder:DIR, the images of {name} have one size"),
+                    ));
+                }
+                Some(0) => return Err(Error::config(key, "0 pixels, expected at least 1")),
+                _ => {}
+            }
+        }
+        match (self.resize, self.crop) {
+            (Some(resize), Some(crop)) if crop > resize => {
+                let what = format!("{crop} pixels, expected at most the {resize} of data.resize");
+                Err(Error::config("data.crop", what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Images of one shape in memory, a byte a value.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// `[channels, height, width]` of one image.
+    pub(super) shape: [usize; 3],
+    pub(super) labels: Vec<u32>,
+    /// The images one after another.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Where the pixels are.
+#[derive(Debug)]
+enum Store {
+    /// In memory, with the value that means white.
+    Memory(Vec<u8>, u8),
+    /// In files that are decoded when asked for.
+    Folder(Folder),
+}
+
+/// One split of a data set: images of one shape with a label each.
+#[derive(Debug)]
+pub struct Dataset {
+    store: Store,
+    shape: [usize; 3],
+    classes: Vec<String>,
+    labels: Vec<u32>,
+    normalization: Normalization,
+}
+
+impl Dataset {
+    /// Opens one split of a data set. Images of a folder stay on disk, all others are read into memory.
+    ///
+    /// # Errors
+    /// A file is missing, cannot be read, or is not what it should be; `view` does not suit the data set.
+    pub fn open(spec: &Spec, split: Split, view: &View) -> Result<Self> {
+        let (kind, dir) = (spec.kind(), spec.dir());
+        view.check(kind)?;
+        if kind != Kind::Digits {
+            read::directory(dir)?;
+        }
+        let ten = |names: &[&str; 10]| Ok(names::owned(names));
+        let (packed, classes) = match kind {
+            Kind::Digits => (digits::open(split)?, ten(&names::DIGITS)),
+            Kind::Mnist => (idx::open(kind, dir, split)?, ten(&names::DIGITS)),
+            Kind::FashionMnist => (idx::open(kind, dir, split)?, ten(&names::FASHION_MNIST)),
+            Kind::Cifar10 => (cifar::open_10(dir, split)?, ten(&names::CIFAR_10)),
+            Kind::Cifar100 => (cifar::open_100(dir, split)?, cifar::names_100(dir)),
+            Kind::Folder => return Ok(Self::folder(Folder::open(dir, split, *view)?)),
+        };
+        let white = if kind == Kind::Digits {
+            digits::WHITE
+        } else {
+            u8::MAX
+        };
+        Ok(Self {
+            store: Store::Memory(packed.bytes, white),
+            shape: packed.shape,
+            classes: classes?,
+            labels: packed.labels,
+            normalization: Normalization::of(kind),
+        })
+    }
+
+    fn folder(mut folder: Folder) -> Self {
+        Self {
+            shape: folder.shape(),
+            classes: std::mem::take(&mut folder.classes),
+            labels: std::mem::take(&mut folder.labels),
+            store: Store::Folder(folder),
+            normalization: Normalization::of(Kind::Folder),
+        }
+    }
+
+    /// Keeps the first `n` samples in the data set's order; all of them where `n` is 0 or larger than the data set.
+    ///
+    /// In a folder the order takes one image of each class in turn, so that the first samples are balanced.
+    pub fn limit(mut self, n: usize) -> Self {
+        if n > 0 {
+            self.labels.truncate(n);
+        }
+        self
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no samples; no data set opens without any.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The shape of one sample, `[channels, height, width]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The names of the classes; a label is an index into them.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The label of every sample.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// The usual normalization of this data set.
+    pub fn normalization(&self) -> Normalization {
+        self.normalization.clone()
+    }
+
+    /// Writes sample `index` to `out`, `[channels, height, width]`, black 0 and white 1, not normalized.
+    ///
+    /// # Errors
+    /// There is no such sample, `out` has another length than a sample, or its file cannot be decoded or has another
+    /// size than the first one.
+    pub fn sample(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        let size = self.shape.iter().product();
+        if out.len() != size {
+            return Err(Error::Shape {
+                name: format!("sample {index}"),
+                found: vec![out.len()],
+                expected: self.shape.to_vec(),
+            });
+        }
+        self.in_range(index)?;
+        match &self.store {
+            Store::Memory(bytes, white) => {
+                let white = f32::from(*white);
+                let bytes = &bytes[index * size..(index + 1) * size];
+                out.iter_mut()
+                    .zip(bytes)
+                    .for_each(|(x, &byte)| *x = f32::from(byte) / white);
+            }
+            Store::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
+        }
+        Ok(())
+    }
+
+    /// Sample `index` in the size of its file, before any [`View`]: what a random resized crop starts from.
+    pub(super) fn original(&self, index: usize) -> Result<Planes> {
+        self.in_range(index)?;
+        if let Store::Folder(folder) = &self.store {
+            return folder.original(index);
+        }
+        let mut pixels = vec![0.0; self.shape.iter().product()];
+        self.sample(index, &mut pixels)?;
+        let shape = self.shape;
+        Ok(Planes { shape, pixels })
+    }
+
+    fn in_range(&self, index: usize) -> Result<()> {
+        match index < self.len() {
+            true => Ok(()),
+            false => Err(Error::Usage(format!(
+                "there is no sample {index}: the data set has {}",
+                self.len()
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

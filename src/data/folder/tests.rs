@@ -1,0 +1,197 @@
+use image::{GrayImage, RgbImage};
+
+use super::*;
+
+/// A directory with these files; those whose name ends like an image's are grey PNGs of the given size.
+fn tree(files: &[(&str, [u32; 2])]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, (name, [width, height])) in files.iter().enumerate() {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match name.ends_with(".txt") {
+            true => std::fs::write(path, "text").unwrap(),
+            false => {
+                let image = GrayImage::from_pixel(*width, *height, image::Luma([i as u8]));
+                image
+                    .save_with_format(path, image::ImageFormat::Png)
+                    .unwrap();
+            }
+        }
+    }
+    dir
+}
+
+const S: [u32; 2] = [4, 3];
+
+fn view(resize: Option<usize>, crop: Option<usize>) -> View {
+    View { resize, crop }
+}
+
+/// What opening a folder and reading all its samples gives, with the directory left out of the message.
+fn outcome(dir: &Path, split: Split, view: View) -> std::result::Result<Vec<Planes>, String> {
+    let folder = Folder::open(dir, split, view);
+    let samples =
+        folder.and_then(|folder| (0..folder.files.len()).map(|i| folder.sample(i)).collect());
+    samples.map_err(|e| e.to_string().replace(&dir.display().to_string(), "DIR"))
+}
+
+#[test]
+fn one_image_of_each_class_comes_in_turn() {
+    let dir = tree(&[
+        ("train/b/2.png", S),
+        ("train/b/1.JPG", S),
+        ("train/a/x.jpeg", S),
+        ("train/a/notes.txt", S),
+        ("train/.hidden/x.png", S),
+        ("train/list.txt", S),
+        ("val/b/1.png", S),
+    ]);
+    let train = Folder::open(dir.path(), Split::Train, View::default()).unwrap();
+    assert_eq!(
+        (train.shape(), &train.labels[..]),
+        ([3, 3, 4], &[0, 1, 1][..])
+    );
+    assert_eq!(train.classes, ["a", "b"]);
+    let names: Vec<_> = train
+        .files
+        .iter()
+        .filter_map(|file| file.file_name()?.to_str())
+        .collect();
+    assert_eq!(names, ["x.jpeg", "1.JPG", "2.png"]);
+    assert_eq!(train.sample(2).unwrap().pixels, [0.0; 36]);
+    // The classes are those of the training split although one of them has no test images.
+    let test = Folder::open(dir.path(), Split::Test, View::default()).unwrap();
+    assert_eq!((test.labels, test.classes.len()), (vec![1], 2));
+}
+
+#[test]
+fn without_split_directories_both_splits_are_the_same() {
+    let dir = tree(&[("a/1.png", S), ("b/1.png", S)]);
+    for split in [Split::Train, Split::Test] {
+        assert_eq!(
+            outcome(dir.path(), split, View::default()).unwrap().len(),
+            2
+        );
+    }
+}
+
+#[test]
+fn a_view_brings_images_to_one_size() {
+    let dir = tree(&[
+        ("a/1.png", [4, 3]),
+        ("a/2.png", [8, 16]),
+        ("a/3.png", [5, 5]),
+    ]);
+    let images = outcome(dir.path(), Split::Test, view(Some(6), Some(5))).unwrap();
+    assert!(images.iter().all(|image| image.shape == [3, 5, 5]));
+    let images = outcome(dir.path(), Split::Test, view(None, Some(2))).unwrap();
+    assert!(images.iter().all(|image| image.shape == [3, 2, 2]));
+    assert_eq!(
+        viewed(view(Some(224), None), Path::new("x"), [375, 500])
+            .unwrap()
+            .size,
+        [224, 298]
+    );
+}
+
+#[test]
+fn colours_become_planes() {
+    let dir = tree(&[]);
+    std::fs::create_dir(dir.path().join("a")).unwrap();
+    let image = RgbImage::from_fn(2, 1, |x, _| image::Rgb([255 * x as u8, 51, 102]));
+    image.save(dir.path().join("a/1.png")).unwrap();
+    let images = outcome(dir.path(), Split::Train, View::default()).unwrap();
+    assert_eq!(images[0].pixels, [0.0, 1.0, 0.2, 0.2, 0.4, 0.4]);
+}
+
+#[test]
+fn bad_folders_are_told_what_would_be_right() {
+    let none = View::default();
+    for (files, split, view, message) in [
+        (
+            &[][..],
+            Split::Train,
+            none,
+            "DIR: no directories here, expected one for each class",
+        ),
+        (
+            &[("train/a/1.png", S)],
+            Split::Test,
+            none,
+            "DIR: no directory test, val or valid here",
+        ),
+        (
+            &[("test/a/1.png", S)],
+            Split::Train,
+            none,
+            "DIR: no directory train here",
+        ),
+        (
+            &[("train/x.txt", S)],
+            Split::Train,
+            none,
+            "DIR/train: no directories here, expected one for each class",
+        ),
+        (
+            &[("train/a/1.png", S), ("test/b/1.png", S)],
+            Split::Test,
+            none,
+            "DIR/test/b: there is no such class in DIR/train",
+        ),
+        (
+            &[("train/a/1.png", S), ("test/x.txt", S)],
+            Split::Test,
+            none,
+            "DIR/test: no directories here, expected one for each class",
+        ),
+        (
+            &[("a/1.txt", S)],
+            Split::Train,
+            none,
+            "DIR/a: no .png, .jpg or .jpeg files here",
+        ),
+        (
+            &[("a/1.png", S), ("a/2.png", [3, 4])],
+            Split::Train,
+            none,
+            "DIR/a/2.png: 3x4 pixels, expected 4x3 as in DIR/a/1.png; set data.resize and data.crop",
+        ),
+        (
+            &[("a/1.png", S), ("b/1.png", [6, 3])],
+            Split::Train,
+            view(Some(2), None),
+            "DIR/b/1.png: 4x2 pixels, expected 2x2 as in DIR/a/1.png; set data.resize and data.crop",
+        ),
+        (
+            &[("a/1.png", S)],
+            Split::Train,
+            view(None, Some(4)),
+            "DIR/a/1.png: 4x3 pixels are too few for a crop of 4x4; set data.resize",
+        ),
+        (
+            &[("a/1.png", [300, 1])],
+            Split::Train,
+            view(Some(64), None),
+            "DIR/a/1.png: 300x1 pixels would become 19200x64, expected at most 16384 on a side",
+        ),
+    ] {
+        let dir = tree(files);
+        assert_eq!(outcome(dir.path(), split, view).unwrap_err(), message);
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_decoded_is_named() {
+    let dir = tree(&[("a/1.png", S), ("a/2.png", S)]);
+    let path = dir.path().join("a/2.png");
+    let bytes = std::fs::read(&path).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], b"text", b""] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = outcome(dir.path(), Split::Train, View::default()).unwrap_err();
+        assert!(
+            error.starts_with("DIR/a/2.png: cannot be decoded as PNG or JPEG: "),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1);
+    }
+}

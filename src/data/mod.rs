@@ -1,0 +1,37 @@
+//! Data sets and batches.
+//!
+//! A [`Dataset`] is opened from a [`Spec`] such as `digits` or `mnist:DIR` and holds the samples of one
+//! [`Split`]. [`batches`] turns it into [`Batch`]es: ordered, augmented, normalized, decoded ahead on threads.
+//! Everything here is plain `Vec<f32>`, planar (`[channels, height, width]`), and knows of no tensor library.
+//!
+//! The images of `digits` are compiled in. They are from E. Alpaydin and C. Kaynak, *Optical Recognition of
+//! Handwritten Digits* (1998), UCI Machine Learning Repository, licensed CC BY 4.0, in the selection of 1,797
+//! images that scikit-learn ships. All other data sets are read from a directory.
+
+mod ahead;
+mod augment;
+mod cifar;
+mod dataset;
+mod digits;
+#[cfg(feature = "fetch")]
+mod fetch;
+mod folder;
+mod idx;
+mod known;
+mod loader;
+mod names;
+mod normalization;
+mod planes;
+mod read;
+mod spec;
+#[cfg(feature = "fetch")]
+mod unpack;
+
+pub use augment::Augment;
+pub use dataset::{Dataset, View};
+#[cfg(feature = "fetch")]
+pub use fetch::{Progress, fetch, fetch_from};
+pub use known::{Known, Remote, known};
+pub use loader::{Batch, Batches, Order, Plan, batches};
+pub use normalization::Normalization;
+pub use spec::{Spec, Split};

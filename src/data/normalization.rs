@@ -1,0 +1,124 @@
+//! The scale on which a network sees pixels.
+
+use serde::{Deserialize, Serialize};
+
+use super::digits;
+use super::spec::Kind;
+use crate::{Error, Result};
+
+/// What is subtracted and divided by before a network sees an image: `(x - mean) / std` with `x` from 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalization {
+    /// One value, or one a channel.
+    pub mean: Vec<f32>,
+    /// One value, or one a channel; none may be 0.
+    pub std: Vec<f32>,
+}
+
+impl Normalization {
+    /// The same numbers for every channel.
+    pub fn uniform(mean: f32, std: f32) -> Self {
+        let (mean, std) = (vec![mean], vec![std]);
+        Self { mean, std }
+    }
+
+    /// The customary one of a data set: mean and deviation of its training pixels, for folders those of ImageNet.
+    pub(super) fn of(kind: Kind) -> Self {
+        let channels = |mean: [f32; 3], std: [f32; 3]| Self {
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+        };
+        match kind {
+            Kind::Digits => Self::uniform(digits::MEAN, digits::STD),
+            Kind::Mnist => Self::uniform(0.1307, 0.3081),
+            Kind::FashionMnist => Self::uniform(0.2860, 0.3530),
+            Kind::Cifar10 => channels([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+            Kind::Cifar100 => channels([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
+            Kind::Folder => channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        }
+    }
+
+    /// Checks that this fits images of so many channels.
+    ///
+    /// # Errors
+    /// There is neither one value nor one a channel, a value is not finite, or a deviation is not positive.
+    pub fn check(&self, channels: usize) -> Result<()> {
+        for (key, values) in [
+            ("data.normalization.mean", &self.mean),
+            ("data.normalization.std", &self.std),
+        ] {
+            let n = values.len();
+            if n != 1 && n != channels {
+                return Err(Error::config(
+                    key,
+                    format!("{n} values, expected 1 or one for each of {channels} channels"),
+                ));
+            }
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(Error::config(
+                    key,
+                    format!("{value}, expected a finite number"),
+                ));
+            }
+        }
+        match self.std.iter().find(|&&std| std <= 0.0) {
+            Some(std) => Err(Error::config(
+                "data.normalization.std",
+                format!("{std}, expected more than 0"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Normalizes one image of `[channels, height, width]`; [`Normalization::check`] must have passed.
+    pub(super) fn apply(&self, channels: usize, pixels: &mut [f32]) {
+        let plane = pixels.len() / channels.max(1);
+        for (channel, pixels) in pixels.chunks_exact_mut(plane.max(1)).enumerate() {
+            let of = |values: &[f32]| values.get(channel).or(values.first()).copied();
+            let (mean, std) = (of(&self.mean).unwrap_or(0.0), of(&self.std).unwrap_or(1.0));
+            pixels.iter_mut().for_each(|x| *x = (*x - mean) / std);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_normalization_is_one_value_or_one_a_channel() {
+        let mut pixels = [0.0, 1.0, 0.0, 1.0];
+        let per_channel = Normalization {
+            mean: vec![0.0, 1.0],
+            std: vec![0.5],
+        };
+        per_channel.apply(2, &mut pixels);
+        assert_eq!(pixels, [0.0, 2.0, -2.0, 0.0]);
+        for (mean, std, message) in [
+            (
+                vec![],
+                vec![1.0],
+                "data.normalization.mean: 0 values, expected 1 or one for each of 3 channels",
+            ),
+            (
+                vec![0.0],
+                vec![1.0; 2],
+                "data.normalization.std: 2 values, expected 1 or one for each of 3 channels",
+            ),
+            (
+                vec![f32::NAN],
+                vec![1.0],
+                "data.normalization.mean: NaN, expected a finite number",
+            ),
+            (
+                vec![0.0],
+                vec![0.0],
+                "data.normalization.std: 0, expected more than 0",
+            ),
+        ] {
+            let error = Normalization { mean, std }.check(3).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

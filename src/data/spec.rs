@@ -1,0 +1,217 @@
+//! Which data set, and which part of it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The part of a data set: the samples to learn from or those to measure on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The samples to learn from, `train`.
+    Train,
+    /// The samples to measure on, `test`.
+    Test,
+}
+
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "train" => Ok(Self::Train),
+            "test" => Ok(Self::Test),
+            _ => Err(Error::unknown("split", text, ["train", "test"])),
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// The format of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Digits,
+    Mnist,
+    FashionMnist,
+    Cifar10,
+    Cifar100,
+    Folder,
+}
+
+const KINDS: [(&str, Kind); 6] = [
+    ("digits", Kind::Digits),
+    ("mnist", Kind::Mnist),
+    ("fashion-mnist", Kind::FashionMnist),
+    ("cifar10", Kind::Cifar10),
+    ("cifar100", Kind::Cifar100),
+    ("folder", Kind::Folder),
+];
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        let found = KINDS.iter().find(|(_, kind)| *kind == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
+/// A data set by format and directory: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`,
+/// `cifar100:DIR` or `folder:DIR`.
+///
+/// Parsing looks only at the text; whether the directory holds the data set shows when it is opened. In
+/// configurations it is that text too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Spec {
+    kind: Kind,
+    dir: PathBuf,
+}
+
+impl Spec {
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The directory of the data set; empty for `digits`, which is built in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the data set stands, with a relative directory taken from `base` and not from the working directory.
+    pub fn relative_to(mut self, base: &Path) -> Self {
+        if self.kind != Kind::Digits {
+            self.dir = base.join(self.dir);
+        }
+        self
+    }
+}
+
+impl FromStr for Spec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, dir) = text.split_once(':').unwrap_or((text, ""));
+        let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
+            return Err(Error::unknown(
+                "data set",
+                name,
+                KINDS.map(|(known, _)| known),
+            ));
+        };
+        match kind {
+            Kind::Digits if text != name => Err(Error::Usage(format!(
+                "data set '{text}': digits is built in and takes no directory"
+            ))),
+            Kind::Digits => Ok(()),
+            _ if dir.is_empty() => Err(Error::Usage(format!(
+                "data set '{text}': the directory is missing, expected {name}:DIR"
+            ))),
+            _ => Ok(()),
+        }?;
+        let dir = dir.into();
+        Ok(Self { kind, dir })
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Digits => f.pad(self.kind.name()),
+            kind => write!(f, "{}:{}", kind.name(), self.dir.display()),
+        }
+    }
+}
+
+impl TryFrom<String> for Spec {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Spec> for String {
+    fn from(spec: Spec) -> Self {
+        spec.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_parsed_is_shown_again() {
+        for text in [
+            "digits",
+            "mnist:a/b",
+            "fashion-mnist:.",
+            "cifar10:C:\\x",
+            "cifar100:/a",
+            "folder:my pictures",
+        ] {
+            assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
+        }
+        for text in ["train", "test"] {
+            assert_eq!(text.parse::<Split>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_text_is_told_what_would_be_right() {
+        for (text, message) in [
+            ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
+            (
+                "",
+                "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder",
+            ),
+            (
+                "mnist",
+                "data set 'mnist': the directory is missing, expected mnist:DIR",
+            ),
+            (
+                "folder:",
+                "data set 'folder:': the directory is missing, expected folder:DIR",
+            ),
+            (
+                "digits:a",
+                "data set 'digits:a': digits is built in and takes no directory",
+            ),
+            (
+                "digits:",
+                "data set 'digits:': digits is built in and takes no directory",
+            ),
+        ] {
+            assert_eq!(text.parse::<Spec>().unwrap_err().to_string(), message);
+        }
+        let error = "valid".parse::<Split>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown split 'valid', known: train, test"
+        );
+    }
+
+    #[test]
+    fn a_relative_directory_can_be_taken_from_elsewhere() {
+        let spec = |text: &str| {
+            text.parse::<Spec>()
+                .unwrap()
+                .relative_to(Path::new("/base"))
+                .to_string()
+        };
+        assert_eq!(spec("mnist:a"), "mnist:/base/a");
+        assert_eq!(spec("mnist:/a"), "mnist:/a");
+        assert_eq!(spec("digits"), "digits");
+    }
+}

@@ -1,0 +1,144 @@
+//! Unpacking a `.tar.gz` of which the members are known.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::read::MAX_BYTES;
+use crate::{Error, Result};
+
+/// Unpacks `members` of `archive` to the same paths below `dir`, unless all of them are there already.
+///
+/// Only these paths are ever written, whatever the archive says: its own paths are compared with them and not used.
+/// A member gets its name once it is complete, so one that is there is right.
+///
+/// # Errors
+/// The archive cannot be read, a member is not in it, is no plain file or is unreasonably large, or cannot be written.
+pub(super) fn unpack(archive: &Path, members: &[&str], dir: &Path) -> Result<()> {
+    let mut missing: Vec<&str> = members
+        .iter()
+        .copied()
+        .filter(|member| !dir.join(member).is_file())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let corrupt = |e: io::Error| Error::file(archive, format!("corrupt archive ({e})"));
+    let file = File::open(archive).map_err(Error::io(archive))?;
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(io::BufReader::new(file)));
+    for entry in tar.entries().map_err(corrupt)? {
+        let entry = entry.map_err(corrupt)?;
+        let path = entry.path_bytes().into_owned();
+        let path = path.strip_prefix(b"./").unwrap_or(&path);
+        let Some(at) = missing.iter().position(|member| member.as_bytes() == path) else {
+            continue;
+        };
+        if !entry.header().entry_type().is_file() || entry.size() > MAX_BYTES as u64 {
+            let what = format!(
+                "{} is not a plain file of at most {MAX_BYTES} bytes",
+                missing[at]
+            );
+            return Err(Error::file(archive, what));
+        }
+        let size = entry.size();
+        write(entry, size, &dir.join(missing.swap_remove(at)), archive)?;
+    }
+    match missing.first() {
+        Some(member) => Err(Error::file(archive, format!("has no {member}"))),
+        None => Ok(()),
+    }
+}
+
+/// Writes the `left` bytes of a member.
+fn write(mut entry: impl Read, mut left: u64, path: &Path, archive: &Path) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::io(parent))?;
+    }
+    let part = path.with_added_extension("part");
+    let mut out = File::create(&part).map_err(Error::io(&part))?;
+    let mut buffer = vec![0; 1 << 16];
+    while left > 0 {
+        let n = match entry.read(&mut buffer) {
+            Ok(0) => return Err(Error::file(archive, "corrupt archive (truncated)")),
+            Ok(n) => n,
+            Err(e) => return Err(Error::file(archive, format!("corrupt archive ({e})"))),
+        };
+        left = left.saturating_sub(n as u64);
+        out.write_all(&buffer[..n]).map_err(Error::io(&part))?;
+    }
+    fs::rename(&part, path).map_err(Error::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive whose members have their own names as content, except those named `link`, which are links.
+    fn archive(members: &[&str]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for member in members {
+            let mut header = tar::Header::new_gnu();
+            // Written as it is: the crate's own setter refuses the paths that an attacker would use.
+            header.as_old_mut().name[..member.len()].copy_from_slice(member.as_bytes());
+            header.set_size(member.len() as u64);
+            if member.contains("link") {
+                header.set_entry_type(tar::EntryType::Symlink);
+            }
+            header.set_cksum();
+            tar.append(&header, member.as_bytes()).unwrap();
+        }
+        super::super::read::gzip(&tar.into_inner().unwrap())
+    }
+
+    /// What unpacking these bytes gives, with the archive's directory left out of the message.
+    fn outcome(dir: &Path, bytes: &[u8], members: &[&str]) -> std::result::Result<(), String> {
+        let path = dir.join("x.tar.gz");
+        fs::write(&path, bytes).unwrap();
+        let prefix = format!("{}/", dir.display());
+        unpack(&path, members, &dir.join("out")).map_err(|e| e.to_string().replace(&prefix, ""))
+    }
+
+    #[test]
+    fn only_known_members_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = archive(&["a/1.bin", "../evil", "/tmp/evil", "a/readme", "./a/2.bin"]);
+        outcome(dir.path(), &bytes, &["a/1.bin", "a/2.bin"]).unwrap();
+        assert_eq!(
+            fs::read(dir.path().join("out/a/1.bin")).unwrap(),
+            b"a/1.bin"
+        );
+        assert_eq!(fs::read_dir(dir.path().join("out/a")).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        // All is there: the archive is not even looked at.
+        outcome(dir.path(), b"", &["a/1.bin", "a/2.bin"]).unwrap();
+    }
+
+    #[test]
+    fn an_archive_that_is_not_as_expected_is_refused() {
+        let good = archive(&["a/1.bin"]);
+        for (bytes, member, message) in [
+            (&good[..], "a/2.bin", "x.tar.gz: has no a/2.bin"),
+            (
+                &archive(&["link"]),
+                "link",
+                "x.tar.gz: link is not a plain file of at most 1073741824 bytes",
+            ),
+            (
+                b"no archive",
+                "a",
+                "x.tar.gz: corrupt archive (invalid gzip header)",
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            assert_eq!(outcome(dir.path(), bytes, &[member]).unwrap_err(), message);
+        }
+        for end in 0..good.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let _ = outcome(dir.path(), &good[..end], &["a/1.bin"]);
+            let member = fs::read(dir.path().join("out/a/1.bin"));
+            assert!(member.is_err() || member.is_ok_and(|bytes| bytes == b"a/1.bin"));
+        }
+    }
+}

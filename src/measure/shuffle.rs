@@ -1,0 +1,71 @@
+//! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
+
+use super::{Answer, score};
+use crate::nn::Route;
+use crate::random::{Purpose, below, stream};
+use crate::report::{Outline, Shuffle};
+
+/// Numbers of swaps, as far as the network has blocks to swap.
+const SWAPS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+/// Repetitions of each number of swaps.
+const SEEDS: u64 = 5;
+
+/// One shuffled order: its number of swaps, its repetition, and the route.
+pub struct Order {
+    swaps: usize,
+    seed: u64,
+    /// The shuffled network.
+    pub route: Route,
+}
+
+/// Random orders for growing numbers of swaps; a swap exchanges two different places of one stage, every such pair
+/// being equally likely. Empty where no stage has two blocks that can be exchanged.
+pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
+    let identity = Route::identity(outline);
+    let pairs: Vec<(usize, usize, usize)> = identity
+        .movable()
+        .into_iter()
+        .enumerate()
+        .flat_map(|(stage, places)| {
+            let last = places.end;
+            places.flat_map(move |one| (one + 1..last).map(move |other| (stage, one, other)))
+        })
+        .collect();
+    let movable: usize = identity.movable().iter().map(ExactSizeIterator::len).sum();
+    let mut orders = Vec::new();
+    for swaps in SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= movable) {
+        for repetition in 0..SEEDS {
+            let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
+            let mut route = identity.clone();
+            for _ in 0..swaps {
+                let (stage, one, other) = pairs[below(&mut rng, pairs.len())];
+                route.swap(stage, one, other);
+            }
+            orders.push(Order { swaps, seed: repetition, route });
+        }
+    }
+    orders
+}
+
+/// The result for one order.
+pub fn shuffle(order: &Order, answers: &[Answer]) -> Shuffle {
+    Shuffle {
+        swaps: order.swaps,
+        seed: order.seed,
+        kendall_tau: kendall_tau(&order.route),
+        route: order.route.to_string(),
+        score: score(answers),
+    }
+}
+
+/// Kendall's tau between a route's order of blocks and the trained one, over all pairs of blocks of the network:
+/// `1 - 4·inversions / (n·(n - 1))`. Pairs of different stages keep their order.
+pub fn kendall_tau(route: &Route) -> f64 {
+    let n: usize = route.stages().iter().map(Vec::len).sum();
+    let inversions: usize = route
+        .stages()
+        .iter()
+        .map(|blocks| (0..blocks.len()).map(|i| blocks[i + 1..].iter().filter(|&&b| b < blocks[i]).count()).sum::<usize>())
+        .sum();
+    if n < 2 { 1.0 } else { 1.0 - 4.0 * inversions as f64 / (n * (n - 1)) as f64 }
+}

@@ -1,0 +1,79 @@
+//! Many routes at once: those that begin alike share the work of their common beginning.
+
+use super::{Answer, Source, samples};
+use crate::Result;
+use crate::nn::{Network, Route, Step};
+
+/// Runs all samples along every route. Returns the answers of each.
+///
+/// `progress` hears of the samples times routes that are finished.
+///
+/// # Errors
+/// Where the samples do not fit the network or cannot be read, or a route leaves out a block that cannot be.
+pub fn sweep<N: Network>(
+    network: &N,
+    source: &Source,
+    routes: &[Route],
+    mut progress: impl FnMut(u64),
+) -> Result<Vec<Vec<Answer>>> {
+    source.check(network)?;
+    let steps: Vec<Vec<Step>> = routes.iter().map(Route::steps).collect();
+    // Neighbours in this order have the longest common beginnings.
+    let mut order: Vec<usize> = (0..routes.len()).collect();
+    order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
+    let mut answers = vec![Vec::new(); routes.len()];
+    for batch in source.batches() {
+        let (samples, labels) = samples(batch?);
+        let first = network.stem(&samples)?;
+        let mut arrive = |route: usize, estimate: N::Estimate| {
+            let logits = network.head(estimate)?;
+            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels));
+            progress(labels.len() as u64);
+            Ok(())
+        };
+        follow(network, &steps, &order, 0, first, &mut arrive)?;
+    }
+    Ok(answers)
+}
+
+/// Follows routes that agree in their first `depth` steps; `order` lists them so that those that agree further are neighbours.
+fn follow<N: Network>(
+    network: &N,
+    steps: &[Vec<Step>],
+    order: &[usize],
+    depth: usize,
+    estimate: N::Estimate,
+    arrive: &mut impl FnMut(usize, N::Estimate) -> Result<()>,
+) -> Result<()> {
+    let mut depth = depth;
+    let mut estimate = estimate;
+    loop {
+        let next = |route: &usize| steps[*route].get(depth).copied();
+        let mut groups = order.chunk_by(|a, b| next(a) == next(b));
+        let (Some(group), None) = (groups.next(), groups.next()) else { break };
+        let Some(step) = next(&group[0]) else {
+            return group.iter().try_for_each(|&route| arrive(route, estimate.clone()));
+        };
+        // As long as all agree nothing is kept, so that the depth of the recursion is that of the branching.
+        estimate = take(network, step, estimate)?;
+        depth += 1;
+    }
+    for group in order.chunk_by(|a, b| steps[*a].get(depth) == steps[*b].get(depth)) {
+        match steps[group[0]].get(depth) {
+            Some(&step) => {
+                let next = take(network, step, estimate.clone())?;
+                follow(network, steps, group, depth + 1, next, arrive)?;
+            }
+            None => group.iter().try_for_each(|&route| arrive(route, estimate.clone()))?,
+        }
+    }
+    Ok(())
+}
+
+fn take<N: Network>(network: &N, step: Step, estimate: N::Estimate) -> Result<N::Estimate> {
+    match step {
+        Step::Enter(stage) => network.enter(stage, estimate),
+        Step::Run(at) => network.block(at, estimate),
+        Step::Shortcut(at) => network.shortcut(at, estimate),
+    }
+}

@@ -1,0 +1,54 @@
+//! One pass over the samples with everything that only looks.
+
+use super::{Answer, Source, samples};
+use crate::Result;
+use crate::nn::{At, Inside, Network};
+
+/// Something that looks at the estimates of a network while samples run through it.
+pub trait Probe<N: Network> {
+    /// Called before a stage's first block, with what enters it.
+    fn enter(&mut self, _network: &N, _stage: usize, _estimate: &N::Estimate) {}
+
+    /// Called after every block.
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]);
+
+    /// Called after a stage's last block.
+    fn leave(&mut self, _stage: usize) {}
+}
+
+/// Runs all samples through the network once and shows every block to every probe. Returns the answers.
+///
+/// # Errors
+/// Where the samples do not fit the network, or cannot be read.
+pub fn walk<N: Network>(
+    network: &N,
+    source: &Source,
+    probes: &mut [&mut dyn Probe<N>],
+    mut progress: impl FnMut(u64),
+) -> Result<Vec<Answer>> {
+    source.check(network)?;
+    let mut answers = Vec::new();
+    for batch in source.batches() {
+        let (samples, labels) = samples(batch?);
+        let mut estimate = network.stem(&samples)?;
+        for (s, stage) in network.outline().stages.iter().enumerate() {
+            estimate = network.enter(s, estimate)?;
+            probes.iter_mut().for_each(|probe| probe.enter(network, s, &estimate));
+            for block in 0..stage.blocks.len() {
+                let at = At { stage: s, block };
+                if probes.is_empty() {
+                    estimate = network.block(at, estimate)?;
+                } else {
+                    let inside = network.inside(at, estimate)?;
+                    probes.iter_mut().for_each(|probe| probe.block(network, at, &inside, &labels));
+                    estimate = inside.estimate;
+                }
+            }
+            probes.iter_mut().for_each(|probe| probe.leave(s));
+        }
+        let logits = network.head(estimate)?;
+        answers.extend(Answer::all(&logits.values, logits.classes, &labels));
+        progress(labels.len() as u64);
+    }
+    Ok(answers)
+}

@@ -1,0 +1,148 @@
+//! Measurements as comma-separated values, one file a measurement, full precision, a row a block or order.
+
+use super::result::{BlockGates, Estimation, Lesion, Measurements, PerBlock, Shuffle};
+
+/// The measurements that were made, as pairs of a file name and its content.
+///
+/// Accuracies and shares are fractions of 1, losses are in nats; a figure that does not exist is an empty field,
+/// one that is not finite reads `NaN`, `inf` or `-inf`.
+pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
+    let files = [
+        ("estimation.csv", measurements.estimation.as_ref().map(estimation)),
+        ("lesion.csv", measurements.lesion.as_ref().map(lesion)),
+        ("shuffle.csv", measurements.shuffle.as_deref().map(shuffle)),
+        ("gates.csv", measurements.gates.as_ref().map(gates)),
+    ];
+    files.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
+}
+
+fn estimation(blocks: &PerBlock<Estimation>) -> String {
+    let mut file = String::from(
+        "block,mean,mean_ci95,std,std_ci95,rms,rms_ci95,step_mean,step_mean_ci95,\
+         mean_over_std_of_a,std_over_std_of_a,rms_over_std_of_a,step_mean_over_std_of_a\n",
+    );
+    for (block, e) in blocks {
+        let figures = [
+            Some(e.mean),
+            Some(e.mean_ci95),
+            Some(e.std),
+            Some(e.std_ci95),
+            Some(e.rms),
+            Some(e.rms_ci95),
+            e.step_mean,
+            e.step_mean_ci95,
+            Some(e.mean_relative),
+            Some(e.std_relative),
+            Some(e.rms_relative),
+            e.step_mean_relative,
+        ];
+        line(&mut file, &[block], figures);
+    }
+    file
+}
+
+fn lesion(blocks: &PerBlock<Lesion>) -> String {
+    let mut file = String::from(
+        "block,accuracy_fraction,accuracy_ci95_low_fraction,accuracy_ci95_high_fraction,loss_nats,loss_ci95_nats,\
+         accuracy_cost_fraction,accuracy_cost_ci95_fraction,loss_cost_nats,loss_cost_ci95_nats,samples\n",
+    );
+    for (block, Lesion { score, accuracy_cost, loss_cost }) in blocks {
+        let [low, high] = score.accuracy_ci95;
+        let figures = [
+            score.accuracy,
+            low,
+            high,
+            score.loss,
+            score.loss_ci95,
+            accuracy_cost.value,
+            accuracy_cost.ci95,
+            loss_cost.value,
+            loss_cost.ci95,
+            score.samples as f64,
+        ];
+        line(&mut file, &[block], figures.map(Some));
+    }
+    file
+}
+
+fn shuffle(orders: &[Shuffle]) -> String {
+    let mut file = String::from(
+        "swaps,seed,route,kendall_tau,accuracy_fraction,accuracy_ci95_low_fraction,accuracy_ci95_high_fraction,\
+         loss_nats,loss_ci95_nats,samples\n",
+    );
+    for order in orders {
+        let (score, [low, high]) = (&order.score, order.score.accuracy_ci95);
+        let figures = [order.kendall_tau, score.accuracy, low, high, score.loss, score.loss_ci95, score.samples as f64];
+        line(&mut file, &[&order.swaps.to_string(), &order.seed.to_string(), &order.route], figures.map(Some));
+    }
+    file
+}
+
+fn gates(blocks: &PerBlock<BlockGates>) -> String {
+    let mut file = String::from(
+        "block,gate,mean_fraction,mean_ci95_fraction,std_over_samples_fraction,std_over_units_fraction,\
+         open_share_fraction,hoyer_sparsity_per_sample,hoyer_sparsity_of_average\n",
+    );
+    for (block, gates) in blocks {
+        for (name, gate) in [("transform", &gates.transform), ("carry", &gates.carry)] {
+            let Some(gate) = gate else { continue };
+            let figures = [
+                gate.mean.value,
+                gate.mean.ci95,
+                gate.std_over_samples,
+                gate.std_over_units,
+                gate.open_share,
+                gate.sparsity_per_sample,
+                gate.sparsity_of_average,
+            ];
+            line(&mut file, &[block, name], figures.map(Some));
+        }
+    }
+    file
+}
+
+fn line(file: &mut String, names: &[&str], figures: impl IntoIterator<Item = Option<f64>>) {
+    let names = names.iter().map(|name| quoted(name));
+    let figures = figures.into_iter().map(|figure| figure.map_or_else(String::new, |value| value.to_string()));
+    let fields: Vec<_> = names.chain(figures).collect();
+    *file += &fields.join(",");
+    file.push('\n');
+}
+
+/// RFC 4180: a field that holds a separator, a quote or a line break stands in quotes.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn every_row_has_the_columns_of_its_heading() {
+        let files = csv(&sample::residual());
+        let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["estimation.csv", "lesion.csv", "shuffle.csv"]);
+        for (name, content) in csv(&sample::highway(1)) {
+            let columns: Vec<_> = content.lines().map(|line| line.matches(',').count()).collect();
+            assert!(columns.len() > 49, "{name}");
+            assert!(columns.iter().all(|&count| count == columns[0]), "{name}: {columns:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_empty_and_what_is_not_finite_is_named() {
+        let mut network = sample::residual();
+        let first = &mut network.estimation.as_mut().unwrap()[0];
+        (first.mean, first.step_mean) = (f64::NAN, None);
+        let (_, content) = &csv(&network)[0];
+        let fields: Vec<_> = content.lines().nth(1).unwrap().split(',').collect();
+        assert_eq!((fields[0], fields[1], fields[7]), ("stage1.block1", "NaN", ""));
+        assert_eq!(quoted("1,2 \"x\""), "\"1,2 \"\"x\"\"\"");
+    }
+}

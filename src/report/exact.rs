@@ -1,0 +1,94 @@
+//! Floats in JSON, also those that JSON has no number for: `"NaN"`, `"inf"` and `"-inf"` are written as strings.
+//!
+//! A diverged network is a result like any other, and its file must be readable again. `null` would not do: it
+//! already says that a figure is absent.
+
+use serde::de::{Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+/// What can be written with `#[serde(with = "exact")]`.
+pub(super) trait Exact: Sized {
+    /// The form that is written.
+    type Form: Serialize + for<'de> Deserialize<'de>;
+    fn form(&self) -> Self::Form;
+    fn read(form: Self::Form) -> std::result::Result<Self, String>;
+}
+
+pub(super) fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    value.form().serialize(serializer)
+}
+
+pub(super) fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
+    T::read(T::Form::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// A number, or the name of what is none.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Form<T> {
+    Number(T),
+    Name(String),
+}
+
+macro_rules! exact_float {
+    ($float:ty) => {
+        impl Exact for $float {
+            type Form = Form<$float>;
+
+            fn form(&self) -> Self::Form {
+                if self.is_finite() { Form::Number(*self) } else { Form::Name(self.to_string()) }
+            }
+
+            fn read(form: Self::Form) -> std::result::Result<Self, String> {
+                match form {
+                    Form::Number(value) => Ok(value),
+                    Form::Name(name) => match name.as_str() {
+                        "NaN" => Ok(<$float>::NAN),
+                        "inf" => Ok(<$float>::INFINITY),
+                        "-inf" => Ok(<$float>::NEG_INFINITY),
+                        _ => Err(format!("'{name}' is not a number; NaN, inf and -inf may stand as text")),
+                    },
+                }
+            }
+        }
+    };
+}
+exact_float!(f64);
+exact_float!(f32);
+
+impl<T: Exact> Exact for Vec<T> {
+    type Form = Vec<T::Form>;
+
+    fn form(&self) -> Self::Form {
+        self.iter().map(T::form).collect()
+    }
+
+    fn read(form: Self::Form) -> std::result::Result<Self, String> {
+        form.into_iter().map(T::read).collect()
+    }
+}
+
+impl<T: Exact> Exact for Option<T> {
+    type Form = Option<T::Form>;
+
+    fn form(&self) -> Self::Form {
+        self.as_ref().map(T::form)
+    }
+
+    fn read(form: Self::Form) -> std::result::Result<Self, String> {
+        form.map(T::read).transpose()
+    }
+}
+
+impl Exact for [f64; 2] {
+    type Form = [Form<f64>; 2];
+
+    fn form(&self) -> Self::Form {
+        self.map(|value| value.form())
+    }
+
+    fn read([low, high]: Self::Form) -> std::result::Result<Self, String> {
+        Ok([f64::read(low)?, f64::read(high)?])
+    }
+}

@@ -1,0 +1,161 @@
+use super::element;
+use crate::Result;
+use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::result::{Lesion, Measurements, PerBlock};
+use crate::report::table::Table;
+use crate::report::{number, summary};
+
+/// Every network with each block left out in turn.
+pub(super) fn section(networks: &[Measurements]) -> Result<String> {
+    if networks.iter().all(|network| network.lesion.is_none()) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "Each block is left out in turn and nothing else is changed: the next block receives what the left-out one \
+         would have received (paper, Section 4, after Srivastava 2015 and Veit 2016). The line is the accuracy of \
+         the whole network; whiskers are 95 % Wilson intervals.",
+    );
+    body += &element::prose(
+        "Below the bars, the cost: accuracy of the whole network minus accuracy without the block, compared sample by \
+         sample, which tells small costs apart that the bars cannot.",
+    );
+    body += &element::seen(networks, sentence);
+    for (place, network) in networks.iter().enumerate() {
+        let Some(lesion) = &network.lesion else { continue };
+        if networks.len() > 1 {
+            body += &format!("<h3>{}</h3>\n", element::escape(&network.target));
+        }
+        body += &element::charts(&[bars(place, network, lesion)?, costs(place, network, lesion)?]);
+    }
+    let scores = networks.iter().filter_map(|network| network.lesion.as_ref()).flat_map(|lesion| lesion.values());
+    let bad = summary::not_finite(scores.map(|lesion| &lesion.score));
+    body += &element::left_out(bad, "of these figures");
+    body += &element::numbers("Numbers of every block", table(networks));
+    Ok(element::section("lesion", "Leaving one block out", &body))
+}
+
+fn sentence(network: &Measurements) -> Option<String> {
+    let lesion = network.lesion.as_ref()?;
+    let costs: Vec<_> =
+        lesion.values().map(|lesion| lesion.accuracy_cost).filter(|cost| cost.value.is_finite()).collect();
+    let mean = summary::mean_cost(network)?;
+    let dearest = lesion.iter().filter(|(_, lesion)| lesion.accuracy_cost.value.is_finite());
+    let (name, dearest) = dearest.max_by(|a, b| a.1.accuracy_cost.value.total_cmp(&b.1.accuracy_cost.value))?;
+    let within = costs.iter().filter(|cost| cost.value.abs() <= cost.ci95).count();
+    Some(format!(
+        "leaving out one block costs {} points of accuracy on average and at most {} ({name}); for {within} of {} blocks \
+         zero lies within the interval of the cost.",
+        number::points(mean),
+        number::points(dearest.accuracy_cost.value),
+        costs.len(),
+    ))
+}
+
+/// Block numbers through the whole network, and the borders of its stages.
+fn frame(network: &Measurements, layers: &mut Vec<Layer>) -> Axis {
+    let stages = &network.outline.stages;
+    let mut end = 0.5;
+    for stage in stages.iter().filter(|_| stages.len() > 1) {
+        let start = end;
+        end += stage.blocks.len() as f64;
+        layers.push(Layer::new(Mark::Note(0.5 * (start + end), stage.name.clone()), Colour::Muted));
+        if start > 0.5 {
+            layers.push(Layer::new(Mark::Divider(start), Colour::Muted).faint(0.6));
+        }
+    }
+    Axis::numbers(stages.iter().map(|stage| stage.blocks.len()).sum(), 25)
+}
+
+/// The lesioned blocks with their numbers through the network.
+fn numbered<'a>(network: &'a Measurements, lesion: &'a PerBlock<Lesion>) -> Vec<(f64, &'a Lesion)> {
+    let blocks = network.outline.stages.iter().flat_map(|stage| &stage.blocks).enumerate();
+    blocks.filter_map(|(index, block)| Some((index as f64 + 1.0, lesion.get(&block.name)?))).collect()
+}
+
+fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
+    let blocks = numbered(network, lesion);
+    let bars = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.score.accuracy)).collect();
+    let whiskers = blocks.iter().map(|(number, lesion)| {
+        let [low, high] = lesion.score.accuracy_ci95;
+        (*number, 100.0 * low, 100.0 * high)
+    });
+    let mut layers = vec![
+        Layer::new(Mark::Bars(bars), Colour::Network(place)).faint(0.45),
+        Layer::new(Mark::Whiskers(whiskers.collect()), Colour::Network(place)),
+        Layer::new(Mark::Rule(100.0 * network.baseline.accuracy), Colour::Ink),
+    ];
+    let x = frame(network, &mut layers);
+    Chart {
+        title: String::new(),
+        description: format!("Accuracy of {} with each block left out", network.target),
+        x_label: "block left out".into(),
+        y_label: "Accuracy without the block, %".into(),
+        x,
+        // Room above 100 % keeps the names of the stages clear of the bars.
+        y: Axis::between(0.0, 100.0).extended(if network.outline.stages.len() > 1 { 112.0 } else { 100.0 }),
+        size: (element::PAGE_WIDTH, 270.0),
+        layers,
+    }
+    .figure()
+}
+
+fn costs(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
+    let cost = |(number, lesion): &(f64, &Lesion)| {
+        let cost = lesion.accuracy_cost;
+        (*number, 100.0 * (cost.value - cost.ci95), 100.0 * (cost.value + cost.ci95))
+    };
+    let blocks = numbered(network, lesion);
+    let ranges: Vec<_> = blocks.iter().map(cost).collect();
+    let points = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.accuracy_cost.value)).collect();
+    let y = Axis::covering(ranges.iter().flat_map(|(_, low, high)| [*low, *high]).chain([0.0]));
+    let mut layers = vec![
+        Layer::new(Mark::Rule(0.0), Colour::Muted),
+        Layer::new(Mark::Whiskers(ranges), Colour::Network(place)).faint(0.7),
+        Layer::new(Mark::Points(points, place), Colour::Network(place)),
+    ];
+    let x = frame(network, &mut layers);
+    layers.retain(|layer| !matches!(layer.mark, Mark::Note(..)));
+    Chart {
+        title: String::new(),
+        description: format!("Accuracy that {} loses with each block left out", network.target),
+        x_label: "block left out".into(),
+        y_label: "Cost, percentage points of accuracy".into(),
+        x,
+        y,
+        size: (element::PAGE_WIDTH, 210.0),
+        layers,
+    }
+    .figure()
+}
+
+fn table(networks: &[Measurements]) -> Table {
+    let mut table = Table::new([
+        "network",
+        "<block left out",
+        "accuracy",
+        "95 % interval",
+        "cost, points of accuracy",
+        "loss, nats",
+        "cost, nats",
+        "<why not",
+    ]);
+    for network in networks {
+        let Some(lesions) = &network.lesion else { continue };
+        for (name, Lesion { score, accuracy_cost, loss_cost }) in lesions {
+            table.row([
+                network.target.clone(),
+                name.clone(),
+                number::percent(score.accuracy),
+                number::percent_interval(score.accuracy_ci95),
+                format!("{} ± {}", number::points(accuracy_cost.value), number::points(accuracy_cost.ci95)),
+                number::plus_minus(score.loss, score.loss_ci95),
+                number::plus_minus(loss_cost.value, loss_cost.ci95),
+            ]);
+        }
+        for block in network.outline.stages.iter().flat_map(|stage| &stage.blocks) {
+            let Some(reason) = &block.fixed else { continue };
+            table.row([network.target.as_str(), &block.name, "", "", "", "", "", reason]);
+        }
+    }
+    table
+}

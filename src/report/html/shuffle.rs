@@ -1,0 +1,106 @@
+use super::element;
+use crate::Result;
+use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::result::{Measurements, Shuffle};
+use crate::report::table::Table;
+use crate::report::{number, summary};
+
+/// Error against how much the order was changed.
+pub(super) fn section(networks: &[Measurements]) -> Result<String> {
+    let shuffled = |network: &Measurements| network.shuffle.as_ref().is_some_and(|orders| !orders.is_empty());
+    if !networks.iter().any(shuffled) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "Blocks are swapped at random within their stages (paper, Section 4, after Veit 2016). Kendall’s <i>τ</i> \
+         compares the new order with the trained one over all pairs of blocks: 1 where nothing moved, 0 where as \
+         many pairs are exchanged as kept.",
+    );
+    body += &element::prose(
+        "Each point is one order; the order changes more from left to right. Horizontal lines are the networks as trained.",
+    );
+    body += &element::seen(networks, sentence);
+    body += &element::legend(networks, shuffled);
+    body += &element::charts(&[chart(networks)?]);
+    let scores = networks.iter().flat_map(orders).map(|order| &order.score);
+    body += &element::left_out(summary::not_finite(scores), "of these figures");
+    body += &element::numbers("Numbers by count of swaps", groups(networks));
+    body += &element::numbers("Every order", table(networks));
+    Ok(element::section("shuffle", "Other orders", &body))
+}
+
+fn orders(network: &Measurements) -> &[Shuffle] {
+    network.shuffle.as_deref().unwrap_or_default()
+}
+
+fn sentence(network: &Measurements) -> Option<String> {
+    let groups = summary::shuffle_groups(orders(network));
+    let (few, many) = (groups.first()?, groups.last()?);
+    let swaps = |group: &summary::ShuffleGroup| number::counted(group.swaps, "swap");
+    let mut sentence = format!("mean accuracy is {} after {}", number::percent(few.accuracy), swaps(few));
+    if groups.len() > 1 {
+        sentence += &format!(" and {} after {}", number::percent(many.accuracy), swaps(many));
+    }
+    Some(format!("{sentence}; as trained it is {}.", number::percent(network.baseline.accuracy)))
+}
+
+fn chart(networks: &[Measurements]) -> Result<String> {
+    let error = |accuracy: f64| 100.0 * (1.0 - accuracy);
+    let all = || networks.iter().flat_map(orders);
+    let mut layers = Vec::new();
+    for (place, network) in networks.iter().enumerate().filter(|(_, network)| !orders(network).is_empty()) {
+        let points = orders(network).iter().map(|order| (order.kendall_tau, error(order.score.accuracy)));
+        let colour = Colour::Network(place);
+        layers.push(Layer::new(Mark::Rule(error(network.baseline.accuracy)), colour).faint(0.5));
+        layers.push(Layer::new(Mark::Points(points.collect(), place), colour).faint(0.75));
+    }
+    let lowest = all().map(|order| order.kendall_tau).fold(0.9, f64::min);
+    Chart {
+        title: String::new(),
+        description: "Error against Kendall's tau of shuffled orders".into(),
+        x_label: "Kendall’s τ to the trained order".into(),
+        y_label: "Error (1 − accuracy), %".into(),
+        x: Axis::between((lowest - 0.02).max(-1.0), 1.0).reversed(),
+        y: Axis::covering(all().map(|order| error(order.score.accuracy)).chain([0.0])),
+        size: (820.0, 380.0),
+        layers,
+    }
+    .figure()
+}
+
+fn groups(networks: &[Measurements]) -> Table {
+    let mut table =
+        Table::new(["network", "swaps", "orders", "mean τ", "mean accuracy", "standard error over orders, points"]);
+    for network in networks {
+        for group in summary::shuffle_groups(orders(network)) {
+            table.row([
+                network.target.clone(),
+                group.swaps.to_string(),
+                group.orders.to_string(),
+                number::relative(group.kendall_tau),
+                number::percent(group.accuracy),
+                group.accuracy_error.map_or_else(|| number::NONE.into(), number::points),
+            ]);
+        }
+    }
+    table
+}
+
+fn table(networks: &[Measurements]) -> Table {
+    let mut table = Table::new(["network", "swaps", "seed", "τ", "accuracy", "95 % interval", "loss, nats", "<order"]);
+    for network in networks {
+        for order in orders(network) {
+            table.row([
+                network.target.clone(),
+                order.swaps.to_string(),
+                order.seed.to_string(),
+                number::relative(order.kendall_tau),
+                number::percent(order.score.accuracy),
+                number::percent_interval(order.score.accuracy_ci95),
+                number::plus_minus(order.score.loss, order.score.loss_ci95),
+                order.route.clone(),
+            ]);
+        }
+    }
+    table
+}

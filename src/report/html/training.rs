@@ -1,0 +1,101 @@
+use super::element;
+use crate::Result;
+use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::number;
+use crate::report::result::{Epoch, Measurements};
+use crate::report::table::Table;
+
+/// Loss and accuracy against the epoch, all networks in one chart each.
+pub(super) fn section(networks: &[Measurements]) -> Result<String> {
+    let trained = |network: &Measurements| !network.training.is_empty();
+    if !networks.iter().any(trained) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "Mean cross-entropy and share of right answers after each epoch of the training that made these networks. \
+         Strong lines are the test split, faint lines the training split while it was being learnt.",
+    );
+    body += &element::seen(networks, |network| {
+        let last = network.training.last()?;
+        let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
+        Some(format!(
+            "after epoch {}, test accuracy {}, test loss {} nats; {} s of training.",
+            last.epoch,
+            number::percent(last.test_accuracy),
+            number::real(last.test_loss),
+            if seconds.is_finite() { format!("{seconds:.0}") } else { number::NOT_FINITE.into() },
+        ))
+    });
+    body += &element::legend(networks, trained);
+    let loss = chart(networks, "Loss", "Cross-entropy, nats", |e| e.train_loss, |e| e.test_loss)?;
+    let percent = |share: f64| 100.0 * share;
+    let accuracy =
+        chart(networks, "Accuracy", "Right answers, %", |e| percent(e.train_accuracy), |e| percent(e.test_accuracy))?;
+    body += &element::charts(&[loss, accuracy]);
+    let figures = networks.iter().flat_map(|network| &network.training);
+    let figures = figures.flat_map(|e| [e.train_loss, e.test_loss, e.train_accuracy, e.test_accuracy]);
+    body += &element::left_out(figures.filter(|value| !value.is_finite()).count(), "of these figures");
+    body += &element::numbers("Numbers of every epoch", table(networks));
+    Ok(element::section("training", "Training", &body))
+}
+
+fn chart(
+    networks: &[Measurements],
+    title: &str,
+    y_label: &str,
+    train: impl Fn(&Epoch) -> f64,
+    test: impl Fn(&Epoch) -> f64,
+) -> Result<String> {
+    let epochs = || networks.iter().flat_map(|network| &network.training);
+    let mut layers = Vec::new();
+    for (place, network) in networks.iter().enumerate() {
+        let curve = |figure: &dyn Fn(&Epoch) -> f64| -> Vec<_> {
+            network.training.iter().map(|epoch| (epoch.epoch as f64, figure(epoch))).collect()
+        };
+        let colour = Colour::Network(place);
+        layers.push(Layer::new(Mark::Line(curve(&train)), colour).faint(0.4));
+        layers.push(Layer::new(Mark::Line(curve(&test)), colour));
+        // A line needs two points; a single epoch must be seen too.
+        let last = curve(&test).pop().into_iter().collect();
+        layers.push(Layer::new(Mark::Points(last, place), colour));
+    }
+    Chart {
+        title: title.into(),
+        description: format!("{title} against epoch, training and test split"),
+        x_label: "epoch".into(),
+        y_label: y_label.into(),
+        x: Axis::numbers(epochs().map(|epoch| epoch.epoch).max().unwrap_or(1) as usize, 8),
+        y: Axis::covering(epochs().flat_map(|epoch| [train(epoch), test(epoch)])),
+        size: (element::width_of(2), 300.0),
+        layers,
+    }
+    .figure()
+}
+
+fn table(networks: &[Measurements]) -> Table {
+    let mut table = Table::new([
+        "network",
+        "epoch",
+        "learning rate",
+        "training loss, nats",
+        "training accuracy",
+        "test loss, nats",
+        "test accuracy",
+        "seconds",
+    ]);
+    for network in networks {
+        for epoch in &network.training {
+            table.row([
+                network.target.clone(),
+                epoch.epoch.to_string(),
+                number::real(epoch.rate),
+                number::real(epoch.train_loss),
+                number::percent(epoch.train_accuracy),
+                number::real(epoch.test_loss),
+                number::percent(epoch.test_accuracy),
+                number::real(epoch.seconds),
+            ]);
+        }
+    }
+    table
+}

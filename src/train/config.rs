@@ -1,0 +1,255 @@
+//! The experiment file: one TOML file with the tables `[model]`, `[data]` and `[train]`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Augment, Normalization, View};
+use crate::model::ModelConfig;
+use crate::{Error, Result};
+
+/// Everything that decides what a training does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The network.
+    pub model: ModelConfig,
+    /// The samples.
+    pub data: DataConfig,
+    /// How its parameters are found.
+    #[serde(default)]
+    pub train: TrainConfig,
+}
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Such as `digits` or `mnist:DIR`.
+    pub source: String,
+    /// How the images of a folder are brought to one size.
+    #[serde(default)]
+    pub view: View,
+    /// Random changes of training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Left open: that of the data set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<Normalization>,
+    /// Number of training samples to use; 0 for all.
+    #[serde(default)]
+    pub limit: usize,
+    /// Number of training samples, the last ones, that are held out and evaluated instead of the test split.
+    #[serde(default)]
+    pub validation: usize,
+    /// Threads that prepare batches ahead.
+    #[serde(default = "one")]
+    pub workers: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// The `[train]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training samples.
+    pub epochs: u64,
+    /// Samples a step.
+    pub batch: usize,
+    /// Seed of initial values, order, augmentation and dropout.
+    pub seed: u64,
+    /// `sgd` or `adamw`.
+    pub optimizer: Method,
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Momentum of `sgd`.
+    pub momentum: f64,
+    /// Whether the momentum of `sgd` is Nesterov's.
+    pub nesterov: bool,
+    /// Decay of the two moments of `adamw`.
+    pub betas: [f64; 2],
+    /// Weight decay: added to the gradient in `sgd`, decoupled in `adamw`.
+    pub weight_decay: f64,
+    /// What decays: `weights` spares biases and normalizations, `all` spares nothing.
+    pub decay: Decay,
+    /// How the learning rate changes: `constant`, `step`, `cosine`, `plateau`.
+    pub schedule: ScheduleKind,
+    /// Epochs over which the rate grows linearly at the beginning; fractions count.
+    pub warmup: f64,
+    /// Epochs after which `step` multiplies the rate by `factor`.
+    pub milestones: Vec<u64>,
+    /// Factor of `step` and `plateau`.
+    pub factor: f64,
+    /// `plateau` multiplies the rate when the evaluated loss did not fall by at least this much in an epoch.
+    pub threshold: f64,
+    /// Largest norm of the gradient over all parameters; 0 for no limit.
+    pub clip_norm: f64,
+    /// Share of the target that is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// Decay of an exponential moving average of the parameters, which is then what is evaluated and kept; 0 for none.
+    pub ema: f64,
+    /// Steps between checkpoints within an epoch; 0 for none. There is always one at an epoch's end.
+    pub checkpoint_steps: u64,
+    /// Number of checkpoints kept, the latest ones.
+    pub keep: usize,
+}
+
+/// How a gradient changes parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    AdamW,
+}
+
+/// What weight decay applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Weights of layers only.
+    Weights,
+    /// Every trained parameter.
+    All,
+}
+
+/// How the learning rate changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleKind {
+    /// Not at all.
+    Constant,
+    /// Multiplied by `factor` at every milestone.
+    Step,
+    /// Along half a cosine down to 0.
+    Cosine,
+    /// Multiplied by `factor` after an epoch whose loss did not fall.
+    Plateau,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch: 128,
+            seed: 0,
+            optimizer: Method::Sgd,
+            rate: 0.1,
+            momentum: 0.9,
+            nesterov: false,
+            betas: [0.9, 0.999],
+            weight_decay: 0.0,
+            decay: Decay::Weights,
+            schedule: ScheduleKind::Constant,
+            warmup: 0.0,
+            milestones: Vec::new(),
+            factor: 0.1,
+            threshold: 0.0,
+            clip_norm: 0.0,
+            label_smoothing: 0.0,
+            ema: 0.0,
+            checkpoint_steps: 0,
+            keep: 2,
+        }
+    }
+}
+
+impl Experiment {
+    /// Reads an experiment file's text and the overrides `key=value`; `file` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a key that there is not, [`Error::Config`] for a value that cannot be used.
+    pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|e| Error::config(file, e.to_string().trim().replace('\n', " ")))?;
+        for entry in overrides {
+            override_value(&mut table, entry)?;
+        }
+        let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| explain(&e, file))?;
+        experiment.check()?;
+        Ok(experiment)
+    }
+
+    /// The text of an experiment file that says the same.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::config("experiment", e.to_string()))
+    }
+
+    fn check(&self) -> Result<()> {
+        let train = &self.train;
+        let wrong = |key: &str, what: String| Err(Error::config(format!("train.{key}"), what));
+        if train.batch == 0 {
+            return wrong("batch", "0: at least 1 sample a step is needed".into());
+        }
+        if !(train.rate.is_finite() && train.rate >= 0.0) {
+            return wrong("rate", format!("{}: a number of at least 0 is needed", train.rate));
+        }
+        if train.keep == 0 {
+            return wrong("keep", "0: at least the latest checkpoint is kept".into());
+        }
+        let shares = [
+            ("momentum", train.momentum),
+            ("betas", train.betas[0]),
+            ("betas", train.betas[1]),
+            ("label_smoothing", train.label_smoothing),
+            ("ema", train.ema),
+        ];
+        for (key, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return wrong(key, format!("{value}: a number from 0 to below 1 is needed"));
+            }
+        }
+        let positive = [
+            ("weight_decay", train.weight_decay),
+            ("clip_norm", train.clip_norm),
+            ("warmup", train.warmup),
+            ("factor", train.factor),
+        ];
+        for (key, value) in positive {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(key, format!("{value}: a number of at least 0 is needed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets `a.b.c=value`. A value that is no TOML is text, so that `data.source=mnist:DIR` needs no quotes.
+fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
+    let (path, text) = entry
+        .split_once('=')
+        .ok_or_else(|| Error::Usage(format!("--set {entry}: expected KEY=VALUE, such as train.epochs=3")))?;
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let keys: Vec<&str> = path.trim().split('.').collect();
+    let (last, parents) = keys.split_last().ok_or_else(|| Error::Usage(format!("--set {entry}: no key")))?;
+    let mut table = table;
+    for key in parents {
+        let next = table.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        table = next.as_table_mut().ok_or_else(|| Error::config(path, format!("'{key}' is no table")))?;
+    }
+    table.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// Turns serde's message about an unknown key or variant into ours, which names the nearest known one.
+fn explain(error: &toml::de::Error, file: &str) -> Error {
+    let message = error.message();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((name, known)) if message.starts_with("unknown field") => {
+            Error::unknown("key", *name, known.iter().copied())
+        }
+        Some((name, known)) if message.starts_with("unknown variant") => {
+            Error::unknown("value", *name, known.iter().copied())
+        }
+        _ => Error::config(file, error.to_string().trim().replace('\n', " ")),
+    }
+}

@@ -1,0 +1,146 @@
+//! Everything that a training changes: what a checkpoint holds, so that resuming continues bit for bit.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Optimizer, Schedule, TrainConfig};
+use crate::model::{Card, Model, from_bytes, to_bytes};
+use crate::nn::parameters_host;
+use crate::report::Epoch;
+use crate::{Error, Result};
+
+/// Where a training stands. All its random numbers follow from this and the seed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epochs that are finished.
+    pub epoch: u64,
+    /// Batches that are finished in the epoch under way.
+    pub batch: u64,
+    /// Steps since the beginning.
+    pub step: u64,
+    /// Sums over the epoch under way: loss over samples, correct answers, samples, seconds.
+    pub loss_sum: f64,
+    /// See `loss_sum`.
+    pub correct: u64,
+    /// See `loss_sum`.
+    pub seen: u64,
+    /// See `loss_sum`.
+    pub seconds: f64,
+}
+
+/// Everything that a training changes.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The network as the last step left it.
+    pub model: Model,
+    /// What the optimizer remembers.
+    pub optimizer: Optimizer,
+    /// The moving average of all trained values, where one is kept.
+    pub average: Option<Tensor<1>>,
+    /// What the schedule remembers.
+    pub schedule: Schedule,
+    /// Where the training stands.
+    pub position: Position,
+    /// Finished epochs.
+    pub history: Vec<Epoch>,
+}
+
+/// The part of a checkpoint that is no array.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    position: Position,
+    schedule: Schedule,
+    history: Vec<Epoch>,
+    optimizer_steps: u64,
+}
+
+/// The metadata entry that holds the memory as JSON.
+const MEMORY: &str = "unrolled.training";
+/// Names of the arrays that are no parameters.
+const AVERAGE: &str = "training.average";
+const MOMENT: &str = "training.moment";
+
+impl State {
+    /// Before the first step.
+    pub fn new(model: Model, config: &TrainConfig) -> Self {
+        let optimizer = Optimizer::new(config, &model.parameters);
+        let average = (config.ema > 0.0).then(|| model.parameters.flatten());
+        Self {
+            model,
+            optimizer,
+            average,
+            schedule: Schedule::default(),
+            position: Position::default(),
+            history: Vec::new(),
+        }
+    }
+
+    /// The network to evaluate and to keep: with the averaged values where an average is kept.
+    pub fn averaged(&self) -> Model {
+        let mut model = self.model.clone();
+        if let Some(average) = &self.average {
+            model.parameters.unflatten(average);
+        }
+        model
+    }
+
+    /// A checkpoint's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it cannot be put into bytes.
+    pub fn to_bytes(&self, card: &Card) -> Result<Vec<u8>> {
+        let (moments, optimizer_steps) = self.optimizer.state();
+        let mut extra: Vec<_> = moments
+            .into_iter()
+            .enumerate()
+            .map(|(i, values)| (format!("{MOMENT}{}", i + 1), vec![values.len()], values))
+            .collect();
+        if let Some(average) = &self.average {
+            let values = parameters_host(average.clone());
+            extra.push((AVERAGE.to_owned(), vec![values.len()], values));
+        }
+        let memory = Memory {
+            position: self.position.clone(),
+            schedule: self.schedule.clone(),
+            history: self.history.clone(),
+            optimizer_steps,
+        };
+        let json = serde_json::to_string(&memory).map_err(|e| Error::Usage(format!("the checkpoint: {e}")))?;
+        to_bytes(&self.model, card, &extra, HashMap::from([(MEMORY.to_owned(), json)]))
+    }
+
+    /// Continues from a checkpoint's bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::File`] for bytes that are no checkpoint of a training with this configuration.
+    pub fn from_bytes(path: &Path, bytes: &[u8], config: &TrainConfig, device: &Device) -> Result<Self> {
+        let opened = from_bytes(path, bytes, device)?;
+        let memory = opened
+            .metadata
+            .get(MEMORY)
+            .ok_or_else(|| Error::file(path, "a model without a training's state; resuming needs a checkpoint"))?;
+        let memory: Memory = serde_json::from_str(memory)
+            .map_err(|e| Error::file(path, format!("metadata entry '{MEMORY}' cannot be read: {e}")))?;
+        let mut state = Self::new(opened.model, config);
+        let trained = state.model.parameters.trained() as usize;
+        let mut extra: HashMap<String, Vec<f32>> = opened.extra.into_iter().map(|(n, _, v)| (n, v)).collect();
+        if let Some((name, values)) = extra.iter().find(|(_, values)| values.len() != trained) {
+            return Err(Error::file(path, format!("{name}: {} values, expected {trained}", values.len())));
+        }
+        let moments: Vec<Vec<f32>> = (1..).map_while(|i| extra.remove(&format!("{MOMENT}{i}"))).collect();
+        state.optimizer.restore(&moments, memory.optimizer_steps, &state.model.parameters);
+        if state.average.is_some() {
+            let values = extra
+                .remove(AVERAGE)
+                .ok_or_else(|| Error::file(path, format!("{AVERAGE} is missing, but train.ema asks for it")))?;
+            state.average = Some(Tensor::from_floats(values.as_slice(), device));
+        }
+        state.position = memory.position;
+        state.schedule = memory.schedule;
+        state.history = memory.history;
+        Ok(state)
+    }
+}

@@ -1,0 +1,238 @@
+//! The one training loop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::optimizer::clip;
+use super::{Experiment, Run, State, cross_entropy};
+use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, batches};
+use crate::measure::{Answer, Source, evaluate};
+use crate::model::{Card, Model};
+use crate::nn::{Pass, Training, parameters_host};
+use crate::report::{Epoch, Score};
+use crate::{Error, Result};
+
+/// What a training tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A step was taken.
+    Step {
+        /// Steps since the beginning, and steps in all.
+        step: u64,
+        /// See `step`.
+        steps: u64,
+        /// The epoch under way, counted from 1.
+        epoch: u64,
+        /// Mean loss over the epoch so far, nats.
+        loss: f64,
+        /// Share of correct answers over the epoch so far.
+        accuracy: f64,
+        /// Samples of this step.
+        samples: usize,
+    },
+    /// An epoch is finished.
+    Epoch(&'a Epoch),
+}
+
+/// A training under way: its data, its state and its run directory.
+pub struct Trainer {
+    experiment: Experiment,
+    samples: Arc<Dataset>,
+    held_out: Source,
+    card: Card,
+    state: State,
+    run: Run,
+}
+
+impl Trainer {
+    /// Prepares a training, from the run's latest checkpoint where it has one.
+    ///
+    /// # Errors
+    /// Where data, network and configuration do not fit together, or the checkpoint cannot be used.
+    pub fn new(experiment: Experiment, run: Run, device: &Device) -> Result<Self> {
+        let (samples, held_out) = open_data(&experiment)?;
+        let train = &experiment.train;
+        let shape = samples.shape();
+        experiment.data.augment.check(shape)?;
+        let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
+        normalization.check(shape[0])?;
+        let classes = samples.classes().len();
+        let state = match run.latest(&experiment, device)? {
+            Some(state) => state,
+            None => State::new(Model::new(&experiment.model, shape, classes, train.seed, device)?, train),
+        };
+        let card = Card {
+            model: state.model.config().clone(),
+            input: shape,
+            classes: samples.classes().to_vec(),
+            mean: normalization.mean.clone(),
+            std: normalization.std.clone(),
+            data: experiment.data.source.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let held_out = Source { dataset: Arc::new(held_out), normalization, batch: train.batch.max(EVALUATED_AT_ONCE) };
+        Ok(Self { experiment, samples: Arc::new(samples), held_out, card, state, run })
+    }
+
+    /// The network as it stands.
+    pub fn model(&self) -> &Model {
+        &self.state.model
+    }
+
+    /// Trains to the last epoch and writes the finished model.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if the loss stops being a number; [`Error::Io`] where a file cannot be read or written.
+    pub fn train(mut self, observe: &mut dyn FnMut(Event)) -> Result<(Model, Vec<Epoch>)> {
+        while self.state.position.epoch < self.experiment.train.epochs {
+            self.epoch(observe)?;
+            let score = self.end_epoch()?;
+            self.run.metrics(&self.state.history)?;
+            if self.is_best(&score) {
+                self.run.best(&self.state.averaged(), &self.card)?;
+            }
+            self.checkpoint()?;
+            if let Some(epoch) = self.state.history.last() {
+                observe(Event::Epoch(epoch));
+            }
+        }
+        let model = self.state.averaged();
+        self.run.metrics(&self.state.history)?;
+        self.run.finish(&model, &self.card)?;
+        Ok((model, self.state.history))
+    }
+
+    /// The steps of an epoch, or those that are left of it.
+    fn epoch(&mut self, observe: &mut dyn FnMut(Event)) -> Result<()> {
+        let plan = self.plan();
+        let begun = Instant::now();
+        let before = self.state.position.seconds;
+        let left = batches(&self.samples, &plan);
+        let per_epoch = self.state.position.batch + left.len() as u64;
+        for batch in left {
+            let batch = batch?;
+            let samples = batch.labels.len();
+            self.step(batch, per_epoch)?;
+            let position = &mut self.state.position;
+            position.seconds = before + begun.elapsed().as_secs_f64();
+            observe(Event::Step {
+                step: position.step,
+                steps: per_epoch * self.experiment.train.epochs,
+                epoch: position.epoch + 1,
+                loss: position.loss_sum / position.seen as f64,
+                accuracy: position.correct as f64 / position.seen as f64,
+                samples,
+            });
+            let every = self.experiment.train.checkpoint_steps;
+            if every > 0 && position.step.is_multiple_of(every) {
+                self.checkpoint()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forward, backward, and one step of the optimizer.
+    fn step(&mut self, batch: Batch, per_epoch: u64) -> Result<()> {
+        let train = &self.experiment.train;
+        let state = &mut self.state;
+        let rate = state.schedule.rate(train, state.position.step, per_epoch);
+        let leaves = state.model.parameters.tracked();
+        let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
+        let mut training = Training::new(train.seed, state.position.step);
+
+        let logits = state.model.forward(&mut Pass::training(&leaves, &mut training), x.clone());
+        let loss = cross_entropy(logits.clone(), &batch.labels, train.label_smoothing);
+        let value: f32 = loss.clone().into_scalar();
+        if !value.is_finite() {
+            let mut again = Training::new(train.seed, state.position.step);
+            let place = state.model.first_not_finite(&mut Pass::training(&leaves, &mut again), x);
+            let what = format!("the loss is {value}; the first value that is not finite is in {place}");
+            return Err(Error::NonFinite { step: state.position.step + 1, what });
+        }
+        let gradient = clip(leaves.gradient(&loss.backward()), train.clip_norm);
+        let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
+
+        state.model.parameters.unflatten(&values);
+        for (id, statistic) in training.statistics {
+            state.model.parameters.set(id, statistic);
+        }
+        if let Some(average) = state.average.take() {
+            state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
+        }
+        let classes = self.card.classes.len();
+        let logits = parameters_host(logits.inner());
+        let position = &mut state.position;
+        for answer in Answer::all(&logits, classes, &batch.labels) {
+            position.loss_sum += answer.loss;
+            position.correct += u64::from(answer.correct);
+            position.seen += 1;
+        }
+        position.batch += 1;
+        position.step += 1;
+        Ok(())
+    }
+
+    /// Evaluates, and takes note of the epoch.
+    fn end_epoch(&mut self) -> Result<Score> {
+        let score = evaluate(&self.state.averaged(), &self.held_out, |_| ())?;
+        let train = &self.experiment.train;
+        let State { position, schedule, history, .. } = &mut self.state;
+        history.push(Epoch {
+            epoch: position.epoch + 1,
+            rate: schedule.rate(train, position.step.saturating_sub(1), position.batch),
+            train_loss: position.loss_sum / position.seen as f64,
+            train_accuracy: position.correct as f64 / position.seen as f64,
+            test_loss: score.loss,
+            test_accuracy: score.accuracy,
+            seconds: position.seconds,
+        });
+        schedule.epoch_ended(train, score.loss);
+        *position = super::Position { epoch: position.epoch + 1, step: position.step, ..Default::default() };
+        Ok(score)
+    }
+
+    fn is_best(&self, score: &Score) -> bool {
+        let earlier = self.state.history.iter().rev().skip(1);
+        earlier.fold(true, |best, epoch| best && epoch.test_accuracy < score.accuracy)
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.run.checkpoint(&self.state, &self.card, self.experiment.train.keep)
+    }
+
+    fn plan(&self) -> Plan {
+        let Experiment { data, train, .. } = &self.experiment;
+        Plan {
+            batch: train.batch,
+            order: Order::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
+            augment: data.augment.clone(),
+            normalization: Normalization { mean: self.card.mean.clone(), std: self.card.std.clone() },
+            drop_last: false,
+            start: self.state.position.batch as usize,
+            workers: data.workers,
+        }
+    }
+}
+
+/// Evaluating needs no gradients, so that larger batches than those of training fit.
+const EVALUATED_AT_ONCE: usize = 250;
+
+/// The samples to train with and those to evaluate: the test split, or the last of the training split.
+fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
+    let data = &experiment.data;
+    let spec: Spec = data.source.parse()?;
+    let open = |split| Dataset::open(&spec, split, &data.view);
+    let mut samples = open(Split::Train)?;
+    if data.limit > 0 {
+        samples = samples.limit(data.limit);
+    }
+    if data.validation == 0 {
+        return Ok((samples, open(Split::Test)?));
+    }
+    let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
+        Error::config("data.validation", format!("{} of {} samples leaves none to train with", data.validation, samples.len()))
+    })?;
+    Ok(samples.split_at(rest))
+}

@@ -1,0 +1,100 @@
+//! Files that are there whole or not at all.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes a file in one step: whoever opens `path` finds the old bytes or all of the new ones, never a part.
+///
+/// Missing parent directories are created. Errors name `path` itself, whichever step failed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes).map_err(Error::io(path))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Renaming is atomic only within one file system, so the temporary file lies beside its destination.
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(directory)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".whole-").suffix(".tmp");
+    // The default of temporary files, 0600, would hide a report from everyone else; the umask still applies to this.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    sync_directory(directory)
+}
+
+/// The rename itself lies in the directory: without this a power cut may undo it.
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    match std::fs::File::open(directory).and_then(|opened| opened.sync_all()) {
+        // Some network file systems cannot do this; the file's own bytes are safe all the same.
+        Err(refused) if refused.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
+        // A directory may be open to writing but closed to reading.
+        Err(refused) if refused.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn parents_are_made_and_old_content_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/report.html");
+        write_whole(&path, b"old, and longer").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(path.parent().unwrap()), ["report.html"]);
+    }
+
+    #[test]
+    fn a_failure_names_the_final_path_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let taken = root.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        std::fs::write(taken.join("inside"), b"").unwrap();
+        let error = write_whole(&taken, b"bytes").unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{}: ", taken.display())), "{error}");
+        assert_eq!(names(root.path()), ["taken"]);
+
+        let beneath_a_file = taken.join("inside/report.html");
+        let error = write_whole(&beneath_a_file, b"bytes").unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{}: ", beneath_a_file.display())), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_what_the_umask_lets_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let (whole, plain) = (root.path().join("whole"), root.path().join("plain"));
+        write_whole(&whole, b"").unwrap();
+        std::fs::write(&plain, b"").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&whole), mode(&plain));
+    }
+}
