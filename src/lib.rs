@@ -1,10 +1,15 @@
 //! Highway and Residual networks as unrolled iterative estimation (Greff, Srivastava and Schmidhuber, ICLR 2017).
 
+pub mod data;
 pub mod device;
 mod error;
+pub mod measure;
 pub mod model;
 pub mod nn;
 pub mod random;
 pub mod report;
+pub mod train;
+mod whole;
 
 pub use error::{Error, Result};
+pub use whole::write_whole;

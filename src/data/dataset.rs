@@ -76,6 +76,8 @@ pub struct Dataset {
     shape: [usize; 3],
     classes: Vec<String>,
     labels: Vec<u32>,
+    /// Place in the store of the sample that is the first.
+    first: usize,
     normalization: Normalization,
 }
 
@@ -109,6 +111,7 @@ impl Dataset {
             shape: packed.shape,
             classes: classes?,
             labels: packed.labels,
+            first: 0,
             normalization: Normalization::of(kind),
         })
     }
@@ -118,6 +121,7 @@ impl Dataset {
             shape: folder.shape(),
             classes: std::mem::take(&mut folder.classes),
             labels: std::mem::take(&mut folder.labels),
+            first: 0,
             store: Store::Folder(folder),
             normalization: Normalization::of(Kind::Folder),
         }
@@ -130,6 +134,14 @@ impl Dataset {
         if n > 0 {
             self.labels.truncate(n);
         }
+        self
+    }
+
+    /// Leaves the first `rest` samples out.
+    pub fn skip(mut self, rest: usize) -> Self {
+        let rest = rest.min(self.labels.len());
+        self.labels.drain(..rest);
+        self.first += rest;
         self
     }
 
@@ -169,7 +181,7 @@ impl Dataset {
     /// There is no such sample, `out` has another length than a sample, or its file cannot be decoded or has another
     /// size than the first one.
     pub fn sample(&self, index: usize, out: &mut [f32]) -> Result<()> {
-        let size = self.shape.iter().product();
+        let size: usize = self.shape.iter().product();
         if out.len() != size {
             return Err(Error::Shape {
                 name: format!("sample {index}"),
@@ -178,6 +190,7 @@ impl Dataset {
             });
         }
         self.in_range(index)?;
+        let index = self.first + index;
         match &self.store {
             Store::Memory(bytes, white) => {
                 let white = f32::from(*white);
@@ -195,7 +208,7 @@ impl Dataset {
     pub(super) fn original(&self, index: usize) -> Result<Planes> {
         self.in_range(index)?;
         if let Store::Folder(folder) = &self.store {
-            return folder.original(index);
+            return folder.original(self.first + index);
         }
         let mut pixels = vec![0.0; self.shape.iter().product()];
         self.sample(index, &mut pixels)?;

@@ -28,6 +28,6 @@ pub fn lesion(whole: &[Answer], without: &[Answer]) -> Lesion {
 }
 
 /// All lesions, from the answers along the routes of [`lesions`].
-pub fn all(whole: &[Answer], names: Vec<String>, answers: &[Vec<Answer>]) -> PerBlock<Lesion> {
+pub(super) fn all(whole: &[Answer], names: Vec<String>, answers: &[Vec<Answer>]) -> PerBlock<Lesion> {
     names.into_iter().zip(answers).map(|(name, without)| (name, lesion(whole, without))).collect()
 }

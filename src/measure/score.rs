@@ -49,7 +49,10 @@ pub struct Source {
 
 impl Source {
     /// All batches in order, prepared ahead by one worker.
-    pub fn batches(&self) -> Batches {
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the normalization does not fit.
+    pub fn batches(&self) -> Result<Batches> {
         let plan = Plan {
             batch: self.batch,
             order: Order::Sequential,

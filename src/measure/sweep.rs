@@ -22,7 +22,7 @@ pub fn sweep<N: Network>(
     let mut order: Vec<usize> = (0..routes.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let mut answers = vec![Vec::new(); routes.len()];
-    for batch in source.batches() {
+    for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
         let first = network.stem(&samples)?;
         let mut arrive = |route: usize, estimate: N::Estimate| {

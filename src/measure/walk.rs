@@ -28,7 +28,7 @@ pub fn walk<N: Network>(
 ) -> Result<Vec<Answer>> {
     source.check(network)?;
     let mut answers = Vec::new();
-    for batch in source.batches() {
+    for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
         let mut estimate = network.stem(&samples)?;
         for (s, stage) in network.outline().stages.iter().enumerate() {

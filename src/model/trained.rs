@@ -49,6 +49,14 @@ impl Model {
         Ok(Self { config, outline, line, parameters: builder.parameters })
     }
 
+    /// The number of trained values that a configuration would have, without building it.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn count(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {
+        count(config, input, classes)
+    }
+
     /// The configuration with nothing left open.
     pub fn config(&self) -> &ModelConfig {
         &self.config

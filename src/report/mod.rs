@@ -7,7 +7,7 @@ mod csv;
 mod exact;
 mod html;
 mod number;
-pub mod result;
+mod result;
 #[cfg(test)]
 mod sample;
 mod summary;
@@ -16,7 +16,7 @@ pub mod text;
 
 pub use csv::csv;
 pub use html::html;
-pub use result::Measurements;
+pub use result::*;
 
 /// One page about one network, or about several to compare.
 #[derive(Clone, Debug)]

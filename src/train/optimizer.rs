@@ -36,6 +36,7 @@ impl Optimizer {
     /// The parameters after a step along a gradient; both hold all trained values, in order.
     pub fn step(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         self.steps += 1;
+        let gradient = clip(gradient, config.clip_norm);
         match config.optimizer {
             Method::Sgd => self.sgd(config, rate, values, gradient),
             Method::AdamW => self.adamw(config, rate, values, gradient),
@@ -96,7 +97,7 @@ impl Optimizer {
 
 /// Scales a gradient down to a norm of at most `limit`, over all parameters; 0 is no limit. As in PyTorch, the norm
 /// gets 1e-6 added before the division.
-pub(super) fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
+fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
     if limit <= 0.0 {
         return gradient;
     }

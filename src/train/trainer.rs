@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::optimizer::clip;
 use super::{Experiment, Run, State, cross_entropy};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, batches};
 use crate::measure::{Answer, Source, evaluate};
@@ -109,7 +108,7 @@ impl Trainer {
         let plan = self.plan();
         let begun = Instant::now();
         let before = self.state.position.seconds;
-        let left = batches(&self.samples, &plan);
+        let left = batches(&self.samples, &plan)?;
         let per_epoch = self.state.position.batch + left.len() as u64;
         for batch in left {
             let batch = batch?;
@@ -151,7 +150,7 @@ impl Trainer {
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.position.step + 1, what });
         }
-        let gradient = clip(leaves.gradient(&loss.backward()), train.clip_norm);
+        let gradient = leaves.gradient(&loss.backward());
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
@@ -234,5 +233,6 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
         Error::config("data.validation", format!("{} of {} samples leaves none to train with", data.validation, samples.len()))
     })?;
-    Ok(samples.split_at(rest))
+    let held_out = open(Split::Train)?.limit(samples.len()).skip(rest);
+    Ok((samples.limit(rest), held_out))
 }

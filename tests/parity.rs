@@ -1,0 +1,78 @@
+//! Ten training steps against PyTorch's: `reference/parity.py` writes what is expected.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
+use unrolled::model::{Model, ModelConfig};
+use unrolled::nn::{Pass, Training};
+use unrolled::train::{Optimizer, TrainConfig, cross_entropy};
+
+mod draws;
+
+/// Largest relative error of a loss. The expected ones are f64; PyTorch's own f32 loses up to 4e-6 of them.
+const TOLERANCE: f64 = 2e-5;
+
+/// So that a file with fewer cases does not pass.
+const CASES: usize = 25;
+const STEPS: u64 = 10;
+
+#[derive(Deserialize)]
+struct Expected {
+    input: [usize; 3],
+    classes: usize,
+    batch: usize,
+    seed: u64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    model: ModelConfig,
+    train: TrainConfig,
+    losses: Vec<f64>,
+}
+
+#[test]
+fn ten_steps_lose_what_pytorch_loses() {
+    let expected: Expected = serde_json::from_str(include_str!("goldens/parity.json")).unwrap();
+    assert_eq!(expected.cases.len(), CASES);
+    let mut failures = Vec::new();
+    let mut worst = 0.0_f64;
+    for case in &expected.cases {
+        assert_eq!(case.losses.len() as u64, STEPS, "{}", case.name);
+        for (step, (found, loss)) in losses(&expected, case).into_iter().zip(&case.losses).enumerate() {
+            let error = (found / loss - 1.0).abs();
+            worst = worst.max(error);
+            if error.is_nan() || error > TOLERANCE {
+                failures.push(format!("{}: step {step}: {found}, expected {loss}: {error:.1e}", case.name));
+            }
+        }
+    }
+    println!("{CASES} cases, largest error {worst:.1e}");
+    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
+    let mut model = Model::new(model, sample.input, sample.classes, 0, &Device::flex()).unwrap();
+    draws::fill(&mut model.parameters, sample.seed);
+    let mut optimizer = Optimizer::new(train, &model.parameters);
+    let [channels, height, width] = sample.input;
+    let shape = [sample.batch, channels, height, width];
+    let step = |step| {
+        let x = draws::values(sample.seed, &format!("batch{step}.input"), &shape);
+        let labels = draws::labels(sample.seed, &format!("batch{step}.labels"), sample.batch, sample.classes);
+        let leaves = model.parameters.tracked();
+        let x = Tensor::<4>::from_data(TensorData::new(x, shape), leaves.device());
+        let mut training = Training::new(0, step);
+        let logits = model.forward(&mut Pass::training(&leaves, &mut training), x);
+        let loss = cross_entropy(logits, &labels, train.label_smoothing);
+        let gradient = leaves.gradient(&loss.backward());
+        let values = optimizer.step(train, train.rate, model.parameters.flatten(), gradient);
+        model.parameters.unflatten(&values);
+        for (id, statistic) in training.statistics {
+            model.parameters.set(id, statistic);
+        }
+        f64::from(loss.into_scalar::<f32>())
+    };
+    (0..STEPS).map(step).collect()
+}
