@@ -273,7 +273,7 @@ mod tests {
     fn json_gives_back_what_was_written() {
         for network in [sample::residual(), sample::highway(1)] {
             let text = serde_json::to_string(&network).unwrap();
-            assert_eq!(serde_json::from_str::<Measurements>(&text).unwrap(), network);
+            assert!(serde_json::from_str::<Measurements>(&text).unwrap() == network);
         }
     }
 
@@ -286,7 +286,7 @@ mod tests {
         let gate = network.gates.as_mut().unwrap()[0].transform.as_mut().unwrap();
         gate.class_channels[2][1] = f32::INFINITY;
         let text = serde_json::to_string(&network).unwrap();
-        assert_eq!(serde_json::from_str::<Measurements>(&text).unwrap(), network);
+        assert!(serde_json::from_str::<Measurements>(&text).unwrap() == network);
 
         network.baseline.loss = f64::NAN;
         let text = serde_json::to_string(&network).unwrap();

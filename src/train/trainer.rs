@@ -1,5 +1,6 @@
 //! The one training loop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,11 +47,12 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Prepares a training, from the run's latest checkpoint where it has one.
+    /// Prepares a training in a run directory, with `resume` from its latest checkpoint. The directory is made only
+    /// when all fits.
     ///
     /// # Errors
     /// Where data, network and configuration do not fit together, or the checkpoint cannot be used.
-    pub fn new(experiment: Experiment, run: Run, device: &Device) -> Result<Self> {
+    pub fn new(experiment: Experiment, dir: &Path, resume: bool, device: &Device) -> Result<Self> {
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
         let shape = samples.shape();
@@ -58,9 +60,11 @@ impl Trainer {
         let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
+        let fresh = Model::new(&experiment.model, shape, classes, train.seed, device)?;
+        let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
         let state = match run.latest(&experiment, device)? {
             Some(state) => state,
-            None => State::new(Model::new(&experiment.model, shape, classes, train.seed, device)?, train),
+            None => State::new(fresh, train),
         };
         let card = Card {
             model: state.model.config().clone(),

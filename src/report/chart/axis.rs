@@ -33,10 +33,15 @@ impl Axis {
 
     /// The numbers 1 to `count`, half a place of room on both sides.
     pub(in crate::report) fn numbers(count: usize, ticks: usize) -> Self {
-        let step = round_step(count as f64 / ticks.max(1) as f64).max(1.0);
+        // In twos the first two ticks would be 1 and 2, which reads as ones.
+        let step = match round_step(count as f64 / ticks.max(1) as f64) {
+            step if step <= 1.0 => 1.0,
+            2.0 => 5.0,
+            step => step,
+        };
         let mut axis = Self::linear(0.5, count.max(1) as f64 + 0.5, step);
         // Block 1 is where reading begins, whatever the step.
-        axis.ticks.retain(|&tick| tick >= 1.0 && (tick == 1.0 || tick > 1.0 + 0.5 * step));
+        axis.ticks.retain(|&tick| tick >= 1.0);
         if !axis.ticks.contains(&1.0) {
             axis.ticks.insert(0, 1.0);
         }
@@ -45,9 +50,9 @@ impl Axis {
 
     /// Logarithmic; covers all finite values above zero.
     pub(in crate::report) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
-        let positive = values.into_iter().filter(|value| *value > 1.0 / LARGEST && value.is_finite());
+        let positive = values.into_iter().filter(|value| (1.0 / LARGEST..LARGEST).contains(value));
         let (low, high) = extent(positive.map(f64::log10));
-        let (low, high) = ((low - 0.02).max(-100.0), (high + 0.02).min(100.0));
+        let (low, high) = (low - 0.02, high + 0.02);
         let stride = ((high - low) / 6.0).ceil().max(1.0);
         let within = |parts: &[f64]| -> Vec<f64> {
             let decades = (low.floor() as i32..=high.ceil() as i32).filter(|decade| f64::from(*decade) % stride == 0.0);

@@ -2,11 +2,11 @@
 
 use plotters::style::RGBColor;
 
-/// Colours that networks take in turn: those of Okabe and Ito that can be told apart in print, on light and on dark.
+/// How many colours networks take in turn: those of Okabe and Ito that can be told apart in print, on light and on dark.
 pub(in crate::report) const NETWORKS: usize = 6;
 
-/// What a colour stands for. All but the ramp follow the page's light or dark scheme.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a colour stands for; its looks follow the page's light or dark scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::report) enum Colour {
     /// Text and lines that must be seen.
     Ink,
@@ -14,28 +14,33 @@ pub(in crate::report) enum Colour {
     Muted,
     /// Grid lines.
     Grid,
+    /// What everything is drawn on.
+    Paper,
     /// The network at this place of the report.
     Network(usize),
-    /// A quantity between 0 and 1.
-    Ramp(f64),
 }
 
 impl Colour {
-    /// The colour as given to plotters; one for the style sheet is a stand-in which [`resolve`] replaces.
+    /// A stand-in for plotters, which knows no variables; [`resolve`] replaces it.
     pub(super) fn rgb(self) -> RGBColor {
         match self {
             Self::Ink => RGBColor(1, 1, 1),
             Self::Muted => RGBColor(1, 1, 2),
             Self::Grid => RGBColor(1, 1, 3),
+            Self::Paper => RGBColor(1, 1, 4),
             Self::Network(place) => RGBColor(1, 2, (place % NETWORKS) as u8),
-            Self::Ramp(value) => ramp(value),
         }
     }
 }
 
 /// Replaces the stand-ins in plotters' SVG by variables of the style sheet.
 pub(super) fn resolve(svg: &str) -> String {
-    let named = [(Colour::Ink, "ink".to_owned()), (Colour::Muted, "muted".into()), (Colour::Grid, "grid".into())];
+    let named = [
+        (Colour::Ink, "ink".to_owned()),
+        (Colour::Muted, "muted".into()),
+        (Colour::Grid, "grid".into()),
+        (Colour::Paper, "paper".into()),
+    ];
     let networks = (0..NETWORKS).map(|place| (Colour::Network(place), format!("n{place}")));
     named.into_iter().chain(networks).fold(svg.to_owned(), |svg, (colour, name)| {
         let RGBColor(r, g, b) = colour.rgb();

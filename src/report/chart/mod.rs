@@ -80,13 +80,15 @@ impl Chart {
         let inside = svg.split_once('>').map_or("", |(_, rest)| rest);
         let inside = colour::resolve(inside).replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "");
         let (width, height) = self.size;
+        // Where the window is narrow a chart shrinks a little, then scrolls: labels must stay legible.
+        let least = if width > 600.0 { 0.92 } else { 0.8 };
         Ok(format!(
             "<figure class=\"chart\" style=\"flex-basis:{width}px\"><div class=\"scroll\" tabindex=\"0\">\
              <svg viewBox=\"0 0 {} {}\" style=\"min-width:{:.0}px;max-width:{:.0}px\" role=\"img\" \
              aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">{inside}</div></figure>\n",
             px(width),
             px(height),
-            0.9 * width,
+            least * width,
             1.1 * width,
             escape(&self.description),
         ))

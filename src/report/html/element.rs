@@ -36,14 +36,15 @@ pub(super) fn prose(html: &str) -> String {
     format!("<p>{html}</p>\n")
 }
 
-/// A sentence about what the numbers are, for each network that has them; the name is added where there are several.
+/// Sentences about what the numbers are, for each network that has them; named where there are several networks.
 pub(super) fn seen(networks: &[Measurements], sentence: impl Fn(&Measurements) -> Option<String>) -> String {
     let line = |network: &Measurements| {
         let sentence = escape(&sentence(network)?);
-        let name = if networks.len() > 1 { format!("<b>{}</b>: ", escape(&network.target)) } else { String::new() };
-        Some(format!("<p class=\"seen\">{name}{sentence}</p>\n"))
+        let name = if networks.len() > 1 { format!("<b>{}</b> ", escape(&network.target)) } else { String::new() };
+        Some(format!("<li>{name}{sentence}</li>\n"))
     };
-    networks.iter().filter_map(line).collect()
+    let lines: String = networks.iter().filter_map(line).collect();
+    if lines.is_empty() { lines } else { format!("<ul class=\"seen\">\n{lines}</ul>\n") }
 }
 
 /// A remark in small print.

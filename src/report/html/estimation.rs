@@ -23,8 +23,13 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     );
     body += &element::seen(networks, sentence);
     body += &element::legend(networks, |network| network.estimation.is_some());
-    for row in rows(networks) {
-        body += &element::charts(&row.iter().map(|panel| panel.figure3(&row)).collect::<Result<Vec<_>>>()?);
+    let rows = rows(networks);
+    // One width for all, so that panels stand in columns.
+    let across = rows.iter().map(Vec::len).max().unwrap_or(1);
+    let blocks = rows.iter().flatten().map(|panel| panel.stage.blocks.len()).max().unwrap_or(1);
+    let width = panel_width(across, blocks);
+    for row in &rows {
+        body += &element::charts(&row.iter().map(|panel| panel.figure3(row, width)).collect::<Result<Vec<_>>>()?);
     }
     body += "<h3>Standard deviation alone</h3>\n";
     body += &element::prose(
@@ -42,8 +47,8 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
 fn sentence(network: &Measurements) -> Option<String> {
     let (falling, steps) = summary::falling_steps(network)?;
     let mut sentence = match steps {
-        0 => "too few blocks to compare standard deviations from block to block.".to_owned(),
-        _ => format!("the standard deviation falls from block to block in {falling} of {steps} steps before the last."),
+        0 => "Too few blocks to compare standard deviations from block to block.".to_owned(),
+        _ => format!("The standard deviation falls from block to block in {falling} of {steps} steps before the last."),
     };
     if let Some((block, mean)) = summary::largest_mean(network.estimation.as_ref()?) {
         sentence +=
@@ -90,7 +95,7 @@ fn stages(networks: &[Measurements], place: usize) -> Option<Vec<Panel<'_>>> {
 
 impl Panel<'_> {
     /// Mean and standard deviation, on the same scale as the other panels of its row.
-    fn figure3(&self, row: &[Self]) -> Result<String> {
+    fn figure3(&self, row: &[Self], width: f64) -> Result<String> {
         let reach = |error: &Estimation| [-1.0, 0.0, 1.0].map(|bars| error.mean_relative + bars * error.std_relative);
         let values = row.iter().flat_map(|panel| &panel.errors).flat_map(|(_, error)| reach(error)).chain([0.0]);
         let bars = self.errors.iter().map(|(number, error)| {
@@ -104,9 +109,9 @@ impl Panel<'_> {
             description: format!("Estimation error of the blocks of {}: mean and standard deviation", self.title),
             x_label: "block".into(),
             y_label: "a − A, over std of A".into(),
-            x: Axis::numbers(self.stage.blocks.len(), 8),
+            x: Axis::numbers(self.stage.blocks.len(), 10),
             y: Axis::covering(values),
-            size: (panel_width(row.len(), self.stage.blocks.len()), 290.0),
+            size: (width, 290.0),
             layers: vec![
                 Layer::new(Mark::Rule(0.0), Colour::Muted),
                 Layer::new(Mark::Whiskers(bars.collect()), colour).faint(0.55),

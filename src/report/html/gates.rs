@@ -1,10 +1,10 @@
 use super::{element, sparsity};
 use crate::Result;
 use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark, ramp};
+use crate::report::number;
 use crate::report::result::{Gate, Measurements, StageOutline};
 use crate::report::summary::{self, Kind};
 use crate::report::table::Table;
-use crate::report::{html::element::PAGE_WIDTH, number};
 
 /// Columns of an activity map; more channels than these share columns.
 const COLUMNS: usize = 128;
@@ -43,16 +43,15 @@ fn part(networks: &[Measurements], kind: Kind) -> Result<String> {
     body += &maps(networks, kind)?;
 
     body += &element::prose(&format!(
-        "Left: mean of <i>{letter}</i> over samples and units with its 95 % interval, block by block through the network. \
-         Right: how the values of <i>{letter}</i> are distributed over all blocks, as percent of the values in a tenth of \
-         the range."
+        "Mean: over samples and units, with its 95 % interval, block by block through the network. Distribution: how the \
+         values of <i>{letter}</i> spread over their range, averaged over the blocks, as percent of the values in a tenth of it."
     ));
     body += &element::legend(networks, has);
     body += &element::charts(&[means(networks, kind)?, distribution(networks, kind)?]);
     body += &sparsity::part(networks, kind)?;
     let gates = networks.iter().flat_map(|network| summary::gates(network, kind));
-    let bad = gates.filter(|(_, _, gate)| !gate.mean.value.is_finite()).count();
-    body += &element::left_out(bad, "of these means");
+    let means = gates.flat_map(|(_, _, gate)| gate.channels.iter().copied().map(f64::from).chain([gate.mean.value]));
+    body += &element::left_out(means.filter(|mean| !mean.is_finite()).count(), "of these means");
     body += &element::numbers("Numbers of every block", table(networks, kind));
     Ok(body)
 }
@@ -63,7 +62,7 @@ fn sentence(network: &Measurements, kind: Kind) -> Option<String> {
     let open = summary::mean(gates.iter().map(|(_, _, gate)| gate.open_share))?;
     let letter = kind.letter();
     Some(format!(
-        "averaged over {}, {letter} is {}, and {} of its values are above one half.",
+        "Averaged over {}, {letter} is {}, and {} of its values are above one half.",
         number::counted(gates.len(), "block"),
         number::relative(mean),
         number::percent(open),
@@ -92,7 +91,7 @@ fn maps(networks: &[Measurements], kind: Kind) -> Result<String> {
         binned |= rows.iter().any(|(_, gate)| gate.channels.len() > COLUMNS);
     }
     let mut html = scale(top);
-    html += &element::charts(&figures).replacen("class=\"charts\"", "class=\"charts heat\"", 1);
+    html += &format!("<div class=\"heat\">{}</div>\n", element::charts(&figures));
     if binned {
         html +=
             &element::note(&format!("Stages with more than {COLUMNS} channels: a column is the mean of neighbours."));
@@ -171,7 +170,7 @@ fn means(networks: &[Measurements], kind: Kind) -> Result<String> {
         y_label: format!("mean of {}", kind.letter()),
         x: Axis::numbers(blocks, 10),
         y: Axis::covering(reach),
-        size: (element::width_of(2).min(PAGE_WIDTH), 270.0),
+        size: (element::width_of(2), 270.0),
         layers,
     }
     .figure()

@@ -11,9 +11,9 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         return Ok(String::new());
     }
     let mut body = element::prose(
-        "Each block is left out in turn and nothing else is changed: the next block receives what the left-out one \
-         would have received (paper, Section 4, after Srivastava 2015 and Veit 2016). The line is the accuracy of \
-         the whole network; whiskers are 95 % Wilson intervals.",
+        "Each block is left out in turn, so that only its skip remains, and nothing else is changed (paper, Section 4, \
+         after Srivastava 2015 and Veit 2016). The line is the accuracy of the whole network; whiskers are 95 % Wilson \
+         intervals. Blocks that cannot be left out have no bar.",
     );
     body += &element::prose(
         "Below the bars, the cost: accuracy of the whole network minus accuracy without the block, compared sample by \
@@ -43,7 +43,7 @@ fn sentence(network: &Measurements) -> Option<String> {
     let (name, dearest) = dearest.max_by(|a, b| a.1.accuracy_cost.value.total_cmp(&b.1.accuracy_cost.value))?;
     let within = costs.iter().filter(|cost| cost.value.abs() <= cost.ci95).count();
     Some(format!(
-        "leaving out one block costs {} points of accuracy on average and at most {} ({name}); for {within} of {} blocks \
+        "Leaving out one block costs {} points of accuracy on average and at most {} ({name}); for {within} of {} blocks \
          zero lies within the interval of the cost.",
         number::points(mean),
         number::points(dearest.accuracy_cost.value),
@@ -63,7 +63,7 @@ fn frame(network: &Measurements, layers: &mut Vec<Layer>) -> Axis {
             layers.push(Layer::new(Mark::Divider(start), Colour::Muted).faint(0.6));
         }
     }
-    Axis::numbers(stages.iter().map(|stage| stage.blocks.len()).sum(), 25)
+    Axis::numbers(stages.iter().map(|stage| stage.blocks.len()).sum(), 30)
 }
 
 /// The lesioned blocks with their numbers through the network.
@@ -74,12 +74,14 @@ fn numbered<'a>(network: &'a Measurements, lesion: &'a PerBlock<Lesion>) -> Vec<
 
 fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
     let blocks = numbered(network, lesion);
-    let bars = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.score.accuracy)).collect();
+    let bars: Vec<_> = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.score.accuracy)).collect();
     let whiskers = blocks.iter().map(|(number, lesion)| {
         let [low, high] = lesion.score.accuracy_ci95;
         (*number, 100.0 * low, 100.0 * high)
     });
     let mut layers = vec![
+        // Without this the grid would show through the bars.
+        Layer::new(Mark::Bars(bars.clone()), Colour::Paper),
         Layer::new(Mark::Bars(bars), Colour::Network(place)).faint(0.45),
         Layer::new(Mark::Whiskers(whiskers.collect()), Colour::Network(place)),
         Layer::new(Mark::Rule(100.0 * network.baseline.accuracy), Colour::Ink),

@@ -6,7 +6,6 @@ use crate::report::number;
 use crate::report::result::{BlockOutline, Measurements, Outline, StageOutline};
 use crate::report::table::Table;
 
-const HEIGHT: f64 = 146.0;
 /// Where the line of the estimate runs.
 const LINE: f64 = 46.0;
 const END_WIDTH: f64 = 58.0;
@@ -62,6 +61,7 @@ fn facts(outline: &Outline) -> String {
 struct Layout {
     pitch: f64,
     width: f64,
+    height: f64,
 }
 
 impl Layout {
@@ -70,7 +70,8 @@ impl Layout {
         let room = element::PAGE_WIDTH - 2.0 * END_WIDTH - (stages.len() + 1) as f64 * STAGE_GAP;
         let pitch = (room / blocks.max(1) as f64).clamp(5.0, 22.0);
         let inside: f64 = stages.iter().map(|stage| stage_width(stage, pitch) + STAGE_GAP).sum();
-        Self { pitch, width: 2.0 * END_WIDTH + STAGE_GAP + inside }
+        let height = if stages.iter().all(|stage| in_one_line(stage, pitch)) { 92.0 } else { 146.0 };
+        Self { pitch, height, width: 2.0 * END_WIDTH + STAGE_GAP + inside }
     }
 }
 
@@ -79,10 +80,10 @@ fn stage_width(stage: &StageOutline, pitch: f64) -> f64 {
 }
 
 fn drawing(outline: &Outline, colour: usize) -> String {
-    let Layout { pitch, width } = Layout::new(&outline.stages);
+    let Layout { pitch, width, height } = Layout::new(&outline.stages);
     let label = format!("{} from stem to head", outline.name);
     let mut svg = format!(
-        "<div class=\"charts\"><figure class=\"chart\"><div class=\"scroll\" tabindex=\"0\"><svg viewBox=\"0 0 {width:.0} {HEIGHT}\" \
+        "<div class=\"charts\"><figure class=\"chart\"><div class=\"scroll\" tabindex=\"0\"><svg viewBox=\"0 0 {width:.0} {height}\" \
          style=\"min-width:{width:.0}px;max-width:{width:.0}px\" role=\"img\" aria-label=\"{}\" font-size=\"12\">\n\
          <path d=\"M{END_WIDTH} {LINE}H{:.1}\" stroke=\"var(--muted)\" stroke-width=\"1.5\"/>\n",
         element::escape(&label),
@@ -136,18 +137,24 @@ fn stage_drawing(stage: &StageOutline, left: f64, pitch: f64, colour: usize) -> 
     let lines = [
         number::counted(stage.blocks.len(), "block"),
         wirings(stage),
-        number::shape(&stage.shape),
+        format!("shape {}", number::shape(&stage.shape)),
         format!("{} parameters", number::short(parameters)),
     ];
-    for (line, text) in lines.iter().enumerate() {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{left:.1}\" y=\"{}\" fill=\"var(--muted)\">{}</text>",
-            82 + 18 * line,
-            element::escape(text)
-        );
+    if in_one_line(stage, pitch) {
+        return svg + &fact(left, 0, &lines.join(" · "));
     }
-    svg
+    let lines = lines.iter().enumerate().map(|(line, text)| fact(left, line, text));
+    lines.fold(svg, |svg, line| svg + &line)
+}
+
+/// Whether all that is said of a stage fits below it in one line.
+fn in_one_line(stage: &StageOutline, pitch: f64) -> bool {
+    stage_width(stage, pitch) > 380.0
+}
+
+fn fact(left: f64, line: usize, text: &str) -> String {
+    let (y, text) = (82 + 18 * line, element::escape(text));
+    format!("<text x=\"{left:.1}\" y=\"{y}\" fill=\"var(--muted)\">{text}</text>\n")
 }
 
 fn tooltip(block: &BlockOutline) -> String {

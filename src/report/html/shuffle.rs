@@ -37,7 +37,7 @@ fn sentence(network: &Measurements) -> Option<String> {
     let groups = summary::shuffle_groups(orders(network));
     let (few, many) = (groups.first()?, groups.last()?);
     let swaps = |group: &summary::ShuffleGroup| number::counted(group.swaps, "swap");
-    let mut sentence = format!("mean accuracy is {} after {}", number::percent(few.accuracy), swaps(few));
+    let mut sentence = format!("Mean accuracy is {} after {}", number::percent(few.accuracy), swaps(few));
     if groups.len() > 1 {
         sentence += &format!(" and {} after {}", number::percent(many.accuracy), swaps(many));
     }

@@ -6,18 +6,24 @@ use crate::report::summary::{self, Kind};
 
 /// Sparsity of a gate for single samples, for classes and for all samples together.
 pub(super) fn part(networks: &[Measurements], kind: Kind) -> Result<String> {
-    let mut html = element::prose(
-        "Hoyer sparsity of the gate’s units: 0 where all are alike, 1 where a single one is open. The paper (Section 4) \
-         notes that transform gates are sparse for each sample but not on average: then the points lie above the thin \
-         line, as different samples open different units. The area spans the averages over the samples of each class.",
-    );
+    let paper = match kind {
+        Kind::Transform => {
+            " The paper (Section 4) has transform gates sparse for each sample but not on average; if so, the points lie \
+             above the plain line, as different samples open different units."
+        }
+        Kind::Carry => "",
+    };
+    let mut html = element::prose(&format!(
+        "Sparsity: Hoyer’s measure of the gate’s units, 0 where all are alike, 1 where a single one is open. It is taken \
+         for each sample and averaged (points), and of the average over all samples (plain line) or over those of each \
+         class (area, from the least to the greatest class).{paper}"
+    ));
     html += &element::seen(networks, |network| sentence(network, kind));
     html += &element::keys(&[
         (format!("{}<circle cx=\"11\" cy=\"6\" r=\"4\"/>", line(0.7)), "per sample"),
         ("<path d=\"M0 1h22v10h-22Z\" opacity=\".25\"/>".into(), "of each class, least to greatest"),
         (line(1.0), "of the average"),
-    ])
-    .replace("<svg", "<svg fill=\"var(--muted)\"");
+    ]);
     let shown: Vec<_> =
         networks.iter().enumerate().map(|(place, network)| (place, network, summary::gates(network, kind))).collect();
     let shown: Vec<_> = shown.into_iter().filter(|(_, _, gates)| !gates.is_empty()).collect();

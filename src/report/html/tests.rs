@@ -43,7 +43,7 @@ fn every_section_in_order() {
         page.contains("<title>A &amp; B</title>") && page.contains("x &lt; y") && page.contains("report &lt;runs&gt;")
     );
     for network in ["runs/highway", "runs/full", "runs/residual"] {
-        assert!(page.contains(&format!("<b>{network}</b>: the standard deviation falls")), "{network}");
+        assert!(page.contains(&format!("<b>{network}</b> The standard deviation falls")), "{network}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         let last = network.training.last()?;
         let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
         Some(format!(
-            "after epoch {}, test accuracy {}, test loss {} nats; {} s of training.",
+            "After epoch {}, test accuracy {}, test loss {} nats; {} s of training.",
             last.epoch,
             number::percent(last.test_accuracy),
             number::real(last.test_loss),

@@ -1,0 +1,218 @@
+//! `eval`, `measure` and `compare`: looking at trained networks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use unrolled::data::{Dataset, Normalization, Spec, View};
+use unrolled::measure::{self, Only, Source};
+use unrolled::nn::Network;
+use unrolled::report::{self, Epoch, Measurements, Report, text};
+use unrolled::{Error, model::Opened, write_whole};
+
+use super::{DataArgs, Target, output};
+
+/// Arguments of `eval`.
+#[derive(Args)]
+pub(super) struct Eval {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `measure`.
+#[derive(Args)]
+pub(super) struct Measure {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    what: What,
+    /// Write report.html, measurements.json and one CSV file a measurement to this directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `compare`.
+#[derive(Args)]
+pub(super) struct Compare {
+    /// Run directories or model files
+    #[arg(required = true, num_args = 2..)]
+    targets: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    what: What,
+    /// Where to write the report and the numbers
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which measurements to take.
+#[derive(Args)]
+struct What {
+    /// Take these measurements only, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Which>,
+    /// Seed of random choices
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// How far every block's estimate is from its stage's last
+    Estimation,
+    /// Every block left out in turn
+    Lesion,
+    /// Blocks exchanged within their stages
+    Shuffle,
+    /// How open the gates are
+    Gates,
+}
+
+impl What {
+    fn only(&self) -> Vec<Only> {
+        let chosen = if self.only.is_empty() { Which::value_variants() } else { &self.only };
+        let kind = |which: &Which| match which {
+            Which::Estimation => Only::Estimation,
+            Which::Lesion => Only::Lesion,
+            Which::Shuffle => Only::Shuffle,
+            Which::Gates => Only::Gates,
+        };
+        chosen.iter().map(kind).collect()
+    }
+}
+
+impl Eval {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        let (opened, _) = unrolled::train::open(&self.target.target, device)?;
+        let source = source(&opened, &self.data)?;
+        let bar = output::bar(source.dataset.len() as u64, "evaluating");
+        let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
+        bar.finish_and_clear();
+        if self.json { output::print_json(&score) } else { output::print(&text::score(&score)) }
+    }
+}
+
+impl Measure {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let (opened, training) = unrolled::train::open(&self.target.target, device)?;
+        let name = self.target.target.display().to_string();
+        let measured = take(&name, &opened, training, &self.data, &self.what)?;
+        if let Some(dir) = &self.out {
+            let title = format!("How {name} refines its estimates");
+            write(dir, &title, Vec::new(), std::slice::from_ref(&measured), begun)?;
+        }
+        if self.json { output::print_json(&measured) } else { output::print(&text::measurements(&measured)) }
+    }
+}
+
+impl Compare {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let mut all = Vec::new();
+        for target in &self.targets {
+            let (opened, training) = unrolled::train::open(target, device)?;
+            all.push(take(&target.display().to_string(), &opened, training, &self.data, &self.what)?);
+        }
+        let title = format!("{} networks side by side", all.len());
+        write(&self.out, &title, Vec::new(), &all, begun)?;
+        if self.json {
+            return output::print_json(&all);
+        }
+        let texts: Vec<String> = all.iter().map(text::measurements).collect();
+        output::print(&format!("{}\n{}\n", texts.join("\n"), self.out.join("report.html").display()))
+    }
+}
+
+/// The samples, normalized as the network was trained.
+fn source(opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+    let spec: Spec = args.data.parse()?;
+    let view = View { resize: args.resize, crop: args.crop };
+    let dataset = Dataset::open(&spec, args.split.into(), &view)?;
+    let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
+    Ok(Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() })
+}
+
+/// Measures one network with a progress bar.
+fn take(
+    name: &str,
+    opened: &Opened,
+    training: Vec<Epoch>,
+    data: &DataArgs,
+    what: &What,
+) -> anyhow::Result<Measurements> {
+    let source = source(opened, data)?;
+    measured(name, &data.data, &opened.model, &source, training, &what.only(), what.seed)
+}
+
+/// Measures one network with a progress bar, for `measure`, `compare` and `demo`.
+pub(super) fn measured(
+    name: &str,
+    data: &str,
+    network: &impl Network,
+    source: &Source,
+    training: Vec<Epoch>,
+    only: &[Only],
+    seed: u64,
+) -> anyhow::Result<Measurements> {
+    let bar = output::bar(0, &format!("measuring {name}"));
+    let taken = measure::measure(network, source, only, seed, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let taken = taken?;
+    Ok(Measurements {
+        target: name.to_owned(),
+        data: data.to_owned(),
+        seed,
+        outline: network.outline().clone(),
+        baseline: taken.baseline,
+        estimation: taken.estimation,
+        lesion: taken.lesion,
+        shuffle: taken.shuffle,
+        gates: taken.gates,
+        training,
+    })
+}
+
+/// Writes the report, the numbers as JSON, and a CSV file for each measurement.
+pub(super) fn write(
+    dir: &Path,
+    title: &str,
+    intro: Vec<String>,
+    networks: &[Measurements],
+    begun: Instant,
+) -> Result<(), Error> {
+    let json = match networks {
+        [one] => serde_json::to_string_pretty(one),
+        all => serde_json::to_string_pretty(all),
+    };
+    let json = json.map_err(|e| Error::Usage(format!("the measurements as JSON: {e}")))?;
+    for (i, network) in networks.iter().enumerate() {
+        let prefix = if networks.len() > 1 { format!("network{}-", i + 1) } else { String::new() };
+        for (name, table) in report::csv(network) {
+            write_whole(&dir.join(prefix.clone() + &name), table.as_bytes())?;
+        }
+    }
+    write_whole(&dir.join("measurements.json"), (json + "\n").as_bytes())?;
+    let report = Report { title: title.to_owned(), intro, networks: networks.to_vec(), facts: output::facts(begun) };
+    write_whole(&dir.join("report.html"), report::html(&report)?.as_bytes())
+}

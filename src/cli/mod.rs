@@ -1,0 +1,104 @@
+//! Arguments, and one short file for each command. The only place that prints.
+
+mod data;
+mod demo;
+mod measure;
+mod output;
+mod show;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use unrolled::data::Split;
+
+/// Train Highway and Residual networks, and measure how their blocks refine one estimate.
+///
+/// After Greff, Srivastava and Schmidhuber, "Highway and Residual Networks learn Unrolled Iterative Estimation" (ICLR 2017).
+#[derive(Parser)]
+#[command(name = "unrolled", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Where to compute
+    #[arg(long, global = true, default_value = "cpu")]
+    device: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train three deep networks on built-in digits and show how they refine their estimates
+    Demo(demo::Demo),
+    /// Train the network of an experiment file
+    Train(train::Train),
+    /// Accuracy and loss of a network
+    Eval(measure::Eval),
+    /// Estimation error, lesions, shuffles and gates of a network
+    Measure(measure::Measure),
+    /// Stages and blocks of a network, what they cost, and which can be left out
+    Show(show::Show),
+    /// Measure several networks and put them side by side
+    Compare(measure::Compare),
+    /// List or fetch data sets
+    #[command(subcommand)]
+    Data(data::Data),
+}
+
+/// The samples to use.
+#[derive(Args)]
+struct DataArgs {
+    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or folder:DIR
+    #[arg(long, value_name = "SPEC")]
+    data: String,
+    /// Which part of the data
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
+    /// Use the first N samples only
+    #[arg(long, value_name = "N")]
+    limit: Option<std::num::NonZeroUsize>,
+    /// Samples that run through the network at once
+    #[arg(long, value_name = "N", default_value = "250")]
+    batch: std::num::NonZeroUsize,
+    /// For a folder: resize the shorter side to so many pixels
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<usize>,
+    /// For a folder: then cut out the middle, so many pixels a side
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Train,
+    Test,
+}
+
+impl From<Part> for Split {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Train => Self::Train,
+            Part::Test => Self::Test,
+        }
+    }
+}
+
+/// A network to open.
+#[derive(Args)]
+struct Target {
+    /// A run directory or a model file
+    target: PathBuf,
+}
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let device = unrolled::device::open(&cli.device)?;
+    match cli.command {
+        Command::Demo(command) => command.run(&device),
+        Command::Train(command) => command.run(&device),
+        Command::Eval(command) => command.run(&device),
+        Command::Measure(command) => command.run(&device),
+        Command::Show(command) => command.run(&device),
+        Command::Compare(command) => command.run(&device),
+        Command::Data(command) => command.run(),
+    }
+}

@@ -1,0 +1,88 @@
+//! `train`: an experiment file to a run directory.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use unrolled::model::Model;
+use unrolled::nn::Network;
+use unrolled::report::Epoch;
+use unrolled::train::{Event, Experiment, Trainer};
+
+use super::output;
+
+/// Arguments of `train`.
+#[derive(Args)]
+pub(super) struct Train {
+    /// The experiment file (TOML)
+    config: PathBuf,
+    /// The run directory [default: runs/NAME of the file]
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// Override a value of the file, such as train.epochs=3; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Continue a run that was stopped; it ends as if it had never stopped
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Train {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(&self.config).map_err(unrolled::Error::io(&self.config))?;
+        let experiment = Experiment::parse(&text, &self.set, &self.config.display().to_string())?;
+        let name = self.config.file_stem().unwrap_or_default();
+        let dir = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+        let (model, history) = train(experiment, &dir, self.resume, device)?;
+        let last = history.last().map_or(String::new(), |e| format!(", accuracy {:.2} %", 100.0 * e.test_accuracy));
+        output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
+    }
+}
+
+/// Trains with a progress bar on standard error and a line for every epoch.
+pub(super) fn train(
+    experiment: Experiment,
+    dir: &Path,
+    resume: bool,
+    device: &Device,
+) -> anyhow::Result<(Model, Vec<Epoch>)> {
+    // A run directory appears only once everything that goes into it is known to fit.
+    let trainer = Trainer::new(experiment, dir, resume, device)?;
+    eprintln!("{}: {}", dir.display(), trainer.model().outline().name);
+    let bar = output::bar(0, "");
+    let template = "epoch {msg} {bar:20} {prefix} · {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let begun = std::time::Instant::now();
+    let mut seen = 0;
+    let result = trainer.train(&mut |event| match event {
+        Event::Step { step, steps, epoch, loss, accuracy, samples } => {
+            seen += samples;
+            let rate = seen as f64 / begun.elapsed().as_secs_f64();
+            if bar.length() == Some(0) {
+                bar.set_length(steps);
+                bar.reset_eta();
+            }
+            bar.set_position(step);
+            bar.set_message(epoch.to_string());
+            bar.set_prefix(format!("loss {loss:.4} · accuracy {:.2} % · {rate:.0} samples/s", 100.0 * accuracy));
+        }
+        Event::Epoch(epoch) => line(&bar, epoch),
+    });
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+fn line(bar: &ProgressBar, epoch: &Epoch) {
+    let text = format!(
+        "epoch {:>3}  rate {:<9.3e} train loss {:.4} accuracy {:6.2} %  test loss {:.4} accuracy {:6.2} %  {:.1} s",
+        epoch.epoch,
+        epoch.rate,
+        epoch.train_loss,
+        100.0 * epoch.train_accuracy,
+        epoch.test_loss,
+        100.0 * epoch.test_accuracy,
+        epoch.seconds
+    );
+    bar.suspend(|| eprintln!("{text}"));
+}
