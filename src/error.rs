@@ -75,18 +75,12 @@ impl Error {
 
     /// An [`Error::File`] for `path`.
     pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
-        Self::File {
-            path: path.as_ref().to_owned(),
-            what: what.into(),
-        }
+        Self::File { path: path.as_ref().to_owned(), what: what.into() }
     }
 
     /// An [`Error::Config`] for `key`.
     pub fn config(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Config {
-            key: key.into(),
-            what: what.into(),
-        }
+        Self::Config { key: key.into(), what: what.into() }
     }
 
     /// An [`Error::Unknown`]: `name` is none of the `known` names of this `kind`.
@@ -95,11 +89,7 @@ impl Error {
         name: impl Into<String>,
         known: impl IntoIterator<Item = S>,
     ) -> Self {
-        Self::Unknown {
-            kind,
-            name: name.into(),
-            known: known.into_iter().map(Into::into).collect(),
-        }
+        Self::Unknown { kind, name: name.into(), known: known.into_iter().map(Into::into).collect() }
     }
 
     /// The exit code of a program that ends with this error: 2 for a request that was wrong, 1 for everything else.

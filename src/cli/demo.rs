@@ -76,7 +76,11 @@ fn clear(dir: &std::path::Path) -> anyhow::Result<()> {
         return Ok(());
     }
     if !dir.join("config.toml").exists() {
-        return Err(unrolled::Error::Usage(format!("{}: not empty and no run; name another with --out", dir.display())).into());
+        return Err(unrolled::Error::Usage(format!(
+            "{}: not empty and no run; name another with --out",
+            dir.display()
+        ))
+        .into());
     }
     Ok(std::fs::remove_dir_all(dir).map_err(unrolled::Error::io(dir))?)
 }

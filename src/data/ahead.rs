@@ -36,17 +36,10 @@ impl<T: Send + 'static> Ahead<T> {
     ) -> Self {
         let make: Make<T> = Arc::new(make);
         let workers = workers.min(end.saturating_sub(next));
-        let started: io::Result<Vec<_>> = (0..workers)
-            .map(|worker| Worker::start(Arc::clone(&make), next + worker, end, workers))
-            .collect();
+        let started: io::Result<Vec<_>> =
+            (0..workers).map(|worker| Worker::start(Arc::clone(&make), next + worker, end, workers)).collect();
         let workers = started.unwrap_or_default();
-        Self {
-            next,
-            end,
-            make,
-            workers,
-            turn: 0,
-        }
+        Self { next, end, make, workers, turn: 0 }
     }
 
     /// The number of results still to come.
@@ -105,11 +98,7 @@ impl<T: Send + 'static> Iterator for Ahead<T> {
 impl<T> Drop for Ahead<T> {
     fn drop(&mut self) {
         // All queues are closed before any thread is waited for, so that the workers stop together.
-        let (queues, threads): (Vec<_>, Vec<_>) = self
-            .workers
-            .drain(..)
-            .map(|w| (w.results, w.thread))
-            .unzip();
+        let (queues, threads): (Vec<_>, Vec<_>) = self.workers.drain(..).map(|w| (w.results, w.thread)).unzip();
         drop(queues);
         for thread in threads {
             // A panic in a result that nobody asked for concerns nobody.
@@ -147,9 +136,7 @@ mod tests {
     fn workers_wait_for_the_one_who_takes_and_stop_with_him() {
         let made = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&made);
-        let mut results = Ahead::new(0, 1_000_000, 2, move |_| {
-            counter.fetch_add(1, Ordering::SeqCst)
-        });
+        let mut results = Ahead::new(0, 1_000_000, 2, move |_| counter.fetch_add(1, Ordering::SeqCst));
         assert!(results.next().is_some());
         std::thread::sleep(Duration::from_millis(30));
         drop(results);

@@ -46,10 +46,7 @@ impl Augment {
                 Err(Error::config("data.augment.random_resized_crop", what))
             }
             _ if self.pad > side => {
-                let what = format!(
-                    "{} pixels, expected at most the {side} of the image",
-                    self.pad
-                );
+                let what = format!("{} pixels, expected at most the {side} of the image", self.pad);
                 Err(Error::config("data.augment.pad", what))
             }
             _ => Ok(()),
@@ -68,13 +65,7 @@ impl Augment {
     ///
     /// # Errors
     /// As [`Dataset::sample`].
-    pub(super) fn sample(
-        &self,
-        data: &Dataset,
-        index: usize,
-        rng: &mut ChaCha8Rng,
-        out: &mut [f32],
-    ) -> Result<()> {
+    pub(super) fn sample(&self, data: &Dataset, index: usize, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<()> {
         match self.random_resized_crop {
             Some(side) => {
                 let image = data.original(index)?;
@@ -108,12 +99,7 @@ fn resized_crop(image: &Planes, rng: &mut ChaCha8Rng) -> Window {
         let h = (part / form).sqrt().round() as usize;
         if (1..=width).contains(&w) && (1..=height).contains(&h) {
             let (top, left) = (below(rng, height - h + 1), below(rng, width - w + 1));
-            return Window {
-                top,
-                left,
-                height: h,
-                width: w,
-            };
+            return Window { top, left, height: h, width: w };
         }
     }
     let wide = |side: usize| ((side as f64 * WIDEST).round() as usize).max(1);

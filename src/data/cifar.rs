@@ -11,13 +11,8 @@ use crate::{Error, Result};
 
 const PIXELS: usize = 3 * 32 * 32;
 
-const TRAIN_10: [&str; 5] = [
-    "data_batch_1.bin",
-    "data_batch_2.bin",
-    "data_batch_3.bin",
-    "data_batch_4.bin",
-    "data_batch_5.bin",
-];
+const TRAIN_10: [&str; 5] =
+    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 
 /// What distinguishes the two formats.
 struct Format {
@@ -28,17 +23,9 @@ struct Format {
     archive: &'static str,
 }
 
-const CIFAR_10: Format = Format {
-    kind: Kind::Cifar10,
-    classes: &[10],
-    archive: "cifar-10-batches-bin",
-};
+const CIFAR_10: Format = Format { kind: Kind::Cifar10, classes: &[10], archive: "cifar-10-batches-bin" };
 
-const CIFAR_100: Format = Format {
-    kind: Kind::Cifar100,
-    classes: &[20, 100],
-    archive: "cifar-100-binary",
-};
+const CIFAR_100: Format = Format { kind: Kind::Cifar100, classes: &[20, 100], archive: "cifar-100-binary" };
 
 /// The samples of one split of CIFAR-10.
 pub(super) fn open_10(dir: &Path, split: Split) -> Result<Packed> {
@@ -69,10 +56,7 @@ pub(super) fn names_100(dir: &Path) -> Result<Vec<String>> {
     let classes: Vec<String> = lines.map(str::to_owned).collect();
     match classes.len() {
         100 => Ok(classes),
-        n => Err(Error::file(
-            path,
-            format!("{n} names of classes, expected 100, one a line"),
-        )),
+        n => Err(Error::file(path, format!("{n} names of classes, expected 100, one a line"))),
     }
 }
 
@@ -81,11 +65,7 @@ fn places(format: &Format, dir: &Path) -> [PathBuf; 2] {
 }
 
 fn open(format: &Format, dir: &Path, files: &[&str]) -> Result<Packed> {
-    let mut packed = Packed {
-        shape: [3, 32, 32],
-        labels: Vec::new(),
-        bytes: Vec::new(),
-    };
+    let mut packed = Packed { shape: [3, 32, 32], labels: Vec::new(), bytes: Vec::new() };
     for file in files {
         let path = read::find(&places(format, dir), &[file]).ok_or_else(|| {
             let (archive, name) = (format.archive, format.kind.name());
@@ -113,10 +93,7 @@ fn append(format: &Format, path: &Path, packed: &mut Packed) -> Result<()> {
             0 => return source.end(),
             _ if found < size => {
                 let (at, size) = (grouped(at), grouped(size));
-                return Err(source.error(format!(
-                    "truncated: record {at} has {} of {size} bytes",
-                    grouped(found)
-                )));
+                return Err(source.error(format!("truncated: record {at} has {} of {size} bytes", grouped(found))));
             }
             _ if packed.bytes.len() + PIXELS > read::MAX_BYTES => {
                 let most = grouped(read::MAX_BYTES);
@@ -136,8 +113,7 @@ fn label(format: &Format, source: &Source, at: usize, labels: &[u8]) -> Result<u
     for (&label, &classes) in labels.iter().zip(format.classes) {
         if usize::from(label) >= classes {
             let (at, last, name) = (grouped(at), classes - 1, format.kind.name());
-            let what =
-                format!("label {label} of record {at}, expected 0 to {last}; is this {name}?");
+            let what = format!("label {label} of record {at}, expected 0 to {last}; is this {name}?");
             return Err(source.error(what));
         }
     }

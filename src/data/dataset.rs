@@ -31,10 +31,7 @@ impl View {
             match size {
                 Some(_) if kind != Kind::Folder => {
                     let name = kind.name();
-                    return Err(Error::config(
-                        key,
-                        format!("only for folder:DIR, the images of {name} have one size"),
-                    ));
+                    return Err(Error::config(key, format!("only for folder:DIR, the images of {name} have one size")));
                 }
                 Some(0) => return Err(Error::config(key, "0 pixels, expected at least 1")),
                 _ => {}
@@ -101,11 +98,7 @@ impl Dataset {
             Kind::Cifar100 => (cifar::open_100(dir, split)?, cifar::names_100(dir)),
             Kind::Folder => return Ok(Self::folder(Folder::open(dir, split, *view)?)),
         };
-        let white = if kind == Kind::Digits {
-            digits::WHITE
-        } else {
-            u8::MAX
-        };
+        let white = if kind == Kind::Digits { digits::WHITE } else { u8::MAX };
         Ok(Self {
             store: Store::Memory(packed.bytes, white),
             shape: packed.shape,
@@ -195,9 +188,7 @@ impl Dataset {
             Store::Memory(bytes, white) => {
                 let white = f32::from(*white);
                 let bytes = &bytes[index * size..(index + 1) * size];
-                out.iter_mut()
-                    .zip(bytes)
-                    .for_each(|(x, &byte)| *x = f32::from(byte) / white);
+                out.iter_mut().zip(bytes).for_each(|(x, &byte)| *x = f32::from(byte) / white);
             }
             Store::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
         }
@@ -219,10 +210,7 @@ impl Dataset {
     fn in_range(&self, index: usize) -> Result<()> {
         match index < self.len() {
             true => Ok(()),
-            false => Err(Error::Usage(format!(
-                "there is no sample {index}: the data set has {}",
-                self.len()
-            ))),
+            false => Err(Error::Usage(format!("there is no sample {index}: the data set has {}", self.len()))),
         }
     }
 }

@@ -35,11 +35,7 @@ pub(super) fn open(split: Split) -> Result<Packed> {
 }
 
 fn parse(text: &str, split: Split) -> Option<Packed> {
-    let mut packed = Packed {
-        shape: [1, 8, 8],
-        labels: Vec::new(),
-        bytes: Vec::new(),
-    };
+    let mut packed = Packed { shape: [1, 8, 8], labels: Vec::new(), bytes: Vec::new() };
     let mut seen = [0_usize; 10];
     for line in text.lines() {
         let values: Option<Vec<u8>> = line.split(',').map(|value| value.parse().ok()).collect();
@@ -47,11 +43,7 @@ fn parse(text: &str, split: Split) -> Option<Packed> {
         let (&label, pixels) = values.split_last()?;
         let count = seen.get_mut(usize::from(label))?;
         *count += 1;
-        let part = if count.is_multiple_of(5) {
-            Split::Test
-        } else {
-            Split::Train
-        };
+        let part = if count.is_multiple_of(5) { Split::Test } else { Split::Train };
         if part == split {
             packed.labels.push(label.into());
             packed.bytes.extend_from_slice(pixels);
@@ -71,13 +63,7 @@ mod tests {
             assert_eq!(packed.labels.len(), len);
             assert_eq!(packed.bytes.len(), len * PIXELS);
             assert!(packed.bytes.iter().all(|&value| value <= WHITE));
-            let count = |class| {
-                packed
-                    .labels
-                    .iter()
-                    .filter(|&&label| label == class)
-                    .count()
-            };
+            let count = |class| packed.labels.iter().filter(|&&label| label == class).count();
             assert!((0..10).all(|class| count(class) >= least));
         }
     }
@@ -97,13 +83,7 @@ mod tests {
     fn what_is_no_table_of_digits_is_refused() {
         let line = |label: &str| format!("{}{label}", "1,".repeat(PIXELS));
         assert!(parse(&line("9"), Split::Train).is_some());
-        for text in [
-            line("10"),
-            line("x"),
-            line("1,1"),
-            "1,2".to_owned(),
-            line("1") + "\n\n",
-        ] {
+        for text in [line("10"), line("x"), line("1,1"), "1,2".to_owned(), line("1") + "\n\n"] {
             assert!(parse(&text, Split::Train).is_none(), "{text}");
         }
     }

@@ -46,38 +46,22 @@ pub fn fetch(name: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> 
 ///
 /// # Errors
 /// As [`fetch`].
-pub fn fetch_from(
-    name: &str,
-    home: &str,
-    dir: &Path,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<PathBuf> {
+pub fn fetch_from(name: &str, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
     fetch_known(find(name)?, home, dir, progress)
 }
 
 fn find(name: &str) -> Result<&'static Known> {
     match known().iter().find(|data| data.name == name) {
-        Some(data) if data.files.is_empty() => {
-            Err(Error::Usage(format!("data set '{name}' is built in")))
-        }
+        Some(data) if data.files.is_empty() => Err(Error::Usage(format!("data set '{name}' is built in"))),
         Some(data) => Ok(data),
         None => {
             let with_files = known().iter().filter(|data| !data.files.is_empty());
-            Err(Error::unknown(
-                "data set",
-                name,
-                with_files.map(|data| data.name),
-            ))
+            Err(Error::unknown("data set", name, with_files.map(|data| data.name)))
         }
     }
 }
 
-fn fetch_known(
-    data: &Known,
-    home: &str,
-    dir: &Path,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<PathBuf> {
+fn fetch_known(data: &Known, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
     let dir = dir.join(data.name);
     fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
     for file in data.files {
@@ -100,20 +84,12 @@ fn check_existing(path: &Path, file: &Remote) -> Result<()> {
         true => Ok(()),
         false => Err(Error::file(
             path,
-            format!(
-                "is there already, but its SHA-256 is {found}, expected {}; move it away",
-                file.sha256
-            ),
+            format!("is there already, but its SHA-256 is {found}, expected {}; move it away", file.sha256),
         )),
     }
 }
 
-fn download(
-    home: &str,
-    file: &Remote,
-    path: &Path,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<()> {
+fn download(home: &str, file: &Remote, path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let url = format!("{}/{}", home.trim_end_matches('/'), file.name);
     let part = path.with_file_name(format!("{}.part", file.name));
     let here = fs::metadata(&part).map_or(0, |meta| meta.len());
@@ -124,50 +100,29 @@ fn download(
     if found != file.sha256 {
         fs::remove_file(&part).map_err(Error::io(&part))?;
         let expected = file.sha256;
-        let what = format!(
-            "its SHA-256 is {found}, expected {expected}; the download was removed, try again"
-        );
+        let what = format!("its SHA-256 is {found}, expected {expected}; the download was removed, try again");
         return Err(Error::file(url, what));
     }
     fs::rename(&part, path).map_err(Error::io(path))
 }
 
 /// Receives what is missing of `part`, of which `here` bytes are there.
-fn receive(
-    url: &str,
-    file: &Remote,
-    part: &Path,
-    here: u64,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<()> {
+fn receive(url: &str, file: &Remote, part: &Path, here: u64, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let response = request(url, here)?;
-    let mut out = File::options()
-        .create(true)
-        .append(true)
-        .open(part)
-        .map_err(Error::io(part))?;
+    let mut out = File::options().create(true).append(true).open(part).map_err(Error::io(part))?;
     let mut done = here;
     if response.status() == StatusCode::OK && here > 0 {
         // The server cannot continue, and sends all of it.
-        out.set_len(0)
-            .and_then(|()| out.rewind())
-            .map_err(Error::io(part))?;
+        out.set_len(0).and_then(|()| out.rewind()).map_err(Error::io(part))?;
         done = 0;
     }
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        progress(Progress {
-            file: file.name,
-            done,
-            total: file.bytes,
-        });
+        progress(Progress { file: file.name, done, total: file.bytes });
         let cut = |e: io::Error| {
             let (done, total) = (grouped(done as usize), grouped(file.bytes as usize));
-            Error::file(
-                url,
-                format!("cut off after {done} of {total} bytes ({e}); the next attempt continues"),
-            )
+            Error::file(url, format!("cut off after {done} of {total} bytes ({e}); the next attempt continues"))
         };
         let n = body.read(&mut buffer).map_err(cut)?;
         match n {
@@ -196,22 +151,13 @@ fn request(url: &str, here: u64) -> Result<Response<ureq::Body>> {
     if here > 0 {
         request = request.header(header::RANGE, format!("bytes={here}-"));
     }
-    let response = request
-        .call()
-        .map_err(|e| Error::file(url, format!("no answer: {e}")))?;
+    let response = request.call().map_err(|e| Error::file(url, format!("no answer: {e}")))?;
     let range = response.headers().get(header::CONTENT_RANGE);
-    let continues = range.is_some_and(|range| {
-        range
-            .as_bytes()
-            .starts_with(format!("bytes {here}-").as_bytes())
-    });
+    let continues = range.is_some_and(|range| range.as_bytes().starts_with(format!("bytes {here}-").as_bytes()));
     match response.status() {
         StatusCode::OK => Ok(response),
         StatusCode::PARTIAL_CONTENT if continues => Ok(response),
-        StatusCode::PARTIAL_CONTENT => Err(Error::file(
-            url,
-            format!("the server does not continue at byte {here}"),
-        )),
+        StatusCode::PARTIAL_CONTENT => Err(Error::file(url, format!("the server does not continue at byte {here}"))),
         status => Err(Error::file(url, format!("the server answers {status}"))),
     }
 }
@@ -226,11 +172,7 @@ fn sha256(path: &Path) -> Result<String> {
             n => hash.update(&buffer[..n]),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

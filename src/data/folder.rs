@@ -36,10 +36,7 @@ impl Folder {
         let (classes_dir, dir) = split_dirs(dir, split)?;
         let classes = directories(&classes_dir)?;
         if classes.is_empty() {
-            return Err(Error::file(
-                classes_dir,
-                "no directories here, expected one for each class",
-            ));
+            return Err(Error::file(classes_dir, "no directories here, expected one for each class"));
         }
         let mut files = Vec::new();
         for class in directories(&dir)? {
@@ -57,17 +54,11 @@ impl Folder {
         }
         files.sort_by_key(|&(rank, label, _)| (rank, label));
         let Some((_, _, first)) = files.first() else {
-            return Err(Error::file(
-                dir,
-                "no directories here, expected one for each class",
-            ));
+            return Err(Error::file(dir, "no directories here, expected one for each class"));
         };
         Ok(Self {
             size: viewed(view, first, dimensions(first)?)?.size,
-            classes: classes
-                .iter()
-                .map(|class| class.to_string_lossy().into_owned())
-                .collect(),
+            classes: classes.iter().map(|class| class.to_string_lossy().into_owned()).collect(),
             labels: files.iter().map(|&(_, label, _)| label).collect(),
             files: files.into_iter().map(|(_, _, file)| file).collect(),
             view,
@@ -82,10 +73,7 @@ impl Folder {
     /// One image in its own size; `index` must be in range.
     pub(super) fn original(&self, index: usize) -> Result<Planes> {
         let path = &self.files[index];
-        let image = reader(path)?
-            .decode()
-            .map_err(|e| undecodable(path, e))?
-            .into_rgb8();
+        let image = reader(path)?.decode().map_err(|e| undecodable(path, e))?.into_rgb8();
         let [height, width] = not_empty(path, image.dimensions())?;
         Ok(Planes::from_interleaved([3, height, width], image.as_raw()))
     }
@@ -101,9 +89,7 @@ impl Folder {
             let first = self.files[0].display();
             return Err(Error::file(
                 path,
-                format!(
-                    "{found} pixels, expected {expected} as in {first}; set data.resize and data.crop"
-                ),
+                format!("{found} pixels, expected {expected} as in {first}; set data.resize and data.crop"),
             ));
         }
         let image = match viewed.resized {
@@ -113,9 +99,7 @@ impl Folder {
         let [height, width] = viewed.size;
         let window = image.middle(height, width);
         Ok(match window {
-            Window {
-                top: 0, left: 0, ..
-            } if image.shape == self.shape() => image,
+            Window { top: 0, left: 0, .. } if image.shape == self.shape() => image,
             window => image.crop(window),
         })
     }
@@ -136,26 +120,17 @@ fn viewed(view: View, path: &Path, size: [usize; 2]) -> Result<Viewed> {
     };
     if view.resize.is_some() && resized.iter().any(|&side| side > MAX_SIDE) {
         let (size, resized) = (shown(size), shown(resized));
-        let what =
-            format!("{size} pixels would become {resized}, expected at most {MAX_SIDE} on a side");
+        let what = format!("{size} pixels would become {resized}, expected at most {MAX_SIDE} on a side");
         return Err(Error::file(path, what));
     }
     match view.crop {
         Some(crop) if crop > resized[0].min(resized[1]) => {
             let resized = shown(resized);
-            let what = format!(
-                "{resized} pixels are too few for a crop of {crop}x{crop}; set data.resize"
-            );
+            let what = format!("{resized} pixels are too few for a crop of {crop}x{crop}; set data.resize");
             Err(Error::file(path, what))
         }
-        Some(crop) => Ok(Viewed {
-            resized,
-            size: [crop, crop],
-        }),
-        None => Ok(Viewed {
-            resized,
-            size: resized,
-        }),
+        Some(crop) => Ok(Viewed { resized, size: [crop, crop] }),
+        None => Ok(Viewed { resized, size: resized }),
     }
 }
 
@@ -171,10 +146,7 @@ fn shown([height, width]: [usize; 2]) -> String {
 fn split_dirs(dir: &Path, split: Split) -> Result<(PathBuf, PathBuf)> {
     let there = |name: &&str| dir.join(name).is_dir();
     let train = Some("train").filter(there).map(|name| dir.join(name));
-    let test = TEST_NAMES
-        .into_iter()
-        .find(there)
-        .map(|name| dir.join(name));
+    let test = TEST_NAMES.into_iter().find(there).map(|name| dir.join(name));
     let missing = |what: &str| Error::file(dir, format!("no directory {what} here"));
     match (split, train, test) {
         (_, None, None) => Ok((dir.to_owned(), dir.to_owned())),
@@ -204,14 +176,8 @@ fn directories(dir: &Path) -> Result<Vec<OsString>> {
 }
 
 fn images(dir: &Path) -> Result<Vec<PathBuf>> {
-    let known = |extension: &std::ffi::OsStr| {
-        ["png", "jpg", "jpeg"]
-            .iter()
-            .any(|e| extension.eq_ignore_ascii_case(e))
-    };
-    let names = listing(dir, |path| {
-        path.extension().is_some_and(known) && path.is_file()
-    })?;
+    let known = |extension: &std::ffi::OsStr| ["png", "jpg", "jpeg"].iter().any(|e| extension.eq_ignore_ascii_case(e));
+    let names = listing(dir, |path| path.extension().is_some_and(known) && path.is_file())?;
     Ok(names.into_iter().map(|name| dir.join(name)).collect())
 }
 

@@ -26,16 +26,9 @@ pub(super) fn open(kind: Kind, dir: &Path, split: Split) -> Result<Packed> {
     if labels.len() != count {
         let (found, count) = (grouped(labels.len()), grouped(count));
         let images = images_path.display();
-        return Err(Error::file(
-            labels_path,
-            format!("{found} labels, but {images} has {count} images"),
-        ));
+        return Err(Error::file(labels_path, format!("{found} labels, but {images} has {count} images")));
     }
-    Ok(Packed {
-        shape,
-        labels,
-        bytes,
-    })
+    Ok(Packed { shape, labels, bytes })
 }
 
 /// The path of one file, which comes under two names, compressed or not.
@@ -44,10 +37,7 @@ fn locate(kind: Kind, dir: &Path, prefix: &str, what: &str, dimensions: u8) -> R
     let dot = format!("{prefix}-{what}.idx{dimensions}-ubyte");
     read::find(&[dir.to_owned()], &[&dash, &dot]).ok_or_else(|| {
         let name = kind.name();
-        Error::file(
-            dir,
-            format!("no {dash} or {dash}.gz here; `unrolled data fetch {name}` gets it"),
-        )
+        Error::file(dir, format!("no {dash} or {dash}.gz here; `unrolled data fetch {name}` gets it"))
     })
 }
 
@@ -57,24 +47,18 @@ fn images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
     let [count, height, width] = header(&mut source, "images", 3)?;
     let announced = format!("{} images of {height}x{width} pixels", grouped(count));
     if count == 0 || height == 0 || width == 0 {
-        return Err(source.error(format!(
-            "its header announces {announced}, expected at least one pixel"
-        )));
+        return Err(source.error(format!("its header announces {announced}, expected at least one pixel")));
     }
     let size = count.checked_mul(height).and_then(|n| n.checked_mul(width));
     let Some(size) = size.filter(|&size| size <= read::MAX_BYTES) else {
         let most = grouped(read::MAX_BYTES);
-        return Err(source.error(format!(
-            "its header announces {announced}, more than {most} bytes"
-        )));
+        return Err(source.error(format!("its header announces {announced}, more than {most} bytes")));
     };
     let mut bytes = Vec::new();
     let found = source.some(size, &mut bytes)?;
     if found < size {
         let (found, size) = (grouped(found), grouped(size));
-        return Err(source.error(format!(
-            "truncated: {found} bytes of pixels where the header announces {size}"
-        )));
+        return Err(source.error(format!("truncated: {found} bytes of pixels where the header announces {size}")));
     }
     source.end()?;
     Ok(([1, height, width], bytes))
@@ -89,17 +73,12 @@ fn labels(path: &Path) -> Result<Vec<u32>> {
     let found = source.some(count.min(read::MAX_BYTES), &mut bytes)?;
     if found < count {
         let (found, count) = (grouped(found), grouped(count));
-        return Err(source.error(format!(
-            "truncated: {found} labels where the header announces {count}"
-        )));
+        return Err(source.error(format!("truncated: {found} labels where the header announces {count}")));
     }
     source.end()?;
     if let Some(at) = bytes.iter().position(|&label| label >= CLASSES) {
         let (label, at) = (bytes[at], grouped(at));
-        return Err(source.error(format!(
-            "label {label} of sample {at}, expected 0 to {}",
-            CLASSES - 1
-        )));
+        return Err(source.error(format!("label {label} of sample {at}, expected 0 to {}", CLASSES - 1)));
     }
     Ok(bytes.into_iter().map(u32::from).collect())
 }
@@ -110,9 +89,8 @@ fn header<const N: usize>(source: &mut Source, what: &str, dimensions: u8) -> Re
     let magic = number(source.exactly(4, "header")?);
     let expected = 0x800 + usize::from(dimensions);
     if magic != expected {
-        return Err(source.error(format!(
-            "magic number {magic:#010x}, expected {expected:#010x} (idx {what} of unsigned bytes)"
-        )));
+        return Err(source
+            .error(format!("magic number {magic:#010x}, expected {expected:#010x} (idx {what} of unsigned bytes)")));
     }
     let mut sizes = [0; N];
     for size in &mut sizes {

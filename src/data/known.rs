@@ -43,11 +43,7 @@ pub fn known() -> &'static [Known] {
 }
 
 const fn remote(name: &'static str, bytes: u64, sha256: &'static str) -> Remote {
-    Remote {
-        name,
-        bytes,
-        sha256,
-    }
+    Remote { name, bytes, sha256 }
 }
 
 static KNOWN: [Known; 5] = [
@@ -151,11 +147,7 @@ static KNOWN: [Known; 5] = [
             168_513_733,
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         )],
-        members: &[
-            "cifar-100-binary/train.bin",
-            "cifar-100-binary/test.bin",
-            "cifar-100-binary/fine_label_names.txt",
-        ],
+        members: &["cifar-100-binary/train.bin", "cifar-100-binary/test.bin", "cifar-100-binary/fine_label_names.txt"],
     },
 ];
 
@@ -166,24 +158,13 @@ mod tests {
     #[test]
     fn the_table_is_well_formed() {
         for data in known() {
-            let spec = if data.files.is_empty() {
-                data.name.to_owned()
-            } else {
-                format!("{}:DIR", data.name)
-            };
+            let spec = if data.files.is_empty() { data.name.to_owned() } else { format!("{}:DIR", data.name) };
             assert!(spec.parse::<crate::data::Spec>().is_ok(), "{spec}");
             assert_eq!(data.files.is_empty(), data.home.is_empty());
-            assert!(
-                data.home.is_empty()
-                    || data.home.starts_with("https://") && data.home.ends_with('/')
-            );
+            assert!(data.home.is_empty() || data.home.starts_with("https://") && data.home.ends_with('/'));
             for file in data.files {
                 assert!(file.bytes > 0 && file.sha256.len() == 64);
-                assert!(
-                    file.sha256
-                        .bytes()
-                        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-                );
+                assert!(file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
             }
         }
     }

@@ -96,27 +96,15 @@ impl ExactSizeIterator for Batches {}
 /// The batch size is 0, or the augmentation or normalization does not fit the shape of the samples.
 pub fn batches(dataset: &Arc<Dataset>, plan: &Plan) -> Result<Batches> {
     if plan.batch == 0 {
-        return Err(Error::config(
-            "train.batch",
-            "0 samples, expected at least 1",
-        ));
+        return Err(Error::config("train.batch", "0 samples, expected at least 1"));
     }
     let [channels, ..] = dataset.shape();
     plan.augment.check(dataset.shape())?;
     plan.normalization.check(channels)?;
-    let pass = Pass {
-        dataset: Arc::clone(dataset),
-        order: order(plan.order, dataset.len()),
-        plan: plan.clone(),
-    };
+    let pass = Pass { dataset: Arc::clone(dataset), order: order(plan.order, dataset.len()), plan: plan.clone() };
     let end = plan.batches_of(dataset.len());
     let workers = plan.workers.min(MAX_WORKERS);
-    Ok(Batches(Ahead::new(
-        plan.start,
-        end,
-        workers,
-        move |number| pass.batch(number),
-    )))
+    Ok(Batches(Ahead::new(plan.start, end, workers, move |number| pass.batch(number))))
 }
 
 /// The places of all samples in the order in which they come.
@@ -159,10 +147,7 @@ impl Pass {
         }
         Ok(Batch {
             shape: [indices.len(), channels, height, width],
-            labels: indices
-                .iter()
-                .map(|&index| self.dataset.labels()[index])
-                .collect(),
+            labels: indices.iter().map(|&index| self.dataset.labels()[index]).collect(),
             images,
             indices,
         })

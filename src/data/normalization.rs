@@ -25,10 +25,7 @@ impl Normalization {
 
     /// The customary one of a data set: mean and deviation of its training pixels, for folders those of ImageNet.
     pub(super) fn of(kind: Kind) -> Self {
-        let channels = |mean: [f32; 3], std: [f32; 3]| Self {
-            mean: mean.to_vec(),
-            std: std.to_vec(),
-        };
+        let channels = |mean: [f32; 3], std: [f32; 3]| Self { mean: mean.to_vec(), std: std.to_vec() };
         match kind {
             Kind::Digits => Self::uniform(digits::MEAN, digits::STD),
             Kind::Mnist => Self::uniform(0.1307, 0.3081),
@@ -44,10 +41,7 @@ impl Normalization {
     /// # Errors
     /// There is neither one value nor one a channel, a value is not finite, or a deviation is not positive.
     pub fn check(&self, channels: usize) -> Result<()> {
-        for (key, values) in [
-            ("data.normalization.mean", &self.mean),
-            ("data.normalization.std", &self.std),
-        ] {
+        for (key, values) in [("data.normalization.mean", &self.mean), ("data.normalization.std", &self.std)] {
             let n = values.len();
             if n != 1 && n != channels {
                 return Err(Error::config(
@@ -56,17 +50,11 @@ impl Normalization {
                 ));
             }
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                return Err(Error::config(
-                    key,
-                    format!("{value}, expected a finite number"),
-                ));
+                return Err(Error::config(key, format!("{value}, expected a finite number")));
             }
         }
         match self.std.iter().find(|&&std| std <= 0.0) {
-            Some(std) => Err(Error::config(
-                "data.normalization.std",
-                format!("{std}, expected more than 0"),
-            )),
+            Some(std) => Err(Error::config("data.normalization.std", format!("{std}, expected more than 0"))),
             None => Ok(()),
         }
     }
@@ -89,33 +77,14 @@ mod tests {
     #[test]
     fn a_normalization_is_one_value_or_one_a_channel() {
         let mut pixels = [0.0, 1.0, 0.0, 1.0];
-        let per_channel = Normalization {
-            mean: vec![0.0, 1.0],
-            std: vec![0.5],
-        };
+        let per_channel = Normalization { mean: vec![0.0, 1.0], std: vec![0.5] };
         per_channel.apply(2, &mut pixels);
         assert_eq!(pixels, [0.0, 2.0, -2.0, 0.0]);
         for (mean, std, message) in [
-            (
-                vec![],
-                vec![1.0],
-                "data.normalization.mean: 0 values, expected 1 or one for each of 3 channels",
-            ),
-            (
-                vec![0.0],
-                vec![1.0; 2],
-                "data.normalization.std: 2 values, expected 1 or one for each of 3 channels",
-            ),
-            (
-                vec![f32::NAN],
-                vec![1.0],
-                "data.normalization.mean: NaN, expected a finite number",
-            ),
-            (
-                vec![0.0],
-                vec![0.0],
-                "data.normalization.std: 0, expected more than 0",
-            ),
+            (vec![], vec![1.0], "data.normalization.mean: 0 values, expected 1 or one for each of 3 channels"),
+            (vec![0.0], vec![1.0; 2], "data.normalization.std: 2 values, expected 1 or one for each of 3 channels"),
+            (vec![f32::NAN], vec![1.0], "data.normalization.mean: NaN, expected a finite number"),
+            (vec![0.0], vec![0.0], "data.normalization.std: 0, expected more than 0"),
         ] {
             let error = Normalization { mean, std }.check(3).unwrap_err();
             assert_eq!(error.to_string(), message);

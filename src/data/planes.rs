@@ -35,12 +35,7 @@ impl Planes {
     pub(super) fn middle(&self, height: usize, width: usize) -> Window {
         let [_, h, w] = self.shape;
         let (top, left) = ((h - height) / 2, (w - width) / 2);
-        Window {
-            top,
-            left,
-            height,
-            width,
-        }
+        Window { top, left, height, width }
     }
 
     /// The part inside `window`, which must lie inside the image.
@@ -74,11 +69,7 @@ impl Planes {
             for tap in &down {
                 let start = pixels.len();
                 pixels.resize(start + width, 0.0);
-                for (weight, row) in tap
-                    .weights
-                    .iter()
-                    .zip(plane.chunks_exact(width).skip(tap.first))
-                {
+                for (weight, row) in tap.weights.iter().zip(plane.chunks_exact(width).skip(tap.first)) {
                     let sums = pixels[start..].iter_mut().zip(row);
                     sums.for_each(|(sum, pixel)| *sum += weight * pixel);
                 }
@@ -140,31 +131,14 @@ mod tests {
     fn a_resize_is_exact_where_the_answer_is_known() {
         let image = ramp(3, 4);
         assert_eq!(image.resize(3, 4), image);
-        let line = Planes {
-            shape: [1, 1, 4],
-            pixels: vec![0.0, 1.0, 2.0, 3.0],
-        };
+        let line = Planes { shape: [1, 1, 4], pixels: vec![0.0, 1.0, 2.0, 3.0] };
         // Halving: weights 1, 3, 3, 1 (of 8) around the centre, without the one beyond the border.
         let half = line.resize(1, 2).pixels;
         let expected = [(3.0 + 2.0) / 7.0, (1.0 + 3.0 * 2.0 + 3.0 * 3.0) / 7.0];
-        assert!(
-            half.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6),
-            "{half:?}"
-        );
-        let pair = Planes {
-            shape: [1, 1, 2],
-            pixels: vec![0.0, 1.0],
-        };
+        assert!(half.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{half:?}");
+        let pair = Planes { shape: [1, 1, 2], pixels: vec![0.0, 1.0] };
         assert_eq!(pair.resize(1, 4).pixels, [0.0, 0.25, 0.75, 1.0]);
-        let even = Planes {
-            shape: [1, 7, 5],
-            pixels: vec![0.5; 35],
-        };
-        assert!(
-            even.resize(3, 11)
-                .pixels
-                .iter()
-                .all(|x| (x - 0.5).abs() < 1e-6)
-        );
+        let even = Planes { shape: [1, 7, 5], pixels: vec![0.5; 35] };
+        assert!(even.resize(3, 11).pixels.iter().all(|x| (x - 0.5).abs() < 1e-6));
     }
 }

@@ -28,11 +28,8 @@ pub(super) fn directory(dir: &Path) -> Result<()> {
 
 /// The first file there is among `names`, each as it stands or with `.gz`, in `dirs`.
 pub(super) fn find(dirs: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
-    let candidates = dirs.iter().flat_map(|dir| {
-        names
-            .iter()
-            .flat_map(move |name| [dir.join(name), dir.join(format!("{name}.gz"))])
-    });
+    let candidates =
+        dirs.iter().flat_map(|dir| names.iter().flat_map(move |name| [dir.join(name), dir.join(format!("{name}.gz"))]));
     candidates.into_iter().find(|path| path.is_file())
 }
 
@@ -51,20 +48,13 @@ impl Source {
         let mut file = BufReader::new(File::open(path).map_err(Error::io(path))?);
         // Told by content: unpacking tools leave `.gz` on files that no longer are. No format read here begins
         // with these two bytes.
-        let zipped = file
-            .fill_buf()
-            .map_err(Error::io(path))?
-            .starts_with(&[0x1f, 0x8b]);
+        let zipped = file.fill_buf().map_err(Error::io(path))?.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn Read> = match zipped {
             true => Box::new(BufReader::new(MultiGzDecoder::new(file))),
             false => Box::new(file),
         };
         let path = path.to_owned();
-        Ok(Self {
-            path,
-            reader,
-            cut: false,
-        })
+        Ok(Self { path, reader, cut: false })
     }
 
     /// Appends the next `n` bytes, or those there are, to `out`; returns their number.
@@ -78,10 +68,7 @@ impl Source {
         match outcome {
             // A gzip file that was cut off: what could be inflated is there, and the caller tells how much is missing.
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => self.cut = true,
-            Err(e)
-                if e.kind() == std::io::ErrorKind::InvalidInput
-                    || e.kind() == std::io::ErrorKind::InvalidData =>
-            {
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidInput || e.kind() == std::io::ErrorKind::InvalidData => {
                 return Err(self.error(format!("corrupt gzip data ({e})")));
             }
             Err(e) => return Err(Error::io(&self.path)(e)),
@@ -99,9 +86,7 @@ impl Source {
         let found = self.some(n, &mut bytes)?;
         if found < n {
             let (found, n) = (grouped(found), grouped(n));
-            return Err(self.error(format!(
-                "truncated: {found} bytes of {what} where there should be {n}"
-            )));
+            return Err(self.error(format!("truncated: {found} bytes of {what} where there should be {n}")));
         }
         Ok(bytes)
     }
@@ -149,12 +134,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        for (n, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (47_040_000, "47,040,000"),
-        ] {
+        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (47_040_000, "47,040,000")] {
             assert_eq!(grouped(n), text);
         }
     }
@@ -162,11 +142,7 @@ mod tests {
     #[test]
     fn compression_is_told_by_content() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, bytes) in [
-            ("a", b"abc".to_vec()),
-            ("b", gzip(b"abc")),
-            ("c.gz", b"abc".to_vec()),
-        ] {
+        for (name, bytes) in [("a", b"abc".to_vec()), ("b", gzip(b"abc")), ("c.gz", b"abc".to_vec())] {
             let path = dir.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let mut source = Source::open(&path).unwrap();
@@ -191,18 +167,8 @@ mod tests {
     fn a_path_that_is_no_directory_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        assert!(
-            directory(&path)
-                .unwrap_err()
-                .to_string()
-                .ends_with("x: no such file or directory")
-        );
+        assert!(directory(&path).unwrap_err().to_string().ends_with("x: no such file or directory"));
         std::fs::write(&path, "").unwrap();
-        assert!(
-            directory(&path)
-                .unwrap_err()
-                .to_string()
-                .ends_with("x: not a directory")
-        );
+        assert!(directory(&path).unwrap_err().to_string().ends_with("x: not a directory"));
     }
 }

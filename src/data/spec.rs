@@ -103,20 +103,16 @@ impl FromStr for Spec {
     fn from_str(text: &str) -> Result<Self> {
         let (name, dir) = text.split_once(':').unwrap_or((text, ""));
         let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
-            return Err(Error::unknown(
-                "data set",
-                name,
-                KINDS.map(|(known, _)| known),
-            ));
+            return Err(Error::unknown("data set", name, KINDS.map(|(known, _)| known)));
         };
         match kind {
-            Kind::Digits if text != name => Err(Error::Usage(format!(
-                "data set '{text}': digits is built in and takes no directory"
-            ))),
+            Kind::Digits if text != name => {
+                Err(Error::Usage(format!("data set '{text}': digits is built in and takes no directory")))
+            }
             Kind::Digits => Ok(()),
-            _ if dir.is_empty() => Err(Error::Usage(format!(
-                "data set '{text}': the directory is missing, expected {name}:DIR"
-            ))),
+            _ if dir.is_empty() => {
+                Err(Error::Usage(format!("data set '{text}': the directory is missing, expected {name}:DIR")))
+            }
             _ => Ok(()),
         }?;
         let dir = dir.into();
@@ -153,14 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_parsed_is_shown_again() {
-        for text in [
-            "digits",
-            "mnist:a/b",
-            "fashion-mnist:.",
-            "cifar10:C:\\x",
-            "cifar100:/a",
-            "folder:my pictures",
-        ] {
+        for text in ["digits", "mnist:a/b", "fashion-mnist:.", "cifar10:C:\\x", "cifar100:/a", "folder:my pictures"] {
             assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
         }
         for text in ["train", "test"] {
@@ -172,44 +161,21 @@ mod tests {
     fn a_wrong_text_is_told_what_would_be_right() {
         for (text, message) in [
             ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
-            (
-                "",
-                "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder",
-            ),
-            (
-                "mnist",
-                "data set 'mnist': the directory is missing, expected mnist:DIR",
-            ),
-            (
-                "folder:",
-                "data set 'folder:': the directory is missing, expected folder:DIR",
-            ),
-            (
-                "digits:a",
-                "data set 'digits:a': digits is built in and takes no directory",
-            ),
-            (
-                "digits:",
-                "data set 'digits:': digits is built in and takes no directory",
-            ),
+            ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder"),
+            ("mnist", "data set 'mnist': the directory is missing, expected mnist:DIR"),
+            ("folder:", "data set 'folder:': the directory is missing, expected folder:DIR"),
+            ("digits:a", "data set 'digits:a': digits is built in and takes no directory"),
+            ("digits:", "data set 'digits:': digits is built in and takes no directory"),
         ] {
             assert_eq!(text.parse::<Spec>().unwrap_err().to_string(), message);
         }
         let error = "valid".parse::<Split>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown split 'valid', known: train, test"
-        );
+        assert_eq!(error.to_string(), "unknown split 'valid', known: train, test");
     }
 
     #[test]
     fn a_relative_directory_can_be_taken_from_elsewhere() {
-        let spec = |text: &str| {
-            text.parse::<Spec>()
-                .unwrap()
-                .relative_to(Path::new("/base"))
-                .to_string()
-        };
+        let spec = |text: &str| text.parse::<Spec>().unwrap().relative_to(Path::new("/base")).to_string();
         assert_eq!(spec("mnist:a"), "mnist:/base/a");
         assert_eq!(spec("mnist:/a"), "mnist:/a");
         assert_eq!(spec("digits"), "digits");

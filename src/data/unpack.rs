@@ -17,11 +17,7 @@ use crate::{Error, Result};
 /// # Errors
 /// The archive cannot be read, a member is not in it, is no plain file or is unreasonably large, or cannot be written.
 pub(super) fn unpack(archive: &Path, members: &[&str], dir: &Path) -> Result<()> {
-    let mut missing: Vec<&str> = members
-        .iter()
-        .copied()
-        .filter(|member| !dir.join(member).is_file())
-        .collect();
+    let mut missing: Vec<&str> = members.iter().copied().filter(|member| !dir.join(member).is_file()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -36,10 +32,7 @@ pub(super) fn unpack(archive: &Path, members: &[&str], dir: &Path) -> Result<()>
             continue;
         };
         if !entry.header().entry_type().is_file() || entry.size() > MAX_BYTES as u64 {
-            let what = format!(
-                "{} is not a plain file of at most {MAX_BYTES} bytes",
-                missing[at]
-            );
+            let what = format!("{} is not a plain file of at most {MAX_BYTES} bytes", missing[at]);
             return Err(Error::file(archive, what));
         }
         let size = entry.size();
@@ -105,10 +98,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bytes = archive(&["a/1.bin", "../evil", "/tmp/evil", "a/readme", "./a/2.bin"]);
         outcome(dir.path(), &bytes, &["a/1.bin", "a/2.bin"]).unwrap();
-        assert_eq!(
-            fs::read(dir.path().join("out/a/1.bin")).unwrap(),
-            b"a/1.bin"
-        );
+        assert_eq!(fs::read(dir.path().join("out/a/1.bin")).unwrap(), b"a/1.bin");
         assert_eq!(fs::read_dir(dir.path().join("out/a")).unwrap().count(), 2);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         // All is there: the archive is not even looked at.
@@ -120,16 +110,8 @@ mod tests {
         let good = archive(&["a/1.bin"]);
         for (bytes, member, message) in [
             (&good[..], "a/2.bin", "x.tar.gz: has no a/2.bin"),
-            (
-                &archive(&["link"]),
-                "link",
-                "x.tar.gz: link is not a plain file of at most 1073741824 bytes",
-            ),
-            (
-                b"no archive",
-                "a",
-                "x.tar.gz: corrupt archive (invalid gzip header)",
-            ),
+            (&archive(&["link"]), "link", "x.tar.gz: link is not a plain file of at most 1073741824 bytes"),
+            (b"no archive", "a", "x.tar.gz: corrupt archive (invalid gzip header)"),
         ] {
             let dir = tempfile::tempdir().unwrap();
             assert_eq!(outcome(dir.path(), bytes, &[member]).unwrap_err(), message);

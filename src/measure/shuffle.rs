@@ -65,7 +65,9 @@ pub fn kendall_tau(route: &Route) -> f64 {
     let inversions: usize = route
         .stages()
         .iter()
-        .map(|blocks| (0..blocks.len()).map(|i| blocks[i + 1..].iter().filter(|&&b| b < blocks[i]).count()).sum::<usize>())
+        .map(|blocks| {
+            (0..blocks.len()).map(|i| blocks[i + 1..].iter().filter(|&&b| b < blocks[i]).count()).sum::<usize>()
+        })
         .sum();
     if n < 2 { 1.0 } else { 1.0 - 4.0 * inversions as f64 / (n * (n - 1)) as f64 }
 }

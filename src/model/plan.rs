@@ -2,9 +2,7 @@
 
 use super::config::{ModelConfig, Width};
 use super::table::Family;
-use crate::nn::{
-    BlockPlan, BodyKind, BodyPlan, LastRelu, Order, Pool, Shape, StagePlan, Window, Wiring,
-};
+use crate::nn::{BlockPlan, BodyKind, BodyPlan, LastRelu, Order, Pool, Shape, StagePlan, Window, Wiring};
 use crate::{Error, Result};
 
 /// Everything that decides the arrays of a network.
@@ -41,7 +39,8 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         _ => LastRelu::None,
     });
     if full.body_scale.is_none() {
-        let blocks: usize = full.kind.blocks(full.depth.unwrap_or(0), full.body.unwrap_or(BodyKind::Dense))?.iter().sum();
+        let blocks: usize =
+            full.kind.blocks(full.depth.unwrap_or(0), full.body.unwrap_or(BodyKind::Dense))?.iter().sum();
         let grows = wiring.carries_all() || wiring == Wiring::COnly;
         let scale = if grows && full.norm == Some(false) { 1.0 / (blocks as f64).sqrt() } else { 1.0 };
         full.body_scale = Some(scale);
@@ -132,7 +131,12 @@ pub(super) fn plan(config: &ModelConfig) -> Result<Plan> {
             (Family::Large, 0) => Some(Pool(Window { size: 3, stride: 2, padding: 1 })),
             _ => pool,
         };
-        stages.push(StagePlan { blocks: (0..count).map(block).collect(), pool, dropout: dropout(s), shared: config.share_weights });
+        stages.push(StagePlan {
+            blocks: (0..count).map(block).collect(),
+            pool,
+            dropout: dropout(s),
+            shared: config.share_weights,
+        });
         before += count;
     }
     let stem = match family {

@@ -61,7 +61,10 @@ pub struct Block {
 #[derive(Clone, Debug)]
 enum Shortcut {
     Identity,
-    ZeroPadding { stride: usize, channels: usize },
+    ZeroPadding {
+        stride: usize,
+        channels: usize,
+    },
     Projection(Layer, Option<Norm>),
     /// A plain block that changes the shape has nothing beside its body.
     None,
@@ -87,9 +90,7 @@ impl Block {
     pub fn new(builder: &mut Builder, input: Shape, plan: BlockPlan) -> Result<(Self, Shape)> {
         let on_h = plan.last_relu == LastRelu::H;
         let (body, output) = builder.within("body", |b| Body::new(b, input, &plan.body, on_h))?;
-        let mut gate = |name: &str, bias| {
-            builder.within(name, |b| Body::gate(b, input, &plan.body, plan.gate, bias))
-        };
+        let mut gate = |name: &str, bias| builder.within(name, |b| Body::gate(b, input, &plan.body, plan.gate, bias));
         let transform = plan.wiring.has_transform_gate().then(|| gate("transform", plan.gate_bias)).transpose()?;
         let carry = plan.wiring.has_carry_gate().then(|| gate("carry", -plan.gate_bias)).transpose()?;
         let shortcut = Self::make_shortcut(builder, input, output, &plan)?;
@@ -194,13 +195,7 @@ impl Block {
     }
 
     /// The wiring's equation.
-    fn mix(
-        &self,
-        h: &Tensor<4>,
-        t: Option<&Tensor<4>>,
-        c: Option<&Tensor<4>>,
-        x: Option<&Tensor<4>>,
-    ) -> Tensor<4> {
+    fn mix(&self, h: &Tensor<4>, t: Option<&Tensor<4>>, c: Option<&Tensor<4>>, x: Option<&Tensor<4>>) -> Tensor<4> {
         let (h, Some(x)) = (h.clone(), x.cloned()) else { return h.clone() };
         match (self.plan.wiring, t.cloned(), c.cloned()) {
             (Wiring::Residual, ..) => h + x,

@@ -98,7 +98,13 @@ impl Body {
     }
 
     /// A gate for a block with that body. Its bias, the last shift or bias before the sigmoid, starts at `bias`.
-    pub(crate) fn gate(builder: &mut Builder, input: Shape, plan: &BodyPlan, kind: GateKind, bias: f32) -> Result<Self> {
+    pub(crate) fn gate(
+        builder: &mut Builder,
+        input: Shape,
+        plan: &BodyPlan,
+        kind: GateKind,
+        bias: f32,
+    ) -> Result<Self> {
         let (layers, plan) = match kind {
             GateKind::Body => (plan.layers(), *plan),
             GateKind::Pointwise => {
@@ -135,7 +141,8 @@ impl Body {
             let normalized_after = plan.norm && plan.order == Order::Post;
             let has_bias = !plan.norm || (last == Last::Sigmoid && is_last && !normalized_after);
             let unit = builder.within(format!("layer{}", k + 1), |b| {
-                let before = (plan.norm && plan.order == Order::Pre).then(|| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))));
+                let before =
+                    (plan.norm && plan.order == Order::Pre).then(|| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))));
                 let (layer, output) = b.layer(shape, out, window, init, has_bias.then_some(start))?;
                 shape = output;
                 let after = normalized_after.then(|| b.within("norm", |b| Ok(b.norm(shape[0], start))));

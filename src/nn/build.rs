@@ -103,7 +103,13 @@ impl Builder {
         }
     }
 
-    fn parameter(&mut self, last: &str, shape: Vec<usize>, role: Role, mut draw: impl FnMut(&mut ChaCha8Rng) -> f32) -> Id {
+    fn parameter(
+        &mut self,
+        last: &str,
+        shape: Vec<usize>,
+        role: Role,
+        mut draw: impl FnMut(&mut ChaCha8Rng) -> f32,
+    ) -> Id {
         let mut parts = self.name.clone();
         if let (Role::Statistic, Some(own)) = (role, &self.statistics) {
             parts[0].clone_from(own);

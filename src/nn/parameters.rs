@@ -67,12 +67,7 @@ pub struct Parameters {
 impl Parameters {
     /// An empty list on a device.
     pub fn new(device: &Device) -> Self {
-        Self {
-            entries: Vec::new(),
-            by_name: HashMap::new(),
-            device: device.clone(),
-            shapes_only: false,
-        }
+        Self { entries: Vec::new(), by_name: HashMap::new(), device: device.clone(), shapes_only: false }
     }
 
     /// An empty list that keeps shapes and no values: for counting.

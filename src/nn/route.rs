@@ -103,7 +103,8 @@ fn parse_stage(text: &str, stage: usize, count: usize, reshapes: bool) -> Result
     let wrong = |what: String| Error::Usage(format!("route, stage{}: {what}", stage + 1));
     let mut blocks = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| *part != "-") {
-        let range = parse_range(part).ok_or_else(|| wrong(format!("'{part}' is no block number or range such as 2-5")))?;
+        let range =
+            parse_range(part).ok_or_else(|| wrong(format!("'{part}' is no block number or range such as 2-5")))?;
         if *range.start() == 0 || *range.end() > count {
             return Err(wrong(format!("'{part}': its blocks are 1-{count}")));
         }

@@ -31,14 +31,7 @@ pub enum Wiring {
 
 impl Wiring {
     /// All six, in the order of the paper's tables.
-    pub const ALL: [Self; 6] = [
-        Self::Plain,
-        Self::Residual,
-        Self::Highway,
-        Self::Full,
-        Self::TOnly,
-        Self::COnly,
-    ];
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Residual, Self::Highway, Self::Full, Self::TOnly, Self::COnly];
 
     /// Whether there is a transform gate.
     pub fn has_transform_gate(self) -> bool {

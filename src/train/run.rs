@@ -38,7 +38,9 @@ impl Run {
         };
         if occupied {
             let dir = dir.display();
-            return Err(Error::Usage(format!("{dir}: not empty; continue it with --resume, or name another with --out")));
+            return Err(Error::Usage(format!(
+                "{dir}: not empty; continue it with --resume, or name another with --out"
+            )));
         }
         let run = Self { dir: dir.to_owned() };
         write_whole(&run.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
@@ -58,7 +60,10 @@ impl Run {
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let before = Experiment::parse(&text, &[], &path.display().to_string())?;
         if let Some(difference) = difference(&before, experiment)? {
-            return Err(Error::Usage(format!("{}: {difference}; the run can only be resumed as it began", path.display())));
+            return Err(Error::Usage(format!(
+                "{}: {difference}; the run can only be resumed as it began",
+                path.display()
+            )));
         }
         Ok(Self { dir: dir.to_owned() })
     }

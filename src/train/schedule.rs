@@ -68,13 +68,8 @@ mod tests {
 
     #[test]
     fn warmup_ends_at_the_full_rate_and_the_cosine_at_zero() {
-        let config = TrainConfig {
-            rate: 1.0,
-            epochs: 3,
-            warmup: 1.0,
-            schedule: ScheduleKind::Cosine,
-            ..TrainConfig::default()
-        };
+        let config =
+            TrainConfig { rate: 1.0, epochs: 3, warmup: 1.0, schedule: ScheduleKind::Cosine, ..TrainConfig::default() };
         let all = rates(&config, 0..31);
         assert!((all[0] - 0.1).abs() < 1e-12 && (all[9] - 1.0).abs() < 1e-12, "{all:?}");
         assert!((all[10] - 1.0).abs() < 1e-12 && (all[20] - 0.5).abs() < 1e-12 && all[30].abs() < 1e-12, "{all:?}");
@@ -82,12 +77,8 @@ mod tests {
 
     #[test]
     fn steps_multiply_at_the_epochs_named() {
-        let config = TrainConfig {
-            rate: 1.0,
-            schedule: ScheduleKind::Step,
-            milestones: vec![1, 2],
-            ..TrainConfig::default()
-        };
+        let config =
+            TrainConfig { rate: 1.0, schedule: ScheduleKind::Step, milestones: vec![1, 2], ..TrainConfig::default() };
         let at: Vec<f64> = [9, 10, 19, 20].map(|s| Schedule::default().rate(&config, s, 10)).to_vec();
         let expected = [1.0, 0.1, 0.1, 0.01];
         assert!(at.iter().zip(expected).all(|(a, e)| (a - e).abs() < 1e-12), "{at:?}");

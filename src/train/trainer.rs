@@ -235,7 +235,10 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
         return Ok((samples, open(Split::Test)?));
     }
     let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
-        Error::config("data.validation", format!("{} of {} samples leaves none to train with", data.validation, samples.len()))
+        Error::config(
+            "data.validation",
+            format!("{} of {} samples leaves none to train with", data.validation, samples.len()),
+        )
     })?;
     let held_out = open(Split::Train)?.limit(samples.len()).skip(rest);
     Ok((samples.limit(rest), held_out))

@@ -32,35 +32,19 @@ fn a_shift_moves_what_is_there_and_fills_with_black() {
 
 #[test]
 fn a_flip_mirrors_half_of_the_images() {
-    let augment = Augment {
-        flip: true,
-        ..Augment::default()
-    };
+    let augment = Augment { flip: true, ..Augment::default() };
     let data = digits();
     let plain = augmented(&data, Augment::default(), 0);
-    let mirrored: Vec<f32> = plain
-        .chunks(8)
-        .flat_map(|row| row.iter().rev())
-        .copied()
-        .collect();
-    let images: Vec<Vec<f32>> = (0..1000)
-        .map(|draw| augmented(&data, augment, draw))
-        .collect();
-    assert!(
-        images
-            .iter()
-            .all(|image| *image == plain || *image == mirrored)
-    );
+    let mirrored: Vec<f32> = plain.chunks(8).flat_map(|row| row.iter().rev()).copied().collect();
+    let images: Vec<Vec<f32>> = (0..1000).map(|draw| augmented(&data, augment, draw)).collect();
+    assert!(images.iter().all(|image| *image == plain || *image == mirrored));
     let flips = images.iter().filter(|image| **image == mirrored).count();
     assert!((420..580).contains(&flips), "{flips}");
 }
 
 #[test]
 fn every_padded_crop_is_drawn_about_equally_often() {
-    let augment = Augment {
-        pad: 1,
-        ..Augment::default()
-    };
+    let augment = Augment { pad: 1, ..Augment::default() };
     let data = digits();
     let mut plain = vec![0.0; 64];
     data.sample(5, &mut plain).unwrap();
@@ -74,54 +58,31 @@ fn every_padded_crop_is_drawn_about_equally_often() {
         });
         counts[offset.unwrap() as usize] += 1;
     }
-    assert!(
-        counts.iter().all(|count| (130..270).contains(count)),
-        "{counts:?}"
-    );
+    assert!(counts.iter().all(|count| (130..270).contains(count)), "{counts:?}");
 }
 
 #[test]
 fn a_resized_crop_keeps_to_its_limits() {
-    let image = Planes {
-        shape: [1, 60, 80],
-        pixels: vec![0.5; 4800],
-    };
+    let image = Planes { shape: [1, 60, 80], pixels: vec![0.5; 4800] };
     let mut rng = stream(0, Purpose::Augment, &[]);
     let windows: Vec<Window> = (0..2000).map(|_| resized_crop(&image, &mut rng)).collect();
     let area = |w: &Window| (w.height * w.width) as f64 / 4800.0;
     let form = |w: &Window| w.width as f64 / w.height as f64;
     // A pixel of tolerance on each side for the rounding.
-    assert!(
-        windows
-            .iter()
-            .all(|w| w.top + w.height <= 60 && w.left + w.width <= 80)
-    );
-    assert!(
-        windows
-            .iter()
-            .all(|w| (0.07..1.0 + 1e-9).contains(&area(w)) && (0.7..1.43).contains(&form(w)))
-    );
+    assert!(windows.iter().all(|w| w.top + w.height <= 60 && w.left + w.width <= 80));
+    assert!(windows.iter().all(|w| (0.07..1.0 + 1e-9).contains(&area(w)) && (0.7..1.43).contains(&form(w))));
     let mean = windows.iter().map(area).sum::<f64>() / 2000.0;
     // Less than the 0.54 of all draws: large areas fit less often. The value is from an independent simulation.
     assert!((mean - 0.437).abs() < 0.025, "{mean}");
     // No crop of a permitted form and more than a quarter of the area fits into a strip.
-    let strip = Planes {
-        shape: [1, 2, 60],
-        pixels: vec![0.5; 120],
-    };
-    let window = (0..50)
-        .map(|_| resized_crop(&strip, &mut rng))
-        .find(|w| w.height == 2 && w.left == 28);
+    let strip = Planes { shape: [1, 2, 60], pixels: vec![0.5; 120] };
+    let window = (0..50).map(|_| resized_crop(&strip, &mut rng)).find(|w| w.height == 2 && w.left == 28);
     assert_eq!(window.map(|w| w.width), Some(3));
 }
 
 #[test]
 fn all_changes_together_keep_the_range() {
-    let augment = Augment {
-        pad: 2,
-        flip: true,
-        random_resized_crop: Some(5),
-    };
+    let augment = Augment { pad: 2, flip: true, random_resized_crop: Some(5) };
     let data = digits();
     for draw in 0..100 {
         let image = augmented(&data, augment, draw);
@@ -133,52 +94,21 @@ fn all_changes_together_keep_the_range() {
 #[test]
 fn changes_that_cannot_be_made_are_refused() {
     for (pad, random_resized_crop, message) in [
-        (
-            9,
-            None,
-            "data.augment.pad: 9 pixels, expected at most the 8 of the image",
-        ),
-        (
-            usize::MAX,
-            Some(5),
-            "data.augment.pad: 18446744073709551615 pixels, expected at most the 5 of the image",
-        ),
-        (
-            0,
-            Some(0),
-            "data.augment.random_resized_crop: 0 pixels, expected 1 to 16384",
-        ),
-        (
-            0,
-            Some(1 << 40),
-            "data.augment.random_resized_crop: 1099511627776 pixels, expected 1 to 16384",
-        ),
+        (9, None, "data.augment.pad: 9 pixels, expected at most the 8 of the image"),
+        (usize::MAX, Some(5), "data.augment.pad: 18446744073709551615 pixels, expected at most the 5 of the image"),
+        (0, Some(0), "data.augment.random_resized_crop: 0 pixels, expected 1 to 16384"),
+        (0, Some(1 << 40), "data.augment.random_resized_crop: 1099511627776 pixels, expected 1 to 16384"),
     ] {
-        let augment = Augment {
-            pad,
-            flip: false,
-            random_resized_crop,
-        };
+        let augment = Augment { pad, flip: false, random_resized_crop };
         assert_eq!(augment.check([3, 8, 9]).unwrap_err().to_string(), message);
     }
-    assert!(
-        Augment {
-            pad: 8,
-            ..Augment::default()
-        }
-        .check([3, 8, 9])
-        .is_ok()
-    );
+    assert!(Augment { pad: 8, ..Augment::default() }.check([3, 8, 9]).is_ok());
 }
 
 #[test]
 fn a_configuration_names_only_what_there_is() {
     let parsed: Augment = toml::from_str("pad = 4\nflip = true").unwrap();
-    let expected = Augment {
-        pad: 4,
-        flip: true,
-        random_resized_crop: None,
-    };
+    let expected = Augment { pad: 4, flip: true, random_resized_crop: None };
     assert_eq!(parsed, expected);
     assert_eq!(toml::from_str::<Augment>("").unwrap(), Augment::default());
     assert!(toml::from_str::<Augment>("padding = 4").is_err());

@@ -34,10 +34,7 @@ fn the_training_split_is_all_five_files_here_or_below() {
         let place = if i % 2 == 0 { dir.path() } else { &below };
         std::fs::write(place.join(name), records(&[&[i as u8]])).unwrap();
     }
-    assert_eq!(
-        open_10(dir.path(), Split::Train).unwrap().labels,
-        [0, 1, 2, 3, 4]
-    );
+    assert_eq!(open_10(dir.path(), Split::Train).unwrap().labels, [0, 1, 2, 3, 4]);
     let expected = "no test_batch.bin or test_batch.bin.gz here or in cifar-10-batches-bin; \
                     `unrolled data fetch cifar10` gets it";
     let error = open_10(dir.path(), Split::Test).unwrap_err().to_string();
@@ -49,31 +46,12 @@ fn bad_files_are_told_what_would_be_right() {
     let good = records(&[&[1], &[2]]);
     for (format, bytes, message) in [
         (&CIFAR_10, &good[..0], "empty, expected at least one image"),
-        (
-            &CIFAR_10,
-            &good[..6000],
-            "truncated: record 1 has 2,927 of 3,073 bytes",
-        ),
-        (
-            &CIFAR_10,
-            &records(&[&[10]]),
-            "label 10 of record 0, expected 0 to 9; is this cifar10?",
-        ),
-        (
-            &CIFAR_100,
-            &records(&[&[20, 0]]),
-            "label 20 of record 0, expected 0 to 19; is this cifar100?",
-        ),
-        (
-            &CIFAR_100,
-            &records(&[&[0, 100]]),
-            "label 100 of record 0, expected 0 to 99; is this cifar100?",
-        ),
+        (&CIFAR_10, &good[..6000], "truncated: record 1 has 2,927 of 3,073 bytes"),
+        (&CIFAR_10, &records(&[&[10]]), "label 10 of record 0, expected 0 to 9; is this cifar10?"),
+        (&CIFAR_100, &records(&[&[20, 0]]), "label 20 of record 0, expected 0 to 19; is this cifar100?"),
+        (&CIFAR_100, &records(&[&[0, 100]]), "label 100 of record 0, expected 0 to 99; is this cifar100?"),
     ] {
-        assert_eq!(
-            outcome(format, bytes).unwrap_err(),
-            format!("test.bin.gz: {message}")
-        );
+        assert_eq!(outcome(format, bytes).unwrap_err(), format!("test.bin.gz: {message}"));
     }
 }
 
@@ -94,13 +72,7 @@ fn class_names_come_from_the_list_beside_the_data() {
     assert_eq!(names_100(dir.path()).unwrap()[99], "class 99");
     std::fs::write(&path, "apple").unwrap();
     let error = names_100(dir.path()).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        format!(
-            "{}: 1 names of classes, expected 100, one a line",
-            path.display()
-        )
-    );
+    assert_eq!(error, format!("{}: 1 names of classes, expected 100, one a line", path.display()));
 }
 
 proptest! {

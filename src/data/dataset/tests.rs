@@ -10,10 +10,7 @@ fn samples_run_from_black_to_white() {
     let mut out = [f32::NAN; 64];
     data.sample(0, &mut out).unwrap();
     assert_eq!(out[..5], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0]);
-    assert_eq!(
-        (data.shape(), data.classes().len(), data.labels()[0]),
-        ([1, 8, 8], 10, 0)
-    );
+    assert_eq!((data.shape(), data.classes().len(), data.labels()[0]), ([1, 8, 8], 10, 0));
     assert_eq!(data.original(0).unwrap().pixels, out);
 }
 
@@ -23,46 +20,20 @@ fn a_limit_keeps_the_first_samples() {
         assert_eq!(digits().limit(n).len(), len);
     }
     let error = digits().limit(3).sample(3, &mut [0.0; 64]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no sample 3: the data set has 3"
-    );
+    assert_eq!(error.to_string(), "there is no sample 3: the data set has 3");
     let error = digits().sample(0, &mut [0.0; 63]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "sample 0: shape [63], expected [1, 8, 8]"
-    );
+    assert_eq!(error.to_string(), "sample 0: shape [63], expected [1, 8, 8]");
 }
 
 #[test]
 fn a_view_that_does_not_suit_is_refused() {
     let view = |resize, crop| View { resize, crop };
     for (spec, view, message) in [
-        (
-            "digits",
-            view(Some(8), None),
-            "data.resize: only for folder:DIR, the images of digits have one size",
-        ),
-        (
-            "cifar10:x",
-            view(None, Some(8)),
-            "data.crop: only for folder:DIR, the images of cifar10 have one size",
-        ),
-        (
-            "folder:x",
-            view(Some(0), None),
-            "data.resize: 0 pixels, expected at least 1",
-        ),
-        (
-            "folder:x",
-            view(Some(4), Some(5)),
-            "data.crop: 5 pixels, expected at most the 4 of data.resize",
-        ),
-        (
-            "mnist:no/such",
-            view(None, None),
-            "no/such: no such file or directory",
-        ),
+        ("digits", view(Some(8), None), "data.resize: only for folder:DIR, the images of digits have one size"),
+        ("cifar10:x", view(None, Some(8)), "data.crop: only for folder:DIR, the images of cifar10 have one size"),
+        ("folder:x", view(Some(0), None), "data.resize: 0 pixels, expected at least 1"),
+        ("folder:x", view(Some(4), Some(5)), "data.crop: 5 pixels, expected at most the 4 of data.resize"),
+        ("mnist:no/such", view(None, None), "no/such: no such file or directory"),
     ] {
         let error = Dataset::open(&spec.parse().unwrap(), Split::Test, &view).unwrap_err();
         assert_eq!(error.to_string(), message);

@@ -31,23 +31,13 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>)
     let server = std::thread::spawn(move || {
         let answer = |answer| {
             let (mut stream, _) = listener.accept().unwrap();
-            let head: Vec<String> = BufReader::new(&stream)
-                .lines()
-                .map_while(|line| line.ok().filter(|l| !l.is_empty()))
-                .collect();
-            let range = head.iter().find_map(|line| {
-                line.to_lowercase()
-                    .strip_prefix("range: bytes=")?
-                    .strip_suffix('-')?
-                    .parse()
-                    .ok()
-            });
+            let head: Vec<String> =
+                BufReader::new(&stream).lines().map_while(|line| line.ok().filter(|l| !l.is_empty())).collect();
+            let range = head
+                .iter()
+                .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok());
             let start = range.unwrap_or(0);
-            let from = if matches!(answer, Answer::Good | Answer::Cut(_)) {
-                start
-            } else {
-                0
-            };
+            let from = if matches!(answer, Answer::Good | Answer::Cut(_)) { start } else { 0 };
             let status = match answer {
                 Answer::Missing => "404 Not Found",
                 Answer::Whole => "200 OK",
@@ -60,10 +50,7 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>)
                 "HTTP/1.1 {status}\r\nContent-Length: {len}\r\nContent-Range: bytes {from}-{last}/{total}\r\nConnection: close\r\n\r\n"
             );
             let sent = if let Answer::Cut(n) = answer { n } else { len };
-            stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body[..sent]))
-                .unwrap();
+            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..sent])).unwrap();
             start
         };
         answers.into_iter().map(answer).collect()
@@ -72,32 +59,13 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>)
 }
 
 fn content() -> Vec<u8> {
-    (0..200_000_u32)
-        .map(|i| (i / 100 * i / 128) as u8)
-        .collect()
+    (0..200_000_u32).map(|i| (i / 100 * i / 128) as u8).collect()
 }
 
-fn known_as(
-    name: &'static str,
-    sha256: &'static str,
-    bytes: usize,
-    members: &'static [&'static str],
-) -> Known {
-    let file = Remote {
-        name: "file.gz",
-        bytes: bytes as u64,
-        sha256,
-    };
+fn known_as(name: &'static str, sha256: &'static str, bytes: usize, members: &'static [&'static str]) -> Known {
+    let file = Remote { name: "file.gz", bytes: bytes as u64, sha256 };
     let files = Box::leak(Box::new([file]));
-    Known {
-        name,
-        what: "",
-        size: "",
-        credit: "",
-        home: "",
-        files,
-        members,
-    }
+    Known { name, what: "", size: "", credit: "", home: "", files, members }
 }
 
 fn digest(bytes: &[u8]) -> &'static str {
@@ -113,27 +81,16 @@ fn right() -> Known {
 }
 
 /// One attempt, with the addresses left out of the message, and the progress that was reported.
-fn attempt(
-    data: &Known,
-    home: &str,
-    dir: &Path,
-) -> (std::result::Result<PathBuf, String>, Vec<u64>) {
+fn attempt(data: &Known, home: &str, dir: &Path) -> (std::result::Result<PathBuf, String>, Vec<u64>) {
     let mut reports = Vec::new();
     let outcome = fetch_known(data, home, dir, &mut |progress| reports.push(progress.done));
-    let message = |e: Error| {
-        e.to_string()
-            .replace(home, "HOME/")
-            .replace(&dir.display().to_string(), "DIR")
-    };
+    let message = |e: Error| e.to_string().replace(home, "HOME/").replace(&dir.display().to_string(), "DIR");
     (outcome.map_err(message), reports)
 }
 
 #[test]
 fn a_checksum_is_the_published_one() {
-    assert_eq!(
-        digest(b"abc"),
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
+    assert_eq!(digest(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 #[test]
@@ -153,18 +110,12 @@ fn a_download_is_saved_and_not_repeated() {
 #[test]
 fn a_cut_download_is_continued() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(
-        &content(),
-        &[Answer::Cut(50_000), Answer::Cut(1000), Answer::Good],
-    );
+    let (home, server) = serve(&content(), &[Answer::Cut(50_000), Answer::Cut(1000), Answer::Good]);
     for done in ["50,000", "51,000"] {
         let (outcome, _) = attempt(&right(), &home, dir.path());
         let message = outcome.unwrap_err();
         let start = format!("HOME/file.gz: cut off after {done} of 200,000 bytes (");
-        assert!(
-            message.starts_with(&start) && message.ends_with("); the next attempt continues"),
-            "{message}"
-        );
+        assert!(message.starts_with(&start) && message.ends_with("); the next attempt continues"), "{message}");
         assert!(dir.path().join("set/file.gz.part").is_file());
     }
     let (outcome, reports) = attempt(&right(), &home, dir.path());
@@ -178,16 +129,10 @@ fn a_cut_download_is_continued() {
 #[test]
 fn a_server_that_cannot_continue_sends_all() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(
-        &content(),
-        &[Answer::Cut(50_000), Answer::Wrong, Answer::Whole],
-    );
+    let (home, server) = serve(&content(), &[Answer::Cut(50_000), Answer::Wrong, Answer::Whole]);
     assert!(attempt(&right(), &home, dir.path()).0.is_err());
     let (outcome, _) = attempt(&right(), &home, dir.path());
-    assert_eq!(
-        outcome.unwrap_err(),
-        "HOME/file.gz: the server does not continue at byte 50000"
-    );
+    assert_eq!(outcome.unwrap_err(), "HOME/file.gz: the server does not continue at byte 50000");
     let (outcome, reports) = attempt(&right(), &home, dir.path());
     assert!(outcome.is_ok(), "{outcome:?}");
     assert_eq!((reports[0], reports.last()), (0, Some(&200_000)));
@@ -202,8 +147,7 @@ fn a_wrong_checksum_removes_the_download() {
     let (home, server) = serve(&other, &[Answer::Good]);
     let (outcome, _) = attempt(&right(), &home, dir.path());
     let (found, expected) = (digest(&other), digest(&content()));
-    let message =
-        format!("its SHA-256 is {found}, expected {expected}; the download was removed, try again");
+    let message = format!("its SHA-256 is {found}, expected {expected}; the download was removed, try again");
     assert_eq!(outcome.unwrap_err(), format!("HOME/file.gz: {message}"));
     assert_eq!(fs::read_dir(dir.path().join("set")).unwrap().count(), 0);
     server.join().unwrap();
@@ -228,8 +172,7 @@ fn a_file_of_the_user_is_not_touched() {
     fs::write(dir.path().join("set/file.gz"), "mine").unwrap();
     let (outcome, _) = attempt(&right(), "http://127.0.0.1:9/", dir.path());
     let (found, expected) = (digest(b"mine"), digest(&content()));
-    let message =
-        format!("is there already, but its SHA-256 is {found}, expected {expected}; move it away");
+    let message = format!("is there already, but its SHA-256 is {found}, expected {expected}; move it away");
     assert_eq!(outcome.unwrap_err(), format!("DIR/set/file.gz: {message}"));
     assert_eq!(fs::read(dir.path().join("set/file.gz")).unwrap(), b"mine");
 }
@@ -239,17 +182,11 @@ fn a_refusal_and_a_silence_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let (home, server) = serve(&content(), &[Answer::Missing]);
     let (outcome, _) = attempt(&right(), &home, dir.path());
-    assert_eq!(
-        outcome.unwrap_err(),
-        "HOME/file.gz: the server answers 404 Not Found"
-    );
+    assert_eq!(outcome.unwrap_err(), "HOME/file.gz: the server answers 404 Not Found");
     server.join().unwrap();
     let (outcome, _) = attempt(&right(), &home, dir.path());
     let message = outcome.unwrap_err();
-    assert!(
-        message.starts_with("HOME/file.gz: no answer: "),
-        "{message}"
-    );
+    assert!(message.starts_with("HOME/file.gz: no answer: "), "{message}");
 }
 
 #[test]
@@ -258,8 +195,7 @@ fn an_archive_is_unpacked() {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(3);
-    tar.append_data(&mut header, "below/test.bin", &b"abc"[..])
-        .unwrap();
+    tar.append_data(&mut header, "below/test.bin", &b"abc"[..]).unwrap();
     let archive = gzip(&tar.into_inner().unwrap());
     let data = known_as("set", digest(&archive), archive.len(), &["below/test.bin"]);
     let (home, server) = serve(&archive, &[Answer::Good]);
@@ -277,14 +213,8 @@ fn an_archive_is_unpacked() {
 fn a_name_that_cannot_be_fetched_is_refused() {
     for (name, message) in [
         ("digits", "data set 'digits' is built in"),
-        (
-            "cifar11",
-            "unknown data set 'cifar11', did you mean 'cifar10'?",
-        ),
-        (
-            "folder",
-            "unknown data set 'folder', known: mnist, fashion-mnist, cifar10, cifar100",
-        ),
+        ("cifar11", "unknown data set 'cifar11', did you mean 'cifar10'?"),
+        ("folder", "unknown data set 'folder', known: mnist, fashion-mnist, cifar10, cifar100"),
     ] {
         let error = fetch(name, Path::new("no/such"), &mut |_| {}).unwrap_err();
         assert_eq!(error.to_string(), message);

@@ -12,9 +12,7 @@ fn tree(files: &[(&str, [u32; 2])]) -> tempfile::TempDir {
             true => std::fs::write(path, "text").unwrap(),
             false => {
                 let image = GrayImage::from_pixel(*width, *height, image::Luma([i as u8]));
-                image
-                    .save_with_format(path, image::ImageFormat::Png)
-                    .unwrap();
+                image.save_with_format(path, image::ImageFormat::Png).unwrap();
             }
         }
     }
@@ -30,8 +28,7 @@ fn view(resize: Option<usize>, crop: Option<usize>) -> View {
 /// What opening a folder and reading all its samples gives, with the directory left out of the message.
 fn outcome(dir: &Path, split: Split, view: View) -> std::result::Result<Vec<Planes>, String> {
     let folder = Folder::open(dir, split, view);
-    let samples =
-        folder.and_then(|folder| (0..folder.files.len()).map(|i| folder.sample(i)).collect());
+    let samples = folder.and_then(|folder| (0..folder.files.len()).map(|i| folder.sample(i)).collect());
     samples.map_err(|e| e.to_string().replace(&dir.display().to_string(), "DIR"))
 }
 
@@ -47,16 +44,9 @@ fn one_image_of_each_class_comes_in_turn() {
         ("val/b/1.png", S),
     ]);
     let train = Folder::open(dir.path(), Split::Train, View::default()).unwrap();
-    assert_eq!(
-        (train.shape(), &train.labels[..]),
-        ([3, 3, 4], &[0, 1, 1][..])
-    );
+    assert_eq!((train.shape(), &train.labels[..]), ([3, 3, 4], &[0, 1, 1][..]));
     assert_eq!(train.classes, ["a", "b"]);
-    let names: Vec<_> = train
-        .files
-        .iter()
-        .filter_map(|file| file.file_name()?.to_str())
-        .collect();
+    let names: Vec<_> = train.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     assert_eq!(names, ["x.jpeg", "1.JPG", "2.png"]);
     assert_eq!(train.sample(2).unwrap().pixels, [0.0; 36]);
     // The classes are those of the training split although one of them has no test images.
@@ -68,30 +58,18 @@ fn one_image_of_each_class_comes_in_turn() {
 fn without_split_directories_both_splits_are_the_same() {
     let dir = tree(&[("a/1.png", S), ("b/1.png", S)]);
     for split in [Split::Train, Split::Test] {
-        assert_eq!(
-            outcome(dir.path(), split, View::default()).unwrap().len(),
-            2
-        );
+        assert_eq!(outcome(dir.path(), split, View::default()).unwrap().len(), 2);
     }
 }
 
 #[test]
 fn a_view_brings_images_to_one_size() {
-    let dir = tree(&[
-        ("a/1.png", [4, 3]),
-        ("a/2.png", [8, 16]),
-        ("a/3.png", [5, 5]),
-    ]);
+    let dir = tree(&[("a/1.png", [4, 3]), ("a/2.png", [8, 16]), ("a/3.png", [5, 5])]);
     let images = outcome(dir.path(), Split::Test, view(Some(6), Some(5))).unwrap();
     assert!(images.iter().all(|image| image.shape == [3, 5, 5]));
     let images = outcome(dir.path(), Split::Test, view(None, Some(2))).unwrap();
     assert!(images.iter().all(|image| image.shape == [3, 2, 2]));
-    assert_eq!(
-        viewed(view(Some(224), None), Path::new("x"), [375, 500])
-            .unwrap()
-            .size,
-        [224, 298]
-    );
+    assert_eq!(viewed(view(Some(224), None), Path::new("x"), [375, 500]).unwrap().size, [224, 298]);
 }
 
 #[test]
@@ -108,30 +86,10 @@ fn colours_become_planes() {
 fn bad_folders_are_told_what_would_be_right() {
     let none = View::default();
     for (files, split, view, message) in [
-        (
-            &[][..],
-            Split::Train,
-            none,
-            "DIR: no directories here, expected one for each class",
-        ),
-        (
-            &[("train/a/1.png", S)],
-            Split::Test,
-            none,
-            "DIR: no directory test, val or valid here",
-        ),
-        (
-            &[("test/a/1.png", S)],
-            Split::Train,
-            none,
-            "DIR: no directory train here",
-        ),
-        (
-            &[("train/x.txt", S)],
-            Split::Train,
-            none,
-            "DIR/train: no directories here, expected one for each class",
-        ),
+        (&[][..], Split::Train, none, "DIR: no directories here, expected one for each class"),
+        (&[("train/a/1.png", S)], Split::Test, none, "DIR: no directory test, val or valid here"),
+        (&[("test/a/1.png", S)], Split::Train, none, "DIR: no directory train here"),
+        (&[("train/x.txt", S)], Split::Train, none, "DIR/train: no directories here, expected one for each class"),
         (
             &[("train/a/1.png", S), ("test/b/1.png", S)],
             Split::Test,
@@ -144,12 +102,7 @@ fn bad_folders_are_told_what_would_be_right() {
             none,
             "DIR/test: no directories here, expected one for each class",
         ),
-        (
-            &[("a/1.txt", S)],
-            Split::Train,
-            none,
-            "DIR/a: no .png, .jpg or .jpeg files here",
-        ),
+        (&[("a/1.txt", S)], Split::Train, none, "DIR/a: no .png, .jpg or .jpeg files here"),
         (
             &[("a/1.png", S), ("a/2.png", [3, 4])],
             Split::Train,
@@ -188,10 +141,7 @@ fn an_image_that_cannot_be_decoded_is_named() {
     for damaged in [&bytes[..bytes.len() / 2], b"text", b""] {
         std::fs::write(&path, damaged).unwrap();
         let error = outcome(dir.path(), Split::Train, View::default()).unwrap_err();
-        assert!(
-            error.starts_with("DIR/a/2.png: cannot be decoded as PNG or JPEG: "),
-            "{error}"
-        );
+        assert!(error.starts_with("DIR/a/2.png: cannot be decoded as PNG or JPEG: "), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
 }

@@ -15,10 +15,7 @@ fn outcome(images: &[u8], labels: &[u8]) -> std::result::Result<Packed, String> 
 fn good_files_are_read_compressed_or_not() {
     let images = file(&[2, 2, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255]);
     let labels = file(&[2], &[9, 0]);
-    for (images, labels) in [
-        (images.clone(), labels.clone()),
-        (read::gzip(&images), read::gzip(&labels)),
-    ] {
+    for (images, labels) in [(images.clone(), labels.clone()), (read::gzip(&images), read::gzip(&labels))] {
         let packed = outcome(&images, &labels).unwrap();
         assert_eq!(packed.shape, [1, 2, 3]);
         assert_eq!(packed.labels, [9, 0]);
@@ -32,16 +29,8 @@ fn bad_files_are_told_what_would_be_right() {
     let long = [labels.clone(), vec![0]].concat();
     let cut = read::gzip(&file(&[1000, 28, 28], &[7; 784_000]));
     for (images, labels, message) in [
-        (
-            &images[..15],
-            &labels[..],
-            "t10k-images-idx3-ubyte: truncated: 3 bytes of header where there should be 4",
-        ),
-        (
-            &images[..23],
-            &labels,
-            "t10k-images-idx3-ubyte: truncated: 7 bytes of pixels where the header announces 8",
-        ),
+        (&images[..15], &labels[..], "t10k-images-idx3-ubyte: truncated: 3 bytes of header where there should be 4"),
+        (&images[..23], &labels, "t10k-images-idx3-ubyte: truncated: 7 bytes of pixels where the header announces 8"),
         (
             &labels,
             &labels,
@@ -62,55 +51,30 @@ fn bad_files_are_told_what_would_be_right() {
             &labels,
             "t10k-labels-idx1-ubyte.gz: 2 labels, but t10k-images-idx3-ubyte has 3 images",
         ),
-        (
-            &images,
-            &labels[..9],
-            "t10k-labels-idx1-ubyte.gz: truncated: 1 labels where the header announces 2",
-        ),
+        (&images, &labels[..9], "t10k-labels-idx1-ubyte.gz: truncated: 1 labels where the header announces 2"),
         (
             &images,
             &file(&[u32::MAX], &[1]),
             "t10k-labels-idx1-ubyte.gz: truncated: 1 labels where the header announces 4,294,967,295",
         ),
-        (
-            &images,
-            &long,
-            "t10k-labels-idx1-ubyte.gz: more bytes than its header announces",
-        ),
-        (
-            &images,
-            &file(&[2], &[3, 10]),
-            "t10k-labels-idx1-ubyte.gz: label 10 of sample 1, expected 0 to 9",
-        ),
-        (
-            &cut[..10],
-            &labels,
-            "t10k-images-idx3-ubyte: truncated: 0 bytes of header where there should be 4",
-        ),
+        (&images, &long, "t10k-labels-idx1-ubyte.gz: more bytes than its header announces"),
+        (&images, &file(&[2], &[3, 10]), "t10k-labels-idx1-ubyte.gz: label 10 of sample 1, expected 0 to 9"),
+        (&cut[..10], &labels, "t10k-images-idx3-ubyte: truncated: 0 bytes of header where there should be 4"),
     ] {
         assert_eq!(outcome(images, labels).unwrap_err(), message);
     }
     let error = outcome(&cut[..cut.len() / 2], &labels).unwrap_err();
-    assert!(
-        error.contains("pixels where the header announces 784,000"),
-        "{error}"
-    );
+    assert!(error.contains("pixels where the header announces 784,000"), "{error}");
 }
 
 #[test]
 fn a_missing_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let error = open(Kind::FashionMnist, dir.path(), Split::Train)
-        .unwrap_err()
-        .to_string();
+    let error = open(Kind::FashionMnist, dir.path(), Split::Train).unwrap_err().to_string();
     let expected = "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz here; \
                     `unrolled data fetch fashion-mnist` gets it";
     assert_eq!(error, format!("{}: {expected}", dir.path().display()));
-    std::fs::write(
-        dir.path().join("train-images.idx3-ubyte.gz"),
-        file(&[1, 1, 1], &[0]),
-    )
-    .unwrap();
+    std::fs::write(dir.path().join("train-images.idx3-ubyte.gz"), file(&[1, 1, 1], &[0])).unwrap();
     std::fs::write(dir.path().join("train-labels.idx1-ubyte"), file(&[1], &[0])).unwrap();
     assert!(open(Kind::FashionMnist, dir.path(), Split::Train).is_ok());
 }

@@ -10,11 +10,7 @@ fn plan(order: Order) -> Plan {
     Plan {
         batch: 4,
         order,
-        augment: Augment {
-            pad: 2,
-            flip: true,
-            random_resized_crop: None,
-        },
+        augment: Augment { pad: 2, flip: true, random_resized_crop: None },
         normalization: Normalization::uniform(0.5, 0.25),
         drop_last: false,
         start: 0,
@@ -38,10 +34,7 @@ fn all(data: &Arc<Dataset>, plan: &Plan) -> Vec<Batch> {
 fn sequential_batches_are_the_samples_themselves() {
     let data = digits(10);
     let batches = all(&data, &plan(Order::Sequential));
-    assert_eq!(
-        batches.iter().map(|b| b.shape[0]).collect::<Vec<_>>(),
-        [4, 4, 2]
-    );
+    assert_eq!(batches.iter().map(|b| b.shape[0]).collect::<Vec<_>>(), [4, 4, 2]);
     let mut sample = [0.0; 64];
     data.sample(9, &mut sample).unwrap();
     let last = &batches[2];
@@ -52,39 +45,19 @@ fn sequential_batches_are_the_samples_themselves() {
 
 #[test]
 fn a_last_batch_that_is_not_full_can_be_left_out() {
-    for (samples, drop_last, expected) in [
-        (10, true, 2),
-        (10, false, 3),
-        (8, true, 2),
-        (8, false, 2),
-        (3, true, 0),
-    ] {
-        let plan = Plan {
-            drop_last,
-            ..shuffled(0)
-        };
+    for (samples, drop_last, expected) in [(10, true, 2), (10, false, 3), (8, true, 2), (8, false, 2), (3, true, 0)] {
+        let plan = Plan { drop_last, ..shuffled(0) };
         assert_eq!(all(&digits(samples), &plan).len(), expected);
     }
-    let plan = Plan {
-        batch: usize::MAX,
-        ..shuffled(0)
-    };
+    let plan = Plan { batch: usize::MAX, ..shuffled(0) };
     assert_eq!(all(&digits(3), &plan)[0].shape, [3, 1, 8, 8]);
 }
 
 #[test]
 fn every_epoch_has_all_samples_in_another_order_and_other_changes() {
     let data = digits(50);
-    let indices = |batches: &[Batch]| {
-        batches
-            .iter()
-            .flat_map(|b| b.indices.clone())
-            .collect::<Vec<_>>()
-    };
-    let (first, second) = (
-        indices(&all(&data, &shuffled(0))),
-        indices(&all(&data, &shuffled(1))),
-    );
+    let indices = |batches: &[Batch]| batches.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>();
+    let (first, second) = (indices(&all(&data, &shuffled(0))), indices(&all(&data, &shuffled(1))));
     assert_ne!(first, second);
     for mut order in [first, second] {
         order.sort_unstable();
@@ -92,10 +65,7 @@ fn every_epoch_has_all_samples_in_another_order_and_other_changes() {
     }
     let image = |epoch| {
         let batches = all(&data, &shuffled(epoch));
-        let (batch, at) = batches
-            .iter()
-            .find_map(|b| Some((b, b.indices.iter().position(|&i| i == 3)?)))
-            .unwrap();
+        let (batch, at) = batches.iter().find_map(|b| Some((b, b.indices.iter().position(|&i| i == 3)?))).unwrap();
         batch.images[at * 64..(at + 1) * 64].to_vec()
     };
     assert!((1..5).any(|epoch| image(epoch) != image(0)));
@@ -107,11 +77,7 @@ fn neither_workers_nor_a_resume_change_a_batch() {
     let whole = all(&data, &shuffled(3));
     for workers in [0, 1, 2, 5] {
         for start in [0, 1, 6, 13, 99] {
-            let plan = Plan {
-                workers,
-                start,
-                ..shuffled(3)
-            };
+            let plan = Plan { workers, start, ..shuffled(3) };
             assert_eq!(all(&data, &plan)[..], whole[start.min(13)..]);
         }
     }
@@ -119,21 +85,9 @@ fn neither_workers_nor_a_resume_change_a_batch() {
 
 #[test]
 fn a_resized_crop_sets_the_shape_of_shuffled_batches_only() {
-    let augment = Augment {
-        random_resized_crop: Some(5),
-        ..Augment::default()
-    };
+    let augment = Augment { random_resized_crop: Some(5), ..Augment::default() };
     let data = digits(4);
-    let shape = |order| {
-        all(
-            &data,
-            &Plan {
-                augment,
-                ..plan(order)
-            },
-        )[0]
-        .shape
-    };
+    let shape = |order| all(&data, &Plan { augment, ..plan(order) })[0].shape;
     assert_eq!(shape(Order::Shuffled { seed: 0, epoch: 0 }), [4, 1, 5, 5]);
     assert_eq!(shape(Order::Sequential), [4, 1, 8, 8]);
 }
@@ -153,16 +107,8 @@ fn an_error_arrives_at_its_place() {
     let data = Arc::new(Dataset::open(&spec, Split::Test, &View::default()).unwrap());
     for workers in [0, 2] {
         let normalization = data.normalization();
-        let plan = Plan {
-            batch: 1,
-            workers,
-            normalization,
-            ..plan(Order::Sequential)
-        };
-        let good: Vec<bool> = batches(&data, &plan)
-            .unwrap()
-            .map(|batch| batch.is_ok())
-            .collect();
+        let plan = Plan { batch: 1, workers, normalization, ..plan(Order::Sequential) };
+        let good: Vec<bool> = batches(&data, &plan).unwrap().map(|batch| batch.is_ok()).collect();
         assert_eq!(good, [true, true, false, true]);
     }
 }
@@ -172,35 +118,11 @@ fn a_plan_that_cannot_be_followed_is_refused() {
     let data = digits(4);
     let message = |plan: Plan| batches(&data, &plan).err().unwrap().to_string();
     let good = plan(Order::Sequential);
-    assert_eq!(
-        message(Plan {
-            batch: 0,
-            ..good.clone()
-        }),
-        "train.batch: 0 samples, expected at least 1"
-    );
-    let augment = Augment {
-        pad: 9,
-        ..good.augment
-    };
+    assert_eq!(message(Plan { batch: 0, ..good.clone() }), "train.batch: 0 samples, expected at least 1");
+    let augment = Augment { pad: 9, ..good.augment };
     let expected = "data.augment.pad: 9 pixels, expected at most the 8 of the image";
-    assert_eq!(
-        message(Plan {
-            augment,
-            ..good.clone()
-        }),
-        expected
-    );
-    let normalization = Normalization {
-        mean: vec![0.0; 3],
-        std: vec![1.0],
-    };
+    assert_eq!(message(Plan { augment, ..good.clone() }), expected);
+    let normalization = Normalization { mean: vec![0.0; 3], std: vec![1.0] };
     let expected = "data.normalization.mean: 3 values, expected 1 or one for each of 1 channels";
-    assert_eq!(
-        message(Plan {
-            normalization,
-            ..good
-        }),
-        expected
-    );
+    assert_eq!(message(Plan { normalization, ..good }), expected);
 }
