@@ -1,0 +1,113 @@
+//! A run that is killed and resumed ends in the same bytes as one that never stopped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Everything random at once: order, dropout, layer dropout; and everything that is remembered.
+const CONFIG: &str = r#"
+[model]
+kind = "mlp"
+depth = 12
+width = 24
+wiring = "highway"
+norm = true
+dropout = [0.1]
+layer_dropout = 0.3
+
+[data]
+source = "digits"
+
+[train]
+epochs = 6
+batch = 32
+rate = 0.05
+schedule = "plateau"
+ema = 0.9
+weight_decay = 1e-4
+checkpoint_steps = 7
+"#;
+
+fn train(config: &Path, out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unrolled"));
+    command.arg("train").arg(config).arg("--out").arg(out).args(more).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Waits until a run has written a checkpoint beyond the ones seen, so that the kill hits somewhere new.
+fn wait_for_checkpoint(dir: &Path, seen: &mut Option<PathBuf>) {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        let entries = std::fs::read_dir(dir.join("checkpoints")).into_iter().flatten().flatten();
+        let latest = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors")).max();
+        if latest > *seen {
+            *seen = latest;
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("no checkpoint within a minute");
+}
+
+#[test]
+fn a_killed_run_ends_in_the_same_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let (whole, broken) = (home.path().join("whole"), home.path().join("broken"));
+    assert!(train(&config, &whole, &[]).status().unwrap().success());
+
+    let mut seen = None;
+    let mut kills = 0;
+    for pause in [0, 3, 11, 5] {
+        let mut child = train(&config, &broken, &["--resume"]).spawn().unwrap();
+        wait_for_checkpoint(&broken, &mut seen);
+        std::thread::sleep(Duration::from_millis(pause));
+        // On Unix this is SIGKILL.
+        child.kill().unwrap();
+        kills += u32::from(!child.wait().unwrap().success());
+    }
+    assert!(kills >= 2, "the run was too short to be killed: {kills} kills");
+    assert!(train(&config, &broken, &["--resume"]).status().unwrap().success());
+    for file in ["model.safetensors", "best.safetensors"] {
+        let bytes = |dir: &Path| std::fs::read(dir.join(file)).unwrap();
+        assert!(bytes(&whole) == bytes(&broken), "{file} differs");
+    }
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_not_resumed_with_another_configuration() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, CONFIG.replace("epochs = 6", "epochs = 1")).unwrap();
+    let out = home.path().join("run");
+    assert!(train(&config, &out, &[]).status().unwrap().success());
+    let model = std::fs::read(out.join("model.safetensors")).unwrap();
+    let message = |more: &[&str]| {
+        let output = train(&config, &out, more).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(message(&[]).contains("not empty; continue it with --resume"));
+    let other = message(&["--resume", "--set", "train.rate=0.5"]);
+    assert!(other.contains("train.rate was 0.05, now 0.5"), "{other}");
+    assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), model);
+}
+
+#[test]
+fn a_corrupt_checkpoint_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, CONFIG.replace("epochs = 6", "epochs = 1")).unwrap();
+    let out = home.path().join("run");
+    assert!(train(&config, &out, &[]).status().unwrap().success());
+    let latest = std::fs::read_dir(out.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    let bytes = std::fs::read(&latest).unwrap();
+    std::fs::write(&latest, &bytes[..bytes.len() / 2]).unwrap();
+    let output = train(&config, &out, &["--resume"]).stderr(Stdio::piped()).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    let name = latest.file_name().unwrap().to_str().unwrap();
+    assert!(message.contains(name) && message.contains("not a whole safetensors file"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
