@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Augment, Normalization, View};
+use crate::data::{Augment, Normalization};
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 
@@ -25,9 +25,12 @@ pub struct Experiment {
 pub struct DataConfig {
     /// Such as `digits` or `mnist:DIR`.
     pub source: String,
-    /// How the images of a folder are brought to one size.
-    #[serde(default)]
-    pub view: View,
+    /// For a folder: the shorter side is resized to this many pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    /// For a folder: then the square of this many pixels a side is cut from the middle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<usize>,
     /// Random changes of training images.
     #[serde(default)]
     pub augment: Augment,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Experiment, Run, State, cross_entropy};
-use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, batches};
+use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, View, batches};
 use crate::measure::{Answer, Source, evaluate};
 use crate::model::{Card, Model};
 use crate::nn::{Pass, Training, parameters_host};
@@ -197,8 +197,8 @@ impl Trainer {
     }
 
     fn is_best(&self, score: &Score) -> bool {
-        let earlier = self.state.history.iter().rev().skip(1);
-        earlier.fold(true, |best, epoch| best && epoch.test_accuracy < score.accuracy)
+        let mut earlier = self.state.history.iter().rev().skip(1);
+        earlier.all(|epoch| epoch.test_accuracy < score.accuracy)
     }
 
     fn checkpoint(&self) -> Result<()> {
@@ -210,7 +210,7 @@ impl Trainer {
         Plan {
             batch: train.batch,
             order: Order::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
-            augment: data.augment.clone(),
+            augment: data.augment,
             normalization: Normalization { mean: self.card.mean.clone(), std: self.card.std.clone() },
             drop_last: false,
             start: self.state.position.batch as usize,
@@ -226,7 +226,8 @@ const EVALUATED_AT_ONCE: usize = 250;
 fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let data = &experiment.data;
     let spec: Spec = data.source.parse()?;
-    let open = |split| Dataset::open(&spec, split, &data.view);
+    let view = View { resize: data.resize, crop: data.crop };
+    let open = |split| Dataset::open(&spec, split, &view);
     let mut samples = open(Split::Train)?;
     if data.limit > 0 {
         samples = samples.limit(data.limit);
