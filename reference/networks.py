@@ -210,6 +210,8 @@ def build(config, input, classes):
     else:
         size, stride = {"resnet": (3, 1), "imagenet": (7, 2), "highway-mnist": (5, 1)}[kind]
         stem = Conv(input[0], width, size, stride, not norm, stem_norm)
+        if kind == "highway-mnist":
+            stem.padding = (0, 0)
     spread = 4 if config["body"] == "bottleneck" else 1
     counts = block_counts(config)
     channels, before, stages = width, 0, []
@@ -228,21 +230,27 @@ def build(config, input, classes):
         if kind == "imagenet" and s == 0:
             pool = nn.MaxPool2d(3, 2, 1)
         if kind == "highway-mnist" and s > 0:
-            pool = nn.MaxPool2d(3, 2)
+            pool = nn.MaxPool2d(3, 2, ceil_mode=True)
         stages.append(Stage(pool, blocks))
     head_norm = channels if pre and norm else None
     if kind == "mlp":
         head, last_pool = Dense(channels, classes, True, head_norm), nn.Identity()
     else:
-        last_pool = nn.MaxPool2d(2, 2) if kind == "highway-mnist" else nn.AdaptiveAvgPool2d(1)
+        last_pool = nn.MaxPool2d(2, 2, ceil_mode=True) if kind == "highway-mnist" else nn.AdaptiveAvgPool2d(1)
         head = Dense(channels, classes)
         if kind == "highway-mnist":
-            side = (((input[1] - 3) // 2 + 1) - 3) // 2 + 1
-            head = Dense(channels * (side // 2) ** 2, classes)
+            # Caffe's pooling rounds up: 28 pixels become 24, 12, 6 and 3.
+            side = pooled(pooled(pooled(input[1] - 4, 3), 3), 2)
+            head = Dense(channels * side**2, classes)
         if head_norm:
             head.norm = nn.BatchNorm2d(head_norm)
     relus = [nn.ReLU() if wanted else nn.Identity() for wanted in (stem_relu, pre)]
     return Network(stem, relus[0], stages, head, relus[1], last_pool)
+
+
+def pooled(side, size):
+    """The side that pooling with stride 2 leaves, rounded up."""
+    return -(-(side - size) // 2) + 1
 
 
 def share(blocks):

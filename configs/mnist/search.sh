@@ -11,7 +11,7 @@ out=runs/mnist
 mkdir -p "$out"
 last() { sed -n '$s/.*"test_accuracy":\([0-9.e-]*\).*/\1/p' "$1/metrics.jsonl" 2>/dev/null; }
 train() { "$unrolled" train "$here/$1.toml" --out "$2" --set data.source=mnist:"$data" "${@:3}" >/dev/null 2>&1; }
-for depth in 50 10 20 100; do
+for depth in ${DEPTHS:-10 20 50 100}; do
   for wiring in plain residual highway; do
     name=$depth-$wiring best=0 rate=0.1
     for r in 0.01 0.03 0.1 0.3; do

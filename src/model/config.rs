@@ -52,7 +52,8 @@ pub struct ModelConfig {
     /// Whether the blocks of a stage share their parameters, their normalization statistics apart.
     #[serde(default)]
     pub share_weights: bool,
-    /// Probabilities of dropping units before each stage and before the classifier; one number stands for all.
+    /// Probabilities of dropping units of the input, of what enters each later stage, and of what the classifier sees;
+    /// one number stands for all.
     #[serde(default)]
     pub dropout: Vec<f64>,
 }

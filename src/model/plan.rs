@@ -12,6 +12,8 @@ pub(super) struct Plan {
     pub stem: (usize, Option<Window>),
     /// Whether the stem ends in normalization (if there is any) and ReLU.
     pub stem_relu: bool,
+    /// Probability of dropping a unit of the input.
+    pub input_dropout: f64,
     pub stages: Vec<StagePlan>,
     /// Pooling and dropout before the classifier.
     pub last_pool: Option<Pool>,
@@ -126,15 +128,17 @@ pub(super) fn plan(config: &ModelConfig) -> Result<Plan> {
             let survival = 1.0 - config.layer_dropout * (before + k + 1) as f64 / total as f64;
             block_plan(config, body, out, if k == 0 { stride } else { 1 }, survival)
         };
-        let pool = (family == Family::HighwayMnist && s > 0).then_some(Pool(Window { size: 3, stride: 2, padding: 0 }));
         let pool = match (family, s) {
-            (Family::Large, 0) => Some(Pool(Window { size: 3, stride: 2, padding: 1 })),
-            _ => pool,
+            (Family::Large, 0) => Some(Pool { window: Window { size: 3, stride: 2, padding: 1 }, ceil: false }),
+            (Family::HighwayMnist, 1..) => Some(Pool { window: Window { size: 3, stride: 2, padding: 0 }, ceil: true }),
+            _ => None,
         };
+        // The first place is the input's.
+        let dropped = if s > 0 { dropout(s) } else { 0.0 };
         stages.push(StagePlan {
             blocks: (0..count).map(block).collect(),
             pool,
-            dropout: dropout(s),
+            dropout: dropped,
             shared: config.share_weights,
         });
         before += count;
@@ -143,14 +147,15 @@ pub(super) fn plan(config: &ModelConfig) -> Result<Plan> {
         Family::Mlp => (width, None),
         Family::Small => (width, Some(Window::same(3, 1))),
         Family::Large => (width, Some(Window::same(7, 2))),
-        Family::HighwayMnist => (width, Some(Window::same(5, 1))),
+        Family::HighwayMnist => (width, Some(Window { size: 5, stride: 1, padding: 0 })),
     };
     let is_mnist = family == Family::HighwayMnist;
     Ok(Plan {
         stem,
         stem_relu: config.order == Order::Post || family == Family::Large,
+        input_dropout: dropout(0),
         last_dropout: dropout(stages.len()),
-        last_pool: is_mnist.then_some(Pool(Window { size: 2, stride: 2, padding: 0 })),
+        last_pool: is_mnist.then_some(Pool { window: Window { size: 2, stride: 2, padding: 0 }, ceil: true }),
         stages,
         average: !is_mnist,
         norm: config.norm.unwrap_or(false),

@@ -28,6 +28,7 @@ struct Line {
     stem: Layer,
     stem_norm: Option<Norm>,
     stem_relu: bool,
+    input_dropout: f64,
     stages: Vec<Stage>,
     head_norm: Option<Norm>,
     head_relu: bool,
@@ -172,6 +173,7 @@ impl Line {
             stem,
             stem_norm,
             stem_relu: plan.stem_relu,
+            input_dropout: plan.input_dropout,
             stages,
             head_norm,
             head_relu: pre,
@@ -205,6 +207,7 @@ impl Line {
     }
 
     fn stem(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+        let x = pass.dropout(x, self.input_dropout);
         let mut x = self.stem.forward(pass, x);
         if let Some(norm) = &self.stem_norm {
             x = norm.forward(pass, x);

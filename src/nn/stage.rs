@@ -7,14 +7,28 @@ use crate::{Error, Result};
 
 /// Maximum pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool(pub Window);
+pub struct Pool {
+    /// What is pooled over.
+    pub window: Window,
+    /// Whether a last window that reaches over the edge counts, as in Caffe, or is left out, as in PyTorch.
+    pub ceil: bool,
+}
 
 impl Pool {
     /// `[batch, channels, height, width]` to smaller height and width.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let Window { size, stride, padding } = self.0;
-        let options = MaxPoolOptions::new([size; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+        let Window { size, stride, padding } = self.window;
+        let options = MaxPoolOptions::new([size; 2])
+            .with_stride([stride; 2])
+            .with_padding([padding; 2])
+            .with_ceil_mode(self.ceil);
         module::max_pool2d(x, options)
+    }
+
+    fn side(&self, side: usize) -> Option<usize> {
+        let whole = self.window.output(side)?;
+        let rest = side + 2 * self.window.padding - self.window.size;
+        Some(whole + usize::from(self.ceil && !rest.is_multiple_of(self.window.stride)))
     }
 
     /// The shape that comes out.
@@ -22,12 +36,12 @@ impl Pool {
     /// # Errors
     /// [`Error::Shape`] where the window does not fit.
     pub fn output(&self, name: &str, [channels, height, width]: Shape) -> Result<Shape> {
-        match (self.0.output(height), self.0.output(width)) {
+        match (self.side(height), self.side(width)) {
             (Some(h), Some(w)) => Ok([channels, h, w]),
             _ => Err(Error::Shape {
-                name: format!("{name}, pooling by {}", self.0.size),
+                name: format!("{name}, pooling by {}", self.window.size),
                 found: vec![channels, height, width],
-                expected: vec![channels, self.0.size, self.0.size],
+                expected: vec![channels, self.window.size, self.window.size],
             }),
         }
     }
