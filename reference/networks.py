@@ -202,8 +202,8 @@ def build(config, input, classes):
     """The network of a configuration for samples `[channels, height, width]`."""
     config = complete(config)
     kind, width, norm, pre = config["kind"], config["width"], config["norm"], config["order"] == "pre"
-    # The stem of a pre-activation network leaves norm and ReLU to its first block; the ImageNet layout pools first.
-    stem_relu = not pre or kind == "imagenet"
+    # The stem of a pre-activation network leaves norm and ReLU to its first block.
+    stem_relu = not pre
     stem_norm = width if norm and stem_relu else None
     if kind == "mlp":
         stem = Dense(input[0] * input[1] * input[2], width, not norm, stem_norm)

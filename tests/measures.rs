@@ -8,8 +8,6 @@ use unrolled::measure::{Only, Source, kendall_tau, measure, sweep};
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{At, Network, Route, Samples, Wiring};
 
-const ALL: [Only; 4] = [Only::Estimation, Only::Lesion, Only::Shuffle, Only::Gates];
-
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(samples);
@@ -88,7 +86,7 @@ fn the_estimation_error_is_that_of_its_definition() {
 fn a_lesion_is_the_network_without_the_block() {
     let source = digits(40);
     let model = resnet(Wiring::Highway);
-    let measured = measure(&model, &source, &ALL, 0, |_, _| ()).unwrap();
+    let measured = measure(&model, &source, &Only::ALL, 0, |_, _| ()).unwrap();
     let lesion = measured.lesion.unwrap();
     assert_eq!(lesion.len(), 6);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
@@ -65,36 +66,23 @@ pub(super) struct Compare {
 #[derive(Args)]
 struct What {
     /// Take these measurements only, separated by commas [default: all]
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Which>,
+    #[arg(long, value_parser = only_parser(), value_delimiter = ',')]
+    only: Vec<Only>,
     /// Seed of random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    /// How far every block's estimate is from its stage's last
-    Estimation,
-    /// Every block left out in turn
-    Lesion,
-    /// Blocks exchanged within their stages
-    Shuffle,
-    /// How open the gates are
-    Gates,
+impl What {
+    fn only(&self) -> &[Only] {
+        if self.only.is_empty() { &Only::ALL } else { &self.only }
+    }
 }
 
-impl What {
-    fn only(&self) -> Vec<Only> {
-        let chosen = if self.only.is_empty() { Which::value_variants() } else { &self.only };
-        let kind = |which: &Which| match which {
-            Which::Estimation => Only::Estimation,
-            Which::Lesion => Only::Lesion,
-            Which::Shuffle => Only::Shuffle,
-            Which::Gates => Only::Gates,
-        };
-        chosen.iter().map(kind).collect()
-    }
+/// Lists the measurements with what they show in the help text.
+fn only_parser() -> impl TypedValueParser<Value = Only> {
+    PossibleValuesParser::new(Only::ALL.map(|only| PossibleValue::new(only.name()).help(only.what())))
+        .try_map(|name| name.parse())
 }
 
 impl Eval {
@@ -159,7 +147,7 @@ fn take(
     what: &What,
 ) -> anyhow::Result<Measurements> {
     let source = source(opened, data)?;
-    measured(name, &data.data, &opened.model, &source, training, &what.only(), what.seed)
+    measured(name, &data.data, &opened.model, &source, training, what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

@@ -35,6 +35,40 @@ pub enum Only {
     Gates,
 }
 
+impl Only {
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
+
+    /// The name that the command line uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Estimation => "estimation",
+            Self::Lesion => "lesion",
+            Self::Shuffle => "shuffle",
+            Self::Gates => "gates",
+        }
+    }
+
+    /// What it shows, in one line.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Estimation => "How far every block's estimate is from its stage's last",
+            Self::Lesion => "Every block left out in turn",
+            Self::Shuffle => "Blocks exchanged within their stages",
+            Self::Gates => "How open the gates are",
+        }
+    }
+}
+
+impl std::str::FromStr for Only {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|only| only.name() == name);
+        found.ok_or_else(|| crate::Error::unknown("measurement", name, Self::ALL.map(Self::name)))
+    }
+}
+
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -83,7 +117,7 @@ pub fn measure<N: Network>(
     probes.extend(gates.as_mut().map(|p| p as &mut dyn Probe<N>));
 
     let whole = walk(network, source, &mut probes, &mut advance)?;
-    let answers = if routes.is_empty() { Vec::new() } else { sweep(network, source, &routes, &mut advance)? };
+    let answers = sweep(network, source, &routes, &mut advance)?;
     let (cut, shuffled) = answers.split_at(names.len());
     Ok(Measured {
         baseline: score(&whole),

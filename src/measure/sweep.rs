@@ -17,6 +17,9 @@ pub fn sweep<N: Network>(
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Answer>>> {
     source.check(network)?;
+    if routes.is_empty() {
+        return Ok(Vec::new());
+    }
     let steps: Vec<Vec<Step>> = routes.iter().map(Route::steps).collect();
     // Neighbours in this order have the longest common beginnings.
     let mut order: Vec<usize> = (0..routes.len()).collect();
@@ -45,19 +48,15 @@ fn follow<N: Network>(
     estimate: N::Estimate,
     arrive: &mut impl FnMut(usize, N::Estimate) -> Result<()>,
 ) -> Result<()> {
-    let mut depth = depth;
+    // Of sorted routes all agree as far as the first and the last do. So far nothing is kept: the recursion is as deep
+    // as the routes branch.
+    let (first, last) = (&steps[order[0]], &steps[order[order.len() - 1]]);
+    let shared = first.iter().zip(last).skip(depth).take_while(|(a, b)| a == b).count();
     let mut estimate = estimate;
-    loop {
-        let next = |route: &usize| steps[*route].get(depth).copied();
-        let mut groups = order.chunk_by(|a, b| next(a) == next(b));
-        let (Some(group), None) = (groups.next(), groups.next()) else { break };
-        let Some(step) = next(&group[0]) else {
-            return group.iter().try_for_each(|&route| arrive(route, estimate.clone()));
-        };
-        // As long as all agree nothing is kept, so that the depth of the recursion is that of the branching.
+    for &step in &first[depth..depth + shared] {
         estimate = take(network, step, estimate)?;
-        depth += 1;
     }
+    let depth = depth + shared;
     for group in order.chunk_by(|a, b| steps[*a].get(depth) == steps[*b].get(depth)) {
         match steps[group[0]].get(depth) {
             Some(&step) => {

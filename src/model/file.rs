@@ -84,7 +84,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
         .ok_or_else(|| Error::file(path, "a safetensors file without this program's metadata entry 'unrolled'"))?;
     let card: Card = serde_json::from_str(card)
         .map_err(|e| Error::file(path, format!("metadata entry 'unrolled' cannot be read: {e}")))?;
-    let mut model = Model::new(&card.model, card.input, card.classes.len(), 0, device)
+    let mut model = Model::unset(&card.model, card.input, card.classes.len(), device)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let mut missing: Vec<String> = model.parameters.iter().map(|(_, p)| p.name.clone()).collect();
     let mut extra = Vec::new();

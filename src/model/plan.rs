@@ -152,7 +152,7 @@ pub(super) fn plan(config: &ModelConfig) -> Result<Plan> {
     let is_mnist = family == Family::HighwayMnist;
     Ok(Plan {
         stem,
-        stem_relu: config.order == Order::Post || family == Family::Large,
+        stem_relu: config.order == Order::Post,
         input_dropout: dropout(0),
         last_dropout: dropout(stages.len()),
         last_pool: is_mnist.then_some(Pool { window: Window { size: 2, stride: 2, padding: 0 }, ceil: true }),

@@ -44,8 +44,16 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] or [`Error::Shape`] for a configuration that makes no network.
     pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, device: &Device) -> Result<Self> {
+        Self::built(config, input, classes, Builder::new(Parameters::new(device), seed))
+    }
+
+    /// The network without values, for those of a file: every array has to be set before it is used.
+    pub(super) fn unset(config: &ModelConfig, input: Shape, classes: usize, device: &Device) -> Result<Self> {
+        Self::built(config, input, classes, Builder::new(Parameters::shapes_only(device), 0))
+    }
+
+    fn built(config: &ModelConfig, input: Shape, classes: usize, mut builder: Builder) -> Result<Self> {
         let config = plan::resolve(config, input, classes)?;
-        let mut builder = Builder::new(Parameters::new(device), seed);
         let (line, outline) = Line::new(&mut builder, &config, input, classes)?;
         Ok(Self { config, outline, line, parameters: builder.parameters })
     }
@@ -121,10 +129,7 @@ impl Model {
 
 /// The number of trained values of a configuration, without building it.
 pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {
-    let config = plan::resolve(config, input, classes)?;
-    let mut builder = Builder::new(Parameters::shapes_only(&Device::flex()), 0);
-    Line::new(&mut builder, &config, input, classes)?;
-    Ok(builder.parameters.trained())
+    Ok(Model::unset(config, input, classes, &Device::flex())?.outline.parameters)
 }
 
 impl Line {

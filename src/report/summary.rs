@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::number;
 use super::result::{BlockGates, Estimation, Gate, Measurements, PerBlock, Score, Shuffle, StageOutline};
 
 /// Names of the blocks that have any result, in the order of the network.
@@ -71,6 +72,19 @@ pub(super) struct ShuffleGroup {
     pub(super) accuracy: f64,
     /// Standard error of the mean accuracy over the orders; one order has none.
     pub(super) accuracy_error: Option<f64>,
+}
+
+impl ShuffleGroup {
+    /// Cells of a table: swaps, orders, mean τ, mean accuracy, its standard error in points.
+    pub(super) fn cells(&self) -> [String; 5] {
+        [
+            self.swaps.to_string(),
+            self.orders.to_string(),
+            number::relative(self.kendall_tau),
+            number::percent(self.accuracy),
+            self.accuracy_error.map_or_else(|| number::NONE.into(), number::points),
+        ]
+    }
 }
 
 /// The orders by their number of swaps, fewest first.

@@ -45,6 +45,7 @@ impl Run {
         let run = Self { dir: dir.to_owned() };
         write_whole(&run.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         run.write_versions()?;
+        run.metrics(&[])?;
         Ok(run)
     }
 
@@ -102,9 +103,12 @@ impl Run {
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn metrics(&self, history: &[Epoch]) -> Result<()> {
-        let line = |e: &Epoch| serde_json::to_string(e).map_err(|e| Error::Usage(format!("metrics: {e}")));
-        let lines: Result<Vec<String>> = history.iter().map(line).collect();
-        write_whole(&self.dir.join(METRICS), (lines?.join("\n") + "\n").as_bytes())
+        let line = |e: &Epoch| match serde_json::to_string(e) {
+            Ok(line) => Ok(line + "\n"),
+            Err(e) => Err(Error::Usage(format!("metrics: {e}"))),
+        };
+        let lines: Result<String> = history.iter().map(line).collect();
+        write_whole(&self.dir.join(METRICS), lines?.as_bytes())
     }
 
     /// Writes the best model so far.

@@ -60,11 +60,12 @@ impl Trainer {
         let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
-        let fresh = Model::new(&experiment.model, shape, classes, train.seed, device)?;
+        // No run directory for a network that cannot be.
+        Model::count(&experiment.model, shape, classes)?;
         let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
         let state = match run.latest(&experiment, device)? {
             Some(state) => state,
-            None => State::new(fresh, train),
+            None => State::new(Model::new(&experiment.model, shape, classes, train.seed, device)?, train),
         };
         let card = Card {
             model: state.model.config().clone(),
@@ -102,7 +103,6 @@ impl Trainer {
             }
         }
         let model = self.state.averaged();
-        self.run.metrics(&self.state.history)?;
         self.run.finish(&model, &self.card)?;
         Ok((model, self.state.history))
     }

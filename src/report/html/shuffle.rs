@@ -73,14 +73,7 @@ fn groups(networks: &[Measurements]) -> Table {
         Table::new(["network", "swaps", "orders", "mean τ", "mean accuracy", "standard error over orders, points"]);
     for network in networks {
         for group in summary::shuffle_groups(orders(network)) {
-            table.row([
-                network.target.clone(),
-                group.swaps.to_string(),
-                group.orders.to_string(),
-                number::relative(group.kendall_tau),
-                number::percent(group.accuracy),
-                group.accuracy_error.map_or_else(|| number::NONE.into(), number::points),
-            ]);
+            table.row([network.target.clone()].into_iter().chain(group.cells()));
         }
     }
     table

@@ -54,13 +54,7 @@ fn blocks(measured: &Measurements) -> Table {
 fn swaps(measured: &Measurements) -> Table {
     let mut table = Table::new(["swaps", "orders", "mean tau", "mean accuracy", "standard error, points"]);
     for group in summary::shuffle_groups(measured.shuffle.as_deref().unwrap_or_default()) {
-        table.row([
-            group.swaps.to_string(),
-            group.orders.to_string(),
-            number::relative(group.kendall_tau),
-            number::percent(group.accuracy),
-            group.accuracy_error.map_or_else(|| number::NONE.into(), number::points),
-        ]);
+        table.row(group.cells());
     }
     table
 }
