@@ -166,19 +166,7 @@ pub(super) fn measured(
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let taken = taken?;
-    Ok(Measurements {
-        target: name.to_owned(),
-        data: data.to_owned(),
-        seed,
-        outline: network.outline().clone(),
-        baseline: taken.baseline,
-        estimation: taken.estimation,
-        lesion: taken.lesion,
-        shuffle: taken.shuffle,
-        gates: taken.gates,
-        training,
-    })
+    Ok(Measurements { target: name.to_owned(), data: data.to_owned(), training, ..taken? })
 }
 
 /// Writes the report, the numbers as JSON, and a CSV file for each measurement.

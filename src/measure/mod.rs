@@ -16,11 +16,11 @@ pub use lesion::{lesion, lesions};
 pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
-pub use walk::{Probe, walk};
+pub use walk::{Probe, Whole, walk};
 
 use crate::Result;
 use crate::nn::{Network, Route};
-use crate::report::{BlockGates, Estimation, Lesion, PerBlock, Score, Shuffle};
+use crate::report::{Measurements, Outline, Score};
 
 /// Which measurements to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +69,42 @@ impl std::str::FromStr for Only {
     }
 }
 
-/// What was measured.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// The network as it is.
-    pub baseline: Score,
-    /// See [`EstimationProbe`].
-    pub estimation: Option<PerBlock<Estimation>>,
-    /// See [`lesion()`].
-    pub lesion: Option<PerBlock<Lesion>>,
-    /// See [`orders`].
-    pub shuffle: Option<Vec<Shuffle>>,
-    /// See [`GateProbe`].
-    pub gates: Option<PerBlock<BlockGates>>,
+/// Routes to run, and what becomes of the answers along each.
+struct Tour {
+    routes: Vec<Route>,
+    finish: Box<dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements)>,
+}
+
+impl Tour {
+    fn new(routes: Vec<Route>, finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static) -> Self {
+        Self { routes, finish: Box::new(finish) }
+    }
+}
+
+impl Only {
+    /// What looks while the samples run through the whole network.
+    fn probe<N: Network>(self, outline: &Outline, samples: u64) -> Option<Box<dyn Probe<N>>> {
+        match self {
+            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
+            Self::Gates => Some(Box::new(GateProbe::new(outline))),
+            _ => None,
+        }
+    }
+
+    /// What runs along other routes.
+    fn tour(self, outline: &Outline, seed: u64) -> Option<Tour> {
+        match self {
+            Self::Lesion => Some(lesion::tour(outline)),
+            Self::Shuffle => Some(shuffle::tour(outline, seed)),
+            _ => None,
+        }
+    }
 }
 
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
 ///
-/// `progress` hears of finished and of all runs of one sample along one route.
+/// `progress` hears of finished and of all runs of one sample along one route. What is measured is named by the
+/// outline; whoever knows a file or the history of a training adds them.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
@@ -96,36 +114,31 @@ pub fn measure<N: Network>(
     only: &[Only],
     seed: u64,
     mut progress: impl FnMut(u64, u64),
-) -> Result<Measured> {
+) -> Result<Measurements> {
     let outline = network.outline();
-    let wants = |what| only.contains(&what);
-    let cuts = if wants(Only::Lesion) { lesions(outline) } else { Vec::new() };
-    let orders = if wants(Only::Shuffle) { orders(outline, seed) } else { Vec::new() };
-    let (names, mut routes): (Vec<String>, Vec<Route>) = cuts.into_iter().unzip();
-    routes.extend(orders.iter().map(|order| order.route.clone()));
+    let samples = source.dataset.len() as u64;
+    let mut probes: Vec<Box<dyn Probe<N>>> = only.iter().filter_map(|only| only.probe(outline, samples)).collect();
+    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
+    let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
 
-    let total = source.dataset.len() as u64 * (1 + routes.len() as u64);
+    let total = samples * (1 + routes.len() as u64);
     let mut done = 0;
     let mut advance = |samples| {
         done += samples;
         progress(done, total);
     };
-    let mut estimation = wants(Only::Estimation).then(|| EstimationProbe::new(outline, source.dataset.len() as u64));
-    let mut gates = wants(Only::Gates).then(|| GateProbe::new(outline));
-    let mut probes: Vec<&mut dyn Probe<N>> = Vec::new();
-    probes.extend(estimation.as_mut().map(|p| p as &mut dyn Probe<N>));
-    probes.extend(gates.as_mut().map(|p| p as &mut dyn Probe<N>));
-
     let whole = walk(network, source, &mut probes, &mut advance)?;
     let answers = sweep(network, source, &routes, &mut advance)?;
-    let (cut, shuffled) = answers.split_at(names.len());
-    Ok(Measured {
-        baseline: score(&whole),
-        estimation: estimation.map(|probe| probe.finish(outline)),
-        lesion: wants(Only::Lesion).then(|| lesion::all(&whole, names, cut)),
-        shuffle: wants(Only::Shuffle).then(|| orders.iter().zip(shuffled).map(|(o, a)| shuffle(o, a)).collect()),
-        gates: gates.map(GateProbe::finish),
-    })
+
+    let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
+    probes.into_iter().for_each(|probe| probe.finish(&mut measured));
+    let mut rest = answers.as_slice();
+    for tour in tours {
+        let (own, others) = rest.split_at(tour.routes.len());
+        (tour.finish)(&whole, own, &mut measured);
+        rest = others;
+    }
+    Ok(measured)
 }
 
 /// Runs a whole network over all samples.
@@ -133,5 +146,5 @@ pub fn measure<N: Network>(
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u64)) -> Result<Score> {
-    Ok(score(&walk(network, source, &mut [], progress)?))
+    Ok(score(&walk(network, source, &mut [], progress)?.answers))
 }

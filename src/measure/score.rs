@@ -30,6 +30,11 @@ impl Answer {
         }
     }
 
+    /// 1 where it is correct, 0 where not: its mean is the accuracy.
+    pub fn hit(&self) -> f64 {
+        f64::from(u8::from(self.correct))
+    }
+
     /// For every row of `[batch, classes]` logits.
     pub fn all<'a>(logits: &'a [f32], classes: usize, labels: &'a [u32]) -> impl Iterator<Item = Self> + 'a {
         logits.chunks_exact(classes).zip(labels).map(|(row, &label)| Self::new(row, label))
