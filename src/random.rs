@@ -22,6 +22,10 @@ pub enum Purpose {
     LayerDropout = 5,
     /// Which blocks a shuffle swaps.
     Shuffle = 6,
+    /// Which blocks are left out together.
+    Several = 7,
+    /// Which pairs of blocks are looked at where there are too many.
+    Pairs = 8,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

@@ -58,7 +58,7 @@ impl Demo {
             let experiment = Experiment::parse(text, &overrides, name)?;
             let (model, history) = train::train(experiment, &dir, false, device)?;
             let source = Source { normalization: dataset.normalization(), dataset: dataset.clone(), batch: 355 };
-            networks.push(measure::measured(name, "digits", &model, &source, history, &Only::ALL, self.seed)?);
+            networks.push(measure::measured(name, "digits", &model, &source, history, &Only::PAPER, self.seed)?);
         }
         let title = "Three deep networks, and how they refine their estimates";
         measure::write(&self.out, title, INTRO.map(str::to_owned).to_vec(), &networks, begun)?;

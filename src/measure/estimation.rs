@@ -1,7 +1,7 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
 use super::moments::Moments;
-use super::walk::Probe;
+use super::walk::{Probe, Whole};
 use crate::nn::{At, Inside, Network};
 use crate::report::{Estimation, Measurements, Outline, PerBlock};
 
@@ -81,7 +81,7 @@ impl<N: Network> Probe<N> for EstimationProbe {
         }
     }
 
-    fn finish(mut self: Box<Self>, measured: &mut Measurements) {
+    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) {
         let mut blocks = PerBlock::new();
         for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
             errors.end_group();

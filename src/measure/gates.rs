@@ -2,7 +2,7 @@
 
 use super::mean;
 use super::moments::{Moments, average};
-use super::walk::Probe;
+use super::walk::{Probe, Whole};
 use crate::nn::{At, Inside, Network};
 use crate::report::{BlockGates, Gate, Measurements, Outline};
 
@@ -57,7 +57,7 @@ impl<N: Network> Probe<N> for GateProbe {
         }
     }
 
-    fn finish(self: Box<Self>, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
         let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
         let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
             (name, BlockGates { transform: finish(transform), carry: finish(carry) })

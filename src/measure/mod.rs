@@ -3,19 +3,25 @@
 
 mod estimation;
 mod gates;
+mod influence;
 mod lesion;
 mod moments;
+mod readout;
 mod score;
 mod shuffle;
 mod sweep;
+mod theory;
+mod together;
 mod walk;
 
 pub use estimation::EstimationProbe;
 pub use gates::GateProbe;
+pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
+pub use theory::TheoryProbe;
 pub use walk::{Probe, Whole, walk};
 
 use crate::Result;
@@ -33,29 +39,62 @@ pub enum Only {
     Shuffle,
     /// Gate activity.
     Gates,
+    /// How much every block and every run of blocks changes the estimate.
+    Influence,
+    /// What can be read out after every block.
+    Readouts,
+    /// Several blocks left out at random.
+    Several,
+    /// Pairs of blocks left out together.
+    Pairs,
+    /// The last block of every stage applied again.
+    Repeats,
+    /// What Section 3 predicts.
+    Theory,
 }
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
+    pub const ALL: [Self; 10] = [
+        Self::Estimation,
+        Self::Lesion,
+        Self::Shuffle,
+        Self::Gates,
+        Self::Influence,
+        Self::Readouts,
+        Self::Several,
+        Self::Pairs,
+        Self::Repeats,
+        Self::Theory,
+    ];
+
+    /// Those of Section 4 of the paper, which the demo takes.
+    pub const PAPER: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
 
     /// The name that the command line uses.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Estimation => "estimation",
-            Self::Lesion => "lesion",
-            Self::Shuffle => "shuffle",
-            Self::Gates => "gates",
-        }
+        self.words().0
     }
 
     /// What it shows, in one line.
     pub fn what(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Estimation => "How far every block's estimate is from its stage's last",
-            Self::Lesion => "Every block left out in turn",
-            Self::Shuffle => "Blocks exchanged within their stages",
-            Self::Gates => "How open the gates are",
+            Self::Estimation => ("estimation", "How far every block's estimate is from its stage's last"),
+            Self::Lesion => ("lesion", "Every block left out in turn"),
+            Self::Shuffle => ("shuffle", "Blocks exchanged within their stages"),
+            Self::Gates => ("gates", "How open the gates are"),
+            Self::Influence => ("influence", "How much every block, and every run of blocks, changes the estimate"),
+            Self::Readouts => ("readouts", "What the network would answer if it stopped after a block"),
+            Self::Several => ("several", "More and more blocks left out at random"),
+            Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
+            Self::Repeats => ("repeats", "The last block of every stage applied again"),
+            Self::Theory => {
+                ("theory", "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts")
+            }
         }
     }
 }
@@ -87,6 +126,8 @@ impl Only {
         match self {
             Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
+            Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
+            Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
     }
@@ -96,6 +137,10 @@ impl Only {
         match self {
             Self::Lesion => Some(lesion::tour(outline)),
             Self::Shuffle => Some(shuffle::tour(outline, seed)),
+            Self::Readouts => Some(readout::tour(outline)),
+            Self::Several => Some(together::several(outline, seed)),
+            Self::Pairs => Some(together::pairs(outline, seed)),
+            Self::Repeats => Some(together::repeats(outline)),
             _ => None,
         }
     }
@@ -128,10 +173,10 @@ pub fn measure<N: Network>(
         progress(done, total);
     };
     let whole = walk(network, source, &mut probes, &mut advance)?;
-    let answers = sweep(network, source, &routes, &mut advance)?;
+    let answers = sweep(network, source, &routes, &whole, &mut advance)?;
 
     let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
-    probes.into_iter().for_each(|probe| probe.finish(&mut measured));
+    probes.into_iter().for_each(|probe| probe.finish(&whole, &mut measured));
     let mut rest = answers.as_slice();
     for tour in tours {
         let (own, others) = rest.split_at(tour.routes.len());

@@ -1,10 +1,11 @@
 //! Many routes at once: those that begin alike share the work of their common beginning.
 
-use super::{Answer, Source, samples};
+use super::{Answer, Source, Whole, samples};
 use crate::Result;
 use crate::nn::{Network, Route, Step};
 
-/// Runs all samples along every route. Returns the answers of each.
+/// Runs all samples along every route. Returns the answers of each; `whole` are those of the whole network, which
+/// [`walk`](super::walk()) gives, to compare with.
 ///
 /// `progress` hears of the samples times routes that are finished.
 ///
@@ -14,6 +15,7 @@ pub fn sweep<N: Network>(
     network: &N,
     source: &Source,
     routes: &[Route],
+    whole: &Whole,
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Answer>>> {
     source.check(network)?;
@@ -25,12 +27,15 @@ pub fn sweep<N: Network>(
     let mut order: Vec<usize> = (0..routes.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let mut answers = vec![Vec::new(); routes.len()];
+    let mut seen = 0;
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
+        let reference = &whole.logits[seen * network.outline().classes..];
+        seen += labels.len();
         let first = network.stem(&samples)?;
         let mut arrive = |route: usize, estimate: N::Estimate| {
             let logits = network.head(estimate)?;
-            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels));
+            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels, reference));
             progress(labels.len() as u64);
             Ok(())
         };

@@ -17,7 +17,7 @@ pub trait Probe<N: Network> {
     fn leave(&mut self, _stage: usize) {}
 
     /// Puts what was seen where it belongs.
-    fn finish(self: Box<Self>, measured: &mut Measurements);
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements);
 }
 
 /// How a whole network answered all samples: what every other route is compared with.
@@ -60,7 +60,7 @@ pub fn walk<N: Network>(
             probes.iter_mut().for_each(|probe| probe.leave(s));
         }
         let logits = network.head(estimate)?;
-        whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels));
+        whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels, &logits.values));
         whole.logits.extend(logits.values);
         progress(labels.len() as u64);
     }

@@ -167,7 +167,7 @@ impl Trainer {
         let classes = self.card.classes.len();
         let logits = parameters_host(logits.inner());
         let position = &mut state.position;
-        for answer in Answer::all(&logits, classes, &batch.labels) {
+        for answer in Answer::all(&logits, classes, &batch.labels, &logits) {
             position.loss_sum += answer.loss;
             position.correct += u64::from(answer.correct);
             position.seen += 1;

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::exact;
 
 mod blocks;
+mod iteration;
 mod outline;
 mod score;
 
 pub use blocks::*;
+pub use iteration::*;
 pub use outline::*;
 pub use score::*;
 
@@ -44,6 +46,27 @@ pub struct Measurements {
     /// Gate activity; only gated blocks are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<PerBlock<BlockGates>>,
+    /// How much every block changes the estimate; only blocks that keep its shape are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influence: Option<PerBlock<Influence>>,
+    /// Angular distance over every run of blocks of a stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Vec<Run>>,
+    /// What can be read out after every block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readouts: Option<PerBlock<Readouts>>,
+    /// Several blocks left out at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub several: Option<Vec<Several>>,
+    /// Two blocks of a stage left out together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Vec<Pair>>,
+    /// The last block of every stage applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Vec<Repeat>>,
+    /// Section 3 of the paper, for every block that keeps the shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theory: Option<PerBlock<Theory>>,
     /// Losses and accuracies of the training that made this network, one an epoch, where known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub training: Vec<Epoch>,
@@ -62,6 +85,13 @@ impl Measurements {
             lesion: None,
             shuffle: None,
             gates: None,
+            influence: None,
+            runs: None,
+            readouts: None,
+            several: None,
+            pairs: None,
+            repeats: None,
+            theory: None,
             training: Vec::new(),
         }
     }
