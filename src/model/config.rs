@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Kind;
+use super::{Kind, StemKind};
 use crate::nn::{BodyKind, GateKind, LastRelu, Order, ShortcutKind, Wiring};
 
 /// Which network.
@@ -15,9 +15,18 @@ pub struct ModelConfig {
     /// Layers, counted as the literature does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// Units of a dense block, or channels of the first stage: a number, or `match:WIRING`.
+    /// Blocks of each stage, in place of a depth: for networks for images, any number of stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<Vec<usize>>,
+    /// The layer before the first stage: `3x3` or `7x7-pool`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stem: Option<StemKind>,
+    /// Units of a dense block, or channels of the stem: a number, or `match:WIRING`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<Width>,
+    /// Channels of the first stage over those of the stem, the k of Wide ResNets (Zagoruyko and Komodakis 2016).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub widen: Option<usize>,
     /// How blocks combine `h` and `x`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wiring: Option<Wiring>,
@@ -72,7 +81,10 @@ impl ModelConfig {
         Self {
             kind,
             depth: None,
+            blocks: None,
+            stem: None,
             width: None,
+            widen: None,
             wiring: None,
             body: None,
             norm: None,
@@ -110,7 +122,7 @@ impl ModelConfig {
 /// The width of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// Units of a dense block, or channels of the first stage.
+    /// Units of a dense block, or channels of the stem.
     Units(usize),
     /// The width whose parameter count is nearest to that of another wiring at its width:
     /// `match:residual`, or `match:residual@71` where that width is not the kind's own.

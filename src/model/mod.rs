@@ -4,10 +4,11 @@
 mod config;
 mod file;
 mod plan;
+mod resolve;
 mod table;
 mod trained;
 
 pub use config::{ModelConfig, Width};
 pub use file::{Card, Opened, from_bytes, to_bytes};
-pub use table::{Family, Kind};
+pub use table::{Family, Kind, StemKind};
 pub use trained::Model;

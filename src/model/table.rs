@@ -35,12 +35,43 @@ pub enum Kind {
 pub enum Family {
     /// One stage of dense blocks.
     Mlp,
-    /// Three stages for images of about 32 pixels.
+    /// Stages for images of about 32 pixels, three where a depth is given.
     Small,
-    /// Four stages for images of about 224 pixels.
+    /// Stages for images of about 224 pixels, four where a depth is given.
     Large,
     /// The ten-layer network for MNIST.
     HighwayMnist,
+}
+
+/// The layer before the first stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StemKind {
+    /// A dense layer over all of a sample.
+    #[serde(rename = "dense")]
+    Dense,
+    /// A 3x3 convolution: for images of about 32 pixels.
+    #[serde(rename = "3x3")]
+    Small,
+    /// A 7x7 convolution with stride 2, and 3x3 maximum pooling: for images of about 224 pixels.
+    #[serde(rename = "7x7-pool")]
+    Large,
+    /// A 5x5 convolution without padding, that of the network for MNIST.
+    #[serde(rename = "5x5")]
+    Mnist,
+}
+
+/// What stands where a configuration leaves something open.
+pub(super) struct Defaults {
+    pub depth: usize,
+    pub width: Width,
+    pub stem: StemKind,
+    pub wiring: Wiring,
+    pub body: BodyKind,
+    pub norm: bool,
+    pub gate_bias: f32,
+    /// Where the kind decides it alone.
+    pub last_relu: Option<LastRelu>,
+    pub shortcut: ShortcutKind,
 }
 
 impl Kind {
@@ -54,43 +85,49 @@ impl Kind {
         }
     }
 
-    /// Fills in what a configuration leaves open.
-    pub(super) fn complete(self, config: &mut ModelConfig) {
-        let (depth, width, body, norm) = match self.family() {
-            Family::Mlp => (50, 64, BodyKind::Dense, false),
-            Family::Small => (20, 16, BodyKind::Basic, true),
-            Family::Large if config.depth.is_some_and(|d| d < 50) => (18, 64, BodyKind::Basic, true),
-            Family::Large => (50, 64, BodyKind::Bottleneck, true),
-            Family::HighwayMnist => (10, 32, BodyKind::Conv, false),
+    /// What stands where a configuration leaves something open.
+    pub(super) fn defaults(self, config: &ModelConfig) -> Defaults {
+        let (depth, width, body, norm, stem) = match self.family() {
+            Family::Mlp => (50, 64, BodyKind::Dense, false, StemKind::Dense),
+            Family::Small => (20, 16, BodyKind::Basic, true, StemKind::Small),
+            Family::Large if config.depth.is_some_and(|d| d < 50) => (18, 64, BodyKind::Basic, true, StemKind::Large),
+            Family::Large => (50, 64, BodyKind::Bottleneck, true, StemKind::Large),
+            Family::HighwayMnist => (10, 32, BodyKind::Conv, false, StemKind::Mnist),
         };
-        let (mut depth, mut width) = (depth, Width::Units(width));
-        let mut wiring = Wiring::Residual;
-        let mut gate_bias = -1.0;
-        let mut last_relu = None;
-        match self {
-            Self::Highway110 => {
-                (depth, width, wiring) = (110, Width::Units(14), Wiring::Highway);
-                (gate_bias, last_relu) = (-6.0, Some(LastRelu::H));
-            }
-            Self::Highway50 | Self::HighwayFull50 => {
-                (width, wiring) = (Width::Match { wiring: Wiring::Residual, units: 64 }, Wiring::Highway);
-                last_relu = (self == Self::HighwayFull50).then_some(LastRelu::H);
-            }
-            Self::HighwayMnist => wiring = Wiring::Highway,
-            _ => {}
-        }
         let projects = self.family() == Family::Large || self == Self::Highway110;
         let shortcut = if projects { ShortcutKind::Projection } else { ShortcutKind::ZeroPadding };
-        config.depth.get_or_insert(depth);
-        config.width.get_or_insert(width);
-        config.wiring.get_or_insert(wiring);
-        config.body.get_or_insert(body);
-        config.norm.get_or_insert(norm);
-        config.gate_bias.get_or_insert(gate_bias);
-        config.shortcut.get_or_insert(shortcut);
-        if let Some(last_relu) = last_relu {
-            config.last_relu.get_or_insert(last_relu);
+        let usual = Defaults {
+            depth,
+            width: Width::Units(width),
+            stem,
+            wiring: Wiring::Residual,
+            body,
+            norm,
+            gate_bias: -1.0,
+            last_relu: None,
+            shortcut,
+        };
+        let matched = Width::Match { wiring: Wiring::Residual, units: 64 };
+        let on_h = Some(LastRelu::H);
+        match self {
+            Self::Mlp | Self::Resnet | Self::Imagenet => usual,
+            Self::Highway110 => Defaults {
+                depth: 110,
+                width: Width::Units(14),
+                wiring: Wiring::Highway,
+                gate_bias: -6.0,
+                last_relu: on_h,
+                ..usual
+            },
+            Self::Highway50 => Defaults { width: matched, wiring: Wiring::Highway, ..usual },
+            Self::HighwayFull50 => Defaults { width: matched, wiring: Wiring::Highway, last_relu: on_h, ..usual },
+            Self::HighwayMnist => Defaults { wiring: Wiring::Highway, ..usual },
         }
+    }
+
+    /// The kind's own width where it is a number.
+    pub(super) fn own_width(self) -> usize {
+        if self.family() == Family::Small { 16 } else { 64 }
     }
 
     /// Blocks of each stage for a depth.
@@ -98,11 +135,7 @@ impl Kind {
     /// # Errors
     /// [`Error::Config`] that names the depths that fit.
     pub(super) fn blocks(self, depth: usize, body: BodyKind) -> Result<Vec<usize>> {
-        let layers = match body {
-            BodyKind::Dense | BodyKind::Conv => 1,
-            BodyKind::Basic => 2,
-            BodyKind::Bottleneck => 3,
-        };
+        let layers = body.layers();
         let wrong = |what: String| Err(Error::config("model.depth", what));
         match self.family() {
             Family::Mlp if depth >= 2 => Ok(vec![depth - 1]),

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 use super::config::ModelConfig;
 use super::plan::{self, Plan};
+use super::resolve::{Resolved, resolve};
 use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Order, Parameters, Pass, Pool, Samples, Shape,
     Stage, parameters_host,
@@ -53,9 +54,9 @@ impl Model {
     }
 
     fn built(config: &ModelConfig, input: Shape, classes: usize, mut builder: Builder) -> Result<Self> {
-        let config = plan::resolve(config, input, classes)?;
-        let (line, outline) = Line::new(&mut builder, &config, input, classes)?;
-        Ok(Self { config, outline, line, parameters: builder.parameters })
+        let resolved = resolve(config, input, classes)?;
+        let (line, outline) = Line::new(&mut builder, &resolved, input, classes)?;
+        Ok(Self { config: ModelConfig::from(&resolved), outline, line, parameters: builder.parameters })
     }
 
     /// The number of trained values that a configuration would have, without building it.
@@ -133,8 +134,8 @@ pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Resul
 }
 
 impl Line {
-    fn new(builder: &mut Builder, config: &ModelConfig, input: Shape, classes: usize) -> Result<(Self, Outline)> {
-        let plan = plan::plan(config)?;
+    fn new(builder: &mut Builder, config: &Resolved, input: Shape, classes: usize) -> Result<(Self, Outline)> {
+        let plan = plan::plan(config);
         let (stem, stem_norm, mut shape) = Self::make_stem(builder, input, &plan)?;
         let stem_parameters = builder.parameters.trained();
         let mut outlines = Vec::new();
@@ -240,18 +241,14 @@ impl Line {
     }
 }
 
-/// Such as `mlp-50 highway, width 64`.
-fn describe(config: &ModelConfig) -> String {
-    let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let kind = serde_json::to_value(config.kind).map(name).unwrap_or_default();
-    let depth = config.depth.map_or(String::new(), |d| format!("-{d}"));
-    let kind = kind.strip_suffix(&depth).unwrap_or(&kind);
-    let wiring = config.wiring.map_or("", crate::nn::Wiring::name);
-    let width = match config.width {
-        Some(super::Width::Units(units)) => units,
-        _ => 0,
-    };
-    format!("{kind}{depth} {wiring}, width {width}")
+/// Such as `mlp-50 highway, width 64`, or `resnet-26 residual, width 16 x 10` where the stages are wider than the stem.
+fn describe(config: &Resolved) -> String {
+    let kind = serde_json::to_value(config.kind).unwrap_or_default();
+    let kind = kind.as_str().unwrap_or_default();
+    let depth = format!("-{}", config.depth());
+    let kind = kind.strip_suffix(&depth).unwrap_or(kind);
+    let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
+    format!("{kind}{depth} {}, width {}{widen}", config.wiring, config.width)
 }
 
 impl Network for Model {

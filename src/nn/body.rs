@@ -20,6 +20,22 @@ pub enum BodyKind {
     Bottleneck,
 }
 
+impl BodyKind {
+    /// How many layers.
+    pub fn layers(self) -> usize {
+        match self {
+            Self::Dense | Self::Conv => 1,
+            Self::Basic => 2,
+            Self::Bottleneck => 3,
+        }
+    }
+
+    /// Channels that come out over those that the configuration's width names.
+    pub fn spread(self) -> usize {
+        if self == Self::Bottleneck { 4 } else { 1 }
+    }
+}
+
 /// Where normalization and ReLU stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,0 +1,226 @@
+//! From a configuration to one with nothing left open.
+
+use super::config::{ModelConfig, Width};
+use super::table::{Family, Kind, StemKind};
+use crate::nn::{BodyKind, GateKind, LastRelu, Order, Shape, ShortcutKind, Wiring};
+use crate::{Error, Result};
+
+/// A configuration with nothing left open; the fields are those of [`ModelConfig`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Resolved {
+    pub kind: Kind,
+    pub blocks: Vec<usize>,
+    pub stem: StemKind,
+    pub width: usize,
+    pub widen: usize,
+    pub wiring: Wiring,
+    pub body: BodyKind,
+    pub norm: bool,
+    pub order: Order,
+    pub last_relu: LastRelu,
+    pub shortcut: ShortcutKind,
+    pub gate: GateKind,
+    pub gate_bias: f32,
+    pub body_scale: f64,
+    pub layer_dropout: f64,
+    pub share_weights: bool,
+    pub dropout: Vec<f64>,
+}
+
+/// More would halve an image of any size to nothing.
+const MOST_STAGES: usize = 12;
+
+/// Fills in what a configuration leaves open.
+///
+/// # Errors
+/// [`Error::Config`] for values that make no network.
+pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Result<Resolved> {
+    let defaults = config.kind.defaults(config);
+    let wiring = config.wiring.unwrap_or(defaults.wiring);
+    let body = config.body.unwrap_or(defaults.body);
+    let norm = config.norm.unwrap_or(defaults.norm);
+    let stem = config.stem.unwrap_or(defaults.stem);
+    check(config, body, stem)?;
+    let blocks = match &config.blocks {
+        Some(blocks) => blocks.clone(),
+        None => config.kind.blocks(config.depth.unwrap_or(defaults.depth), body)?,
+    };
+    let adds_all = wiring.carries_all() || wiring == Wiring::COnly;
+    let total: usize = blocks.iter().sum();
+    let body_scale = if adds_all && !norm { 1.0 / (total as f64).sqrt() } else { 1.0 };
+    let width = match config.width.unwrap_or(defaults.width) {
+        Width::Units(units) => units,
+        Width::Match { wiring, units } => matching_width(config, wiring, units, input, classes)?,
+    };
+    Ok(Resolved {
+        kind: config.kind,
+        blocks,
+        stem,
+        width,
+        widen: config.widen.unwrap_or(1),
+        wiring,
+        body,
+        norm,
+        order: config.order,
+        last_relu: config.last_relu.or(defaults.last_relu).unwrap_or_else(|| last_relu(config.order, wiring, body)),
+        shortcut: config.shortcut.unwrap_or(defaults.shortcut),
+        gate: config.gate,
+        gate_bias: config.gate_bias.unwrap_or(defaults.gate_bias),
+        body_scale: config.body_scale.unwrap_or(body_scale),
+        layer_dropout: config.layer_dropout,
+        share_weights: config.share_weights,
+        dropout: config.dropout.clone(),
+    })
+}
+
+fn last_relu(order: Order, wiring: Wiring, body: BodyKind) -> LastRelu {
+    match (order, wiring, body) {
+        (Order::Pre, ..) => LastRelu::None,
+        (_, Wiring::Plain | Wiring::Residual, _) => LastRelu::Sum,
+        (.., BodyKind::Dense | BodyKind::Conv) => LastRelu::H,
+        _ => LastRelu::None,
+    }
+}
+
+fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
+    let wrong = |key: &str, what: &str| Err(Error::config(format!("model.{key}"), what));
+    let family = config.kind.family();
+    if config.width == Some(Width::Units(0)) {
+        return wrong("width", "0: at least 1 is needed");
+    }
+    if !(0.0..1.0).contains(&config.layer_dropout) {
+        return wrong("layer_dropout", "a probability below 1 is needed");
+    }
+    if config.dropout.iter().any(|p| !(0.0..1.0).contains(p)) {
+        return wrong("dropout", "probabilities below 1 are needed");
+    }
+    if (family == Family::Mlp) != (body == BodyKind::Dense) {
+        return wrong("body", "'dense' belongs to the kind 'mlp', the others to networks for images");
+    }
+    if (family == Family::Mlp) != (stem == StemKind::Dense) {
+        return wrong("stem", "'dense' belongs to the kind 'mlp', the others to networks for images");
+    }
+    let has_stages = matches!(family, Family::Small | Family::Large);
+    match config.widen {
+        Some(0) => return wrong("widen", "0: at least 1 is needed"),
+        Some(2..) if !has_stages => return wrong("widen", "belongs to the kinds 'resnet' and 'imagenet'"),
+        _ => {}
+    }
+    match config.blocks.as_deref() {
+        None => Ok(()),
+        Some(_) if !has_stages => wrong("blocks", "belongs to the kinds 'resnet' and 'imagenet'"),
+        Some(_) if config.depth.is_some() => wrong("blocks", "stands in place of model.depth; give one of the two"),
+        Some([]) => wrong("blocks", "no stage; at least one is needed, such as [2, 2, 2, 2]"),
+        Some(blocks) if blocks.contains(&0) => wrong("blocks", "a stage without blocks; each needs at least 1"),
+        Some(blocks) if blocks.len() > MOST_STAGES => wrong("blocks", "more than 12 stages"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The width whose parameter count is nearest to that of another wiring with so many units, or the kind's own number.
+fn matching_width(config: &ModelConfig, wiring: Wiring, units: usize, input: Shape, classes: usize) -> Result<usize> {
+    let units = if units > 0 { units } else { config.kind.own_width() };
+    let reference = ModelConfig { last_relu: None, ..config.clone() }.with_wiring(wiring).with_width(units);
+    let count = |config: &ModelConfig| super::trained::count(config, input, classes);
+    let target = count(&reference)?;
+    let at = |width| count(&config.clone().with_width(width));
+    // The count grows with the width: the first width that reaches the target, or the one before.
+    let mut high = 1;
+    while at(high)? < target {
+        high *= 2;
+    }
+    let mut low = high / 2;
+    while low + 1 < high {
+        let middle = (low + high) / 2;
+        if at(middle)? < target { low = middle } else { high = middle }
+    }
+    let nearer_below = low > 0 && target - at(low)? < at(high)? - target;
+    Ok(if nearer_below { low } else { high })
+}
+
+impl Resolved {
+    /// Layers, counted as the literature does: stem, bodies and classifier.
+    pub(super) fn depth(&self) -> usize {
+        match self.kind.family() {
+            Family::Mlp => 1 + self.blocks[0],
+            _ => 2 + self.blocks.iter().sum::<usize>() * self.body.layers(),
+        }
+    }
+}
+
+/// As a file keeps it: by its depth where the kind's table has the blocks, otherwise by the blocks.
+impl From<&Resolved> for ModelConfig {
+    fn from(full: &Resolved) -> Self {
+        let depth = full.depth();
+        let tabled = full.kind.blocks(depth, full.body).is_ok_and(|blocks| blocks == full.blocks);
+        Self {
+            kind: full.kind,
+            depth: tabled.then_some(depth),
+            blocks: (!tabled).then(|| full.blocks.clone()),
+            stem: Some(full.stem),
+            width: Some(Width::Units(full.width)),
+            widen: Some(full.widen),
+            wiring: Some(full.wiring),
+            body: Some(full.body),
+            norm: Some(full.norm),
+            order: full.order,
+            last_relu: Some(full.last_relu),
+            shortcut: Some(full.shortcut),
+            gate: full.gate,
+            gate_bias: Some(full.gate_bias),
+            body_scale: Some(full.body_scale),
+            layer_dropout: full.layer_dropout,
+            share_weights: full.share_weights,
+            dropout: full.dropout.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(config: &ModelConfig) -> ModelConfig {
+        ModelConfig::from(&resolve(config, [3, 32, 32], 10).unwrap())
+    }
+
+    #[test]
+    fn what_was_resolved_resolves_to_itself() {
+        let listed = ModelConfig { blocks: Some(vec![1, 2]), widen: Some(3), ..ModelConfig::new(Kind::Resnet) };
+        let cifar18 = ModelConfig {
+            blocks: Some(vec![2; 4]),
+            stem: Some(StemKind::Small),
+            body: Some(BodyKind::Basic),
+            ..ModelConfig::new(Kind::Imagenet)
+        };
+        let kinds = [Kind::Resnet, Kind::Imagenet, Kind::Highway110, Kind::Highway50, Kind::Mlp];
+        for config in kinds.map(ModelConfig::new).into_iter().chain([listed.clone(), cifar18]) {
+            let full = round(&config);
+            assert_eq!(round(&full), full, "{config:?}");
+        }
+        assert_eq!(round(&listed).blocks, Some(vec![1, 2]));
+        assert_eq!(round(&listed).depth, None);
+        assert_eq!(round(&ModelConfig::new(Kind::HighwayMnist)).depth, Some(10));
+    }
+
+    #[test]
+    fn what_makes_no_network_is_named() {
+        let table = |text: &str| toml::from_str::<ModelConfig>(text).unwrap();
+        for (text, message) in [
+            ("kind = 'resnet'\nblocks = []", "model.blocks: no stage; at least one is needed, such as [2, 2, 2, 2]"),
+            ("kind = 'resnet'\nblocks = [1, 0]", "model.blocks: a stage without blocks; each needs at least 1"),
+            (
+                "kind = 'resnet'\nblocks = [1]\ndepth = 20",
+                "model.blocks: stands in place of model.depth; give one of the two",
+            ),
+            ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to the kinds 'resnet' and 'imagenet'"),
+            ("kind = 'mlp'\nwiden = 2", "model.widen: belongs to the kinds 'resnet' and 'imagenet'"),
+            (
+                "kind = 'mlp'\nstem = '3x3'",
+                "model.stem: 'dense' belongs to the kind 'mlp', the others to networks for images",
+            ),
+        ] {
+            assert_eq!(resolve(&table(text), [3, 8, 8], 10).unwrap_err().to_string(), message);
+        }
+    }
+}
