@@ -159,3 +159,15 @@ fn a_plain_block_that_changes_the_shape_stays() {
     let error = sweep(&model, &digits(4), &[route], &whole, |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("stage2.block1 cannot be left out"), "{error}");
 }
+
+/// The recursion of an earlier version overflowed its stack at this depth.
+#[test]
+fn a_very_deep_network_can_be_lesioned() {
+    let config = ModelConfig::new(Kind::Mlp).with_depth(3000).with_width(2).with_wiring(Wiring::Residual);
+    let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
+    let outline = model.outline();
+    let routes: Vec<Route> =
+        (0..2999).step_by(7).map(|block| Route::identity(outline).without(At { stage: 0, block })).collect();
+    let whole = walk(&model, &digits(2), &mut [], |_| ()).unwrap();
+    assert_eq!(sweep(&model, &digits(2), &routes, &whole, |_| ()).unwrap().len(), 429);
+}

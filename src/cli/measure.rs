@@ -11,7 +11,7 @@ use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, model::Opened, write_whole};
+use unrolled::{Error, check_writable, model::Opened, write_whole};
 
 use super::{DataArgs, Target, output};
 
@@ -88,7 +88,7 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let (opened, _) = unrolled::train::open(&self.target.target, device)?;
-        let source = source(&opened, &self.data)?;
+        let source = source(&self.target.target.display().to_string(), &opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
         bar.finish_and_clear();
@@ -99,9 +99,11 @@ impl Eval {
 impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
+        self.out.as_deref().map_or(Ok(()), check_writable)?;
         let (opened, training) = unrolled::train::open(&self.target.target, device)?;
         let name = self.target.target.display().to_string();
-        let measured = take(&name, &opened, training, &self.data, &self.what)?;
+        let source = source(&name, &opened, &self.data)?;
+        let measured = take(&name, &opened, training, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
             write(dir, &title, Vec::new(), std::slice::from_ref(&measured), begun)?;
@@ -113,11 +115,19 @@ impl Measure {
 impl Compare {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
+        check_writable(&self.out)?;
+        // All are opened and held against the data before any is measured.
         let mut all = Vec::new();
         for target in &self.targets {
             let (opened, training) = unrolled::train::open(target, device)?;
-            all.push(take(&target.display().to_string(), &opened, training, &self.data, &self.what)?);
+            let name = target.display().to_string();
+            let source = source(&name, &opened, &self.data)?;
+            all.push((name, opened, training, source));
         }
+        let all: Vec<Measurements> = all
+            .into_iter()
+            .map(|(name, opened, training, source)| take(&name, &opened, training, &source, &self.data, &self.what))
+            .collect::<anyhow::Result<_>>()?;
         let title = format!("{} networks side by side", all.len());
         write(&self.out, &title, Vec::new(), &all, begun)?;
         if self.json {
@@ -128,14 +138,17 @@ impl Compare {
     }
 }
 
-/// The samples, normalized as the network was trained.
-fn source(opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+/// The samples, normalized as the network was trained, once they are known to suit it.
+fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
     let spec: Spec = args.data.parse()?;
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
-    Ok(Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() })
+    let source = Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() };
+    let fits = opened.card.check_classes(source.dataset.classes()).and_then(|()| source.check(&opened.model));
+    fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    Ok(source)
 }
 
 /// Measures one network with a progress bar.
@@ -143,11 +156,11 @@ fn take(
     name: &str,
     opened: &Opened,
     training: Vec<Epoch>,
+    source: &Source,
     data: &DataArgs,
     what: &What,
 ) -> anyhow::Result<Measurements> {
-    let source = source(opened, data)?;
-    measured(name, &data.data, &opened.model, &source, training, what.only(), what.seed)
+    measured(name, &data.describe(), &opened.model, source, training, what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

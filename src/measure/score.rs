@@ -147,7 +147,11 @@ pub fn score(answers: &[Answer]) -> Score {
         accuracy,
         loss: loss.value,
         samples: answers.len() as u64,
-        accuracy_ci95: [(centre - half).max(0.0), (centre + half).min(1.0)],
+        // At the ends the bounds are exact; rounding would leave 1e-19 of them.
+        accuracy_ci95: [
+            if accuracy == 0.0 { 0.0 } else { (centre - half).max(0.0) },
+            if accuracy == 1.0 { 1.0 } else { (centre + half).min(1.0) },
+        ],
         loss_ci95: loss.ci95,
     }
 }

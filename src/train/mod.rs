@@ -13,5 +13,5 @@ pub use loss::cross_entropy;
 pub use optimizer::Optimizer;
 pub use run::{Run, open};
 pub use schedule::Schedule;
-pub use state::{Position, State};
+pub use state::{Origin, Position, State};
 pub use trainer::{Event, Trainer};
