@@ -111,8 +111,11 @@ impl std::str::FromStr for Only {
 /// Routes to run, and what becomes of the answers along each.
 struct Tour {
     routes: Vec<Route>,
-    finish: Box<dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements)>,
+    finish: Box<Finish>,
 }
+
+/// From the whole network's answers and those along each route to results.
+type Finish = dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements);
 
 impl Tour {
     fn new(routes: Vec<Route>, finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static) -> Self {
