@@ -2,6 +2,7 @@
 //! Nothing here names a kind of network, prints, or writes.
 
 mod estimation;
+mod fitted;
 mod gates;
 mod influence;
 mod lesion;
@@ -9,12 +10,14 @@ mod moments;
 mod readout;
 mod score;
 mod shuffle;
+mod softmax;
 mod sweep;
 mod theory;
 mod together;
 mod walk;
 
 pub use estimation::EstimationProbe;
+pub use fitted::FittedProbe;
 pub use gates::GateProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
@@ -130,6 +133,7 @@ impl Only {
             Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
+            Self::Readouts => Some(Box::new(FittedProbe::new(outline))),
             Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
