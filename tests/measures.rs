@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::measure::{Only, Source, kendall_tau, measure, sweep, walk};
+use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Network, Route, Samples, Wiring};
+use unrolled::nn::{At, Network, Route, Samples, Step, Wiring};
 
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
@@ -327,4 +327,42 @@ fn blocks_left_out_together_are_routes() {
         let left = Route::parse(&several.route, model.outline()).unwrap().stages()[0].len();
         assert_eq!(left, 5 - several.removed);
     }
+}
+
+/// The gradient by autodiff against a step along it: `L(a + εg) - L(a - εg) = 2ε·‖g‖²` for small steps.
+#[test]
+fn gradients_reach_every_block() {
+    let (model, source) = (resnet(Wiring::Residual), digits(16));
+    let batch = source.batches().unwrap().next().unwrap().unwrap();
+    let stem = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
+    let start = model.enter(0, stem).unwrap();
+    let steps = &Route::identity(model.outline()).steps()[1..];
+    let take = |step: Step, a| match step {
+        Step::Enter(stage) => model.enter(stage, a).unwrap(),
+        Step::Run(at) => model.block(at, a).unwrap(),
+        Step::Shortcut(_) => unreachable!("an identity leaves nothing out"),
+    };
+    let loss = |start: burn::tensor::Tensor<4>| {
+        let logits = model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap();
+        Answer::all(&logits.values, logits.classes, &batch.labels, &logits.values).map(|a| a.loss).sum::<f64>() / 16.0
+    };
+    let mut entering = vec![start.clone()];
+    for &step in steps {
+        entering.push(take(step, entering[entering.len() - 1].clone()));
+    }
+    let mut gradient = model.head_gradient(&entering.pop().unwrap(), &batch.labels).unwrap().unwrap();
+    for (&step, entering) in steps.iter().zip(&entering).rev() {
+        gradient = model.pull_back(step, entering, &gradient).unwrap().unwrap();
+    }
+    let square: f32 = (gradient.clone() * gradient.clone()).sum().into_scalar();
+    let epsilon = 0.05 / f64::from(square).sqrt();
+    let step = gradient.mul_scalar(epsilon);
+    let along = loss(start.clone() + step.clone()) - loss(start - step);
+    let expected = 2.0 * epsilon * f64::from(square);
+    // ReLUs bend the loss within the step.
+    assert!((along / expected - 1.0).abs() < 0.02, "{along} {expected}");
+
+    let gradients = measure(&model, &source, &[Only::Gradients], 0, |_, _| ()).unwrap().gradients.unwrap();
+    assert_eq!(gradients.len(), 4);
+    assert!(gradients.values().all(|cosine| cosine.value.abs() <= 1.0 && cosine.ci95 > 0.0));
 }

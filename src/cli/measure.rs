@@ -167,7 +167,7 @@ fn take(
 pub(super) fn measured(
     name: &str,
     data: &str,
-    network: &impl Network,
+    network: &(impl Network + 'static),
     source: &Source,
     training: Vec<Epoch>,
     only: &[Only],

@@ -19,6 +19,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
     let flat = [
         ("influence.csv", measurements.influence.as_ref().map(blocks)),
         ("runs.csv", measurements.runs.as_deref().map(list)),
+        ("gradients.csv", measurements.gradients.as_ref().map(blocks)),
         ("readouts.csv", measurements.readouts.as_ref().map(blocks)),
         ("several.csv", measurements.several.as_deref().map(list)),
         ("pairs.csv", measurements.pairs.as_deref().map(list)),

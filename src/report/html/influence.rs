@@ -16,7 +16,8 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         "Block influence is 1 − cos(<i>a<sub>k−1</sub></i>, <i>a<sub>k</sub></i>), averaged over the samples: how far a \
          block turns the estimate (ShortGPT, 2024). Below it the size of what the block adds, ‖<i>F</i>‖ over \
          ‖<i>a<sub>k−1</sub></i>‖ (Jastrzebski et al. 2018). Blocks that refine change little; blocks that represent \
-         anew change much. Blocks that change the shape have neither.",
+         anew change much. Where gradients are known, the third chart says whether what a block adds points down the loss: \
+         above zero it does. Blocks that change the shape have none of these.",
     );
     body += &element::seen(networks, sentence);
     body += &element::legend(networks, has);
@@ -26,8 +27,21 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     };
     let turn = Figure { title: "Block influence", y_label: "1 − cos", scale: 1.0, rule: 0.0 };
     let size = Figure { title: "Relative size of the residual", y_label: "‖F‖ / ‖a‖", scale: 1.0, rule: 0.0 };
-    let figures =
-        [turn.chart(networks, |n| of(n, |i| i.block_influence))?, size.chart(networks, |n| of(n, |i| i.l2_ratio))?];
+    let down = Figure {
+        title: "Cosine of the residual with the descent of the loss",
+        y_label: "cos(F, −∂L/∂a)",
+        scale: 1.0,
+        rule: 0.0,
+    };
+    let gradients = |network: &Measurements| {
+        let blocks = network.gradients.iter().flat_map(|blocks| numbered(network, blocks));
+        blocks.map(|(number, cosine)| (number, *cosine)).collect()
+    };
+    let figures = [
+        turn.chart(networks, |n| of(n, |i| i.block_influence))?,
+        size.chart(networks, |n| of(n, |i| i.l2_ratio))?,
+        down.chart(networks, gradients)?,
+    ];
     body += &element::charts(&figures.into_iter().flatten().collect::<Vec<_>>());
     body += "<h3>Runs of blocks</h3>\n";
     body += &element::prose(
@@ -90,7 +104,7 @@ fn maps(network: &Measurements) -> Result<Vec<String>> {
 }
 
 fn table(networks: &[Measurements]) -> Table {
-    let mut table = Table::new(["network", "<block", "1 − cos", "‖F‖ / ‖a‖"]);
+    let mut table = Table::new(["network", "<block", "1 − cos", "‖F‖ / ‖a‖", "cos(F, −∂L/∂a)"]);
     for network in networks {
         for (block, influence) in network.influence.iter().flatten() {
             let shown = |e: Estimate| number::plus_minus(e.value, e.ci95);
@@ -99,6 +113,7 @@ fn table(networks: &[Measurements]) -> Table {
                 block.clone(),
                 shown(influence.block_influence),
                 shown(influence.l2_ratio),
+                network.gradients.as_ref().and_then(|g| g.get(block)).map_or_else(String::new, |e| shown(*e)),
             ]);
         }
     }

@@ -56,6 +56,7 @@ fn iteration(measured: &Measurements) -> Table {
         "block",
         "1-cos",
         "|F|/|a|",
+        "cos(F,-dL)",
         "head reads",
         "linear reads",
         "tuned agrees",
@@ -67,20 +68,23 @@ fn iteration(measured: &Measurements) -> Table {
     ]);
     let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
     for block in names {
-        let mut row = vec![String::new(); 11];
+        let mut row = vec![String::new(); 12];
         if let Some(i) = measured.influence.as_ref().and_then(|blocks| blocks.get(block)) {
             row[1] = number::relative(i.block_influence.value);
             row[2] = number::relative(i.l2_ratio.value);
         }
+        if let Some(cosine) = measured.gradients.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[3] = number::relative(cosine.value);
+        }
         if let Some(r) = measured.readouts.as_ref().and_then(|blocks| blocks.get(block)) {
-            row[3] = r.head.map_or_else(String::new, |r| number::percent(r.score.accuracy));
-            row[4] = r.linear.map_or_else(String::new, |r| number::percent(r.score.accuracy));
-            row[5] = r.tuned.map_or_else(String::new, |r| number::percent(r.agreement.value));
+            row[4] = r.head.map_or_else(String::new, |r| number::percent(r.score.accuracy));
+            row[5] = r.linear.map_or_else(String::new, |r| number::percent(r.score.accuracy));
+            row[6] = r.tuned.map_or_else(String::new, |r| number::percent(r.agreement.value));
         }
         if let Some(t) = measured.theory.as_ref().and_then(|blocks| blocks.get(block)) {
-            row[6] = number::relative(t.residual_mean_relative);
-            row[7] = number::percent(t.variance_falls_share);
-            for (cell, gate) in [(8, t.optimal_gate), (9, t.learned_gate), (10, t.gate_correlation)] {
+            row[7] = number::relative(t.residual_mean_relative);
+            row[8] = number::percent(t.variance_falls_share);
+            for (cell, gate) in [(9, t.optimal_gate), (10, t.learned_gate), (11, t.gate_correlation)] {
                 row[cell] = gate.map_or_else(String::new, number::relative);
             }
         }
