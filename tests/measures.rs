@@ -366,3 +366,34 @@ fn gradients_reach_every_block() {
     assert_eq!(gradients.len(), 4);
     assert!(gradients.values().all(|cosine| cosine.value.abs() <= 1.0 && cosine.ci95 > 0.0));
 }
+
+#[test]
+fn an_ablated_block_says_nothing_about_its_sample() {
+    let (model, source) = (mlp(Wiring::Residual), digits(32));
+    let measured = measure(&model, &source, &[Only::Ablation, Only::Lesion], 0, |_, _| ()).unwrap();
+    let (ablation, lesion) = (measured.ablation.unwrap(), measured.lesion.unwrap());
+    assert_eq!(ablation.len(), 5);
+    let line = line(&model, &source);
+    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let labels = &source.dataset.labels()[..32];
+    // Of the last block by hand: only the head follows.
+    let (before, after) = (&line.estimates[4], &line.estimates[5]);
+    let head = |estimates: Vec<Vec<f32>>| {
+        let shape = [32, 8, 1, 1];
+        let data = burn::tensor::TensorData::new(estimates.concat(), shape);
+        let logits = model.head(burn::tensor::Tensor::from_data(data, &Device::flex())).unwrap();
+        let answers = Answer::all(&logits.values, 10, labels, &whole.logits);
+        answers.map(|a| a.loss).sum::<f64>() / 32.0
+    };
+    let mean_step: Vec<f32> =
+        (0..8).map(|u| mean((0..32).map(|n| f64::from(after[n][u]) - f64::from(before[n][u]))) as f32).collect();
+    let with_mean = before.iter().map(|a| a.iter().zip(&mean_step).map(|(a, m)| a + m).collect()).collect();
+    let found = &ablation["stage1.block5"];
+    assert!((found.mean.score.loss - head(with_mean)).abs() < CLOSE, "{found:?}");
+    // Batches are of 16: the last sample of each takes the step of its first.
+    let other = |n: usize| if n % 16 == 15 { n - 15 } else { n + 1 };
+    let step = |n: usize, u: usize| after[other(n)][u] - before[other(n)][u];
+    let resampled = (0..32).map(|n| (0..8).map(|u| before[n][u] + step(n, u)).collect()).collect();
+    assert!((found.resampled.score.loss - head(resampled)).abs() < CLOSE, "{found:?}");
+    assert!((lesion["stage1.block5"].score.loss - head(before.clone())).abs() < CLOSE);
+}

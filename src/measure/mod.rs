@@ -1,6 +1,7 @@
 //! Measurements of any [`crate::nn::Network`]: how its blocks refine one estimate, and what it costs to do without them.
 //! Nothing here names a kind of network, prints, or writes.
 
+mod ablation;
 mod estimation;
 mod fitted;
 mod gates;
@@ -50,6 +51,8 @@ pub enum Only {
     Gradients,
     /// What can be read out after every block.
     Readouts,
+    /// What a block adds replaced by what says nothing.
+    Ablation,
     /// Several blocks left out at random.
     Several,
     /// Pairs of blocks left out together.
@@ -62,7 +65,7 @@ pub enum Only {
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Estimation,
         Self::Lesion,
         Self::Shuffle,
@@ -70,6 +73,7 @@ impl Only {
         Self::Influence,
         Self::Gradients,
         Self::Readouts,
+        Self::Ablation,
         Self::Several,
         Self::Pairs,
         Self::Repeats,
@@ -98,6 +102,7 @@ impl Only {
             Self::Influence => ("influence", "How much every block, and every run of blocks, changes the estimate"),
             Self::Gradients => ("gradients", "Whether blocks step down the loss"),
             Self::Readouts => ("readouts", "What the network would answer if it stopped after a block"),
+            Self::Ablation => ("ablation", "What a block adds replaced by its mean, or by another sample's"),
             Self::Several => ("several", "More and more blocks left out at random"),
             Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
             Self::Repeats => ("repeats", "The last block of every stage applied again"),
@@ -180,7 +185,9 @@ pub fn measure<N: Network + 'static>(
     let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
     let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
 
-    let total = samples * (1 + routes.len() as u64);
+    let ablates = only.contains(&Only::Ablation);
+    let replaced = if ablates { 1 + 2 * ablation::ablated(outline).len() } else { 0 };
+    let total = samples * (1 + routes.len() + replaced) as u64;
     let mut done = 0;
     let mut advance = |samples| {
         done += samples;
@@ -196,6 +203,9 @@ pub fn measure<N: Network + 'static>(
         let (own, others) = rest.split_at(tour.routes.len());
         (tour.finish)(&whole, own, &mut measured);
         rest = others;
+    }
+    if ablates {
+        measured.ablation = Some(ablation::measure(network, source, &whole, &mut advance)?);
     }
     Ok(measured)
 }

@@ -44,7 +44,7 @@ pub struct Whole {
 pub fn walk<N: Network>(
     network: &N,
     source: &Source,
-    probes: &mut [Box<dyn Probe<N>>],
+    probes: &mut [Box<dyn Probe<N> + '_>],
     mut progress: impl FnMut(u64),
 ) -> Result<Whole> {
     source.check(network)?;

@@ -319,6 +319,10 @@ impl Network for Model {
         Ok(x.grad(&along.sum().backward()))
     }
 
+    fn rebuild(&self, like: &Tensor<4>, values: Vec<f32>) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values, like.dims()), self.parameters.device())
+    }
+
     fn values(&self, estimate: &Tensor<4>) -> (Vec<f32>, usize) {
         let channels = estimate.dims()[1];
         (parameters_host(estimate.clone()), channels)

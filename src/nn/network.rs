@@ -108,4 +108,7 @@ pub trait Network {
 
     /// The values of an estimate, `[batch, units]` row-major, and the number of channels that the units divide into.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
+
+    /// An estimate of the shape of another, with these values in the order of [`Network::values`].
+    fn rebuild(&self, like: &Self::Estimate, values: Vec<f32>) -> Self::Estimate;
 }

@@ -14,6 +14,8 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     stages: Vec<Vec<usize>>,
+    /// Per stage: the number of its blocks.
+    counts: Vec<usize>,
     /// Per stage: whether its first block changes the shape, so that what is left of it is its shortcut.
     reshapes: Vec<bool>,
 }
@@ -35,6 +37,7 @@ impl Route {
         let first = |s: &crate::report::StageOutline| s.blocks.first().is_some_and(|b| b.shortcut != "identity");
         Self {
             stages: outline.stages.iter().map(|s| (0..s.blocks.len()).collect()).collect(),
+            counts: outline.stages.iter().map(|s| s.blocks.len()).collect(),
             reshapes: outline.stages.iter().map(first).collect(),
         }
     }
@@ -83,15 +86,20 @@ impl Route {
         &self.stages
     }
 
-    /// What a walk along the route does.
+    /// What a walk along the route does. Of a block that no visit is left of, its shortcut stands where it stood.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (stage, blocks) in self.stages.iter().enumerate() {
             steps.push(Step::Enter(stage));
-            if self.reshapes[stage] && !blocks.contains(&0) {
-                steps.push(Step::Shortcut(At { stage, block: 0 }));
+            let at = |block: usize| At { stage, block };
+            let mut next = 0;
+            for &block in blocks {
+                let skipped = (next..block).filter(|skipped| !blocks.contains(skipped));
+                steps.extend(skipped.map(|skipped| Step::Shortcut(at(skipped))));
+                steps.push(Step::Run(at(block)));
+                next = next.max(block + 1);
             }
-            steps.extend(blocks.iter().map(|&block| Step::Run(At { stage, block })));
+            steps.extend((next..self.counts[stage]).map(|skipped| Step::Shortcut(at(skipped))));
         }
         steps
     }

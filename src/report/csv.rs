@@ -21,6 +21,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("runs.csv", measurements.runs.as_deref().map(list)),
         ("gradients.csv", measurements.gradients.as_ref().map(blocks)),
         ("readouts.csv", measurements.readouts.as_ref().map(blocks)),
+        ("ablation.csv", measurements.ablation.as_ref().map(blocks)),
         ("several.csv", measurements.several.as_deref().map(list)),
         ("pairs.csv", measurements.pairs.as_deref().map(list)),
         ("repeats.csv", measurements.repeats.as_deref().map(list)),

@@ -1,8 +1,8 @@
-use super::blocks::{frame, numbered};
+use super::blocks::{Figure, frame, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::result::{Lesion, Measurements, PerBlock};
+use crate::report::result::{Ablation, Lesion, Measurements, PerBlock};
 use crate::report::table::Table;
 use crate::report::{number, summary};
 
@@ -32,6 +32,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     let bad = summary::not_finite(scores.map(|lesion| &lesion.score));
     body += &element::left_out(bad, "of these figures");
     body += &element::numbers("Numbers of every block", table(networks));
+    body += &ablation(networks)?;
     Ok(element::section("lesion", "Leaving one block out", &body))
 }
 
@@ -140,4 +141,38 @@ fn table(networks: &[Measurements]) -> Table {
         }
     }
     table
+}
+
+/// What a block adds replaced instead of left out.
+fn ablation(networks: &[Measurements]) -> Result<String> {
+    if networks.iter().all(|network| network.ablation.as_ref().is_none_or(|blocks| blocks.is_empty())) {
+        return Ok(String::new());
+    }
+    let mut body = String::from("<h3>Replacing what a block adds</h3>\n");
+    body += &element::prose(
+        "Leaving a block out changes the mean of the estimate too. Here its step <i>a<sub>k</sub></i> − \
+         <i>a<sub>k−1</sub></i> is replaced by its mean over the samples, and by the step of another sample: what is lost \
+         then is what the block says about the sample alone.",
+    );
+    let of = |network: &Measurements, sort: fn(&Ablation) -> &Lesion| {
+        let blocks = network.ablation.iter().flat_map(|blocks| numbered(network, blocks));
+        blocks.map(|(number, ablation)| (number, sort(ablation).accuracy_cost)).collect::<Vec<_>>()
+    };
+    let y_label = "cost, percentage points";
+    let mean = Figure { title: "Replaced by its mean", y_label, scale: 100.0, rule: 0.0 };
+    let resampled = Figure { title: "Replaced by another sample’s", y_label, scale: 100.0, rule: 0.0 };
+    let figures =
+        [mean.chart(networks, |n| of(n, |a| &a.mean))?, resampled.chart(networks, |n| of(n, |a| &a.resampled))?];
+    body += &element::charts(&figures.into_iter().flatten().collect::<Vec<_>>());
+    let mut table = Table::new(["network", "<block", "cost of the mean, points", "cost of another’s, points"]);
+    for network in networks {
+        for (block, ablation) in network.ablation.iter().flatten() {
+            let points = |lesion: &Lesion| {
+                let cost = lesion.accuracy_cost;
+                format!("{} ± {}", number::points(cost.value), number::points(cost.ci95))
+            };
+            table.row([network.target.clone(), block.clone(), points(&ablation.mean), points(&ablation.resampled)]);
+        }
+    }
+    Ok(body + &element::numbers("Numbers of every block", table))
 }

@@ -55,6 +55,15 @@ pub struct Readout {
     pub settled: f64,
 }
 
+/// A block whose step `a_k - a_(k-1)` is replaced by what says nothing about the sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ablation {
+    /// By its mean over the samples, unit by unit.
+    pub mean: Lesion,
+    /// By that of another sample.
+    pub resampled: Lesion,
+}
+
 /// Several blocks left out at random (Veit et al. 2016).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Several {

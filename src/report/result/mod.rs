@@ -59,6 +59,9 @@ pub struct Measurements {
     /// What can be read out after every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readouts: Option<PerBlock<Readouts>>,
+    /// What a block adds replaced by its mean over the samples, or by what it adds to another sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ablation: Option<PerBlock<Ablation>>,
     /// Several blocks left out at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub several: Option<Vec<Several>>,
@@ -93,6 +96,7 @@ impl Measurements {
             runs: None,
             gradients: None,
             readouts: None,
+            ablation: None,
             several: None,
             pairs: None,
             repeats: None,
