@@ -22,6 +22,8 @@ pub enum Purpose {
     LayerDropout = 5,
     /// Which blocks a shuffle swaps.
     Shuffle = 6,
+    /// Samples of the self-check on opening a file.
+    Check = 7,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

@@ -11,9 +11,10 @@ use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, model::Opened, write_whole};
+use unrolled::{Error, open::Opened, write_whole};
 
-use super::{DataArgs, Target, output};
+use super::target::{Opening, Target};
+use super::{DataArgs, output};
 
 /// Arguments of `eval`.
 #[derive(Args)]
@@ -47,9 +48,11 @@ pub(super) struct Measure {
 /// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct Compare {
-    /// Run directories or model files
+    /// Run directories, model files, PyTorch or safetensors files
     #[arg(required = true, num_args = 2..)]
     targets: Vec<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -87,7 +90,7 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let (opened, _) = unrolled::train::open(&self.target.target, device)?;
+        let opened = self.target.open(device)?;
         let source = source(&opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
@@ -99,9 +102,9 @@ impl Eval {
 impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let (opened, training) = unrolled::train::open(&self.target.target, device)?;
-        let name = self.target.target.display().to_string();
-        let measured = take(&name, &opened, training, &self.data, &self.what)?;
+        let opened = self.target.open(device)?;
+        let name = self.target.name();
+        let measured = take(&name, &opened, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
             write(dir, &title, Vec::new(), std::slice::from_ref(&measured), begun)?;
@@ -115,8 +118,8 @@ impl Compare {
         let begun = Instant::now();
         let mut all = Vec::new();
         for target in &self.targets {
-            let (opened, training) = unrolled::train::open(target, device)?;
-            all.push(take(&target.display().to_string(), &opened, training, &self.data, &self.what)?);
+            let opened = self.opening.open(target, device)?;
+            all.push(take(&target.display().to_string(), &opened, &self.data, &self.what)?);
         }
         let title = format!("{} networks side by side", all.len());
         write(&self.out, &title, Vec::new(), &all, begun)?;
@@ -139,15 +142,9 @@ fn source(opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
 }
 
 /// Measures one network with a progress bar.
-fn take(
-    name: &str,
-    opened: &Opened,
-    training: Vec<Epoch>,
-    data: &DataArgs,
-    what: &What,
-) -> anyhow::Result<Measurements> {
+fn take(name: &str, opened: &Opened, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
     let source = source(opened, data)?;
-    measured(name, &data.data, &opened.model, &source, training, what.only(), what.seed)
+    measured(name, &data.data, &opened.model, &source, opened.history.clone(), what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

@@ -30,7 +30,7 @@ pub struct Card {
 }
 
 /// The metadata entry that holds the [`Card`] as JSON.
-const CARD: &str = "unrolled";
+pub(crate) const CARD: &str = "unrolled";
 
 /// The bytes of a model file, with further arrays (of an optimizer, say) and further metadata beside the parameters.
 ///

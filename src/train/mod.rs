@@ -11,7 +11,7 @@ mod trainer;
 pub use config::{DataConfig, Decay, Experiment, Method, ScheduleKind, TrainConfig};
 pub use loss::cross_entropy;
 pub use optimizer::Optimizer;
-pub use run::{Run, open};
+pub use run::Run;
 pub use schedule::Schedule;
 pub use state::{Position, State};
 pub use trainer::{Event, Trainer};

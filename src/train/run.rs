@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::{Experiment, State};
-use crate::model::{Card, Model, Opened, from_bytes, to_bytes};
+use crate::model::{Card, Model, to_bytes};
 use crate::report::Epoch;
 use crate::whole::write_whole;
 use crate::{Error, Result};
@@ -67,6 +67,32 @@ impl Run {
             )));
         }
         Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// The run in a directory, to look at.
+    pub fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// The file of its finished model, otherwise of its latest checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there is neither.
+    pub fn model(&self) -> Result<PathBuf> {
+        let finished = self.dir.join(MODEL);
+        if finished.exists() {
+            return Ok(finished);
+        }
+        let none = || Error::file(&self.dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
+        self.checkpoints()?.pop().ok_or_else(none)
+    }
+
+    /// Its finished epochs.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file of metrics that is not whole.
+    pub fn history(&self) -> Result<Vec<Epoch>> {
+        read_metrics(&self.dir.join(METRICS))
     }
 
     /// The directory.
@@ -176,31 +202,6 @@ fn difference(before: &Experiment, now: &Experiment) -> Result<Option<String>> {
         }
     }
     Ok(None)
-}
-
-/// Opens a run directory (its finished model, otherwise its latest checkpoint) or a model file, with the history of
-/// its training where that is known.
-///
-/// # Errors
-/// [`Error::Io`] or [`Error::File`] that names the file at fault.
-pub fn open(target: &Path, device: &Device) -> Result<(Opened, Vec<Epoch>)> {
-    if !target.is_dir() {
-        return Ok((read_model(target, device)?, Vec::new()));
-    }
-    let run = Run { dir: target.to_owned() };
-    let finished = target.join(MODEL);
-    let path = match finished.exists() {
-        true => finished,
-        false => run.checkpoints()?.pop().ok_or_else(|| {
-            Error::file(target, "no run directory: neither model.safetensors nor a checkpoint is in it")
-        })?,
-    };
-    Ok((read_model(&path, device)?, read_metrics(&target.join(METRICS))?))
-}
-
-fn read_model(path: &Path, device: &Device) -> Result<Opened> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    from_bytes(path, &bytes, device)
 }
 
 fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {
