@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
-use unrolled::open::{self, Opened, Options};
 use unrolled::Result;
+use unrolled::open::{self, Opened, Options};
 
 /// A network to open.
 #[derive(Args)]

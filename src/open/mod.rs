@@ -6,6 +6,7 @@
 //! report (`apply`). Nothing in a file is ever executed, and nothing is skipped silently.
 
 mod apply;
+mod archive;
 mod arrays;
 mod check;
 mod layout;

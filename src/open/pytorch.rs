@@ -1,6 +1,7 @@
 //! PyTorch files: zip, legacy, tar or plain pickles, of which nothing is executed.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 
@@ -18,14 +19,21 @@ const MOST_OF_SMALL: u128 = 1 << 20;
 /// [`Error::File`] for what is no such file, is damaged, or declares far more than it holds.
 pub(super) fn read(path: &Path) -> Result<StateDict> {
     let length = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    let reader = PytorchReader::new(path).map_err(|e| Error::file(path, explain(&e)))?;
+    let copy = super::archive::mended(path)?.map(Rc::new);
+    let source = copy.as_ref().map_or(path, |copy| copy.path());
+    let reader = PytorchReader::new(source).map_err(|e| Error::file(path, explain(&e)))?;
     let declared: u128 = reader.tensors().values().map(|t| t.byte_len() as u128).sum();
     if declared > u128::from(length) * MOST_OF_FILE + MOST_OF_SMALL {
         return Err(Error::file(path, format!("its arrays declare {declared} bytes, the file has {length}")));
     }
     let array = |tensor: pytorch_reader::Tensor| {
         let (name, dtype, shape, read) = tensor.into_parts();
-        Array::new(name, shape, element(dtype), read)
+        let copy = copy.clone();
+        Array::new(name, shape, element(dtype), move || {
+            // A copy lives as long as what reads from it.
+            let _ = &copy;
+            read()
+        })
     };
     Ok(StateDict::new(reader.into_tensors().into_values().map(array).collect()))
 }
