@@ -13,17 +13,22 @@ const MOST_OF_FILE: u128 = 16;
 /// What a small file may declare in any case.
 const MOST_OF_SMALL: u128 = 1 << 20;
 
+/// Whether a file of so many bytes declares absurdly much.
+pub(super) fn is_absurd(declared: u128, length: u64) -> bool {
+    declared > u128::from(length) * MOST_OF_FILE + MOST_OF_SMALL
+}
+
 /// Lists the arrays of a PyTorch file.
 ///
 /// # Errors
 /// [`Error::File`] for what is no such file, is damaged, or declares far more than it holds.
 pub(super) fn read(path: &Path) -> Result<StateDict> {
     let length = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    let copy = super::archive::mended(path)?.map(Rc::new);
+    let copy = super::archive::examine(path)?.map(Rc::new);
     let source = copy.as_ref().map_or(path, |copy| copy.path());
     let reader = PytorchReader::new(source).map_err(|e| Error::file(path, explain(&e)))?;
     let declared: u128 = reader.tensors().values().map(|t| t.byte_len() as u128).sum();
-    if declared > u128::from(length) * MOST_OF_FILE + MOST_OF_SMALL {
+    if is_absurd(declared, length) {
         return Err(Error::file(path, format!("its arrays declare {declared} bytes, the file has {length}")));
     }
     let array = |tensor: pytorch_reader::Tensor| {
