@@ -179,7 +179,7 @@ def networks():
     yield "cifar-b", ResNet(Basic, [2, 2, 2], 4, 10, head="linear", skip="shortcut"), 32, "resnet-14 residual, width 4", 0.485
     yield "cifar-18", ResNet(Basic, [2, 1, 1, 1], 2, 10, head="linear", skip="shortcut"), 32, "resnet-12 residual, width 2", 0.4914
     yield "cifar-preact", ResNet(Basic, [1, 1, 1, 1], 2, 10, head="linear", skip="shortcut", pre=True), 32, "resnet-10 residual, width 2", 0.4914
-    yield "preact-bottleneck", ResNet(Bottleneck, [1, 2, 1], 2, 10, head="fc", skip="downsample", pre=True, last="bn"), 32, "resnet-14 residual, width 2", 125.3 / 255
+    yield "preact-bottleneck", ResNet(Bottleneck, [1, 2, 1], 2, 10, head="fc", skip="shortcut", pre=True, last="bn"), 32, "resnet-14 residual, width 2", 125.3 / 255
     yield "wide", WideResNet(2, 3, 10), 32, "resnet-8 residual, width 2 x 3", 125.3 / 255
     yield "large-basic", torchvision_resnet("BasicBlock", [1, 2, 1, 1]), 224, "imagenet-12 residual, width 2", 0.485
     yield "large-bottleneck", torchvision_resnet("Bottleneck", [1, 1, 2, 1]), 224, "imagenet-17 residual, width 2", 0.485

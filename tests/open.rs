@@ -25,6 +25,9 @@ struct Case {
     logits: Vec<f64>,
 }
 
+/// Names and shapes.
+type Arrays = Vec<(String, Vec<usize>)>;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(name)
 }
@@ -116,12 +119,12 @@ fn cifar_classes_come_along_and_options_go_first() {
     }
 }
 
-fn arrays_of(model: &Model) -> Vec<(String, Vec<usize>)> {
+fn arrays_of(model: &Model) -> Arrays {
     model.parameters.iter().map(|(_, p)| (p.name.clone(), p.shape.clone())).collect()
 }
 
 /// A safetensors file of these arrays, their values all 0.5.
-fn write(path: &Path, arrays: &[(String, Vec<usize>)]) {
+fn write(path: &Path, arrays: &Arrays) {
     let bytes: Vec<Vec<u8>> =
         arrays.iter().map(|(_, shape)| 0.5_f32.to_le_bytes().repeat(shape.iter().product())).collect();
     let views = arrays.iter().zip(&bytes).map(|((name, shape), bytes)| {
@@ -131,7 +134,7 @@ fn write(path: &Path, arrays: &[(String, Vec<usize>)]) {
 }
 
 /// The arrays of a fixture by PyTorch's names.
-fn torch_arrays() -> Vec<(String, Vec<usize>)> {
+fn torch_arrays() -> Arrays {
     let bytes = std::fs::read(fixture("cifar-a.safetensors.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let arrays = file.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec()));
@@ -144,7 +147,7 @@ fn torch_arrays() -> Vec<(String, Vec<usize>)> {
 fn what_does_not_match_is_refused_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
-    let says = |change: &dyn Fn(&mut Vec<(String, Vec<usize>)>), expected: &str| {
+    let says = |change: &dyn Fn(&mut Arrays), expected: &str| {
         let mut arrays = torch_arrays();
         change(&mut arrays);
         write(&path, &arrays);
@@ -152,7 +155,7 @@ fn what_does_not_match_is_refused_and_named() {
         let message = message.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&message).to_owned();
         assert_eq!(message, expected);
     };
-    let find = |arrays: &mut Vec<(String, Vec<usize>)>, name: &str| arrays.iter().position(|(n, _)| n == name).unwrap();
+    let find = |arrays: &mut Arrays, name: &str| arrays.iter().position(|(n, _)| n == name).unwrap();
     says(
         &|a| {
             let at = find(a, "layer2.0.bn1.weight");
@@ -192,6 +195,16 @@ fn what_does_not_match_is_refused_and_named() {
         "no layout that is known (resnet, wide-resnet, timm-resnetv2, unrolled) has arrays named 'a.b', 'c.d'",
     );
     says(&|a| a.clear(), "no arrays in it");
+    let shortcut = |a: &mut Arrays| {
+        let at = find(a, "layer2.0.bn1.weight");
+        a[at].1 = vec![4];
+        a.push(("layer2.0.downsample.0.weight".into(), vec![8, 4, 1, 1]));
+    };
+    says(
+        &shortcut,
+        "a pre-activation network with 'downsample': those that name it so project the raw input, here as in He et al. \
+         2016 the normalized one is projected",
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrays::one_line;
+
 /// What became of every array of a file that somebody else wrote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
@@ -90,13 +92,13 @@ impl Opening {
         let missing: Vec<String> = self.missing.iter().map(|name| self.with_nearest(name)).collect();
         let wrong: Vec<String> = self.wrong_shape.iter().map(ToString::to_string).collect();
         for (names, what) in [(&missing, "missing"), (&wrong, "of the wrong shape"), (&self.unused, "unused")] {
-            if let [first, ..] = names.as_slice() {
-                let more = names.len().saturating_sub(NAMED);
-                let few = names[..names.len().min(NAMED)].join(", ");
-                let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
-                debug_assert!(!first.is_empty());
-                parts.push(format!("{} {what} ({few}{rest})", names.len()));
+            if names.is_empty() {
+                continue;
             }
+            let more = names.len().saturating_sub(NAMED);
+            let few: Vec<String> = names.iter().take(NAMED).map(|name| one_line(name)).collect();
+            let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+            parts.push(format!("{} {what} ({}{rest})", names.len(), few.join(", ")));
         }
         let leave = self.missing.is_empty() && self.wrong_shape.is_empty();
         let hint = if leave { "; --partial leaves unused arrays out" } else { "" };
@@ -129,7 +131,8 @@ impl fmt::Display for Opening {
             write!(f, ", {} counters of training steps ignored", self.counters)?;
         }
         for beside in &self.beside {
-            write!(f, "\nbeside the network: {}, {} arrays", beside.name, beside.arrays)?;
+            let plural = if beside.arrays == 1 { "" } else { "s" };
+            write!(f, "\nbeside the network: {}, {} array{plural}", beside.name, beside.arrays)?;
         }
         for unused in &self.unused {
             write!(f, "\nunused: {unused}")?;

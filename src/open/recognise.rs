@@ -13,35 +13,36 @@ pub(super) struct Recognised {
     pub classes: usize,
 }
 
-/// No network here has a wider layer; a file that says so lies, and sizes must not overflow.
-const WIDEST: usize = 1 << 20;
+/// No network here has a wider layer, or samples of more channels: a file that says so lies, and sizes must not
+/// overflow.
+const WIDEST: usize = 1 << 16;
+const MOST_CHANNELS: usize = 64;
+
+const NEEDS_ARCH: &str = "our names without our metadata, which would say how blocks are wired and where their last \
+                          ReLU stands: name it with --arch, such as --arch highway-110";
+const RAW_PROJECTION: &str = "a pre-activation network with 'downsample': those that name it so project the raw input, \
+                              here as in He et al. 2016 the normalized one is projected";
 
 /// The network whose arrays these are; what the caller says of it settles what shapes leave open, and goes first.
 ///
 /// The error names what is missing or cannot be.
 pub(super) fn network(arrays: &Known, layout: &Layout, arch: Option<&ModelConfig>) -> Result<Recognised, String> {
-    if let Some((_, array)) = arrays.iter().find(|(_, a)| a.shape.iter().any(|&side| side == 0 || side > WIDEST)) {
+    if let Some(array) = arrays.values().find(|a| a.shape.iter().any(|&side| side == 0 || side > WIDEST)) {
         return Err(format!("{}: shape {:?} is none of a network", array.name, array.shape));
     }
-    let shapes = Shapes(arrays);
-    let stem = shapes.of("stem.weight").ok_or("no stem: the first convolution is missing or has an unknown name")?;
-    let head = shapes.of("head.weight").ok_or("no head: the classifier is missing or has an unknown name")?;
-    let [width, channels, side, _] = *stem else {
-        return Err(format!("the stem has shape {stem:?}, expected that of a convolution"));
-    };
     if arch.is_none() && !layout.is_foreign() {
-        return Err("our names without our metadata, which would say how blocks are wired and where their last ReLU \
-                    stands: name it with --arch, such as --arch highway-110"
-            .into());
+        return Err(NEEDS_ARCH.into());
     }
-    let stem = match side {
-        3 => StemKind::Small,
-        7 => StemKind::Large,
-        5 => StemKind::Mnist,
-        _ => return Err(format!("the stem has {side}x{side} windows, expected 3x3, 5x5 or 7x7")),
-    };
+    let shapes = Shapes(arrays);
+    let (width, channels, stem) = shapes.stem()?;
+    let head = shapes.of("head.weight").ok_or("no head: the classifier is missing or has an unknown name")?;
     let kind = if stem == StemKind::Large { Kind::Imagenet } else { Kind::Resnet };
     let config = shapes.complete(arch.cloned().unwrap_or_else(|| ModelConfig::new(kind)), width, stem)?;
+    // No shape tells these from others.
+    let is_raw = |name: &str| name.starts_with("layer") && name.contains(".downsample.");
+    if config.order == Order::Pre && arrays.values().any(|array| is_raw(&array.name)) {
+        return Err(RAW_PROJECTION.into());
+    }
     let side = match (stem, channels) {
         (StemKind::Large, _) => 224,
         (StemKind::Mnist, _) | (_, 1) => 28,
@@ -61,6 +62,23 @@ impl Shapes<'_> {
         self.0.keys().any(|name| name.contains(part))
     }
 
+    /// Channels that come out of the stem and that go in, and its window.
+    fn stem(&self) -> Result<(usize, usize, StemKind), String> {
+        let shape = self.of("stem.weight").ok_or("no stem: the first convolution is missing or has an unknown name")?;
+        let [width, channels, side, _] = *shape else {
+            return Err(format!("the stem has shape {shape:?}, expected that of a convolution"));
+        };
+        if channels > MOST_CHANNELS {
+            return Err(format!("the stem takes samples of {channels} channels, expected at most {MOST_CHANNELS}"));
+        }
+        match side {
+            3 => Ok((width, channels, StemKind::Small)),
+            7 => Ok((width, channels, StemKind::Large)),
+            5 => Ok((width, channels, StemKind::Mnist)),
+            _ => Err(format!("the stem has {side}x{side} windows, expected 3x3, 5x5 or 7x7")),
+        }
+    }
+
     /// Fills in what a configuration leaves open and shapes decide.
     fn complete(&self, given: ModelConfig, width: usize, stem: StemKind) -> Result<ModelConfig, String> {
         let blocks = self.blocks();
@@ -73,13 +91,15 @@ impl Shapes<'_> {
             _ => BodyKind::Bottleneck,
         };
         let out = self.of(&format!("stage1.block1.body.layer{}.weight", body.layers())).map_or(width, |shape| shape[0]);
+        let doublings = u32::try_from(blocks.len() - 1).unwrap_or(u32::MAX);
+        if out.checked_mul(2_usize.saturating_pow(doublings)).is_none_or(|last| last > WIDEST) {
+            return Err(format!("{} stages, the first of {out} channels, are none of a network", blocks.len()));
+        }
         let order = self.order();
         let has_stages = matches!(given.kind.family(), Family::Small | Family::Large);
-        let gate = self.of("stage1.block1.transform.layer1.weight").or(self.of("stage1.block1.carry.layer1.weight"));
-        let is_point = gate.is_some_and(|shape| shape.get(2) == Some(&1))
-            && !self.any(".transform.layer2.")
-            && !self.any(".carry.layer2.");
         let projects = self.any(".shortcut.weight");
+        let shortcut = if projects { ShortcutKind::Projection } else { ShortcutKind::ZeroPadding };
+        let last_norm = (order == Some(Order::Pre)).then(|| self.of("head.norm.scale").is_some());
         Ok(ModelConfig {
             blocks: given.blocks.or((has_stages && given.depth.is_none()).then_some(blocks)),
             stem: given.stem.or(Some(stem)),
@@ -88,15 +108,18 @@ impl Shapes<'_> {
             body: given.body.or(Some(body)),
             norm: given.norm.or(Some(self.any(".norm.scale"))),
             order: order.unwrap_or(given.order),
-            last_norm: given.last_norm.or((order == Some(Order::Pre)).then_some(self.of("head.norm.scale").is_some())),
-            shortcut: given.shortcut.or(Some(if projects {
-                ShortcutKind::Projection
-            } else {
-                ShortcutKind::ZeroPadding
-            })),
-            gate: if is_point { GateKind::Pointwise } else { given.gate },
+            last_norm: given.last_norm.or(last_norm),
+            shortcut: given.shortcut.or(Some(shortcut)),
+            gate: if self.has_pointwise_gates() { GateKind::Pointwise } else { given.gate },
             ..given
         })
+    }
+
+    /// A gate of one layer whose window is a pixel.
+    fn has_pointwise_gates(&self) -> bool {
+        let gates = ["transform", "carry"].map(|gate| self.of(&format!("stage1.block1.{gate}.layer1.weight")));
+        let has_more = self.any(".transform.layer2.") || self.any(".carry.layer2.");
+        !has_more && gates.into_iter().flatten().any(|shape| shape.get(2) == Some(&1))
     }
 
     /// Blocks of each stage. Gaps in the numbers do not count: what lies behind one is named as missing and unused.
