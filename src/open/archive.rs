@@ -32,7 +32,8 @@ pub(super) fn examine(path: &Path) -> Result<Option<NamedTempFile>> {
     let length = file.metadata().map_err(Error::io(path))?.len();
     let mut begins = Vec::new();
     Read::by_ref(&mut file).take(BLOCK as u64).read_to_end(&mut begins).map_err(Error::io(path))?;
-    if begins.starts_with(b"PK") {
+    // Beyond this an archive has other records, and no small file is so large.
+    if begins.starts_with(b"PK") && length < u64::from(u32::MAX) {
         let damaged = |e: Damage| e.into_error(path);
         let directory = Directory::find(&mut file, length).map_err(damaged)?;
         let second = directory.entries(&mut file, length).map_err(damaged)?;

@@ -76,9 +76,9 @@ impl Array {
     }
 }
 
-/// The first line of somebody else's message, and not more of it than one can read.
+/// Somebody else's words on one line: no more than one can read, and nothing that a terminal would obey.
 pub(super) fn one_line(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, "?");
     match line.char_indices().nth(240) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,

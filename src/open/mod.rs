@@ -84,7 +84,7 @@ fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) ->
     let mut model = Model::unset(&network.config, network.input, network.classes, device)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
-    let card = samples::card(path, &model, &network, options).map_err(wrong)?;
+    let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
     Ok(Opened { model, card, history: Vec::new(), opening: Some(opening) })
 }

@@ -124,7 +124,7 @@ impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "layout {}", self.layout)?;
         if !self.prefix.is_empty() {
-            write!(f, ", names begin with '{}'", self.prefix)?;
+            write!(f, ", names begin with '{}'", one_line(&self.prefix))?;
         }
         write!(f, "\n{} arrays applied, none missing", self.applied)?;
         if self.counters > 0 {
@@ -132,10 +132,10 @@ impl fmt::Display for Opening {
         }
         for beside in &self.beside {
             let plural = if beside.arrays == 1 { "" } else { "s" };
-            write!(f, "\nbeside the network: {}, {} array{plural}", beside.name, beside.arrays)?;
+            write!(f, "\nbeside the network: {}, {} array{plural}", one_line(&beside.name), beside.arrays)?;
         }
         for unused in &self.unused {
-            write!(f, "\nunused: {unused}")?;
+            write!(f, "\nunused: {}", one_line(unused))?;
         }
         writeln!(f)
     }

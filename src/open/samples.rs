@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::layout::Layout;
 use super::options::Options;
 use super::recognise::Recognised;
 use crate::data::{Normalization, cifar_classes};
@@ -16,12 +17,20 @@ const CIFAR: ([f32; 3], [f32; 3]) = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 
 const WIDE: ([f32; 3], [f32; 3]) =
     ([125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0], [63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0]);
 
-/// The card of a network that somebody else trained.
+/// The card of a network that somebody else trained, or that lost it.
 ///
 /// The error says which option is needed.
-pub(super) fn card(path: &Path, model: &Model, network: &Recognised, options: &Options) -> Result<Card, String> {
+pub(super) fn card(
+    path: &Path,
+    model: &Model,
+    network: &Recognised,
+    layout: &Layout,
+    options: &Options,
+) -> Result<Card, String> {
+    // What is given is written over this.
     let is_given = options.mean.is_some() && options.std.is_some();
-    let known = normalization(model).or(is_given.then(|| Normalization::uniform(0.0, 1.0)));
+    let customary = layout.is_foreign().then(|| normalization(model)).flatten();
+    let known = customary.or(is_given.then(|| Normalization::uniform(0.0, 1.0)));
     let Some(Normalization { mean, std }) = known else {
         return Err("how its samples were normalized is not in it: give --mean and --std".into());
     };
@@ -39,8 +48,7 @@ pub(super) fn card(path: &Path, model: &Model, network: &Recognised, options: &O
 fn normalization(model: &Model) -> Option<Normalization> {
     let outline = model.outline();
     let config = model.config();
-    let residual = outline.stages.iter().flat_map(|stage| &stage.blocks).all(|block| block.wiring == "residual");
-    if outline.input[0] != 3 || !residual {
+    if outline.input[0] != 3 {
         return None;
     }
     let (mean, std) = match (config.stem, outline.stages.len()) {
