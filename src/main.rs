@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.downcast_ref::<unrolled::Error>().map_or(1, unrolled::Error::exit_code);
-            eprintln!("error: {error}");
+            cli::output::say(&format!("error: {error}"));
             ExitCode::from(code)
         }
     }

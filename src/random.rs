@@ -22,8 +22,12 @@ pub enum Purpose {
     LayerDropout = 5,
     /// Which blocks a shuffle swaps.
     Shuffle = 6,
+    /// Which blocks are left out together.
+    Several = 7,
+    /// Which pairs of blocks are looked at where there are too many.
+    Pairs = 8,
     /// Samples of the self-check on opening a file.
-    Check = 7,
+    Check = 9,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

@@ -12,6 +12,30 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes).map_err(Error::io(path))
 }
 
+/// How a file is called while it is being written.
+const PREFIX: &str = ".whole-";
+const SUFFIX: &str = ".tmp";
+
+/// Whether a path is a file that a killed process had begun to write.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
+}
+
+/// Checks that files can be written to a directory, which need not exist yet, before long work is done for them.
+///
+/// # Errors
+/// [`Error::Io`] that names the directory.
+pub fn check_writable(directory: &Path) -> Result<()> {
+    let existing = directory.ancestors().find(|path| *path == Path::new("") || path.exists());
+    let existing = existing.filter(|path| *path != Path::new("")).unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
+        .tempfile_in(existing)
+        .map_err(|e| Error::io(directory)(e))?;
+    Ok(())
+}
+
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // Renaming is atomic only within one file system, so the temporary file lies beside its destination.
     let directory = match path.parent() {
@@ -20,7 +44,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     };
     std::fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".whole-").suffix(".tmp");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     // The default of temporary files, 0600, would hide a report from everyone else; the umask still applies to this.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

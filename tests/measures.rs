@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::measure::{Only, Source, kendall_tau, measure, sweep};
+use unrolled::measure::{Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{At, Network, Route, Samples, Wiring};
 
@@ -90,7 +90,9 @@ fn a_lesion_is_the_network_without_the_block() {
     let lesion = measured.lesion.unwrap();
     assert_eq!(lesion.len(), 6);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let answers = sweep(&model, &source, &[route.clone(), Route::identity(model.outline())], |_| ()).unwrap();
+    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let routes = [route.clone(), Route::identity(model.outline())];
+    let answers = sweep(&model, &source, &routes, &whole, |_| ()).unwrap();
     let loss = |i: usize| answers[i].iter().map(|a| a.loss).sum::<f64>() / 40.0;
     assert!((lesion["stage2.block1"].score.loss - loss(0)).abs() < EXACT);
     assert!((measured.baseline.loss - loss(1)).abs() < EXACT);
@@ -153,6 +155,19 @@ fn a_plain_block_that_changes_the_shape_stays() {
     let names: Vec<String> = measured.lesion.unwrap().into_keys().collect();
     assert_eq!(names, ["stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2"]);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let error = sweep(&model, &digits(4), &[route], |_| ()).unwrap_err().to_string();
+    let whole = walk(&model, &digits(4), &mut [], |_| ()).unwrap();
+    let error = sweep(&model, &digits(4), &[route], &whole, |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("stage2.block1 cannot be left out"), "{error}");
+}
+
+/// The recursion of an earlier version overflowed its stack at this depth.
+#[test]
+fn a_very_deep_network_can_be_lesioned() {
+    let config = ModelConfig::new(Kind::Mlp).with_depth(3000).with_width(2).with_wiring(Wiring::Residual);
+    let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
+    let outline = model.outline();
+    let routes: Vec<Route> =
+        (0..2999).step_by(7).map(|block| Route::identity(outline).without(At { stage: 0, block })).collect();
+    let whole = walk(&model, &digits(2), &mut [], |_| ()).unwrap();
+    assert_eq!(sweep(&model, &digits(2), &routes, &whole, |_| ()).unwrap().len(), 429);
 }

@@ -111,3 +111,88 @@ fn a_corrupt_checkpoint_is_named() {
     assert!(message.contains(name) && message.contains("not a whole safetensors file"), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
 }
+
+/// A run of one epoch, and what a process says that tries to go on in its directory.
+struct Finished {
+    home: tempfile::TempDir,
+}
+
+impl Finished {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), CONFIG.replace("epochs = 6", "epochs = 1")).unwrap();
+        let run = Self { home };
+        assert!(run.train(&[]).0, "the first training");
+        run
+    }
+
+    fn out(&self) -> PathBuf {
+        self.home.path().join("run")
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        std::fs::read_dir(self.out().join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap()
+    }
+
+    fn train(&self, more: &[&str]) -> (bool, String) {
+        let mut command = train(&self.home.path().join("config.toml"), &self.out(), more);
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_not_continued() {
+    let (run, other) = (Finished::new(), Finished::new());
+    let plain = other.home.path().join("plain");
+    assert!(
+        train(&other.home.path().join("config.toml"), &plain, &["--set", "model.wiring=plain"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let foreign = std::fs::read_dir(plain.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    std::fs::copy(foreign, run.checkpoint()).unwrap();
+    let (succeeded, message) = run.train(&["--resume"]);
+    assert!(!succeeded && message.contains("a checkpoint of another network"), "{message}");
+    assert!(message.contains("without this file the run continues from step-"), "{message}");
+}
+
+#[test]
+fn a_run_whose_checkpoints_are_gone_is_not_begun_again() {
+    let run = Finished::new();
+    let model = std::fs::read(run.out().join("model.safetensors")).unwrap();
+    std::fs::remove_dir_all(run.out().join("checkpoints")).unwrap();
+    let (succeeded, message) = run.train(&["--resume"]);
+    assert!(!succeeded && message.contains("its checkpoints are gone"), "{message}");
+    assert_eq!(std::fs::read(run.out().join("model.safetensors")).unwrap(), model);
+}
+
+#[test]
+fn what_a_killed_process_had_begun_to_write_is_removed_and_a_run_that_is_locked_is_left_alone() {
+    let run = Finished::new();
+    let unfinished = run.out().join("checkpoints/.whole-abc.tmp");
+    std::fs::write(&unfinished, b"half").unwrap();
+    let lock = std::fs::File::open(run.out().join("config.toml")).unwrap();
+    lock.lock().unwrap();
+    let (succeeded, message) = run.train(&["--resume"]);
+    assert!(!succeeded && message.contains("another process is training in this directory"), "{message}");
+    assert!(unfinished.exists());
+    drop(lock);
+    assert!(run.train(&["--resume"]).0);
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let run = Finished::new();
+    let path = run.out().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 5;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let command = Command::new(env!("CARGO_BIN_EXE_unrolled")).arg("show").arg(&path).output().unwrap();
+    let message = String::from_utf8(command.stderr).unwrap();
+    assert_eq!(command.status.code(), Some(1));
+    assert!(message.contains("the checksum differs"), "{message}");
+}

@@ -9,7 +9,7 @@ use clap::Args;
 use unrolled::data::{Dataset, Spec, Split, View};
 use unrolled::measure::{Only, Source};
 use unrolled::report::text;
-use unrolled::train::Experiment;
+use unrolled::train::{Experiment, Run};
 
 use super::{measure, output, train};
 
@@ -20,7 +20,7 @@ pub(super) struct Demo {
     #[arg(long, value_name = "DIR", default_value = "runs/demo")]
     out: PathBuf,
     /// Seed of initial values and order
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
 }
 
@@ -53,12 +53,20 @@ impl Demo {
         let mut networks = Vec::new();
         for (name, text) in EXPERIMENTS {
             let dir = self.out.join(name);
-            clear(&dir)?;
             let overrides = [format!("train.seed={}", self.seed)];
             let experiment = Experiment::parse(text, &overrides, name)?;
+            Run::remove(&dir, &experiment)?;
             let (model, history) = train::train(experiment, &dir, false, device)?;
             let source = Source { normalization: dataset.normalization(), dataset: dataset.clone(), batch: 355 };
-            networks.push(measure::measured(name, "digits", &model, &source, history, &Only::ALL, self.seed)?);
+            networks.push(measure::measured(
+                name,
+                "digits, test split",
+                &model,
+                &source,
+                history,
+                &Only::PAPER,
+                self.seed,
+            )?);
         }
         let title = "Three deep networks, and how they refine their estimates";
         measure::write(&self.out, title, INTRO.map(str::to_owned).to_vec(), &networks, begun)?;
@@ -68,20 +76,4 @@ impl Demo {
         let report = self.out.join("report.html");
         output::print(&format!("{} ({:.0} s)\n", report.display(), begun.elapsed().as_secs_f64()))
     }
-}
-
-/// Removes what an earlier demo left, and nothing else: a directory that is no run is an error.
-fn clear(dir: &std::path::Path) -> anyhow::Result<()> {
-    let occupied = dir.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if !occupied {
-        return Ok(());
-    }
-    if !dir.join("config.toml").exists() {
-        return Err(unrolled::Error::Usage(format!(
-            "{}: not empty and no run; name another with --out",
-            dir.display()
-        ))
-        .into());
-    }
-    Ok(std::fs::remove_dir_all(dir).map_err(unrolled::Error::io(dir))?)
 }

@@ -11,7 +11,7 @@ use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, open::Opened, write_whole};
+use unrolled::{Error, check_writable, open::Opened, write_whole};
 
 use super::target::{Opening, Target};
 use super::{DataArgs, output};
@@ -91,7 +91,7 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let opened = self.target.open(device)?;
-        let source = source(&opened, &self.data)?;
+        let source = source(&self.target.name(), &opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
         bar.finish_and_clear();
@@ -102,9 +102,11 @@ impl Eval {
 impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
+        self.out.as_deref().map_or(Ok(()), check_writable)?;
         let opened = self.target.open(device)?;
         let name = self.target.name();
-        let measured = take(&name, &opened, &self.data, &self.what)?;
+        let source = source(&name, &opened, &self.data)?;
+        let measured = take(&name, &opened, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
             write(dir, &title, Vec::new(), std::slice::from_ref(&measured), begun)?;
@@ -116,11 +118,19 @@ impl Measure {
 impl Compare {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
+        check_writable(&self.out)?;
+        // All are opened and held against the data before any is measured.
         let mut all = Vec::new();
         for target in &self.targets {
             let opened = self.opening.open(target, device)?;
-            all.push(take(&target.display().to_string(), &opened, &self.data, &self.what)?);
+            let name = target.display().to_string();
+            let source = source(&name, &opened, &self.data)?;
+            all.push((name, opened, source));
         }
+        let all: Vec<Measurements> = all
+            .into_iter()
+            .map(|(name, opened, source)| take(&name, &opened, &source, &self.data, &self.what))
+            .collect::<anyhow::Result<_>>()?;
         let title = format!("{} networks side by side", all.len());
         write(&self.out, &title, Vec::new(), &all, begun)?;
         if self.json {
@@ -131,20 +141,22 @@ impl Compare {
     }
 }
 
-/// The samples, normalized as the network was trained.
-fn source(opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+/// The samples, normalized as the network was trained, once they are known to suit it.
+fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
     let spec: Spec = args.data.parse()?;
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
-    Ok(Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() })
+    let source = Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() };
+    let fits = opened.card.check_classes(source.dataset.classes()).and_then(|()| source.check(&opened.model));
+    fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    Ok(source)
 }
 
 /// Measures one network with a progress bar.
-fn take(name: &str, opened: &Opened, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
-    let source = source(opened, data)?;
-    measured(name, &data.data, &opened.model, &source, opened.history.clone(), what.only(), what.seed)
+fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
+    measured(name, &data.describe(), &opened.model, source, opened.history.clone(), what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.
@@ -163,19 +175,7 @@ pub(super) fn measured(
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let taken = taken?;
-    Ok(Measurements {
-        target: name.to_owned(),
-        data: data.to_owned(),
-        seed,
-        outline: network.outline().clone(),
-        baseline: taken.baseline,
-        estimation: taken.estimation,
-        lesion: taken.lesion,
-        shuffle: taken.shuffle,
-        gates: taken.gates,
-        training,
-    })
+    Ok(Measurements { target: name.to_owned(), data: data.to_owned(), training, ..taken? })
 }
 
 /// Writes the report, the numbers as JSON, and a CSV file for each measurement.

@@ -3,7 +3,7 @@
 mod data;
 mod demo;
 mod measure;
-mod output;
+pub(crate) mod output;
 mod show;
 mod target;
 mod train;
@@ -64,6 +64,14 @@ struct DataArgs {
     /// For a folder: then cut out the middle, so many pixels a side
     #[arg(long, value_name = "PIXELS")]
     crop: Option<usize>,
+}
+
+impl DataArgs {
+    /// The data as a report names them.
+    fn describe(&self) -> String {
+        let part = if self.split == Part::Train { "training" } else { "test" };
+        format!("{}, {part} split", self.data)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -49,7 +49,7 @@ pub(super) fn train(
 ) -> anyhow::Result<(Model, Vec<Epoch>)> {
     // A run directory appears only once everything that goes into it is known to fit.
     let trainer = Trainer::new(experiment, dir, resume, device)?;
-    eprintln!("{}: {}", dir.display(), trainer.model().outline().name);
+    output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
     let bar = output::bar(0, "");
     let template = "epoch {msg} {bar:20} {prefix} · {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -84,5 +84,5 @@ fn line(bar: &ProgressBar, epoch: &Epoch) {
         100.0 * epoch.test_accuracy,
         epoch.seconds
     );
-    bar.suspend(|| eprintln!("{text}"));
+    bar.suspend(|| output::say(&text));
 }

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
-use super::planes::{MAX_SIDE, Planes, Window};
+use super::planes::{Planes, Window};
 use crate::random::{below, uniform};
 use crate::{Error, Result};
 
@@ -32,6 +32,9 @@ pub struct Augment {
     pub random_resized_crop: Option<usize>,
 }
 
+/// Larger samples than this would fill the memory of any machine with one batch.
+const MAX_CROP: usize = 2048;
+
 impl Augment {
     /// Checks that samples of `[channels, height, width]` can be changed so.
     ///
@@ -41,8 +44,8 @@ impl Augment {
         let [_, height, width] = self.shape(shape);
         let side = height.min(width);
         match self.random_resized_crop {
-            Some(side) if !(1..=MAX_SIDE).contains(&side) => {
-                let what = format!("{side} pixels, expected 1 to {MAX_SIDE}");
+            Some(side) if !(1..=MAX_CROP).contains(&side) => {
+                let what = format!("{side} pixels, expected 1 to {MAX_CROP}");
                 Err(Error::config("data.augment.random_resized_crop", what))
             }
             _ if self.pad > side => {
@@ -54,7 +57,7 @@ impl Augment {
     }
 
     /// The shape of an augmented sample whose shape is `[channels, height, width]`.
-    pub(super) fn shape(&self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+    pub fn shape(&self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
         match self.random_resized_crop {
             Some(side) => [channels, side, side],
             None => [channels, height, width],

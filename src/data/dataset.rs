@@ -163,6 +163,20 @@ impl Dataset {
         &self.labels
     }
 
+    /// A checksum of what the samples are made of: shape, class names, labels, and the bytes in memory or the paths of
+    /// the files. A run that is resumed must find the same.
+    pub fn fingerprint(&self) -> u32 {
+        let mut sum = crc32fast::Hasher::new();
+        self.shape.iter().for_each(|&side| sum.update(&(side as u64).to_le_bytes()));
+        self.classes.iter().for_each(|class| sum.update(class.as_bytes()));
+        self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
+        match &self.store {
+            Store::Memory(bytes, _) => sum.update(bytes),
+            Store::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
+        }
+        sum.finalize()
+    }
+
     /// The usual normalization of this data set.
     pub fn normalization(&self) -> Normalization {
         self.normalization.clone()

@@ -65,6 +65,11 @@ impl Folder {
         })
     }
 
+    /// The file names, in the order of the samples.
+    pub(super) fn names(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+        self.files.iter().filter_map(|file| file.file_name())
+    }
+
     /// `[channels, height, width]` of a sample.
     pub(super) fn shape(&self) -> [usize; 3] {
         [3, self.size[0], self.size[1]]
@@ -115,7 +120,7 @@ fn viewed(view: View, path: &Path, size: [usize; 2]) -> Result<Viewed> {
     let shorter = size[0].min(size[1]);
     let resized = match view.resize {
         // The shorter side comes out exact, the longer one is rounded down as others do it.
-        Some(resize) => size.map(|side| side * resize / shorter),
+        Some(resize) => size.map(|side| side.saturating_mul(resize) / shorter),
         None => size,
     };
     if view.resize.is_some() && resized.iter().any(|&side| side > MAX_SIDE) {

@@ -1,9 +1,9 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
 use super::moments::Moments;
-use super::walk::Probe;
+use super::walk::{Probe, Whole};
 use crate::nn::{At, Inside, Network};
-use crate::report::{Estimation, Outline, PerBlock};
+use crate::report::{Estimation, Measurements, Outline, PerBlock};
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
 const GROUPS: u64 = 20;
@@ -49,18 +49,6 @@ impl EstimationProbe {
         };
         Self { stages: outline.stages.iter().map(stage).collect(), group: samples.div_ceil(GROUPS).max(2) }
     }
-
-    /// The figures of every block.
-    pub fn finish(mut self, outline: &Outline) -> PerBlock<Estimation> {
-        let mut result = PerBlock::new();
-        for (stage, errors) in outline.stages.iter().zip(&mut self.stages) {
-            errors.end_group();
-            for (k, block) in stage.blocks.iter().enumerate() {
-                result.insert(block.name.clone(), errors.block(k));
-            }
-        }
-        result
-    }
 }
 
 impl<N: Network> Probe<N> for EstimationProbe {
@@ -91,6 +79,15 @@ impl<N: Network> Probe<N> for EstimationProbe {
                 errors.end_group();
             }
         }
+    }
+
+    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+        let mut blocks = PerBlock::new();
+        for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
+            errors.end_group();
+            blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name.clone(), errors.block(k))));
+        }
+        measured.estimation = Some(blocks);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::mean;
 use super::moments::{Moments, average};
-use super::walk::Probe;
+use super::walk::{Probe, Whole};
 use crate::nn::{At, Inside, Network};
-use crate::report::{BlockGates, Gate, Outline, PerBlock};
+use crate::report::{BlockGates, Gate, Measurements, Outline};
 
 /// Bins of the histogram over `[0, 1]`.
 const BINS: usize = 20;
@@ -43,15 +43,6 @@ impl GateProbe {
         }
         Self { classes: outline.classes, blocks, first_of_stage }
     }
-
-    /// The activity of every gated block.
-    pub fn finish(self) -> PerBlock<BlockGates> {
-        let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
-        let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
-            (name, BlockGates { transform: finish(transform), carry: finish(carry) })
-        });
-        blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect()
-    }
 }
 
 impl<N: Network> Probe<N> for GateProbe {
@@ -64,6 +55,14 @@ impl<N: Network> Probe<N> for GateProbe {
             let kept = kept.get_or_insert_with(|| Activity::new(channels, units, self.classes));
             values.chunks_exact(units).zip(labels).for_each(|(sample, &label)| kept.add(sample, label as usize));
         }
+    }
+
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+        let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
+        let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
+            (name, BlockGates { transform: finish(transform), carry: finish(carry) })
+        });
+        measured.gates = Some(blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect());
     }
 }
 

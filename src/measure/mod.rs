@@ -3,24 +3,30 @@
 
 mod estimation;
 mod gates;
+mod influence;
 mod lesion;
 mod moments;
+mod readout;
 mod score;
 mod shuffle;
 mod sweep;
+mod theory;
+mod together;
 mod walk;
 
 pub use estimation::EstimationProbe;
 pub use gates::GateProbe;
+pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
-pub use walk::{Probe, walk};
+pub use theory::TheoryProbe;
+pub use walk::{Probe, Whole, walk};
 
 use crate::Result;
 use crate::nn::{Network, Route};
-use crate::report::{BlockGates, Estimation, Lesion, PerBlock, Score, Shuffle};
+use crate::report::{Measurements, Outline, Score};
 
 /// Which measurements to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,29 +39,62 @@ pub enum Only {
     Shuffle,
     /// Gate activity.
     Gates,
+    /// How much every block and every run of blocks changes the estimate.
+    Influence,
+    /// What can be read out after every block.
+    Readouts,
+    /// Several blocks left out at random.
+    Several,
+    /// Pairs of blocks left out together.
+    Pairs,
+    /// The last block of every stage applied again.
+    Repeats,
+    /// What Section 3 predicts.
+    Theory,
 }
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
+    pub const ALL: [Self; 10] = [
+        Self::Estimation,
+        Self::Lesion,
+        Self::Shuffle,
+        Self::Gates,
+        Self::Influence,
+        Self::Readouts,
+        Self::Several,
+        Self::Pairs,
+        Self::Repeats,
+        Self::Theory,
+    ];
+
+    /// Those of Section 4 of the paper, which the demo takes.
+    pub const PAPER: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
 
     /// The name that the command line uses.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Estimation => "estimation",
-            Self::Lesion => "lesion",
-            Self::Shuffle => "shuffle",
-            Self::Gates => "gates",
-        }
+        self.words().0
     }
 
     /// What it shows, in one line.
     pub fn what(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Estimation => "How far every block's estimate is from its stage's last",
-            Self::Lesion => "Every block left out in turn",
-            Self::Shuffle => "Blocks exchanged within their stages",
-            Self::Gates => "How open the gates are",
+            Self::Estimation => ("estimation", "How far every block's estimate is from its stage's last"),
+            Self::Lesion => ("lesion", "Every block left out in turn"),
+            Self::Shuffle => ("shuffle", "Blocks exchanged within their stages"),
+            Self::Gates => ("gates", "How open the gates are"),
+            Self::Influence => ("influence", "How much every block, and every run of blocks, changes the estimate"),
+            Self::Readouts => ("readouts", "What the network would answer if it stopped after a block"),
+            Self::Several => ("several", "More and more blocks left out at random"),
+            Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
+            Self::Repeats => ("repeats", "The last block of every stage applied again"),
+            Self::Theory => {
+                ("theory", "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts")
+            }
         }
     }
 }
@@ -69,24 +108,51 @@ impl std::str::FromStr for Only {
     }
 }
 
-/// What was measured.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// The network as it is.
-    pub baseline: Score,
-    /// See [`EstimationProbe`].
-    pub estimation: Option<PerBlock<Estimation>>,
-    /// See [`lesion()`].
-    pub lesion: Option<PerBlock<Lesion>>,
-    /// See [`orders`].
-    pub shuffle: Option<Vec<Shuffle>>,
-    /// See [`GateProbe`].
-    pub gates: Option<PerBlock<BlockGates>>,
+/// Routes to run, and what becomes of the answers along each.
+struct Tour {
+    routes: Vec<Route>,
+    finish: Box<Finish>,
+}
+
+/// From the whole network's answers and those along each route to results.
+type Finish = dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements);
+
+impl Tour {
+    fn new(routes: Vec<Route>, finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static) -> Self {
+        Self { routes, finish: Box::new(finish) }
+    }
+}
+
+impl Only {
+    /// What looks while the samples run through the whole network.
+    fn probe<N: Network>(self, outline: &Outline, samples: u64) -> Option<Box<dyn Probe<N>>> {
+        match self {
+            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
+            Self::Gates => Some(Box::new(GateProbe::new(outline))),
+            Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
+            Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
+            _ => None,
+        }
+    }
+
+    /// What runs along other routes.
+    fn tour(self, outline: &Outline, seed: u64) -> Option<Tour> {
+        match self {
+            Self::Lesion => Some(lesion::tour(outline)),
+            Self::Shuffle => Some(shuffle::tour(outline, seed)),
+            Self::Readouts => Some(readout::tour(outline)),
+            Self::Several => Some(together::several(outline, seed)),
+            Self::Pairs => Some(together::pairs(outline, seed)),
+            Self::Repeats => Some(together::repeats(outline)),
+            _ => None,
+        }
+    }
 }
 
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
 ///
-/// `progress` hears of finished and of all runs of one sample along one route.
+/// `progress` hears of finished and of all runs of one sample along one route. What is measured is named by the
+/// outline; whoever knows a file or the history of a training adds them.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
@@ -96,36 +162,31 @@ pub fn measure<N: Network>(
     only: &[Only],
     seed: u64,
     mut progress: impl FnMut(u64, u64),
-) -> Result<Measured> {
+) -> Result<Measurements> {
     let outline = network.outline();
-    let wants = |what| only.contains(&what);
-    let cuts = if wants(Only::Lesion) { lesions(outline) } else { Vec::new() };
-    let orders = if wants(Only::Shuffle) { orders(outline, seed) } else { Vec::new() };
-    let (names, mut routes): (Vec<String>, Vec<Route>) = cuts.into_iter().unzip();
-    routes.extend(orders.iter().map(|order| order.route.clone()));
+    let samples = source.dataset.len() as u64;
+    let mut probes: Vec<Box<dyn Probe<N>>> = only.iter().filter_map(|only| only.probe(outline, samples)).collect();
+    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
+    let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
 
-    let total = source.dataset.len() as u64 * (1 + routes.len() as u64);
+    let total = samples * (1 + routes.len() as u64);
     let mut done = 0;
     let mut advance = |samples| {
         done += samples;
         progress(done, total);
     };
-    let mut estimation = wants(Only::Estimation).then(|| EstimationProbe::new(outline, source.dataset.len() as u64));
-    let mut gates = wants(Only::Gates).then(|| GateProbe::new(outline));
-    let mut probes: Vec<&mut dyn Probe<N>> = Vec::new();
-    probes.extend(estimation.as_mut().map(|p| p as &mut dyn Probe<N>));
-    probes.extend(gates.as_mut().map(|p| p as &mut dyn Probe<N>));
-
     let whole = walk(network, source, &mut probes, &mut advance)?;
-    let answers = sweep(network, source, &routes, &mut advance)?;
-    let (cut, shuffled) = answers.split_at(names.len());
-    Ok(Measured {
-        baseline: score(&whole),
-        estimation: estimation.map(|probe| probe.finish(outline)),
-        lesion: wants(Only::Lesion).then(|| lesion::all(&whole, names, cut)),
-        shuffle: wants(Only::Shuffle).then(|| orders.iter().zip(shuffled).map(|(o, a)| shuffle(o, a)).collect()),
-        gates: gates.map(GateProbe::finish),
-    })
+    let answers = sweep(network, source, &routes, &whole, &mut advance)?;
+
+    let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
+    probes.into_iter().for_each(|probe| probe.finish(&whole, &mut measured));
+    let mut rest = answers.as_slice();
+    for tour in tours {
+        let (own, others) = rest.split_at(tour.routes.len());
+        (tour.finish)(&whole, own, &mut measured);
+        rest = others;
+    }
+    Ok(measured)
 }
 
 /// Runs a whole network over all samples.
@@ -133,5 +194,5 @@ pub fn measure<N: Network>(
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u64)) -> Result<Score> {
-    Ok(score(&walk(network, source, &mut [], progress)?))
+    Ok(score(&walk(network, source, &mut [], progress)?.answers))
 }

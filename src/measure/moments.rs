@@ -1,4 +1,7 @@
-//! Streamed means and variances of many units at once.
+//! Streamed means and variances, of one figure or of many units at once.
+
+use super::score::Z95;
+use crate::report::Estimate;
 
 /// Mean and variance of every unit over the samples seen so far (Welford; merged as by Chan et al. 1979).
 #[derive(Clone, Debug, Default)]
@@ -61,14 +64,46 @@ impl Moments {
 
     /// The standard deviation over the samples (with n - 1), averaged over the units.
     pub(super) fn std(&self) -> f64 {
+        average(self.deviations().into_iter())
+    }
+
+    /// The standard deviation of every unit over the samples (with n - 1).
+    pub(super) fn deviations(&self) -> Vec<f64> {
         let n = (self.count - 1.0).max(1.0);
-        average(self.squares.iter().map(|s| (s / n).sqrt()))
+        self.squares.iter().map(|s| (s / n).sqrt()).collect()
     }
 
     /// The root of the mean square over samples and units.
     pub(super) fn rms(&self) -> f64 {
         let squares = self.mean.iter().zip(&self.squares).map(|(m, s)| m * m + s / self.count);
         average(squares).sqrt()
+    }
+}
+
+/// Mean and variance of one figure over the samples seen so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stream {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Stream {
+    /// Adds the figure of one sample.
+    pub(super) fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let before = value - self.mean;
+        self.mean += before / self.count;
+        self.squares += before * (value - self.mean);
+    }
+
+    /// The mean and the half width of its normal interval.
+    pub(super) fn estimate(&self) -> Estimate {
+        if self.count == 0.0 {
+            return Estimate { value: f64::NAN, ci95: f64::NAN };
+        }
+        let variance = self.squares / (self.count - 1.0).max(1.0);
+        Estimate { value: self.mean, ci95: Z95 * (variance / self.count).sqrt() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::moments::Stream;
 use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
 use crate::nn::{Network, Samples};
 use crate::report::{Estimate, Score};
@@ -10,29 +11,69 @@ use crate::{Error, Result};
 /// How a network answered one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
-    /// Whether the highest output is the label's.
+    /// The class of the highest output; of equal outputs the first counts, as argmax does.
+    pub prediction: u32,
+    /// Whether that is the label. An answer with a NaN is never right.
     pub correct: bool,
     /// Cross-entropy, nats.
     pub loss: f64,
+    /// Kullback-Leibler divergence of this answer's distribution from that of the whole network,
+    /// `Σ p·ln(p/q)` with `p` the whole network's, nats.
+    pub kl: f64,
 }
 
 impl Answer {
-    /// For one row of logits.
-    pub fn new(logits: &[f32], label: u32) -> Self {
-        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|&z| f64::from(z - best).exp()).sum();
+    /// For one row of logits, and that of the whole network.
+    pub fn new(logits: &[f32], label: u32, whole: &[f32]) -> Self {
+        let prediction = logits.iter().enumerate().fold(0, |best, (k, z)| if *z > logits[best] { k } else { best });
+        let ours = LogSoftmax::new(logits);
+        let theirs = LogSoftmax::new(whole);
+        let divergence = |(q, p): (&f32, &f32)| {
+            let p = theirs.of(*p);
+            // A class that the network is certain not to be adds nothing, however certain the other is.
+            if p == f64::NEG_INFINITY { 0.0 } else { p.exp() * (p - ours.of(*q)) }
+        };
         let at_label = logits[label as usize];
-        // Of equal outputs the first counts, as argmax does; a NaN is never right.
-        let first_best = logits.iter().position(|&z| z >= best);
         Self {
-            correct: first_best == Some(label as usize) && at_label.is_finite(),
-            loss: sum.ln() - f64::from(at_label - best),
+            prediction: prediction as u32,
+            correct: prediction == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan()),
+            loss: -ours.of(at_label),
+            kl: logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0),
         }
     }
 
-    /// For every row of `[batch, classes]` logits.
-    pub fn all<'a>(logits: &'a [f32], classes: usize, labels: &'a [u32]) -> impl Iterator<Item = Self> + 'a {
-        logits.chunks_exact(classes).zip(labels).map(|(row, &label)| Self::new(row, label))
+    /// 1 where it is correct, 0 where not: its mean is the accuracy.
+    pub fn hit(&self) -> f64 {
+        f64::from(u8::from(self.correct))
+    }
+
+    /// For every row of `[batch, classes]` logits, each with that of the whole network.
+    pub fn all<'a>(
+        logits: &'a [f32],
+        classes: usize,
+        labels: &'a [u32],
+        whole: &'a [f32],
+    ) -> impl Iterator<Item = Self> + 'a {
+        let rows = logits.chunks_exact(classes).zip(whole.chunks_exact(classes));
+        rows.zip(labels).map(|((row, whole), &label)| Self::new(row, label, whole))
+    }
+}
+
+/// The logarithm of a softmax, `z - ln Σ exp(z)`, in f64.
+struct LogSoftmax {
+    best: f32,
+    log_sum: f64,
+}
+
+impl LogSoftmax {
+    fn new(logits: &[f32]) -> Self {
+        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|&z| f64::from(z - best).exp()).sum();
+        Self { best, log_sum: sum.ln() }
+    }
+
+    fn of(&self, logit: f32) -> f64 {
+        f64::from(logit - self.best) - self.log_sum
     }
 }
 
@@ -92,7 +133,7 @@ pub fn samples(batch: Batch) -> (Samples, Vec<u32>) {
 }
 
 /// The quantile of the normal distribution that leaves 2.5 % above it.
-const Z95: f64 = 1.959_963_984_540_054;
+pub(super) const Z95: f64 = 1.959_963_984_540_054;
 
 /// Accuracy with its Wilson interval and mean loss with its normal interval.
 pub fn score(answers: &[Answer]) -> Score {
@@ -106,17 +147,20 @@ pub fn score(answers: &[Answer]) -> Score {
         accuracy,
         loss: loss.value,
         samples: answers.len() as u64,
-        accuracy_ci95: [(centre - half).max(0.0), (centre + half).min(1.0)],
+        // At the ends the bounds are exact; rounding would leave 1e-19 of them.
+        accuracy_ci95: [
+            if accuracy == 0.0 { 0.0 } else { (centre - half).max(0.0) },
+            if accuracy == 1.0 { 1.0 } else { (centre + half).min(1.0) },
+        ],
         loss_ci95: loss.ci95,
     }
 }
 
 /// The mean of independent values and the half width of its normal interval; 0 where a single value gives none.
-pub fn mean(values: impl Iterator<Item = f64> + Clone) -> Estimate {
-    let n = values.clone().count() as f64;
-    let value = values.clone().sum::<f64>() / n;
-    let variance = values.map(|v| (v - value) * (v - value)).sum::<f64>() / (n - 1.0).max(1.0);
-    Estimate { value, ci95: Z95 * (variance / n).sqrt() }
+pub fn mean(values: impl Iterator<Item = f64>) -> Estimate {
+    let mut stream = Stream::default();
+    values.for_each(|value| stream.add(value));
+    stream.estimate()
 }
 
 #[cfg(test)]
@@ -125,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        let answer = |correct| Answer { correct, loss: 1.0 };
+        let answer = |correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0 };
         let answers: Vec<Answer> = (0..10).map(|i| answer(i < 8)).collect();
         let score = score(&answers);
         // Wilson's interval for 8 of 10: 0.4902 to 0.9433.
@@ -136,7 +180,18 @@ mod tests {
 
     #[test]
     fn a_nan_is_never_right() {
-        assert!(!Answer::new(&[f32::NAN, 0.0], 0).correct);
-        assert!(Answer::new(&[f32::NAN, 0.0], 0).loss.is_nan());
+        let nan = Answer::new(&[f32::NAN, 0.0], 0, &[0.0, 0.0]);
+        assert!(!nan.correct && nan.loss.is_nan());
+        assert!(!Answer::new(&[1.0, f32::NAN], 0, &[0.0, 0.0]).correct);
+    }
+
+    #[test]
+    fn the_divergence_is_that_of_its_definition() {
+        // p = (3/4, 1/4), q = (1/2, 1/2).
+        let answer = Answer::new(&[0.0, 0.0], 1, &[3f32.ln(), 0.0]);
+        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
+        assert!((answer.kl - expected).abs() < 1e-7, "{answer:?} {expected}");
+        assert_eq!(Answer::new(&[3.0, 1.0], 1, &[3.0, 1.0]).kl, 0.0);
+        assert_eq!((answer.prediction, answer.correct), (0, false));
     }
 }

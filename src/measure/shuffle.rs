@@ -1,6 +1,6 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
-use super::{Answer, score};
+use super::{Answer, Tour, score};
 use crate::nn::Route;
 use crate::random::{Purpose, below, stream};
 use crate::report::{Outline, Shuffle};
@@ -45,6 +45,15 @@ pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
         }
     }
     orders
+}
+
+/// All random orders.
+pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
+    let orders = orders(outline, seed);
+    let routes = orders.iter().map(|order| order.route.clone()).collect();
+    Tour::new(routes, move |_, answers, measured| {
+        measured.shuffle = Some(orders.iter().zip(answers).map(|(order, answers)| shuffle(order, answers)).collect());
+    })
 }
 
 /// The result for one order.

@@ -1,10 +1,11 @@
 //! Many routes at once: those that begin alike share the work of their common beginning.
 
-use super::{Answer, Source, samples};
+use super::{Answer, Source, Whole, samples};
 use crate::Result;
 use crate::nn::{Network, Route, Step};
 
-/// Runs all samples along every route. Returns the answers of each.
+/// Runs all samples along every route. Returns the answers of each; `whole` are those of the whole network, which
+/// [`walk`](super::walk()) gives, to compare with.
 ///
 /// `progress` hears of the samples times routes that are finished.
 ///
@@ -14,6 +15,7 @@ pub fn sweep<N: Network>(
     network: &N,
     source: &Source,
     routes: &[Route],
+    whole: &Whole,
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Answer>>> {
     source.check(network)?;
@@ -25,46 +27,47 @@ pub fn sweep<N: Network>(
     let mut order: Vec<usize> = (0..routes.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let mut answers = vec![Vec::new(); routes.len()];
+    let mut seen = 0;
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
+        let reference = &whole.logits[seen * network.outline().classes..];
+        seen += labels.len();
         let first = network.stem(&samples)?;
         let mut arrive = |route: usize, estimate: N::Estimate| {
             let logits = network.head(estimate)?;
-            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels));
+            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels, reference));
             progress(labels.len() as u64);
             Ok(())
         };
-        follow(network, &steps, &order, 0, first, &mut arrive)?;
+        follow(network, &steps, &order, first, &mut arrive)?;
     }
     Ok(answers)
 }
 
-/// Follows routes that agree in their first `depth` steps; `order` lists them so that those that agree further are neighbours.
+/// Follows sorted routes from their common beginning to where each of them ends.
+///
+/// The smaller branch is followed first, so that few estimates wait: of lesions never more than two at a time.
 fn follow<N: Network>(
     network: &N,
     steps: &[Vec<Step>],
     order: &[usize],
-    depth: usize,
-    estimate: N::Estimate,
+    first: N::Estimate,
     arrive: &mut impl FnMut(usize, N::Estimate) -> Result<()>,
 ) -> Result<()> {
-    // Of sorted routes all agree as far as the first and the last do. So far nothing is kept: the recursion is as deep
-    // as the routes branch.
-    let (first, last) = (&steps[order[0]], &steps[order[order.len() - 1]]);
-    let shared = first.iter().zip(last).skip(depth).take_while(|(a, b)| a == b).count();
-    let mut estimate = estimate;
-    for &step in &first[depth..depth + shared] {
-        estimate = take(network, step, estimate)?;
-    }
-    let depth = depth + shared;
-    for group in order.chunk_by(|a, b| steps[*a].get(depth) == steps[*b].get(depth)) {
-        match steps[group[0]].get(depth) {
-            Some(&step) => {
-                let next = take(network, step, estimate.clone())?;
-                follow(network, steps, group, depth + 1, next, arrive)?;
-            }
-            None => group.iter().try_for_each(|&route| arrive(route, estimate.clone()))?,
+    let mut waiting = vec![(order, 0, first)];
+    while let Some((group, depth, mut estimate)) = waiting.pop() {
+        // Of sorted routes all agree as far as the first and the last do.
+        let (one, other) = (&steps[group[0]], &steps[group[group.len() - 1]]);
+        let shared = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+        for &step in &one[depth..shared] {
+            estimate = take(network, step, estimate)?;
         }
+        let ended = group.iter().take_while(|&&route| steps[route].len() == shared).count();
+        group[..ended].iter().try_for_each(|&route| arrive(route, estimate.clone()))?;
+        let mut branches: Vec<&[usize]> =
+            group[ended..].chunk_by(|a, b| steps[*a][shared] == steps[*b][shared]).collect();
+        branches.sort_by_key(|branch| std::cmp::Reverse(branch.len()));
+        waiting.extend(branches.into_iter().map(|branch| (branch, shared, estimate.clone())));
     }
     Ok(())
 }

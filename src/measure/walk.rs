@@ -3,6 +3,7 @@
 use super::{Answer, Source, samples};
 use crate::Result;
 use crate::nn::{At, Inside, Network};
+use crate::report::Measurements;
 
 /// Something that looks at the estimates of a network while samples run through it.
 pub trait Probe<N: Network> {
@@ -14,20 +15,32 @@ pub trait Probe<N: Network> {
 
     /// Called after a stage's last block.
     fn leave(&mut self, _stage: usize) {}
+
+    /// Puts what was seen where it belongs.
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements);
 }
 
-/// Runs all samples through the network once and shows every block to every probe. Returns the answers.
+/// How a whole network answered all samples: what every other route is compared with.
+#[derive(Clone, Debug, Default)]
+pub struct Whole {
+    /// One answer a sample, in the data set's order.
+    pub answers: Vec<Answer>,
+    /// `[samples, classes]` outputs before the softmax, row-major.
+    pub logits: Vec<f32>,
+}
+
+/// Runs all samples through the network once and shows every block to every probe.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn walk<N: Network>(
     network: &N,
     source: &Source,
-    probes: &mut [&mut dyn Probe<N>],
+    probes: &mut [Box<dyn Probe<N>>],
     mut progress: impl FnMut(u64),
-) -> Result<Vec<Answer>> {
+) -> Result<Whole> {
     source.check(network)?;
-    let mut answers = Vec::new();
+    let mut whole = Whole::default();
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
         let mut estimate = network.stem(&samples)?;
@@ -47,8 +60,9 @@ pub fn walk<N: Network>(
             probes.iter_mut().for_each(|probe| probe.leave(s));
         }
         let logits = network.head(estimate)?;
-        answers.extend(Answer::all(&logits.values, logits.classes, &labels));
+        whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels, &logits.values));
+        whole.logits.extend(logits.values);
         progress(labels.len() as u64);
     }
-    Ok(answers)
+    Ok(whole)
 }

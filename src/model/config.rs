@@ -67,12 +67,27 @@ pub struct ModelConfig {
     pub share_weights: bool,
     /// Probabilities of dropping units of the input, of what enters each later stage, and of what the classifier sees;
     /// one number stands for all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "one_or_all")]
     pub dropout: Vec<f64>,
 }
 
 fn post() -> Order {
     Order::Post
+}
+
+fn one_or_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Raw {
+        One(f64),
+        All(Vec<f64>),
+    }
+    let raw =
+        Raw::deserialize(deserializer).map_err(|_| D::Error::custom("dropout is a number, or a list of numbers"))?;
+    Ok(match raw {
+        Raw::One(p) => vec![p],
+        Raw::All(all) => all,
+    })
 }
 
 fn as_body() -> GateKind {

@@ -32,6 +32,60 @@ pub struct Card {
 /// The metadata entry that holds the [`Card`] as JSON.
 pub(crate) const CARD: &str = "unrolled";
 
+/// What that entry holds. One entry, since those of a file come in any order, and equal models are equal bytes.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    card: Card,
+    /// CRC-32 of all arrays, in the order of their names.
+    #[serde(default)]
+    crc32: Option<String>,
+}
+
+impl Card {
+    /// Whether a data set means the same by its labels.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that names the first class that differs.
+    pub fn check_classes(&self, names: &[String]) -> Result<()> {
+        let differs = self.classes.iter().zip(names).position(|(ours, theirs)| ours != theirs);
+        match differs {
+            _ if self.classes.len() != names.len() => Err(Error::Usage(format!(
+                "the data set has {} classes, the network answers with {}",
+                names.len(),
+                self.classes.len()
+            ))),
+            Some(k) => Err(Error::Usage(format!(
+                "class {k} of the data set is '{}', that of the network is '{}': these are other classes, or in another \
+                 order",
+                names[k], self.classes[k]
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// What of a card that was read cannot be.
+    fn fault(&self) -> Option<String> {
+        let fits = |values: &[f32]| values.len() == 1 || values.len() == self.input[0];
+        match () {
+            () if !fits(&self.mean) || !fits(&self.std) => {
+                Some(format!("mean and std: expected one value, or one for each of {} channels", self.input[0]))
+            }
+            () if !self.mean.iter().all(|m| m.is_finite()) => Some("mean: expected finite numbers".into()),
+            () if !self.std.iter().all(|s| s.is_finite() && *s > 0.0) => Some("std: expected numbers above 0".into()),
+            () => None,
+        }
+    }
+}
+
+fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut arrays: Vec<(&str, &[u8])> = arrays.collect();
+    arrays.sort();
+    let mut sum = crc32fast::Hasher::new();
+    arrays.iter().for_each(|(_, bytes)| sum.update(bytes));
+    format!("{:08x}", sum.finalize())
+}
+
 /// The bytes of a model file, with further arrays (of an optimizer, say) and further metadata beside the parameters.
 ///
 /// # Errors
@@ -53,7 +107,9 @@ pub fn to_bytes(
         .collect();
     let failed = |e: safetensors::SafeTensorError| Error::Usage(format!("the model cannot be written: {e}"));
     let mut metadata = metadata;
-    let json = serde_json::to_string(card).map_err(|e| Error::Usage(format!("the model cannot be written: {e}")))?;
+    let crc32 = checksum(arrays.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+    let stored = Stored { card: card.clone(), crc32: Some(crc32) };
+    let json = serde_json::to_string(&stored).map_err(|e| Error::Usage(format!("the model cannot be written: {e}")))?;
     metadata.insert(CARD.into(), json);
     safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
 }
@@ -82,13 +138,21 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
     let card = metadata
         .get(CARD)
         .ok_or_else(|| Error::file(path, "a safetensors file without this program's metadata entry 'unrolled'"))?;
-    let card: Card = serde_json::from_str(card)
+    let Stored { card, crc32 } = serde_json::from_str(card)
         .map_err(|e| Error::file(path, format!("metadata entry 'unrolled' cannot be read: {e}")))?;
+    if let Some(fault) = card.fault() {
+        return Err(Error::file(path, format!("metadata entry 'unrolled': {fault}")));
+    }
+    let tensors = file.tensors();
+    let found = checksum(tensors.iter().map(|(name, view)| (name.as_str(), view.data())));
+    if crc32.is_some_and(|expected| expected != found) {
+        return Err(Error::file(path, "its values are not those that were written: the checksum differs"));
+    }
     let mut model = Model::unset(&card.model, card.input, card.classes.len(), device)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let mut missing: Vec<String> = model.parameters.iter().map(|(_, p)| p.name.clone()).collect();
     let mut extra = Vec::new();
-    for (name, view) in file.tensors() {
+    for (name, view) in tensors {
         if view.dtype() != Dtype::F32 {
             return Err(Error::file(path, format!("{name}: {:?} values, expected F32", view.dtype())));
         }
@@ -104,5 +168,59 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
     match missing.first() {
         Some(name) => Err(Error::file(path, format!("{name} is missing, and {} more", missing.len() - 1))),
         None => Ok(Opened { model, card, extra, metadata }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+
+    fn card() -> Card {
+        Card {
+            model: ModelConfig::new(Kind::Mlp).with_depth(3).with_width(4),
+            input: [1, 2, 2],
+            classes: vec!["ant".into(), "bee".into()],
+            mean: vec![0.5],
+            std: vec![0.5],
+            data: "folder:insects".into(),
+            version: "0".into(),
+        }
+    }
+
+    #[test]
+    fn a_data_set_of_other_classes_is_refused() {
+        let check = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            card().check_classes(&names).map_err(|e| e.to_string())
+        };
+        assert!(check(&["ant", "bee"]).is_ok());
+        assert!(
+            check(&["bee", "ant"])
+                .unwrap_err()
+                .starts_with("class 0 of the data set is 'bee', that of the network is 'ant'")
+        );
+        assert_eq!(check(&["ant"]).unwrap_err(), "the data set has 1 classes, the network answers with 2");
+    }
+
+    #[test]
+    fn a_card_that_cannot_be_is_named() {
+        let model = Model::new(&card().model, [1, 2, 2], 2, 0, &Device::flex()).unwrap();
+        let message = |card: Card| {
+            let bytes = to_bytes(&model, &card, &[], HashMap::new()).unwrap();
+            from_bytes(Path::new("m"), &bytes, &Device::flex()).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(message(card()), Ok(()));
+        let faults = [
+            (Card { std: vec![0.0], ..card() }, "m: metadata entry 'unrolled': std: expected numbers above 0"),
+            (Card { mean: vec![0.0; 3], ..card() }, "m: metadata entry 'unrolled': mean and std: expected one value"),
+            (Card { input: [0, 2, 2], ..card() }, "m: input [channels, height, width]: [0, 2, 2] and 2 classes"),
+            (Card { input: [1, 0, 2], ..card() }, "m: input [channels, height, width]: [1, 0, 2] and 2 classes"),
+            (Card { input: [1, 1 << 40, 1 << 40], ..card() }, "m: input [channels, height, width]: "),
+        ];
+        for (card, expected) in faults {
+            let found = message(card).unwrap_err();
+            assert!(found.starts_with(expected), "{found}");
+        }
     }
 }

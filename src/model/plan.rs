@@ -33,7 +33,7 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         [] if is_mnist => [0.2, 0.3, 0.4, 0.5][place],
         [] => 0.0,
         [all] => *all,
-        each => each.get(place).copied().unwrap_or(0.0),
+        each => each[place],
     };
     let total: usize = config.blocks.iter().sum();
     let mut before = 0;

@@ -31,6 +31,11 @@ pub(super) struct Resolved {
 /// More would halve an image of any size to nothing.
 const MOST_STAGES: usize = 12;
 
+/// Far beyond any network that was trained, and far from where products of sizes overflow.
+const MOST: usize = 1 << 16;
+const MOST_LAYERS: usize = 10_000;
+const MOST_CHANNELS: usize = 1 << 20;
+
 /// Fills in what a configuration leaves open.
 ///
 /// # Errors
@@ -46,6 +51,12 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         Some(blocks) => blocks.clone(),
         None => config.kind.blocks(config.depth.unwrap_or(defaults.depth), body)?,
     };
+    // The input, what enters each later stage, and what the classifier sees.
+    let places = blocks.len() + 1;
+    if config.dropout.len() > 1 && config.dropout.len() != places {
+        let what = format!("{} numbers, expected one, or {places} for this network's places", config.dropout.len());
+        return Err(Error::config("model.dropout", what));
+    }
     let adds_all = wiring.carries_all() || wiring == Wiring::COnly;
     let total: usize = blocks.iter().sum();
     let body_scale = if adds_all && !norm { 1.0 / (total as f64).sqrt() } else { 1.0 };
@@ -53,12 +64,19 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         Width::Units(units) => units,
         Width::Match { wiring, units } => matching_width(config, wiring, units, input, classes)?,
     };
+    let widen = config.widen.unwrap_or(1);
+    let doublings = if has_stages(config.kind.family()) { blocks.len() - 1 } else { 0 };
+    let widest = width.saturating_mul(widen).saturating_mul(body.spread() << doublings);
+    if widest > MOST_CHANNELS {
+        let what = format!("{width} gives a stage of {widest} channels, more than {MOST_CHANNELS}");
+        return Err(Error::config("model.width", what));
+    }
     Ok(Resolved {
         kind: config.kind,
         blocks,
         stem,
         width,
-        widen: config.widen.unwrap_or(1),
+        widen,
         wiring,
         body,
         norm,
@@ -84,17 +102,32 @@ fn last_relu(order: Order, wiring: Wiring, body: BodyKind) -> LastRelu {
     }
 }
 
+/// Whether channels double from stage to stage.
+fn has_stages(family: Family) -> bool {
+    matches!(family, Family::Small | Family::Large)
+}
+
 fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     let wrong = |key: &str, what: &str| Err(Error::config(format!("model.{key}"), what));
     let family = config.kind.family();
-    if config.width == Some(Width::Units(0)) {
-        return wrong("width", "0: at least 1 is needed");
+    if let Some(Width::Units(units)) = config.width.filter(|w| matches!(w, Width::Units(u) if !(1..=MOST).contains(u)))
+    {
+        return wrong("width", &format!("{units}: 1 to {MOST} are possible"));
+    }
+    if config.depth.is_some_and(|depth| depth > MOST_LAYERS) {
+        return wrong("depth", &format!("more than {MOST_LAYERS} layers"));
     }
     if !(0.0..1.0).contains(&config.layer_dropout) {
-        return wrong("layer_dropout", "a probability below 1 is needed");
+        return wrong("layer_dropout", &format!("{}: a number from 0 to below 1 is needed", config.layer_dropout));
     }
-    if config.dropout.iter().any(|p| !(0.0..1.0).contains(p)) {
-        return wrong("dropout", "probabilities below 1 are needed");
+    if let Some(p) = config.dropout.iter().find(|p| !(0.0..1.0).contains(*p)) {
+        return wrong("dropout", &format!("{p}: a number from 0 to below 1 is needed"));
+    }
+    if let Some(bias) = config.gate_bias.filter(|bias| !bias.is_finite()) {
+        return wrong("gate_bias", &format!("{bias}: a finite number is needed"));
+    }
+    if let Some(scale) = config.body_scale.filter(|scale| !(0.0..=MOST as f64).contains(scale)) {
+        return wrong("body_scale", &format!("{scale}: a number from 0 to {MOST} is needed"));
     }
     if (family == Family::Mlp) != (body == BodyKind::Dense) {
         return wrong("body", "'dense' belongs to the kind 'mlp', the others to networks for images");
@@ -105,9 +138,11 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     if config.order == Order::Post && config.last_norm == Some(true) {
         return wrong("last_norm", "belongs to model.order = 'pre'");
     }
-    let has_stages = matches!(family, Family::Small | Family::Large);
+    let has_stages = has_stages(family);
     match config.widen {
-        Some(0) => return wrong("widen", "0: at least 1 is needed"),
+        Some(widen) if !(1..=MOST).contains(&widen) => {
+            return wrong("widen", &format!("{widen}: 1 to {MOST} are possible"));
+        }
         Some(2..) if !has_stages => return wrong("widen", "belongs to the kinds 'resnet' and 'imagenet'"),
         _ => {}
     }
@@ -117,7 +152,10 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
         Some(_) if config.depth.is_some() => wrong("blocks", "stands in place of model.depth; give one of the two"),
         Some([]) => wrong("blocks", "no stage; at least one is needed, such as [2, 2, 2, 2]"),
         Some(blocks) if blocks.contains(&0) => wrong("blocks", "a stage without blocks; each needs at least 1"),
-        Some(blocks) if blocks.len() > MOST_STAGES => wrong("blocks", "more than 12 stages"),
+        Some(blocks) if blocks.len() > MOST_STAGES => wrong("blocks", &format!("more than {MOST_STAGES} stages")),
+        Some(blocks) if blocks.iter().any(|&count| count > MOST_LAYERS) => {
+            wrong("blocks", &format!("more than {MOST_LAYERS} blocks in a stage"))
+        }
         Some(_) => Ok(()),
     }
 }

@@ -45,6 +45,8 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] or [`Error::Shape`] for a configuration that makes no network.
     pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, device: &Device) -> Result<Self> {
+        // Shapes alone first: what is too large is found before it is drawn.
+        Self::unset(config, input, classes, device)?;
         Self::built(config, input, classes, Builder::new(Parameters::new(device), seed))
     }
 
@@ -54,8 +56,17 @@ impl Model {
     }
 
     fn built(config: &ModelConfig, input: Shape, classes: usize, mut builder: Builder) -> Result<Self> {
+        let size = input.iter().fold(1_usize, |size, &side| size.saturating_mul(side));
+        if !(1..=MOST_INPUT).contains(&size) || classes == 0 {
+            let what = format!("{input:?} and {classes} classes: no such samples are possible");
+            return Err(Error::config("input [channels, height, width]", what));
+        }
         let resolved = resolve(config, input, classes)?;
         let (line, outline) = Line::new(&mut builder, &resolved, input, classes)?;
+        if outline.parameters > MOST_VALUES {
+            let what = format!("{} trained values, more than {MOST_VALUES}; lower model.width", outline.parameters);
+            return Err(Error::config("model", what));
+        }
         Ok(Self { config: ModelConfig::from(&resolved), outline, line, parameters: builder.parameters })
     }
 
@@ -127,6 +138,11 @@ impl Model {
         Pass::inference(&self.parameters)
     }
 }
+
+/// More trained values than this (16 GiB) are a mistake in a configuration.
+const MOST_VALUES: u64 = 1 << 32;
+/// So are larger samples.
+const MOST_INPUT: usize = 1 << 28;
 
 /// The number of trained values of a configuration, without building it.
 pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {

@@ -80,7 +80,8 @@ impl Builder {
         };
         let weight = self.parameter("weight", shape, Role::Weight, draw);
         let bias = bias.map(|value| self.parameter("bias", vec![out], Role::Bias, |_| value));
-        self.flops += 2 * (fan_in * output.iter().product::<usize>()) as u64;
+        let multiply_adds = output.iter().fold(fan_in as u64, |all, &side| all.saturating_mul(side as u64));
+        self.flops = self.flops.saturating_add(multiply_adds.saturating_mul(2));
         Ok((Layer { weight, bias, window, channels: [channels, out] }, output))
     }
 

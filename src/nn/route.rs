@@ -47,6 +47,26 @@ impl Route {
         route
     }
 
+    /// The same route up to a visit of a block of its last stage, and what follows left out: an early read-out.
+    #[must_use]
+    pub fn until(&self, at: At) -> Self {
+        let mut route = self.clone();
+        if let Some(place) = route.stages[at.stage].iter().position(|&block| block == at.block) {
+            route.stages[at.stage].truncate(place + 1);
+        }
+        route
+    }
+
+    /// The same route with a block's first visit followed by so many more.
+    #[must_use]
+    pub fn repeating(&self, at: At, times: usize) -> Self {
+        let mut route = self.clone();
+        if let Some(place) = route.stages[at.stage].iter().position(|&block| block == at.block) {
+            route.stages[at.stage].splice(place..place, std::iter::repeat_n(at.block, times));
+        }
+        route
+    }
+
     /// Swaps the blocks at two places of a stage, counted from 0.
     pub fn swap(&mut self, stage: usize, one: usize, other: usize) {
         self.stages[stage].swap(one, other);

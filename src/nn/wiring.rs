@@ -53,6 +53,17 @@ impl Wiring {
         matches!(self, Self::Residual | Self::TOnly)
     }
 
+    /// The residual `F = t·h + c·x - x` of one unit, so that the block is `y = x + F` (Eq. 5) whatever its wiring.
+    pub fn residual(self, h: f32, transform: Option<f32>, carry: Option<f32>, x: f32) -> f32 {
+        let t = transform.unwrap_or(1.0);
+        match self {
+            Self::Plain => h - x,
+            Self::Residual | Self::TOnly => t * h,
+            Self::Highway => t * (h - x),
+            Self::Full | Self::COnly => t * h + (carry.unwrap_or(1.0) - 1.0) * x,
+        }
+    }
+
     /// The name that configuration files, help and reports use.
     pub fn name(self) -> &'static str {
         match self {

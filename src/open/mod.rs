@@ -29,8 +29,7 @@ pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
 pub use self::options::{Options, arch, labels};
 use crate::model::{Card, Model, from_bytes};
 use crate::report::Epoch;
-use crate::train::Run;
-use crate::{Error, Result};
+use crate::{Error, Result, train};
 
 /// A network that was opened.
 pub struct Opened {
@@ -54,8 +53,7 @@ pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened>
     let mut opened = match index_in(target)? {
         Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
         None if target.is_dir() => {
-            let run = Run::at(target);
-            Opened { history: run.history()?, ..file(&run.model()?, options, device)? }
+            Opened { history: train::history(target)?, ..file(&train::model_file(target)?, options, device)? }
         }
         None => file(target, options, device)?,
     };

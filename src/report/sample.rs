@@ -69,26 +69,24 @@ fn network(target: &str, name: &str, stages: Vec<StageOutline>, seed: u64) -> Me
     let baseline = 0.968 + 0.01 * noise.next();
     let parameters: u64 = stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.parameters).sum();
     let blocks: usize = stages.iter().map(|stage| stage.blocks.len()).sum();
+    let outline = Outline {
+        name: name.into(),
+        input: vec![3, 32, 32],
+        classes: 10,
+        parameters: parameters + 464 + 650,
+        flops: parameters * 2_048,
+        stem_parameters: 464,
+        head_parameters: 650,
+        stages,
+    };
     let mut measured = Measurements {
         target: target.into(),
         data: "mnist".into(),
-        seed: 1,
-        outline: Outline {
-            name: name.into(),
-            input: vec![3, 32, 32],
-            classes: 10,
-            parameters: parameters + 464 + 650,
-            flops: parameters * 2_048,
-            stem_parameters: 464,
-            head_parameters: 650,
-            stages,
-        },
-        baseline: score(baseline),
         estimation: Some(Default::default()),
         lesion: Some(Default::default()),
         shuffle: Some((0..60).map(|order| shuffled(order, baseline, &mut noise)).collect()),
-        gates: None,
         training: (1..=40).map(|epoch| trained(epoch, baseline, &mut noise)).collect(),
+        ..Measurements::new(outline, score(baseline), 1)
     };
     let stages = measured.outline.stages.clone();
     let mut depth = 0;

@@ -132,6 +132,16 @@ pub enum ScheduleKind {
     Plateau,
 }
 
+impl TrainConfig {
+    /// How many arrays the optimizer remembers.
+    pub(super) fn moments(&self) -> usize {
+        match self.optimizer {
+            Method::Sgd => usize::from(self.momentum > 0.0),
+            Method::AdamW => 2,
+        }
+    }
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
@@ -159,14 +169,16 @@ impl Default for TrainConfig {
     }
 }
 
+/// A warm-up longer than the training is odd but harmless; beyond this it would be a rate of 0.
+const MOST_EPOCHS: f64 = 1e6;
+
 impl Experiment {
     /// Reads an experiment file's text and the overrides `key=value`; `file` is for messages.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a key that there is not, [`Error::Config`] for a value that cannot be used.
     pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|e| Error::config(file, e.to_string().trim().replace('\n', " ")))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| Error::config(file, at_line(&e, text)))?;
         for entry in overrides {
             override_value(&mut table, entry)?;
         }
@@ -212,11 +224,18 @@ impl Experiment {
             ("clip_norm", train.clip_norm),
             ("warmup", train.warmup),
             ("factor", train.factor),
+            ("threshold", train.threshold),
         ];
         for (key, value) in positive {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(key, format!("{value}: a number of at least 0 is needed"));
             }
+        }
+        if train.warmup > MOST_EPOCHS {
+            return wrong("warmup", format!("{}: at most {MOST_EPOCHS} epochs are possible", train.warmup));
+        }
+        if train.nesterov && train.momentum == 0.0 {
+            return wrong("nesterov", "needs train.momentum above 0".into());
         }
         Ok(())
     }
@@ -227,8 +246,12 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
     let (path, text) = entry
         .split_once('=')
         .ok_or_else(|| Error::Usage(format!("--set {entry}: expected KEY=VALUE, such as train.epochs=3")))?;
+    if text.parse::<i64>().is_err() && text.parse::<i128>().is_ok() {
+        return Err(Error::config(path, format!("{text}: whole numbers up to {} are possible", i64::MAX)));
+    }
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
+        .filter(|table| table.len() == 1)
         .and_then(|mut t| t.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()));
     let keys: Vec<&str> = path.trim().split('.').collect();
@@ -240,6 +263,15 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
     }
     table.insert((*last).to_owned(), value);
     Ok(())
+}
+
+/// What is wrong with a text that is no TOML, and where.
+fn at_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    format!("line {line}, column {column}: {message}")
 }
 
 /// Turns serde's message about an unknown key or variant into ours, which names the nearest known one.

@@ -29,7 +29,7 @@ mod tests {
         let device = burn::tensor::Device::flex();
         let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &device);
         let mean: f32 = cross_entropy(logits, &labels, 0.0).into_scalar();
-        let answers: Vec<Answer> = Answer::all(&rows, 3, &labels).collect();
+        let answers: Vec<Answer> = Answer::all(&rows, 3, &labels, &rows).collect();
         let own = (answers[0].loss + answers[1].loss) / 2.0;
         assert!((f64::from(mean) - own).abs() < 1e-6, "{mean} {own}");
         assert!(answers[0].correct && !answers[1].correct);

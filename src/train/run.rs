@@ -1,20 +1,23 @@
 //! The run directory: configuration, versions, metrics, checkpoints, and the finished model. Every file is written
 //! whole or not at all.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::{Experiment, State};
+use super::{Experiment, Origin, State};
 use crate::model::{Card, Model, to_bytes};
 use crate::report::Epoch;
-use crate::whole::write_whole;
+use crate::whole::{is_unfinished, write_whole};
 use crate::{Error, Result};
 
-/// A run directory.
-#[derive(Clone, Debug)]
+/// A run directory that this process alone writes to.
+#[derive(Debug)]
 pub struct Run {
     dir: PathBuf,
+    /// The configuration, locked for as long as the run is written to; the system gives it back however a process ends.
+    _lock: File,
 }
 
 /// File names within a run directory.
@@ -31,19 +34,14 @@ impl Run {
     /// # Errors
     /// [`Error::Usage`] if there is something at this path already.
     pub fn create(dir: &Path, experiment: &Experiment) -> Result<Self> {
-        let occupied = match dir.read_dir() {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-            Err(e) => return Err(Error::io(dir)(e)),
-        };
-        if occupied {
+        if !is_empty(dir)? {
             let dir = dir.display();
             return Err(Error::Usage(format!(
                 "{dir}: not empty; continue it with --resume, or name another with --out"
             )));
         }
-        let run = Self { dir: dir.to_owned() };
-        write_whole(&run.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        write_whole(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
         run.write_versions()?;
         run.metrics(&[])?;
         Ok(run)
@@ -52,11 +50,17 @@ impl Run {
     /// Opens an existing run to continue it; one that was stopped before it had written anything is begun.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the run has another configuration.
+    /// [`Error::Usage`] if the run has another configuration, is being written to, or has lost its checkpoints.
     pub fn resume(dir: &Path, experiment: &Experiment) -> Result<Self> {
         let path = dir.join(CONFIG);
         if !path.exists() {
-            return Self::create(dir, experiment);
+            return match is_empty(dir)? {
+                true => Self::create(dir, experiment),
+                false => Err(Error::Usage(format!(
+                    "{}: no run to resume, {CONFIG} is missing; name another directory with --out",
+                    dir.display()
+                ))),
+            };
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let before = Experiment::parse(&text, &[], &path.display().to_string())?;
@@ -66,33 +70,63 @@ impl Run {
                 path.display()
             )));
         }
-        Ok(Self { dir: dir.to_owned() })
-    }
-
-    /// The run in a directory, to look at.
-    pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
-    }
-
-    /// The file of its finished model, otherwise of its latest checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::File`] if there is neither.
-    pub fn model(&self) -> Result<PathBuf> {
-        let finished = self.dir.join(MODEL);
-        if finished.exists() {
-            return Ok(finished);
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
+        if has_history && checkpoints(dir)?.is_empty() {
+            let dir = dir.display();
+            return Err(Error::Usage(format!(
+                "{dir}: its checkpoints are gone, so that it cannot be continued; name another directory with --out"
+            )));
         }
-        let none = || Error::file(&self.dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
-        self.checkpoints()?.pop().ok_or_else(none)
+        run.remove_unfinished()?;
+        Ok(run)
     }
 
-    /// Its finished epochs.
+    /// Removes the files of an earlier run of this experiment, whatever its seed, and nothing else.
     ///
     /// # Errors
-    /// [`Error::File`] for a file of metrics that is not whole.
-    pub fn history(&self) -> Result<Vec<Epoch>> {
-        read_metrics(&self.dir.join(METRICS))
+    /// [`Error::Usage`] if the directory holds anything but such a run.
+    pub fn remove(dir: &Path, experiment: &Experiment) -> Result<()> {
+        if is_empty(dir)? {
+            return Ok(());
+        }
+        let other = || {
+            Error::Usage(format!(
+                "{}: not empty, and not a run of this experiment; name another with --out",
+                dir.display()
+            ))
+        };
+        let path = dir.join(CONFIG);
+        let text = std::fs::read_to_string(&path).map_err(|_| other())?;
+        let mut before = Experiment::parse(&text, &[], CONFIG).map_err(|_| other())?;
+        before.train.seed = experiment.train.seed;
+        if before != *experiment {
+            return Err(other());
+        }
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        run.remove_unfinished()?;
+        let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
+        let known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
+        if !entries(dir)?.iter().all(known) || entries(&dir.join(CHECKPOINTS))?.len() > checkpoints(dir)?.len() {
+            return Err(other());
+        }
+        for file in checkpoints(dir)?.iter().chain(&files).filter(|file| file.exists()) {
+            std::fs::remove_file(file).map_err(Error::io(file))?;
+        }
+        match std::fs::remove_dir(dir.join(CHECKPOINTS)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir.join(CHECKPOINTS))(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what a killed process had begun to write.
+    fn remove_unfinished(&self) -> Result<()> {
+        for dir in [self.dir.clone(), self.dir.join(CHECKPOINTS)] {
+            for file in entries(&dir)?.into_iter().filter(|file| is_unfinished(file)) {
+                std::fs::remove_file(&file).map_err(Error::io(&file))?;
+            }
+        }
+        Ok(())
     }
 
     /// The directory.
@@ -100,28 +134,36 @@ impl Run {
         &self.dir
     }
 
-    /// Writes a checkpoint and removes the oldest beyond the number to keep.
+    /// Writes a checkpoint and removes the oldest beyond the number to keep; `data` is the fingerprint of the samples.
     ///
     /// # Errors
     /// [`Error::Io`] where a file cannot be written or removed.
-    pub fn checkpoint(&self, state: &State, card: &Card, keep: usize) -> Result<()> {
+    pub fn checkpoint(&self, state: &State, card: &Card, data: u32, keep: usize) -> Result<()> {
         let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.position.step));
-        write_whole(&path, &state.to_bytes(card)?)?;
-        let checkpoints = self.checkpoints()?;
+        write_whole(&path, &state.to_bytes(card, data)?)?;
+        let checkpoints = checkpoints(&self.dir)?;
         for old in checkpoints.iter().take(checkpoints.len().saturating_sub(keep)) {
             std::fs::remove_file(old).map_err(Error::io(old))?;
         }
         Ok(())
     }
 
-    /// The latest checkpoint, if there is one.
+    /// The latest checkpoint, if there is one; it must be of a training with this configuration and this data.
     ///
     /// # Errors
     /// [`Error::File`] if it cannot be used.
-    pub fn latest(&self, experiment: &Experiment, device: &Device) -> Result<Option<State>> {
-        let Some(path) = self.checkpoints()?.pop() else { return Ok(None) };
+    pub fn latest(&self, origin: &Origin, device: &Device) -> Result<Option<State>> {
+        let mut all = checkpoints(&self.dir)?;
+        let Some(path) = all.pop() else { return Ok(None) };
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        State::from_bytes(&path, &bytes, &experiment.train, device).map(Some)
+        let state = State::from_bytes(&path, &bytes, origin, device);
+        state.map(Some).map_err(|error| match (error, all.last()) {
+            (Error::File { path, what }, Some(before)) => {
+                let name = before.file_name().unwrap_or_default().display();
+                Error::file(path, format!("{what}; without this file the run continues from {name}"))
+            }
+            (error, _) => error,
+        })
     }
 
     /// Writes the metrics of all finished epochs, one JSON object a line.
@@ -153,25 +195,6 @@ impl Run {
         write_whole(&self.dir.join(MODEL), &to_bytes(model, card, &[], Default::default())?)
     }
 
-    fn checkpoints(&self) -> Result<Vec<PathBuf>> {
-        let dir = self.dir.join(CHECKPOINTS);
-        let entries = match dir.read_dir() {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io(&dir)(e)),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(Error::io(&dir))?.path();
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            if name.starts_with("step-") && name.ends_with(".safetensors") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        Ok(paths)
-    }
-
     fn write_versions(&self) -> Result<()> {
         let versions = serde_json::json!({
             "unrolled": env!("CARGO_PKG_VERSION"),
@@ -180,6 +203,45 @@ impl Run {
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
         });
         write_whole(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
+    }
+}
+
+/// The paths in a directory; none where there is no directory.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match dir.read_dir() {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(dir)(e)),
+    };
+    entries.map(|entry| Ok(entry.map_err(Error::io(dir))?.path())).collect()
+}
+
+/// Whether there is nothing at a path but, perhaps, an empty directory.
+fn is_empty(dir: &Path) -> Result<bool> {
+    Ok(entries(dir)?.is_empty())
+}
+
+/// The checkpoints of a run, oldest first.
+fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = entries(&dir.join(CHECKPOINTS))?;
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        name.starts_with("step-") && name.ends_with(".safetensors")
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+/// Locks a run's configuration.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(CONFIG);
+    let file = File::open(&path).map_err(Error::io(&path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Usage(format!("{}: another process is training in this directory", dir.display())))
+        }
+        // Some network file systems have no locks; one process alone is safe there as everywhere.
+        _ => Ok(file),
     }
 }
 
@@ -202,6 +264,27 @@ fn difference(before: &Experiment, now: &Experiment) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// The file of a run's finished model, otherwise of its latest checkpoint.
+///
+/// # Errors
+/// [`Error::File`] if there is neither.
+pub fn model_file(dir: &Path) -> Result<PathBuf> {
+    let finished = dir.join(MODEL);
+    if finished.exists() {
+        return Ok(finished);
+    }
+    let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
+    checkpoints(dir)?.pop().ok_or_else(none)
+}
+
+/// The finished epochs of a run; none for a directory without metrics.
+///
+/// # Errors
+/// [`Error::File`] for metrics that are not whole.
+pub fn history(dir: &Path) -> Result<Vec<Epoch>> {
+    read_metrics(&dir.join(METRICS))
 }
 
 fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {

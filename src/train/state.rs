@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
-use crate::model::{Card, Model, from_bytes, to_bytes};
+use crate::model::{Card, Model, ModelConfig, from_bytes, to_bytes};
 use crate::nn::parameters_host;
 use crate::report::Epoch;
 use crate::{Error, Result};
@@ -48,9 +48,21 @@ pub struct State {
     pub history: Vec<Epoch>,
 }
 
+/// What a training is of: a checkpoint of another network, optimizer or data set is not continued.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// How parameters are found.
+    pub train: TrainConfig,
+    /// The network, with nothing left open.
+    pub model: ModelConfig,
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the training samples.
+    pub data: u32,
+}
+
 /// The part of a checkpoint that is no array.
 #[derive(Serialize, Deserialize)]
 struct Memory {
+    data: u32,
     position: Position,
     schedule: Schedule,
     history: Vec<Epoch>,
@@ -87,11 +99,11 @@ impl State {
         model
     }
 
-    /// A checkpoint's bytes.
+    /// A checkpoint's bytes; `data` is the fingerprint of the training samples.
     ///
     /// # Errors
     /// [`Error::Usage`] if it cannot be put into bytes.
-    pub fn to_bytes(&self, card: &Card) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self, card: &Card, data: u32) -> Result<Vec<u8>> {
         let (moments, optimizer_steps) = self.optimizer.state();
         let mut extra: Vec<_> = moments
             .into_iter()
@@ -103,6 +115,7 @@ impl State {
             extra.push((AVERAGE.to_owned(), vec![values.len()], values));
         }
         let memory = Memory {
+            data,
             position: self.position.clone(),
             schedule: self.schedule.clone(),
             history: self.history.clone(),
@@ -116,7 +129,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::File`] for bytes that are no checkpoint of a training with this configuration.
-    pub fn from_bytes(path: &Path, bytes: &[u8], config: &TrainConfig, device: &Device) -> Result<Self> {
+    pub fn from_bytes(path: &Path, bytes: &[u8], origin: &Origin, device: &Device) -> Result<Self> {
         let opened = from_bytes(path, bytes, device)?;
         let memory = opened
             .metadata
@@ -124,13 +137,24 @@ impl State {
             .ok_or_else(|| Error::file(path, "a model without a training's state; resuming needs a checkpoint"))?;
         let memory: Memory = serde_json::from_str(memory)
             .map_err(|e| Error::file(path, format!("metadata entry '{MEMORY}' cannot be read: {e}")))?;
-        let mut state = Self::new(opened.model, config);
+        if opened.card.model != origin.model {
+            return Err(Error::file(path, "a checkpoint of another network than config.toml has"));
+        }
+        if memory.data != origin.data {
+            return Err(Error::file(path, "the training samples are not those that the run began with"));
+        }
+        let mut state = Self::new(opened.model, &origin.train);
         let trained = state.model.parameters.trained() as usize;
         let mut extra: HashMap<String, Vec<f32>> = opened.extra.into_iter().map(|(n, _, v)| (n, v)).collect();
         if let Some((name, values)) = extra.iter().find(|(_, values)| values.len() != trained) {
             return Err(Error::file(path, format!("{name}: {} values, expected {trained}", values.len())));
         }
         let moments: Vec<Vec<f32>> = (1..).map_while(|i| extra.remove(&format!("{MOMENT}{i}"))).collect();
+        let expected = if memory.optimizer_steps > 0 { origin.train.moments() } else { 0 };
+        if moments.len() != expected {
+            let what = format!("{} arrays of the optimizer, expected {expected}", moments.len());
+            return Err(Error::file(path, what));
+        }
         state.optimizer.restore(&moments, memory.optimizer_steps, &state.model.parameters);
         if state.average.is_some() {
             let values = extra

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Experiment, Run, State, cross_entropy};
+use super::{Experiment, Origin, Run, State, cross_entropy};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, View, batches};
 use crate::measure::{Answer, Source, evaluate};
 use crate::model::{Card, Model};
-use crate::nn::{Pass, Training, parameters_host};
+use crate::nn::{Network, Pass, Training, parameters_host};
 use crate::report::{Epoch, Score};
 use crate::{Error, Result};
 
@@ -41,6 +41,8 @@ pub struct Trainer {
     experiment: Experiment,
     samples: Arc<Dataset>,
     held_out: Source,
+    /// Fingerprint of the training samples.
+    data: u32,
     card: Card,
     state: State,
     run: Run,
@@ -61,9 +63,11 @@ impl Trainer {
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
         // No run directory for a network that cannot be.
-        Model::count(&experiment.model, shape, classes)?;
+        let planned = Model::unset(&experiment.model, shape, classes, device)?;
+        check_augmented(&experiment, &planned, shape)?;
+        let origin = Origin { train: train.clone(), model: planned.config().clone(), data: samples.fingerprint() };
         let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
-        let state = match run.latest(&experiment, device)? {
+        let state = match run.latest(&origin, device)? {
             Some(state) => state,
             None => State::new(Model::new(&experiment.model, shape, classes, train.seed, device)?, train),
         };
@@ -77,7 +81,7 @@ impl Trainer {
             version: env!("CARGO_PKG_VERSION").into(),
         };
         let held_out = Source { dataset: Arc::new(held_out), normalization, batch: train.batch.max(EVALUATED_AT_ONCE) };
-        Ok(Self { experiment, samples: Arc::new(samples), held_out, card, state, run })
+        Ok(Self { experiment, samples: Arc::new(samples), held_out, data: origin.data, card, state, run })
     }
 
     /// The network as it stands.
@@ -167,7 +171,7 @@ impl Trainer {
         let classes = self.card.classes.len();
         let logits = parameters_host(logits.inner());
         let position = &mut state.position;
-        for answer in Answer::all(&logits, classes, &batch.labels) {
+        for answer in Answer::all(&logits, classes, &batch.labels, &logits) {
             position.loss_sum += answer.loss;
             position.correct += u64::from(answer.correct);
             position.seen += 1;
@@ -180,6 +184,10 @@ impl Trainer {
     /// Evaluates, and takes note of the epoch.
     fn end_epoch(&mut self) -> Result<Score> {
         let score = evaluate(&self.state.averaged(), &self.held_out, |_| ())?;
+        if !score.loss.is_finite() {
+            let what = format!("after it the loss over the held-out samples is {}", score.loss);
+            return Err(Error::NonFinite { step: self.state.position.step, what });
+        }
         let train = &self.experiment.train;
         let State { position, schedule, history, .. } = &mut self.state;
         history.push(Epoch {
@@ -202,7 +210,7 @@ impl Trainer {
     }
 
     fn checkpoint(&self) -> Result<()> {
-        self.run.checkpoint(&self.state, &self.card, self.experiment.train.keep)
+        self.run.checkpoint(&self.state, &self.card, self.data, self.experiment.train.keep)
     }
 
     fn plan(&self) -> Plan {
@@ -219,6 +227,23 @@ impl Trainer {
     }
 }
 
+/// Checks that a network takes the samples that augmentation makes: one that averages each channel takes any size.
+fn check_augmented(experiment: &Experiment, model: &Model, shape: [usize; 3]) -> Result<()> {
+    let augmented = experiment.data.augment.shape(shape);
+    let same = |other: Model| {
+        let shapes = |m: &Model| m.parameters.iter().map(|(_, p)| p.shape.clone()).collect::<Vec<_>>();
+        shapes(&other) == shapes(model)
+    };
+    if augmented == shape
+        || Model::unset(model.config(), augmented, model.outline().classes, model.parameters.device()).is_ok_and(same)
+    {
+        return Ok(());
+    }
+    let [_, height, width] = shape;
+    let what = format!("this network takes images of {height}x{width} pixels and of no other size");
+    Err(Error::config("data.augment.random_resized_crop", what))
+}
+
 /// Evaluating needs no gradients, so that larger batches than those of training fit.
 const EVALUATED_AT_ONCE: usize = 250;
 
@@ -233,7 +258,15 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
         samples = samples.limit(data.limit);
     }
     if data.validation == 0 {
-        return Ok((samples, open(Split::Test)?));
+        let test = open(Split::Test)?;
+        if test.shape() != samples.shape() {
+            return Err(Error::Shape {
+                name: format!("test split of {}, [channels, height, width]", data.source),
+                found: test.shape().to_vec(),
+                expected: samples.shape().to_vec(),
+            });
+        }
+        return Ok((samples, test));
     }
     let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
         Error::config(

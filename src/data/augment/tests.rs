@@ -96,8 +96,8 @@ fn changes_that_cannot_be_made_are_refused() {
     for (pad, random_resized_crop, message) in [
         (9, None, "data.augment.pad: 9 pixels, expected at most the 8 of the image"),
         (usize::MAX, Some(5), "data.augment.pad: 18446744073709551615 pixels, expected at most the 5 of the image"),
-        (0, Some(0), "data.augment.random_resized_crop: 0 pixels, expected 1 to 16384"),
-        (0, Some(1 << 40), "data.augment.random_resized_crop: 1099511627776 pixels, expected 1 to 16384"),
+        (0, Some(0), "data.augment.random_resized_crop: 0 pixels, expected 1 to 2048"),
+        (0, Some(1 << 40), "data.augment.random_resized_crop: 1099511627776 pixels, expected 1 to 2048"),
     ] {
         let augment = Augment { pad, flip: false, random_resized_crop };
         assert_eq!(augment.check([3, 8, 9]).unwrap_err().to_string(), message);

@@ -44,7 +44,7 @@ fn part(networks: &[Measurements], kind: Kind) -> Result<String> {
 
     body += &element::prose(&format!(
         "Mean: over samples and units, with its 95 % interval, block by block through the network. Distribution: how the \
-         values of <i>{letter}</i> spread over their range, averaged over the blocks, as percent of the values in a tenth of it."
+         values of <i>{letter}</i> spread over their range, averaged over the blocks, as the percentage of the values in each of equally wide bins."
     ));
     body += &element::legend(networks, has);
     body += &element::charts(&[means(networks, kind)?, distribution(networks, kind)?]);
@@ -188,7 +188,7 @@ fn distribution(networks: &[Measurements], kind: Kind) -> Result<String> {
         title: "Distribution".into(),
         description: format!("Distribution of the values of {}", kind.letter()),
         x_label: format!("value of {}", kind.letter()),
-        y_label: "values, % per tenth".into(),
+        y_label: "values in a bin, %".into(),
         x: Axis::between(0.0, 1.0),
         y: Axis::covering(reach),
         size: (element::width_of(2), 270.0),
@@ -204,8 +204,7 @@ fn steps(gates: &[(usize, &str, &Gate)]) -> Vec<(f64, f64)> {
         gates.iter().map(|(_, _, gate)| &gate.histogram).filter(|shares| shares.len() == bins).collect();
     let step = |bin: usize| {
         let share = summary::mean(alike.iter().map(|shares| shares[bin])).unwrap_or(f64::NAN);
-        let height = 100.0 * share * bins as f64 / 10.0;
-        [bin, bin + 1].map(|edge| (edge as f64 / bins as f64, height))
+        [bin, bin + 1].map(|edge| (edge as f64 / bins as f64, 100.0 * share))
     };
     (0..bins).flat_map(step).collect()
 }

@@ -30,6 +30,7 @@ pub fn html(report: &Report) -> Result<String> {
         page += &element::plain(paragraph);
     }
     page += &overview(networks);
+    page += &conditions(networks);
     page += "</header>\n";
     page += &training::section(networks)?;
     page += &outline::section(networks);
@@ -74,6 +75,19 @@ fn overview(networks: &[Measurements]) -> String {
         "<div class=\"scroll summary\" tabindex=\"0\">{table}</div>\n{}",
         element::left_out(seen, "of these figures")
     )
+}
+
+/// What the networks were measured with, once where it is the same for all.
+fn conditions(networks: &[Measurements]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for network in networks {
+        let samples = number::count(network.baseline.samples);
+        let line = format!("Measured on {}: {samples} samples, seed {}.", network.data, network.seed);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.iter().map(|line| element::plain(line)).collect()
 }
 
 /// `1.13 → 0.21`, a line a stage. The last block's error is zero by definition and would say nothing.

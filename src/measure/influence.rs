@@ -1,0 +1,134 @@
+//! Influence: how much every block, and every run of blocks, changes the estimate (ShortGPT 2024; Gromov et al. 2024;
+//! Jastrzebski et al. 2018).
+
+use super::moments::Stream;
+use super::walk::{Probe, Whole};
+use crate::nn::{At, Inside, Network, Wiring};
+use crate::report::{Influence, Measurements, Outline, Run};
+
+/// Streams directions and sizes of the estimates of all stages.
+pub struct InfluenceProbe {
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    keeps_shape: bool,
+    wirings: Vec<Option<Wiring>>,
+    /// `[batch, units]` of what entered and of every block so far, of the batch under way.
+    seen: Vec<Vec<f32>>,
+    samples: usize,
+    /// `‖F‖ / ‖a_(k-1)‖` of every block.
+    ratios: Vec<Stream>,
+    /// Of the estimates i and j, i < j, at `[i][j - i - 1]`: cosine and angle.
+    cosines: Vec<Vec<Stream>>,
+    angles: Vec<Vec<Stream>>,
+}
+
+impl InfluenceProbe {
+    /// For a network.
+    pub fn new(outline: &Outline) -> Self {
+        let stage = |s: &crate::report::StageOutline| {
+            let estimates = s.blocks.len() + 1;
+            let triangle: Vec<Vec<Stream>> =
+                (0..estimates).map(|i| vec![Stream::default(); estimates - i - 1]).collect();
+            Stage {
+                keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
+                wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
+                seen: Vec::new(),
+                samples: 0,
+                ratios: vec![Stream::default(); s.blocks.len()],
+                cosines: triangle.clone(),
+                angles: triangle,
+            }
+        };
+        Self { stages: outline.stages.iter().map(stage).collect() }
+    }
+}
+
+impl<N: Network> Probe<N> for InfluenceProbe {
+    fn enter(&mut self, network: &N, stage: usize, estimate: &N::Estimate) {
+        let stage = &mut self.stages[stage];
+        stage.seen.push(if stage.keeps_shape { network.values(estimate).0 } else { Vec::new() });
+    }
+
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+        let stage = &mut self.stages[at.stage];
+        stage.samples = labels.len();
+        let estimate = network.values(&inside.estimate).0;
+        let before = &stage.seen[at.block];
+        if !before.is_empty() {
+            let residual = residual(network, stage.wirings[at.block], inside, before, &estimate);
+            let units = estimate.len() / labels.len();
+            for (f, a) in residual.chunks_exact(units).zip(before.chunks_exact(units)) {
+                stage.ratios[at.block].add((dot(f, f) / dot(a, a)).sqrt());
+            }
+        }
+        stage.seen.push(estimate);
+    }
+
+    fn leave(&mut self, stage: usize) {
+        let stage = &mut self.stages[stage];
+        let seen = std::mem::take(&mut stage.seen);
+        let units = seen.last().map_or(0, Vec::len) / stage.samples.max(1);
+        for sample in 0..stage.samples {
+            let rows: Vec<&[f32]> =
+                seen.iter().map(|a| a.get(sample * units..(sample + 1) * units).unwrap_or(&[])).collect();
+            let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
+            for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
+                for (offset, b) in rows[i + 1..].iter().enumerate() {
+                    let cosine = (dot(a, b) / (norms[i] * norms[i + 1 + offset])).clamp(-1.0, 1.0);
+                    stage.cosines[i][offset].add(cosine);
+                    stage.angles[i][offset].add(cosine.acos() / std::f64::consts::PI);
+                }
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+        let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
+        for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
+            for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
+                let cosine = stage.cosines[k][0].estimate();
+                let block_influence = crate::report::Estimate { value: 1.0 - cosine.value, ..cosine };
+                let l2_ratio = stage.ratios[k].estimate();
+                influence.insert(block.name.clone(), Influence { block_influence, l2_ratio });
+                runs.extend(stage.angles[k].iter().enumerate().map(|(offset, angle)| Run {
+                    first: block.name.clone(),
+                    last: outline.blocks[k + offset].name.clone(),
+                    blocks: offset + 1,
+                    angular_distance: angle.estimate(),
+                }));
+            }
+        }
+        (measured.influence, measured.runs) = (Some(influence), Some(runs));
+    }
+}
+
+/// The values of `F = t·h + c·x - x`; of a wiring that is none of ours the step `a_k - a_(k-1)`.
+pub(super) fn residual<N: Network>(
+    network: &N,
+    wiring: Option<Wiring>,
+    inside: &Inside<N::Estimate>,
+    before: &[f32],
+    after: &[f32],
+) -> Vec<f32> {
+    let Some(wiring) = wiring else { return after.iter().zip(before).map(|(a, b)| a - b).collect() };
+    let h = network.values(&inside.h).0;
+    let gate = |gate: &Option<N::Estimate>| gate.as_ref().map(|gate| network.values(gate).0);
+    let (t, c) = (gate(&inside.transform), gate(&inside.carry));
+    let at = |gate: &Option<Vec<f32>>, i: usize| gate.as_ref().map(|gate| gate[i]);
+    (0..h.len()).map(|i| wiring.residual(h[i], at(&t, i), at(&c, i), before[i])).collect()
+}
+
+/// The inner product, summed in f64 along eight lanes so that it fills a vector register.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let mut sums = [0.0_f64; 8];
+    let (whole, rest) = (a.chunks_exact(8).zip(b.chunks_exact(8)), a.len() / 8 * 8);
+    for (a, b) in whole {
+        for lane in 0..8 {
+            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+        }
+    }
+    let rest = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| f64::from(*a) * f64::from(*b));
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
+}

@@ -1,0 +1,193 @@
+//! What Section 3 and Section 4.1 of the paper predict of every block, against what is seen.
+
+use super::influence::residual;
+use super::moments::{Moments, average};
+use super::score::Z95;
+use super::walk::{Probe, Whole};
+use crate::nn::{At, Inside, Network, Wiring};
+use crate::report::{Measurements, Outline, PerBlock, Theory};
+
+/// Streams residuals, errors and gates of all blocks that keep the shape.
+///
+/// With `e = a_(k-1) - A`, `g = H - A` and `d = H - a_(k-1)`, Eq. 12 is
+/// `T* = α1/(α1+α2) = (Var[e] + Var[d] - Var[g]) / (2·Var[d])`, which needs no covariance.
+pub struct TheoryProbe {
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    keeps_shape: bool,
+    wirings: Vec<Option<Wiring>>,
+    batch: Vec<Seen>,
+    samples: usize,
+    /// `a_k - A` of what entered and of every block.
+    errors: Vec<Moments>,
+    blocks: Vec<Block>,
+}
+
+/// Of the batch under way: an estimate, and of a gated block its `h`.
+struct Seen {
+    estimate: Vec<f32>,
+    h: Option<Vec<f32>>,
+}
+
+#[derive(Clone, Default)]
+struct Block {
+    residual: Moments,
+    gate: Moments,
+    /// `H - A`.
+    new_error: Moments,
+    /// `H - a_(k-1)`.
+    apart: Moments,
+}
+
+impl TheoryProbe {
+    /// For a network.
+    pub fn new(outline: &Outline) -> Self {
+        let stage = |s: &crate::report::StageOutline| Stage {
+            keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
+            wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
+            batch: Vec::new(),
+            samples: 0,
+            errors: vec![Moments::default(); s.blocks.len() + 1],
+            blocks: vec![Block::default(); s.blocks.len()],
+        };
+        Self { stages: outline.stages.iter().map(stage).collect() }
+    }
+}
+
+impl<N: Network> Probe<N> for TheoryProbe {
+    fn enter(&mut self, network: &N, stage: usize, estimate: &N::Estimate) {
+        let stage = &mut self.stages[stage];
+        let estimate = if stage.keeps_shape { network.values(estimate).0 } else { Vec::new() };
+        stage.batch.push(Seen { estimate, h: None });
+    }
+
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+        let stage = &mut self.stages[at.stage];
+        stage.samples = labels.len();
+        let estimate = network.values(&inside.estimate).0;
+        let units = estimate.len() / labels.len();
+        let before = &stage.batch[at.block].estimate;
+        let mut h = None;
+        if !before.is_empty() {
+            let block = &mut stage.blocks[at.block];
+            let f = residual(network, stage.wirings[at.block], inside, before, &estimate);
+            f.chunks_exact(units).for_each(|f| block.residual.add(f.iter().map(|&f| f64::from(f))));
+            if let Some(gate) = &inside.transform {
+                let gate = network.values(gate).0;
+                gate.chunks_exact(units).for_each(|t| block.gate.add(t.iter().map(|&t| f64::from(t))));
+                h = Some(network.values(&inside.h).0);
+            }
+        }
+        stage.batch.push(Seen { estimate, h });
+    }
+
+    fn leave(&mut self, stage: usize) {
+        let stage = &mut self.stages[stage];
+        let batch = std::mem::take(&mut stage.batch);
+        let Some(target) = batch.last().map(|seen| &seen.estimate) else { return };
+        let units = target.len() / stage.samples.max(1);
+        for sample in 0..stage.samples {
+            let range = sample * units..(sample + 1) * units;
+            let target = &target[range.clone()];
+            let apart = |a: &[f32], b: &[f32]| -> Vec<f64> {
+                a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect()
+            };
+            for (k, seen) in batch.iter().enumerate().filter(|(_, seen)| !seen.estimate.is_empty()) {
+                stage.errors[k].add(apart(&seen.estimate[range.clone()], target).into_iter());
+                if let Some(h) = &seen.h {
+                    let h = &h[range.clone()];
+                    let block = &mut stage.blocks[k - 1];
+                    block.new_error.add(apart(h, target).into_iter());
+                    block.apart.add(apart(h, &batch[k - 1].estimate[range.clone()]).into_iter());
+                }
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+        let mut theory = PerBlock::new();
+        for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
+            let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
+            theory.extend(blocks.map(|(k, block)| (block.name.clone(), stage.theory(k))));
+        }
+        measured.theory = Some(theory);
+    }
+}
+
+impl Stage {
+    fn theory(&self, k: usize) -> Theory {
+        let block = &self.blocks[k];
+        let residual = &block.residual;
+        let (means, deviations) = (residual.means(), residual.deviations());
+        let moving = means.iter().zip(&deviations).filter(|(_, d)| **d > 0.0);
+        let relative: Vec<f64> = moving.map(|(m, d)| m.abs() / d).collect();
+        let standard_error = |d: f64| d / residual.count().sqrt();
+        let plausible = means.iter().zip(&deviations).filter(|(m, d)| m.abs() <= Z95 * standard_error(**d)).count();
+        let (before, after) = (self.errors[k].deviations(), self.errors[k + 1].deviations());
+        let falls = before.iter().zip(&after).filter(|(before, after)| after < before).count();
+        let gates = block.gates(&before);
+        let of = |gate: fn(&(f64, f64)) -> f64| average(gates.iter().map(gate));
+        let fit = correlation(&gates);
+        let gated = |value: f64| (!gates.is_empty()).then_some(value);
+        Theory {
+            residual_mean_relative: average(relative.into_iter()),
+            zero_mean_share: plausible as f64 / means.len() as f64,
+            variance_falls_share: falls as f64 / before.len() as f64,
+            optimal_gate: gated(of(|g| g.0)),
+            learned_gate: gated(of(|g| g.1)),
+            gate_correlation: gated(fit.0),
+            gate_slope: gated(fit.1),
+        }
+    }
+}
+
+impl Block {
+    /// Optimal and learned gate of every unit for which `H` ever differs from the old estimate.
+    fn gates(&self, error: &[f64]) -> Vec<(f64, f64)> {
+        let (new, apart) = (self.new_error.deviations(), self.apart.deviations());
+        let units = error.iter().zip(&new).zip(&apart).zip(self.gate.means());
+        let defined = units.filter(|(((_, _), d), _)| **d > 0.0);
+        defined.map(|(((e, g), d), t)| ((e * e + d * d - g * g) / (2.0 * d * d), *t)).collect()
+    }
+}
+
+/// Pearson's correlation, and the least-squares slope of the second against the first.
+fn correlation(pairs: &[(f64, f64)]) -> (f64, f64) {
+    let (x, y) = (average(pairs.iter().map(|p| p.0)), average(pairs.iter().map(|p| p.1)));
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    for (a, b) in pairs {
+        xx += (a - x) * (a - x);
+        yy += (b - y) * (b - y);
+        xy += (a - x) * (b - y);
+    }
+    (xy / (xx * yy).sqrt(), xy / xx)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_correlation_of_a_line_is_1_and_its_slope_that_of_the_line() {
+        let line: Vec<(f64, f64)> = (0..9).map(|i| (f64::from(i), 2.0 - 0.5 * f64::from(i))).collect();
+        let (r, slope) = correlation(&line);
+        assert!((r + 1.0).abs() < 1e-12 && (slope + 0.5).abs() < 1e-12);
+    }
+
+    /// Independent errors of variances 1 and 3: α1 = 1, α2 = 3, so the gate should open to a quarter.
+    #[test]
+    fn the_optimal_gate_weighs_by_variance() {
+        let mut block = Block::default();
+        let mut error = Moments::default();
+        for (e, g) in [(1.0, 3f64.sqrt()), (1.0, -(3f64.sqrt())), (-1.0, 3f64.sqrt()), (-1.0, -(3f64.sqrt()))] {
+            error.add([e].into_iter());
+            block.new_error.add([g].into_iter());
+            block.apart.add([g - e].into_iter());
+            block.gate.add([0.3].into_iter());
+        }
+        let gates = block.gates(&error.deviations());
+        assert!((gates[0].0 - 0.25).abs() < 1e-12 && (gates[0].1 - 0.3).abs() < 1e-12, "{gates:?}");
+    }
+}

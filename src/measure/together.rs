@@ -1,0 +1,105 @@
+//! Several blocks left out at once: at random (Veit et al. 2016), every pair of a stage, and the last block of a stage
+//! applied again (Lippl et al. 2021).
+
+use super::lesion::{lesion, removable};
+use super::readout::share;
+use super::{Answer, Tour, mean, score};
+use crate::nn::{At, Route};
+use crate::random::{Purpose, shuffle, stream};
+use crate::report::{Outline, Pair, Repeat, Several};
+
+/// Numbers of blocks left out, as far as the network has them.
+const REMOVED: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+/// Repetitions of each number.
+const SEEDS: u64 = 5;
+/// Of more pairs than this in a stage so many are drawn.
+const MOST_PAIRS: usize = 200;
+/// How often the last block of a stage is applied again.
+const TIMES: [usize; 8] = [1, 2, 3, 4, 6, 10, 15, 20];
+
+/// Growing numbers of blocks left out at random; every set of its size is equally likely.
+pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
+    let blocks = removable(outline);
+    let mut drawn = Vec::new();
+    let mut routes = Vec::new();
+    for removed in REMOVED.into_iter().filter(|&removed| removed <= blocks.len()) {
+        for repetition in 0..SEEDS {
+            let mut order = blocks.clone();
+            shuffle(&mut stream(seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
+            let route = order[..removed].iter().fold(Route::identity(outline), |route, &at| route.without(at));
+            drawn.push((removed, repetition, route.to_string()));
+            routes.push(route);
+        }
+    }
+    Tour::new(routes, move |_, answers, measured| {
+        let all = drawn.into_iter().zip(answers);
+        let result = |((removed, seed, route), answers): (_, &Vec<Answer>)| Several {
+            removed,
+            seed,
+            route,
+            score: score(answers),
+        };
+        measured.several = Some(all.map(result).collect());
+    })
+}
+
+/// Pairs of blocks of one stage, and what they cost beyond their members.
+pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
+    let identity = Route::identity(outline);
+    let blocks = removable(outline);
+    let mut pairs: Vec<(At, At)> = Vec::new();
+    for stage in 0..outline.stages.len() {
+        let own: Vec<At> = blocks.iter().copied().filter(|at| at.stage == stage).collect();
+        let mut all: Vec<(At, At)> =
+            own.iter().enumerate().flat_map(|(i, &a)| own[i + 1..].iter().map(move |&b| (a, b))).collect();
+        if all.len() > MOST_PAIRS {
+            shuffle(&mut stream(seed, Purpose::Pairs, &[stage as u64]), &mut all);
+            all.truncate(MOST_PAIRS);
+            all.sort();
+        }
+        pairs.extend(all);
+    }
+    let singles = blocks.iter().map(|&at| identity.without(at));
+    let routes = singles.chain(pairs.iter().map(|&(a, b)| identity.without(a).without(b))).collect();
+    Tour::new(routes, move |whole, answers, measured| {
+        let (singles, both) = answers.split_at(blocks.len());
+        let single = |at: At| blocks.iter().position(|&block| block == at).map(|place| &singles[place]);
+        let result = |(&(first, second), both): (&(At, At), &Vec<Answer>)| {
+            let beyond = |figure: fn(&Answer) -> f64| {
+                let members = single(first)?.iter().zip(single(second)?);
+                let all = members.zip(both).zip(&whole.answers);
+                Some(mean(all.map(|(((a, b), both), w)| figure(both) + figure(w) - figure(a) - figure(b))))
+            };
+            Some(Pair {
+                first: first.to_string(),
+                second: second.to_string(),
+                lesion: lesion(&whole.answers, both),
+                interaction_accuracy: beyond(|a| -a.hit())?,
+                interaction_loss: beyond(|a| a.loss)?,
+            })
+        };
+        measured.pairs = pairs.iter().zip(both).map(result).collect();
+    })
+}
+
+/// The last block of every stage applied again, more and more often.
+pub(super) fn repeats(outline: &Outline) -> Tour {
+    let identity = Route::identity(outline);
+    let stages = outline.stages.iter().enumerate();
+    // A block that changes the shape cannot take its own output.
+    let last = stages.filter_map(|(stage, s)| {
+        let block = s.blocks.len().checked_sub(1)?;
+        (s.blocks[block].shortcut == "identity").then_some(At { stage, block })
+    });
+    let all: Vec<(At, usize)> = last.flat_map(|at| TIMES.map(|times| (at, times))).collect();
+    let routes = all.iter().map(|&(at, times)| identity.repeating(at, times)).collect();
+    Tour::new(routes, move |whole, answers, measured| {
+        let result = |(&(at, times), answers): (&(At, usize), &Vec<Answer>)| Repeat {
+            block: at.to_string(),
+            times,
+            score: score(answers),
+            agreement: share(answers.iter().zip(&whole.answers).map(|(a, w)| a.prediction == w.prediction)),
+        };
+        measured.repeats = Some(all.iter().zip(answers).map(result).collect());
+    })
+}
