@@ -105,6 +105,8 @@ fn the_report_says_what_became_of_every_array() {
 fn cifar_classes_come_along_and_options_go_first() {
     let path = fixture("cifar-a.zip.pt");
     assert_eq!(opened(&path, &Options::default()).unwrap().card.classes[9], "truck");
+    let large = opened(&fixture("large-basic.zip.pt"), &Options::default()).unwrap();
+    assert_eq!((large.card.classes.join(" "), large.names_classes), ("0 1 2 3 4".into(), false));
     let labels: Vec<String> = ('a'..='j').map(String::from).collect();
     let options = Options { labels: Some(labels.clone()), mean: Some(vec![0.5]), ..Options::default() };
     let card = opened(&path, &options).unwrap().card;
@@ -239,6 +241,12 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     let without = Options { arch: arch.clone(), ..Options::default() };
     assert!(opened(&path, &without).err().unwrap().to_string().ends_with("give --mean and --std"));
     let options = Options { arch, mean: Some(vec![0.5]), std: Some(vec![0.25]), ..Options::default() };
+    let experiment = dir.path().join("experiment.toml");
+    std::fs::write(&experiment, "[model]\nkind = 'highway-110'\nlast_relu = 'none'\n[data]\nsource = 'digits'\n")
+        .unwrap();
+    let table = unrolled::open::arch(&experiment.display().to_string()).unwrap();
+    let other = opened(&path, &Options { arch: Some(table), ..options.clone() }).unwrap();
+    assert_eq!(other.model.config().last_relu, Some(unrolled::nn::LastRelu::None));
     let found = opened(&path, &options).unwrap();
     assert_eq!(found.model.config(), &ModelConfig { depth: Some(8), ..model.config().clone() });
     assert_eq!(found.opening.unwrap().layout, "unrolled");

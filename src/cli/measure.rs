@@ -149,7 +149,11 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
     let source = Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() };
-    let fits = opened.card.check_classes(source.dataset.classes()).and_then(|()| source.check(&opened.model));
+    let classes = source.dataset.classes();
+    // A network without names for its classes answers with as many numbers, and the data's order has to do.
+    let unnamed = !opened.names_classes && opened.card.classes.len() == classes.len();
+    let names_fit = if unnamed { Ok(()) } else { opened.card.check_classes(classes) };
+    let fits = names_fit.and_then(|()| source.check(&opened.model));
     fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
     Ok(source)
 }

@@ -37,6 +37,8 @@ pub struct Opened {
     pub model: Model,
     /// What it was trained with.
     pub card: Card,
+    /// Whether the names of its classes are known; where they are not, the card has their numbers.
+    pub names_classes: bool,
     /// The history of its training, where that is known.
     pub history: Vec<Epoch>,
     /// What became of the file's arrays; absent for our own files, which match or are refused.
@@ -58,6 +60,7 @@ pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened>
         None => file(target, options, device)?,
     };
     options.override_card(&mut opened.card)?;
+    opened.names_classes |= options.labels.is_some();
     Ok(opened)
 }
 
@@ -71,7 +74,7 @@ fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let own = from_bytes(path, &bytes, device)?;
-    Ok(Opened { model: own.model, card: own.card, history: Vec::new(), opening: None })
+    Ok(Opened { model: own.model, card: own.card, names_classes: true, history: Vec::new(), opening: None })
 }
 
 fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) -> Result<Opened> {
@@ -84,7 +87,8 @@ fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) ->
     let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
-    Ok(Opened { model, card, history: Vec::new(), opening: Some(opening) })
+    let names_classes = samples::class_names(&model).is_some();
+    Ok(Opened { model, card, names_classes, history: Vec::new(), opening: Some(opening) })
 }
 
 /// The index of a sharded file: the path itself, or the one in that directory.

@@ -37,12 +37,16 @@ pub(super) fn card(
     Ok(Card {
         model: model.config().clone(),
         input: network.input,
-        classes: classes(model, network.classes),
+        classes: class_names(model).unwrap_or_else(|| numbers(network.classes)),
         mean,
         std,
         data: path.display().to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|class| class.to_string()).collect()
 }
 
 fn normalization(model: &Model) -> Option<Normalization> {
@@ -61,8 +65,8 @@ fn normalization(model: &Model) -> Option<Normalization> {
     Some(Normalization { mean: mean.to_vec(), std: std.to_vec() })
 }
 
-fn classes(model: &Model, count: usize) -> Vec<String> {
-    let is_cifar = model.outline().input == [3, 32, 32];
-    let known = is_cifar.then(|| cifar_classes(count)).flatten();
-    known.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect())
+/// The names of the classes, where the layout tells them.
+pub(super) fn class_names(model: &Model) -> Option<Vec<String>> {
+    let outline = model.outline();
+    if outline.input == [3, 32, 32] { cifar_classes(outline.classes) } else { None }
 }
