@@ -118,7 +118,7 @@ fn cifar_classes_come_along_and_options_go_first() {
         ),
         (
             Options { mean: Some(vec![0.0; 2]), ..Options::default() },
-            "data.normalization.mean: 2 values, expected 1 or one for each of 3 channels",
+            "--mean: 2 values, expected 1 or one for each of 3 channels",
         ),
     ] {
         assert_eq!(opened(&path, &options).err().unwrap().to_string(), message);

@@ -33,7 +33,8 @@ impl Options {
             card.std.clone_from(std);
         }
         if self.mean.is_some() || self.std.is_some() {
-            Normalization { mean: card.mean.clone(), std: card.std.clone() }.check(card.input[0])?;
+            let all = Normalization { mean: card.mean.clone(), std: card.std.clone() };
+            all.check(card.input[0]).map_err(as_option)?;
         }
         match &self.labels {
             Some(labels) if labels.len() != card.classes.len() => Err(Error::Usage(format!(
@@ -47,6 +48,14 @@ impl Options {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// The same error, of the option that was given in place of the key.
+fn as_option(error: Error) -> Error {
+    match error {
+        Error::Config { key, what } => Error::Config { key: key.replace("data.normalization.", "--"), what },
+        other => other,
     }
 }
 
