@@ -6,6 +6,7 @@ mod error;
 pub mod measure;
 pub mod model;
 pub mod nn;
+pub mod open;
 pub mod random;
 pub mod report;
 pub mod train;

@@ -26,6 +26,8 @@ pub enum Purpose {
     Several = 7,
     /// Which pairs of blocks are looked at where there are too many.
     Pairs = 8,
+    /// Samples of the self-check on opening a file.
+    Check = 9,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

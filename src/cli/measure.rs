@@ -11,9 +11,10 @@ use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, check_writable, model::Opened, write_whole};
+use unrolled::{Error, check_writable, open::Opened, write_whole};
 
-use super::{DataArgs, Target, output};
+use super::target::{Opening, Target};
+use super::{DataArgs, output};
 
 /// Arguments of `eval`.
 #[derive(Args)]
@@ -47,9 +48,11 @@ pub(super) struct Measure {
 /// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct Compare {
-    /// Run directories or model files
+    /// Run directories, model files, PyTorch or safetensors files
     #[arg(required = true, num_args = 2..)]
     targets: Vec<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -87,8 +90,8 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let (opened, _) = unrolled::train::open(&self.target.target, device)?;
-        let source = source(&self.target.target.display().to_string(), &opened, &self.data)?;
+        let opened = self.target.open(device)?;
+        let source = source(&self.target.name(), &opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
         bar.finish_and_clear();
@@ -100,10 +103,10 @@ impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
-        let (opened, training) = unrolled::train::open(&self.target.target, device)?;
-        let name = self.target.target.display().to_string();
+        let opened = self.target.open(device)?;
+        let name = self.target.name();
         let source = source(&name, &opened, &self.data)?;
-        let measured = take(&name, &opened, training, &source, &self.data, &self.what)?;
+        let measured = take(&name, &opened, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
             write(dir, &title, Vec::new(), std::slice::from_ref(&measured), begun)?;
@@ -119,14 +122,14 @@ impl Compare {
         // All are opened and held against the data before any is measured.
         let mut all = Vec::new();
         for target in &self.targets {
-            let (opened, training) = unrolled::train::open(target, device)?;
+            let opened = self.opening.open(target, device)?;
             let name = target.display().to_string();
             let source = source(&name, &opened, &self.data)?;
-            all.push((name, opened, training, source));
+            all.push((name, opened, source));
         }
         let all: Vec<Measurements> = all
             .into_iter()
-            .map(|(name, opened, training, source)| take(&name, &opened, training, &source, &self.data, &self.what))
+            .map(|(name, opened, source)| take(&name, &opened, &source, &self.data, &self.what))
             .collect::<anyhow::Result<_>>()?;
         let title = format!("{} networks side by side", all.len());
         write(&self.out, &title, Vec::new(), &all, begun)?;
@@ -146,21 +149,18 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
     let source = Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() };
-    let fits = opened.card.check_classes(source.dataset.classes()).and_then(|()| source.check(&opened.model));
+    let classes = source.dataset.classes();
+    // A network without names for its classes answers with as many numbers, and the data's order has to do.
+    let unnamed = !opened.names_classes && opened.card.classes.len() == classes.len();
+    let names_fit = if unnamed { Ok(()) } else { opened.card.check_classes(classes) };
+    let fits = names_fit.and_then(|()| source.check(&opened.model));
     fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
     Ok(source)
 }
 
 /// Measures one network with a progress bar.
-fn take(
-    name: &str,
-    opened: &Opened,
-    training: Vec<Epoch>,
-    source: &Source,
-    data: &DataArgs,
-    what: &What,
-) -> anyhow::Result<Measurements> {
-    measured(name, &data.describe(), &opened.model, source, training, what.only(), what.seed)
+fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
+    measured(name, &data.describe(), &opened.model, source, opened.history.clone(), what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

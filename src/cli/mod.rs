@@ -5,9 +5,8 @@ mod demo;
 mod measure;
 pub(crate) mod output;
 mod show;
+mod target;
 mod train;
-
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use unrolled::data::Split;
@@ -88,13 +87,6 @@ impl From<Part> for Split {
             Part::Test => Self::Test,
         }
     }
-}
-
-/// A network to open.
-#[derive(Args)]
-struct Target {
-    /// A run directory or a model file
-    target: PathBuf,
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -1,28 +1,42 @@
 //! `show`: what a network is made of.
 
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 use clap::Args;
+use serde::Serialize;
 use unrolled::nn::Network;
-use unrolled::report::text;
+use unrolled::open::Opening;
+use unrolled::report::{Outline, text};
 
 use super::output;
+use super::target::Target;
 
 /// Arguments of `show`.
 #[derive(Args)]
 pub(super) struct Show {
-    /// A run directory or a model file
-    target: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
+/// The outline, and of a file that others wrote what became of its arrays.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    outline: &'a Outline,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening: Option<&'a Opening>,
+}
+
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let (opened, _) = unrolled::train::open(&self.target, device)?;
-        let outline = opened.model.outline();
-        if self.json { output::print_json(outline) } else { output::print(&text::outline(outline)) }
+        let opened = self.target.open(device)?;
+        let (outline, opening) = (opened.model.outline(), opened.opening.as_ref());
+        if self.json {
+            return output::print_json(&Shown { outline, opening });
+        }
+        let opening = opening.map_or(String::new(), |opening| format!("\n{opening}"));
+        output::print(&format!("{}{opening}", text::outline(outline)))
     }
 }

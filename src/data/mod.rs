@@ -33,5 +33,6 @@ pub use dataset::{Dataset, View};
 pub use fetch::{Progress, fetch, fetch_from};
 pub use known::{Known, Remote, known};
 pub use loader::{Batch, Batches, Order, Plan, batches};
+pub use names::cifar as cifar_classes;
 pub use normalization::Normalization;
 pub use spec::{Spec, Split};

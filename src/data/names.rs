@@ -26,6 +26,15 @@ pub(super) const CIFAR_100: [&str; 100] = [
     "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
 ];
 
+/// The classes of CIFAR-10 or CIFAR-100 where there are as many; `None` for other numbers.
+pub fn cifar(count: usize) -> Option<Vec<String>> {
+    match count {
+        10 => Some(owned(&CIFAR_10)),
+        100 => Some(owned(&CIFAR_100)),
+        _ => None,
+    }
+}
+
 /// The names as a data set holds them.
 pub(super) fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()

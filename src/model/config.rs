@@ -42,6 +42,10 @@ pub struct ModelConfig {
     /// Where the last ReLU of a block stands: `sum`, `h` or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_relu: Option<LastRelu>,
+    /// Whether, in `pre` order, normalization and ReLU stand before the classifier, as in He et al. 2016; some
+    /// networks leave them out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_norm: Option<bool>,
     /// What stands on the skip where a block changes the shape: `zero-padding` (option A) or `projection` (B).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortcut: Option<ShortcutKind>,
@@ -105,6 +109,7 @@ impl ModelConfig {
             norm: None,
             order: Order::Post,
             last_relu: None,
+            last_norm: None,
             shortcut: None,
             gate: GateKind::Body,
             gate_bias: None,

@@ -30,7 +30,7 @@ pub struct Card {
 }
 
 /// The metadata entry that holds the [`Card`] as JSON.
-const CARD: &str = "unrolled";
+pub(crate) const CARD: &str = "unrolled";
 
 /// What that entry holds. One entry, since those of a file come in any order, and equal models are equal bytes.
 #[derive(Serialize, Deserialize)]

@@ -20,7 +20,8 @@ pub(super) struct Plan {
     /// Whether the classifier sees each channel's average.
     pub average: bool,
     pub norm: bool,
-    pub order: Order,
+    /// Whether normalization (if there is any) and ReLU stand before the classifier.
+    pub last_norm: bool,
 }
 
 /// What a resolved configuration is built from.
@@ -71,7 +72,7 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         stages,
         average: !is_mnist,
         norm: config.norm,
-        order: config.order,
+        last_norm: config.last_norm,
     }
 }
 

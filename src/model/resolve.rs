@@ -18,6 +18,7 @@ pub(super) struct Resolved {
     pub norm: bool,
     pub order: Order,
     pub last_relu: LastRelu,
+    pub last_norm: bool,
     pub shortcut: ShortcutKind,
     pub gate: GateKind,
     pub gate_bias: f32,
@@ -81,6 +82,7 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         norm,
         order: config.order,
         last_relu: config.last_relu.or(defaults.last_relu).unwrap_or_else(|| last_relu(config.order, wiring, body)),
+        last_norm: config.last_norm.unwrap_or(config.order == Order::Pre),
         shortcut: config.shortcut.unwrap_or(defaults.shortcut),
         gate: config.gate,
         gate_bias: config.gate_bias.unwrap_or(defaults.gate_bias),
@@ -132,6 +134,9 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     }
     if (family == Family::Mlp) != (stem == StemKind::Dense) {
         return wrong("stem", "'dense' belongs to the kind 'mlp', the others to networks for images");
+    }
+    if config.order == Order::Post && config.last_norm == Some(true) {
+        return wrong("last_norm", "belongs to model.order = 'pre'");
     }
     let has_stages = has_stages(family);
     match config.widen {
@@ -203,6 +208,7 @@ impl From<&Resolved> for ModelConfig {
             norm: Some(full.norm),
             order: full.order,
             last_relu: Some(full.last_relu),
+            last_norm: Some(full.last_norm),
             shortcut: Some(full.shortcut),
             gate: full.gate,
             gate_bias: Some(full.gate_bias),
@@ -253,6 +259,7 @@ mod tests {
             ),
             ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to the kinds 'resnet' and 'imagenet'"),
             ("kind = 'mlp'\nwiden = 2", "model.widen: belongs to the kinds 'resnet' and 'imagenet'"),
+            ("kind = 'resnet'\nlast_norm = true", "model.last_norm: belongs to model.order = 'pre'"),
             (
                 "kind = 'mlp'\nstem = '3x3'",
                 "model.stem: 'dense' belongs to the kind 'mlp', the others to networks for images",

@@ -75,6 +75,30 @@ pub(super) struct Defaults {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Mlp,
+        Self::Resnet,
+        Self::Imagenet,
+        Self::HighwayMnist,
+        Self::Highway110,
+        Self::Highway50,
+        Self::HighwayFull50,
+    ];
+
+    /// The name that configuration files, help and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlp => "mlp",
+            Self::Resnet => "resnet",
+            Self::Imagenet => "imagenet",
+            Self::HighwayMnist => "highway-mnist",
+            Self::Highway110 => "highway-110",
+            Self::Highway50 => "highway-50",
+            Self::HighwayFull50 => "highway-full-50",
+        }
+    }
+
     /// The layout.
     pub fn family(self) -> Family {
         match self {

@@ -6,8 +6,8 @@ use super::config::ModelConfig;
 use super::plan::{self, Plan};
 use super::resolve::{Resolved, resolve};
 use crate::nn::{
-    At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Order, Parameters, Pass, Pool, Samples, Shape,
-    Stage, Step, cross_entropy, parameters_host,
+    At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
+    Step, cross_entropy, parameters_host,
 };
 use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
@@ -177,8 +177,7 @@ impl Line {
             stages.push(stage);
         }
         let before_head = builder.parameters.trained();
-        let pre = plan.order == Order::Pre;
-        let head_norm = if pre && plan.norm {
+        let head_norm = if plan.last_norm && plan.norm {
             Some(builder.within("head", |b| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))))?)
         } else {
             None
@@ -198,7 +197,7 @@ impl Line {
             input_dropout: plan.input_dropout,
             stages,
             head_norm,
-            head_relu: pre,
+            head_relu: plan.last_norm,
             last_pool: plan.last_pool,
             last_dropout: plan.last_dropout,
             average: plan.average,
@@ -259,9 +258,8 @@ impl Line {
 
 /// Such as `mlp-50 highway, width 64`, or `resnet-26 residual, width 16 x 10` where the stages are wider than the stem.
 fn describe(config: &Resolved) -> String {
-    let kind = serde_json::to_value(config.kind).unwrap_or_default();
-    let kind = kind.as_str().unwrap_or_default();
     let depth = format!("-{}", config.depth());
+    let kind = config.kind.name();
     let kind = kind.strip_suffix(&depth).unwrap_or(kind);
     let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
     format!("{kind}{depth} {}, width {}{widen}", config.wiring, config.width)

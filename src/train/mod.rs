@@ -9,7 +9,7 @@ mod trainer;
 
 pub use config::{DataConfig, Decay, Experiment, Method, ScheduleKind, TrainConfig};
 pub use optimizer::Optimizer;
-pub use run::{Run, open};
+pub use run::{Run, history, model_file};
 pub use schedule::Schedule;
 pub use state::{Origin, Position, State};
 pub use trainer::{Event, Trainer};

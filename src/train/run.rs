@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::{Experiment, Origin, State};
-use crate::model::{Card, Model, Opened, from_bytes, to_bytes};
+use crate::model::{Card, Model, to_bytes};
 use crate::report::Epoch;
 use crate::whole::{is_unfinished, write_whole};
 use crate::{Error, Result};
@@ -266,28 +266,25 @@ fn difference(before: &Experiment, now: &Experiment) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Opens a run directory (its finished model, otherwise its latest checkpoint) or a model file, with the history of
-/// its training where that is known.
+/// The file of a run's finished model, otherwise of its latest checkpoint.
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::File`] that names the file at fault.
-pub fn open(target: &Path, device: &Device) -> Result<(Opened, Vec<Epoch>)> {
-    if !target.is_dir() {
-        return Ok((read_model(target, device)?, Vec::new()));
+/// [`Error::File`] if there is neither.
+pub fn model_file(dir: &Path) -> Result<PathBuf> {
+    let finished = dir.join(MODEL);
+    if finished.exists() {
+        return Ok(finished);
     }
-    let finished = target.join(MODEL);
-    let path = match finished.exists() {
-        true => finished,
-        false => checkpoints(target)?.pop().ok_or_else(|| {
-            Error::file(target, "no run directory: neither model.safetensors nor a checkpoint is in it")
-        })?,
-    };
-    Ok((read_model(&path, device)?, read_metrics(&target.join(METRICS))?))
+    let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
+    checkpoints(dir)?.pop().ok_or_else(none)
 }
 
-fn read_model(path: &Path, device: &Device) -> Result<Opened> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    from_bytes(path, &bytes, device)
+/// The finished epochs of a run; none for a directory without metrics.
+///
+/// # Errors
+/// [`Error::File`] for metrics that are not whole.
+pub fn history(dir: &Path) -> Result<Vec<Epoch>> {
+    read_metrics(&dir.join(METRICS))
 }
 
 fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {

@@ -1,0 +1,25 @@
+//! Any bytes, opened as a PyTorch or safetensors file: a network or an error, never a panic or unbounded memory.
+//!
+//! ```sh
+//! cargo +nightly fuzz run open -- -rss_limit_mb=2048 -max_len=262144
+//! ```
+//!
+//! The files in `tests/open` are a good corpus: copy them to `fuzz/corpus/open`.
+
+#![no_main]
+
+use burn::tensor::Device;
+use libfuzzer_sys::fuzz_target;
+use unrolled::open::{Options, open};
+
+fuzz_target!(|bytes: &[u8]| {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("file");
+    std::fs::write(&path, bytes).expect("a temporary file");
+    for partial in [false, true] {
+        let options = Options { partial, ..Options::default() };
+        if let Err(error) = open(&path, &options, &Device::flex()) {
+            assert!(!error.to_string().contains('\n'), "an error of more than one line: {error}");
+        }
+    }
+});

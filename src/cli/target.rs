@@ -1,0 +1,61 @@
+//! The networks that commands open, and what a user can say of files that others wrote.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::Args;
+use unrolled::Result;
+use unrolled::open::{self, Opened, Options};
+
+/// A network to open.
+#[derive(Args)]
+pub(super) struct Target {
+    /// A run directory, a model file, or a PyTorch or safetensors file
+    pub(super) target: PathBuf,
+    #[command(flatten)]
+    pub(super) opening: Opening,
+}
+
+/// What the file alone may not say.
+#[derive(Args)]
+pub(super) struct Opening {
+    /// What network a PyTorch or safetensors file holds, where it leaves that open: a kind such as highway-110, or an
+    /// experiment file
+    #[arg(long, value_name = "KIND|FILE")]
+    arch: Option<String>,
+    /// What is subtracted from each channel of the samples, such as .485,.456,.406
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_negative_numbers = true)]
+    mean: Option<Vec<f32>>,
+    /// What each channel is divided by after that
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    std: Option<Vec<f32>>,
+    /// Names of the classes, one a line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Leave out arrays that the network has no place for
+    #[arg(long)]
+    partial: bool,
+}
+
+impl Target {
+    pub(super) fn open(&self, device: &Device) -> Result<Opened> {
+        self.opening.open(&self.target, device)
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.target.display().to_string()
+    }
+}
+
+impl Opening {
+    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Opened> {
+        let options = Options {
+            arch: self.arch.as_deref().map(open::arch).transpose()?,
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            labels: self.labels.as_deref().map(open::labels).transpose()?,
+            partial: self.partial,
+        };
+        open::open(target, &options, device)
+    }
+}

@@ -1,0 +1,43 @@
+//! The self-check: the line of stem, blocks and head is the network.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::model::Model;
+use crate::nn::{Network, Pass, Route, Samples, Step, parameters_host};
+use crate::random::{Purpose, normal, stream};
+use crate::{Error, Result};
+
+/// Walks a few random samples along the identity route; the read-out after its last block has to be what the plain
+/// forward pass computes, bit for bit.
+///
+/// # Errors
+/// [`Error::Usage`] where they differ.
+pub fn check(model: &Model) -> Result<()> {
+    let [channels, height, width] = [0, 1, 2].map(|i| model.outline().input[i]);
+    // One sample of an ImageNet network takes as long as a hundred small ones.
+    let batch = if height > 64 { 1 } else { 2 };
+    let shape = [batch, channels, height, width];
+    let mut rng = stream(0, Purpose::Check, &[]);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal(&mut rng)).collect();
+
+    let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
+    let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
+    let line = read_out(model, &Samples { values, shape })?;
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    if bits(&whole) == bits(&line) {
+        return Ok(());
+    }
+    Err(Error::Usage("self-check: block by block the network computes something else than as a whole".into()))
+}
+
+fn read_out(model: &Model, samples: &Samples) -> Result<Vec<f32>> {
+    let mut estimate = model.stem(samples)?;
+    for step in Route::identity(model.outline()).steps() {
+        estimate = match step {
+            Step::Enter(stage) => model.enter(stage, estimate)?,
+            Step::Run(at) => model.block(at, estimate)?,
+            Step::Shortcut(at) => model.shortcut(at, estimate)?,
+        };
+    }
+    Ok(model.head(estimate)?.values)
+}

@@ -1,0 +1,113 @@
+//! Opening: a network from a run directory, from a model file, or from somebody else's PyTorch or safetensors file.
+//!
+//! A foreign file goes through five steps, a file each: its arrays are listed without being read (`pytorch`,
+//! `tensors`), wrappers and prefixes are taken off their names (`names`), the names are translated into ours
+//! (`layout`), their shapes say which network it is (`recognise`), and every array is put in its place or named in the
+//! report (`apply`). Nothing in a file is ever executed, and nothing is skipped silently.
+
+mod apply;
+mod archive;
+mod arrays;
+mod check;
+mod layout;
+mod names;
+mod opening;
+mod options;
+mod pytorch;
+mod recognise;
+mod samples;
+mod tensors;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+
+use self::arrays::StateDict;
+pub use self::check::check;
+use self::layout::Layout;
+pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
+pub use self::options::{Options, arch, labels};
+use crate::model::{Card, Model, from_bytes};
+use crate::report::Epoch;
+use crate::{Error, Result, train};
+
+/// A network that was opened.
+pub struct Opened {
+    /// The network with its parameters.
+    pub model: Model,
+    /// What it was trained with.
+    pub card: Card,
+    /// Whether the names of its classes are known; where they are not, the card has their numbers.
+    pub names_classes: bool,
+    /// The history of its training, where that is known.
+    pub history: Vec<Epoch>,
+    /// What became of the file's arrays; absent for our own files, which match or are refused.
+    pub opening: Option<Opening>,
+}
+
+/// Opens a run directory, a model file of this program, or a state dict: a PyTorch file, a safetensors file, the index
+/// of a sharded one, or a directory that holds such an index.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::File`] that names the file and the arrays at fault, [`Error::Config`] or
+/// [`Error::Usage`] for options that do not fit.
+pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened> {
+    let mut opened = match index_in(target)? {
+        Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
+        None if target.is_dir() => {
+            Opened { history: train::history(target)?, ..file(&train::model_file(target)?, options, device)? }
+        }
+        None => file(target, options, device)?,
+    };
+    options.override_card(&mut opened.card)?;
+    opened.names_classes |= options.labels.is_some();
+    Ok(opened)
+}
+
+fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
+    if !tensors::is_safetensors(path)? {
+        return foreign(path, pytorch::read(path)?, options, device);
+    }
+    let (state, metadata) = tensors::single(path)?;
+    if !metadata.contains_key(crate::model::CARD) {
+        return foreign(path, state, options, device);
+    }
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let own = from_bytes(path, &bytes, device)?;
+    Ok(Opened { model: own.model, card: own.card, names_classes: true, history: Vec::new(), opening: None })
+}
+
+fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) -> Result<Opened> {
+    let wrong = |what: String| Error::file(path, what);
+    let state = names::unwrap(state);
+    let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
+    let network = recognise::network(&arrays, layout, options.arch.as_ref()).map_err(wrong)?;
+    let mut model = Model::unset(&network.config, network.input, network.classes, device)
+        .map_err(|e| Error::file(path, e.to_string()))?;
+    let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
+    let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;
+    check(&model).map_err(|e| Error::file(path, e.to_string()))?;
+    let names_classes = samples::class_names(&model).is_some();
+    Ok(Opened { model, card, names_classes, history: Vec::new(), opening: Some(opening) })
+}
+
+/// The index of a sharded file: the path itself, or the one in that directory.
+fn index_in(target: &Path) -> Result<Option<PathBuf>> {
+    let is_index = |path: &Path| path.to_string_lossy().ends_with(".safetensors.index.json");
+    if !target.is_dir() {
+        return Ok(is_index(target).then(|| target.to_owned()));
+    }
+    let mut found = Vec::new();
+    for entry in target.read_dir().map_err(Error::io(target))? {
+        let path = entry.map_err(Error::io(target))?.path();
+        found.extend(Some(path).filter(|path| is_index(path)));
+    }
+    found.sort();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        [one, two, ..] => {
+            Err(Error::file(target, format!("two indices, {} and {}; name one", one.display(), two.display())))
+        }
+    }
+}

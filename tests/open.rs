@@ -1,0 +1,391 @@
+//! Files as others write them: `reference/open_fixtures.py` wrote them and says what PyTorch computes from each.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+use serde::Deserialize;
+use unrolled::data::{Dataset, Normalization, Split, View};
+use unrolled::measure::{Source, evaluate};
+use unrolled::model::{Kind, Model, ModelConfig, to_bytes};
+use unrolled::nn::{Network, Pass};
+use unrolled::open::{Opened, Options, open};
+
+/// Largest error allowed, relative to the largest logit; expected values come from f64.
+const TOLERANCE: f64 = 1e-5;
+/// So that a file with fewer cases does not pass.
+const CASES: usize = 15;
+
+#[derive(Deserialize)]
+struct Case {
+    file: String,
+    outline: String,
+    side: usize,
+    mean: f64,
+    logits: Vec<f64>,
+}
+
+/// A name of 21 letters, see `src/open/archive.rs`.
+const MISREAD: &str = "preact-bottleneck.zip";
+
+/// Names and shapes.
+type Arrays = Vec<(String, Vec<usize>)>;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(name)
+}
+
+fn opened(path: &Path, options: &Options) -> unrolled::Result<Opened> {
+    open(path, options, &Device::flex())
+}
+
+fn refusal(path: &Path) -> String {
+    match opened(path, &Options::default()) {
+        Ok(_) => panic!("{} was opened", path.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Two samples of `sin(0.37 i)`.
+fn logits(model: &Model, side: usize) -> Vec<f32> {
+    let values: Vec<f32> = (0..2 * 3 * side * side).map(|i| (0.37 * i as f64).sin() as f32).collect();
+    let x = Tensor::<4>::from_data(TensorData::new(values, [2, 3, side, side]), &Device::flex());
+    model.forward(&mut Pass::inference(&model.parameters), x).into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn files_of_others_compute_what_pytorch_computes() {
+    let text = std::fs::read_to_string(fixture("cases.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
+    assert_eq!(cases.len(), CASES);
+    assert!(MISREAD.len() == 21 && cases.iter().any(|case| case.file.starts_with(MISREAD)));
+    let mut failures = Vec::new();
+    let mut worst = 0.0_f64;
+    for case in &cases {
+        let opened = match opened(&fixture(&case.file), &Options::default()) {
+            Ok(opened) => opened,
+            Err(error) => {
+                failures.push(error.to_string());
+                continue;
+            }
+        };
+        let outline = opened.model.outline();
+        if outline.name != case.outline || outline.input != [3, case.side, case.side] {
+            failures
+                .push(format!("{}: {} for {:?}, expected {}", case.file, outline.name, outline.input, case.outline));
+        }
+        if (f64::from(opened.card.mean[0]) - case.mean).abs() > 1e-6 {
+            failures.push(format!("{}: mean {:?}, expected {}", case.file, opened.card.mean, case.mean));
+        }
+        let largest = case.logits.iter().fold(0.0_f64, |most, e| most.max(e.abs()));
+        let found = logits(&opened.model, case.side);
+        assert_eq!(found.len(), case.logits.len(), "{}", case.file);
+        let errors = found.iter().zip(&case.logits).map(|(f, e)| (f64::from(*f) - e).abs() / largest);
+        let error = errors.fold(0.0, f64::max);
+        worst = worst.max(error);
+        if error > TOLERANCE || error.is_nan() {
+            failures.push(format!("{}: largest error {error:.1e}", case.file));
+        }
+    }
+    println!("{CASES} files, largest error {worst:.1e}");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_report_says_what_became_of_every_array() {
+    let opening = opened(&fixture("cifar-a.compiled.pth"), &Options::default()).unwrap().opening.unwrap();
+    assert_eq!((opening.layout.as_str(), opening.prefix.as_str()), ("resnet", "net._orig_mod.module."));
+    assert_eq!((opening.applied, opening.counters), (37, 7));
+    let beside: Vec<_> = opening.beside.iter().map(|b| (b.name.as_str(), b.arrays)).collect();
+    assert_eq!(beside, [("ema", 44), ("optimizer", 1)]);
+    assert!(opening.missing.is_empty() && opening.unused.is_empty() && opening.wrong_shape.is_empty());
+}
+
+#[test]
+fn cifar_classes_come_along_and_options_go_first() {
+    let path = fixture("cifar-a.zip.pt");
+    assert_eq!(opened(&path, &Options::default()).unwrap().card.classes[9], "truck");
+    let large = opened(&fixture("large-basic.zip.pt"), &Options::default()).unwrap();
+    assert_eq!((large.card.classes.join(" "), large.names_classes), ("0 1 2 3 4".into(), false));
+    let labels: Vec<String> = ('a'..='j').map(String::from).collect();
+    let options = Options { labels: Some(labels.clone()), mean: Some(vec![0.5]), ..Options::default() };
+    let card = opened(&path, &options).unwrap().card;
+    assert_eq!((card.classes, card.mean, card.std[0]), (labels, vec![0.5], 0.229));
+    for (options, message) in [
+        (
+            Options { labels: Some(vec!["a".into()]), ..Options::default() },
+            "--labels: 1 names, the network has 10 classes",
+        ),
+        (
+            Options { mean: Some(vec![0.0; 2]), ..Options::default() },
+            "--mean: 2 values, expected 1 or one for each of 3 channels",
+        ),
+    ] {
+        assert_eq!(opened(&path, &options).err().unwrap().to_string(), message);
+    }
+}
+
+fn arrays_of(model: &Model) -> Arrays {
+    model.parameters.iter().map(|(_, p)| (p.name.clone(), p.shape.clone())).collect()
+}
+
+/// A safetensors file of these arrays, their values all 0.5.
+fn write(path: &Path, arrays: &Arrays) {
+    let bytes: Vec<Vec<u8>> =
+        arrays.iter().map(|(_, shape)| 0.5_f32.to_le_bytes().repeat(shape.iter().product())).collect();
+    let views = arrays.iter().zip(&bytes).map(|((name, shape), bytes)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// The arrays of a fixture by PyTorch's names.
+fn torch_arrays() -> Arrays {
+    let bytes = std::fs::read(fixture("cifar-a.safetensors.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let arrays = file.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec()));
+    let mut arrays: Vec<_> = arrays.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
+    arrays.sort();
+    arrays
+}
+
+#[test]
+fn what_does_not_match_is_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    let says = |change: &dyn Fn(&mut Arrays), expected: &str| {
+        let mut arrays = torch_arrays();
+        change(&mut arrays);
+        write(&path, &arrays);
+        let message = refusal(&path);
+        let message = message.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&message).to_owned();
+        assert_eq!(message, expected);
+    };
+    let find = |arrays: &mut Arrays, name: &str| arrays.iter().position(|(n, _)| n == name).unwrap();
+    says(
+        &|a| {
+            let at = find(a, "layer2.0.bn1.weight");
+            a.remove(at);
+        },
+        "layout resnet, 36 arrays fit: 1 missing (layer2.0.bn1.weight)",
+    );
+    says(
+        &|a| {
+            let at = find(a, "layer2.0.conv2.weight");
+            a[at].0 = "layer2.0.con2.weight".into();
+        },
+        "layout resnet, 36 arrays fit: 1 missing (layer2.0.conv2.weight, perhaps 'layer2.0.con2.weight'); 1 unused \
+         (layer2.0.con2.weight)",
+    );
+    says(
+        &|a| {
+            let at = find(a, "layer3.0.conv2.weight");
+            a[at].1 = vec![16, 16, 1, 1];
+        },
+        "layout resnet, 36 arrays fit: 1 of the wrong shape (layer3.0.conv2.weight [16, 16, 1, 1], expected [16, 16, 3, \
+         3])",
+    );
+    says(
+        &|a| a.push(("layer1.0.se.weight".into(), vec![4])),
+        "layout resnet, 37 arrays fit: 1 unused (layer1.0.se.weight); --partial leaves unused arrays out",
+    );
+    says(
+        &|a| {
+            let at = find(a, "conv1.weight");
+            a.remove(at);
+        },
+        "no stem: the first convolution is missing or has an unknown name",
+    );
+    says(
+        &|a| *a = vec![("a.b".into(), vec![1]), ("c.d".into(), vec![1])],
+        "no layout that is known (resnet, wide-resnet, timm-resnetv2, unrolled) has arrays named 'a.b', 'c.d'",
+    );
+    says(&|a| a.clear(), "no arrays in it");
+    let shortcut = |a: &mut Arrays| {
+        let at = find(a, "layer2.0.bn1.weight");
+        a[at].1 = vec![4];
+        a.push(("layer2.0.downsample.0.weight".into(), vec![8, 4, 1, 1]));
+    };
+    says(
+        &shortcut,
+        "a pre-activation network with 'downsample': those that name it so project the raw input, here as in He et al. \
+         2016 the normalized one is projected",
+    );
+}
+
+#[test]
+fn partial_leaves_out_what_is_unused_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    let partial = Options { partial: true, ..Options::default() };
+    let mut arrays = torch_arrays();
+    arrays.push(("layer1.0.se.weight".into(), vec![4]));
+    write(&path, &arrays);
+    let opening = opened(&path, &partial).unwrap().opening.unwrap();
+    assert_eq!(opening.unused, ["layer1.0.se.weight"]);
+    arrays.retain(|(name, _)| name != "layer2.0.bn1.weight");
+    write(&path, &arrays);
+    assert!(opened(&path, &partial).is_err());
+}
+
+#[test]
+fn our_own_names_need_an_arch_and_our_own_files_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    let config = ModelConfig::new(Kind::Highway110).with_depth(8).with_width(4);
+    let model = Model::new(&config, [3, 32, 32], 10, 1, &Device::flex()).unwrap();
+    write(&path, &arrays_of(&model));
+    assert!(refusal(&path).contains("name it with --arch, such as --arch highway-110"), "{}", refusal(&path));
+
+    let arch = Some(unrolled::open::arch("highway-110").unwrap());
+    let without = Options { arch: arch.clone(), ..Options::default() };
+    assert!(opened(&path, &without).err().unwrap().to_string().ends_with("give --mean and --std"));
+    let options = Options { arch, mean: Some(vec![0.5]), std: Some(vec![0.25]), ..Options::default() };
+    let experiment = dir.path().join("experiment.toml");
+    std::fs::write(&experiment, "[model]\nkind = 'highway-110'\nlast_relu = 'none'\n[data]\nsource = 'digits'\n")
+        .unwrap();
+    let table = unrolled::open::arch(&experiment.display().to_string()).unwrap();
+    let other = opened(&path, &Options { arch: Some(table), ..options.clone() }).unwrap();
+    assert_eq!(other.model.config().last_relu, Some(unrolled::nn::LastRelu::None));
+    let found = opened(&path, &options).unwrap();
+    assert_eq!(found.model.config(), &ModelConfig { depth: Some(8), ..model.config().clone() });
+    assert_eq!(found.opening.unwrap().layout, "unrolled");
+
+    let card = unrolled::model::Card {
+        model: model.config().clone(),
+        input: [3, 32, 32],
+        classes: (0..10).map(|c| c.to_string()).collect(),
+        mean: vec![0.5],
+        std: vec![0.25],
+        data: "none".into(),
+        version: "0".into(),
+    };
+    std::fs::write(&path, to_bytes(&model, &card, &[], Default::default()).unwrap()).unwrap();
+    let own = opened(&path, &Options::default()).unwrap();
+    assert!(own.opening.is_none());
+    assert_eq!(logits(&own.model, 32), logits(&model, 32));
+}
+
+#[test]
+fn an_index_reaches_nothing_but_shards_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (map, message) in [
+        (r#"{"a": "../x.safetensors"}"#, "'../x.safetensors' is no file name beside the index"),
+        (r#"{"a": "/etc/passwd"}"#, "'/etc/passwd' is no file name beside the index"),
+    ] {
+        let index = dir.path().join("m.safetensors.index.json");
+        std::fs::write(&index, format!(r#"{{"weight_map": {map}}}"#)).unwrap();
+        assert!(refusal(&index).ends_with(message), "{}", refusal(&index));
+    }
+}
+
+#[test]
+fn files_that_end_early_are_refused_at_every_length() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["cifar-a.zip.pt", "cifar-a.legacy.pth.tar", "cifar-a.safetensors.safetensors"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = dir.path().join(name);
+        let lengths = (0..200).chain((200..whole.len()).step_by(977)).chain(whole.len() - 40..whole.len());
+        for length in lengths {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let message = refusal(&path);
+            assert!(!message.contains('\n') && message.len() < 1000, "{length}: {message}");
+        }
+    }
+}
+
+#[test]
+fn shapes_that_lie_cost_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lies.safetensors");
+    let header = |shape: &str, end: u64| {
+        let json = format!(r#"{{"conv1.weight":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(json.bytes());
+        bytes
+    };
+    for (shape, end) in [
+        ("[4294967296,4294967296]", 0),
+        ("[18446744073709551615]", 16),
+        ("[1000000,1000000]", 4_000_000_000_000_u64),
+        ("[0,3,3,3]", 0),
+    ] {
+        std::fs::write(&path, header(shape, end)).unwrap();
+        refusal(&path);
+    }
+    let mut absurd = u64::MAX.to_le_bytes().to_vec();
+    absurd.push(b'{');
+    std::fs::write(&path, absurd).unwrap();
+    refusal(&path);
+}
+
+#[test]
+fn a_small_file_that_unpacks_to_a_huge_one_is_refused_unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bomb.pt");
+    let bytes = std::fs::read(fixture("cifar-a.zip.pt")).unwrap();
+    // The first entry of the directory, with other lengths: data.pkl is 3 GiB.
+    let at = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    let mut bomb = bytes.clone();
+    bomb[at + 24..at + 28].copy_from_slice(&(3_u32 << 30).to_le_bytes());
+    std::fs::write(&path, bomb).unwrap();
+    assert!(refusal(&path).contains("bytes that unpack to 32"), "{}", refusal(&path));
+
+    let mut hole = vec![0; 1024];
+    hole[257..263].copy_from_slice(b"ustar ");
+    hole[156] = b'S';
+    std::fs::write(&path, hole).unwrap();
+    assert!(refusal(&path).ends_with("a sparse tar archive, which PyTorch does not write"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// A damaged file opens as a network or ends in an error; it never ends the program.
+    #[test]
+    fn flipped_bits_end_in_an_error_or_another_network(
+        which in 0_usize..3,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 1..6),
+    ) {
+        let name = ["cifar-a.zip.pt", "cifar-a.legacy.pth.tar", "cifar-a.safetensors.safetensors"][which];
+        let mut bytes = std::fs::read(fixture(name)).unwrap();
+        for (at, bit) in flips {
+            // Half of the flips go where the structure is.
+            let length = if bit < 4 { bytes.len().min(2500) } else { bytes.len() };
+            bytes[at.index(length)] ^= 1 << bit;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        if let Err(error) = opened(&path, &Options::default()) {
+            prop_assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+}
+
+/// ResNets that others trained on CIFAR-10 reach here what PyTorch measured, where the files are at hand.
+#[test]
+fn trained_networks_keep_their_accuracy() {
+    let shared = std::env::var_os("UNROLLED_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let data = shared.join("data/cifar10-bin");
+    let open_trained =
+        |name: &str| Some(opened(&find(&shared.join("weights/cifar-resnet"), name)?, &Options::default()));
+    let (Some(small), Some(large)) = (open_trained("resnet20"), open_trained("resnet56")) else {
+        println!("skipped: no trained weights at hand");
+        return;
+    };
+    assert_eq!(large.unwrap().model.outline().name, "resnet-56 residual, width 16");
+    let small = small.unwrap();
+    let spec = format!("cifar10:{}", data.display()).parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(2000);
+    let normalization = Normalization { mean: small.card.mean, std: small.card.std };
+    let source = Source { dataset: dataset.into(), normalization, batch: 250 };
+    let score = evaluate(&small.model, &source, |_| {}).unwrap();
+    assert!((score.accuracy - 0.813).abs() <= 2.0 / 2000.0, "{}", score.accuracy);
+}
+
+fn find(dir: &Path, start: &str) -> Option<PathBuf> {
+    let mut entries = dir.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)))
+}
