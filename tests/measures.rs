@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::measure::{Only, Source, kendall_tau, measure, sweep, walk};
+use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Network, Route, Samples, Wiring};
+use unrolled::nn::{At, Network, Route, Samples, Step, Wiring};
 
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
@@ -170,4 +170,199 @@ fn a_very_deep_network_can_be_lesioned() {
         (0..2999).step_by(7).map(|block| Route::identity(outline).without(At { stage: 0, block })).collect();
     let whole = walk(&model, &digits(2), &mut [], |_| ()).unwrap();
     assert_eq!(sweep(&model, &digits(2), &routes, &whole, |_| ()).unwrap().len(), 429);
+}
+
+/// All values of a block that can be seen, `[block][sample][unit]`, for the one stage of an MLP.
+struct Line {
+    estimates: Vec<Vec<Vec<f32>>>,
+    h: Vec<Vec<Vec<f32>>>,
+    gates: Vec<Vec<Vec<f32>>>,
+}
+
+fn line(model: &Model, source: &Source) -> Line {
+    let blocks = model.outline().stages[0].blocks.len();
+    let empty = || vec![Vec::new(); blocks];
+    let mut line = Line { estimates: vec![Vec::new(); blocks + 1], h: empty(), gates: empty() };
+    for batch in source.batches().unwrap() {
+        let batch = batch.unwrap();
+        let keep = |kept: &mut Vec<Vec<f32>>, values: Vec<f32>| {
+            kept.extend(values.chunks_exact(values.len() / batch.labels.len()).map(<[f32]>::to_vec));
+        };
+        let mut estimate = model.stem(&Samples { values: batch.images.clone(), shape: batch.shape }).unwrap();
+        estimate = model.enter(0, estimate).unwrap();
+        keep(&mut line.estimates[0], model.values(&estimate).0);
+        for block in 0..blocks {
+            let inside = model.inside(At { stage: 0, block }, estimate).unwrap();
+            keep(&mut line.h[block], model.values(&inside.h).0);
+            if let Some(gate) = &inside.transform {
+                keep(&mut line.gates[block], model.values(gate).0);
+            }
+            keep(&mut line.estimates[block + 1], model.values(&inside.estimate).0);
+            estimate = inside.estimate;
+        }
+    }
+    line
+}
+
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let n = values.clone().count() as f64;
+    values.sum::<f64>() / n
+}
+
+fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let m = mean(values.clone());
+    let n = values.clone().count() as f64;
+    values.map(|v| (v - m) * (v - m)).sum::<f64>() / (n - 1.0)
+}
+
+/// The probes add in another order, and take roots of variances and square them again.
+const CLOSE: f64 = 1e-6;
+
+#[test]
+fn influence_is_that_of_its_definition() {
+    let (model, source) = (mlp(Wiring::Highway), digits(50));
+    let measured = measure(&model, &source, &[Only::Influence], 0, |_, _| ()).unwrap();
+    let line = line(&model, &source);
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let cosine = |a: &[f32], b: &[f32]| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+    let a = &line.estimates;
+    let influence = measured.influence.unwrap();
+    assert_eq!(influence.len(), 5);
+    for (k, found) in influence.values().enumerate() {
+        let turned = mean((0..50).map(|n| 1.0 - cosine(&a[k][n], &a[k + 1][n])));
+        assert!((found.block_influence.value - turned).abs() < CLOSE, "{k}: {found:?} {turned}");
+        // A highway block is y = x + T·(h - x): the residual is also the step.
+        let size = mean((0..50).map(|n| {
+            let step: Vec<f32> = a[k + 1][n].iter().zip(&a[k][n]).map(|(y, x)| y - x).collect();
+            (dot(&step, &step) / dot(&a[k][n], &a[k][n])).sqrt()
+        }));
+        assert!((found.l2_ratio.value - size).abs() < CLOSE, "{k}: {found:?} {size}");
+    }
+    let runs = measured.runs.unwrap();
+    assert_eq!(runs.len(), 15);
+    let run = runs.iter().find(|run| run.first == "stage1.block2" && run.blocks == 3).unwrap();
+    let angle = mean((0..50).map(|n| cosine(&a[1][n], &a[4][n]).acos() / std::f64::consts::PI));
+    assert_eq!(run.last, "stage1.block4");
+    assert!((run.angular_distance.value - angle).abs() < CLOSE, "{run:?} {angle}");
+}
+
+#[test]
+fn the_theory_is_that_of_its_equations() {
+    let (model, source) = (mlp(Wiring::Highway), digits(60));
+    let theory = measure(&model, &source, &[Only::Theory], 0, |_, _| ()).unwrap().theory.unwrap();
+    let line = line(&model, &source);
+    let target = line.estimates.last().unwrap();
+    let of = |values: &[Vec<f32>], unit: usize| -> Vec<f64> { values.iter().map(|v| f64::from(v[unit])).collect() };
+    for (k, found) in theory.values().enumerate() {
+        let (mut falls, mut relative, mut optimal, mut learned) = (0.0, Vec::new(), Vec::new(), Vec::new());
+        for unit in 0..8 {
+            let (a, y, h, target) = (
+                of(&line.estimates[k], unit),
+                of(&line.estimates[k + 1], unit),
+                of(&line.h[k], unit),
+                of(target, unit),
+            );
+            let error = |v: &[f64]| -> Vec<f64> { v.iter().zip(&target).map(|(v, t)| v - t).collect() };
+            let (old, new, after) = (error(&a), error(&h), error(&y));
+            falls += f64::from(u8::from(variance(after.iter().copied()) < variance(old.iter().copied()))) / 8.0;
+            let step: Vec<f64> = y.iter().zip(&a).map(|(y, a)| y - a).collect();
+            relative.push(mean(step.iter().copied()).abs() / variance(step.iter().copied()).sqrt());
+            // Eqs. 10-12, with the covariance.
+            let (m, o) = (mean(old.iter().copied()), mean(new.iter().copied()));
+            let covariance = old.iter().zip(&new).map(|(e, g)| (e - m) * (g - o)).sum::<f64>() / 59.0;
+            let (alpha1, alpha2) =
+                (variance(old.iter().copied()) - covariance, variance(new.iter().copied()) - covariance);
+            optimal.push(alpha1 / (alpha1 + alpha2));
+            learned.push(mean(of(&line.gates[k], unit).into_iter()));
+        }
+        assert!((found.variance_falls_share - falls).abs() < CLOSE, "{k}: {found:?} {falls}");
+        assert!((found.residual_mean_relative - mean(relative.iter().copied())).abs() < 1e-4, "{k}: {found:?}");
+        assert!(
+            (found.optimal_gate.unwrap() - mean(optimal.iter().copied())).abs() < 1e-4,
+            "{k}: {found:?} {optimal:?}"
+        );
+        assert!((found.learned_gate.unwrap() - mean(learned.iter().copied())).abs() < CLOSE, "{k}: {found:?}");
+    }
+}
+
+#[test]
+fn read_outs_end_at_the_networks_output() {
+    let (model, source) = (resnet(Wiring::Residual), digits(40));
+    let measured = measure(&model, &source, &[Only::Readouts], 0, |_, _| ()).unwrap();
+    let readouts = measured.readouts.unwrap();
+    assert_eq!(readouts.len(), 6);
+    assert!(readouts["stage2.block2"].head.is_none());
+    let last = readouts["stage3.block2"].head.unwrap();
+    assert_eq!((last.score, last.kl_nats.value, last.agreement.value), (measured.baseline, 0.0, 1.0));
+    let early = readouts["stage3.block1"].head.unwrap();
+    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let route = Route::parse("1-2 / 1-2 / 1", model.outline()).unwrap();
+    let answers = sweep(&model, &source, &[route], &whole, |_| ()).unwrap();
+    assert!((early.score.loss - mean(answers[0].iter().map(|a| a.loss))).abs() < EXACT);
+    assert!((early.kl_nats.value - mean(answers[0].iter().map(|a| a.kl))).abs() < EXACT);
+    assert!(early.settled <= early.agreement.value && readouts["stage1.block1"].linear.is_some());
+}
+
+#[test]
+fn blocks_left_out_together_are_routes() {
+    let (model, source) = (mlp(Wiring::Residual), digits(30));
+    let only = [Only::Pairs, Only::Several, Only::Repeats, Only::Lesion];
+    let measured = measure(&model, &source, &only, 2, |_, _| ()).unwrap();
+    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let loss = |text: &str| {
+        let route = Route::parse(text, model.outline()).unwrap();
+        let answers = sweep(&model, &source, &[route], &whole, |_| ()).unwrap();
+        mean(answers[0].iter().map(|a| a.loss))
+    };
+    let pairs = measured.pairs.unwrap();
+    assert_eq!(pairs.len(), 10);
+    let pair = pairs.iter().find(|pair| pair.first == "stage1.block2" && pair.second == "stage1.block4").unwrap();
+    let beyond = loss("1,3,5") + loss("1-5") - loss("1,3-5") - loss("1-3,5");
+    assert!((pair.interaction_loss.value - beyond).abs() < EXACT, "{pair:?} {beyond}");
+    let repeat = &measured.repeats.unwrap()[1];
+    assert_eq!((repeat.block.as_str(), repeat.times), ("stage1.block5", 2));
+    assert!((repeat.score.loss - loss("1-5,5,5")).abs() < EXACT);
+    for several in measured.several.unwrap() {
+        assert!((several.score.loss - loss(&several.route)).abs() < EXACT);
+        let left = Route::parse(&several.route, model.outline()).unwrap().stages()[0].len();
+        assert_eq!(left, 5 - several.removed);
+    }
+}
+
+/// The gradient by autodiff against a step along it: `L(a + εg) - L(a - εg) = 2ε·‖g‖²` for small steps.
+#[test]
+fn gradients_reach_every_block() {
+    let (model, source) = (resnet(Wiring::Residual), digits(16));
+    let batch = source.batches().unwrap().next().unwrap().unwrap();
+    let stem = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
+    let start = model.enter(0, stem).unwrap();
+    let steps = &Route::identity(model.outline()).steps()[1..];
+    let take = |step: Step, a| match step {
+        Step::Enter(stage) => model.enter(stage, a).unwrap(),
+        Step::Run(at) => model.block(at, a).unwrap(),
+        Step::Shortcut(_) => unreachable!("an identity leaves nothing out"),
+    };
+    let loss = |start: burn::tensor::Tensor<4>| {
+        let logits = model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap();
+        Answer::all(&logits.values, logits.classes, &batch.labels, &logits.values).map(|a| a.loss).sum::<f64>() / 16.0
+    };
+    let mut entering = vec![start.clone()];
+    for &step in steps {
+        entering.push(take(step, entering[entering.len() - 1].clone()));
+    }
+    let mut gradient = model.head_gradient(&entering.pop().unwrap(), &batch.labels).unwrap().unwrap();
+    for (&step, entering) in steps.iter().zip(&entering).rev() {
+        gradient = model.pull_back(step, entering, &gradient).unwrap().unwrap();
+    }
+    let square: f32 = (gradient.clone() * gradient.clone()).sum().into_scalar();
+    let epsilon = 0.05 / f64::from(square).sqrt();
+    let step = gradient.mul_scalar(epsilon);
+    let along = loss(start.clone() + step.clone()) - loss(start - step);
+    let expected = 2.0 * epsilon * f64::from(square);
+    // ReLUs bend the loss within the step.
+    assert!((along / expected - 1.0).abs() < 0.02, "{along} {expected}");
+
+    let gradients = measure(&model, &source, &[Only::Gradients], 0, |_, _| ()).unwrap().gradients.unwrap();
+    assert_eq!(gradients.len(), 4);
+    assert!(gradients.values().all(|cosine| cosine.value.abs() <= 1.0 && cosine.ci95 > 0.0));
 }

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{Pass, Training};
-use unrolled::train::{Optimizer, TrainConfig, cross_entropy};
+use unrolled::nn::{Pass, Training, cross_entropy};
+use unrolled::train::{Optimizer, TrainConfig};
 
 mod draws;
 

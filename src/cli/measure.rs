@@ -167,7 +167,7 @@ fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &Wh
 pub(super) fn measured(
     name: &str,
     data: &str,
-    network: &impl Network,
+    network: &(impl Network + 'static),
     source: &Source,
     training: Vec<Epoch>,
     only: &[Only],

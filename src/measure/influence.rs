@@ -121,7 +121,7 @@ pub(super) fn residual<N: Network>(
 }
 
 /// The inner product, summed in f64 along eight lanes so that it fills a vector register.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0.0_f64; 8];
     let (whole, rest) = (a.chunks_exact(8).zip(b.chunks_exact(8)), a.len() / 8 * 8);
     for (a, b) in whole {

@@ -2,20 +2,25 @@
 //! Nothing here names a kind of network, prints, or writes.
 
 mod estimation;
+mod fitted;
 mod gates;
+mod gradient;
 mod influence;
 mod lesion;
 mod moments;
 mod readout;
 mod score;
 mod shuffle;
+mod softmax;
 mod sweep;
 mod theory;
 mod together;
 mod walk;
 
 pub use estimation::EstimationProbe;
+pub use fitted::FittedProbe;
 pub use gates::GateProbe;
+pub use gradient::GradientProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use score::{Answer, Source, mean, samples, score};
@@ -41,6 +46,8 @@ pub enum Only {
     Gates,
     /// How much every block and every run of blocks changes the estimate.
     Influence,
+    /// Whether blocks step down the loss; for networks that know gradients.
+    Gradients,
     /// What can be read out after every block.
     Readouts,
     /// Several blocks left out at random.
@@ -55,12 +62,13 @@ pub enum Only {
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Estimation,
         Self::Lesion,
         Self::Shuffle,
         Self::Gates,
         Self::Influence,
+        Self::Gradients,
         Self::Readouts,
         Self::Several,
         Self::Pairs,
@@ -88,6 +96,7 @@ impl Only {
             Self::Shuffle => ("shuffle", "Blocks exchanged within their stages"),
             Self::Gates => ("gates", "How open the gates are"),
             Self::Influence => ("influence", "How much every block, and every run of blocks, changes the estimate"),
+            Self::Gradients => ("gradients", "Whether blocks step down the loss"),
             Self::Readouts => ("readouts", "What the network would answer if it stopped after a block"),
             Self::Several => ("several", "More and more blocks left out at random"),
             Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
@@ -125,11 +134,13 @@ impl Tour {
 
 impl Only {
     /// What looks while the samples run through the whole network.
-    fn probe<N: Network>(self, outline: &Outline, samples: u64) -> Option<Box<dyn Probe<N>>> {
+    fn probe<N: Network + 'static>(self, outline: &Outline, samples: u64) -> Option<Box<dyn Probe<N>>> {
         match self {
             Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
+            Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
+            Self::Readouts => Some(Box::new(FittedProbe::new(outline))),
             Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
@@ -156,7 +167,7 @@ impl Only {
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
-pub fn measure<N: Network>(
+pub fn measure<N: Network + 'static>(
     network: &N,
     source: &Source,
     only: &[Only],

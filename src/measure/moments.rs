@@ -97,9 +97,14 @@ impl Stream {
         self.squares += before * (value - self.mean);
     }
 
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0.0
+    }
+
     /// The mean and the half width of its normal interval.
     pub(super) fn estimate(&self) -> Estimate {
-        if self.count == 0.0 {
+        if self.is_empty() {
             return Estimate { value: f64::NAN, ci95: f64::NAN };
         }
         let variance = self.squares / (self.count - 1.0).max(1.0);

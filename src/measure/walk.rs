@@ -16,6 +16,14 @@ pub trait Probe<N: Network> {
     /// Called after a stage's last block.
     fn leave(&mut self, _stage: usize) {}
 
+    /// Called after the head, when every stage has been left.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn end(&mut self, _network: &N, _labels: &[u32]) -> Result<()> {
+        Ok(())
+    }
+
     /// Puts what was seen where it belongs.
     fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements);
 }
@@ -60,6 +68,7 @@ pub fn walk<N: Network>(
             probes.iter_mut().for_each(|probe| probe.leave(s));
         }
         let logits = network.head(estimate)?;
+        probes.iter_mut().try_for_each(|probe| probe.end(network, &labels))?;
         whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels, &logits.values));
         whole.logits.extend(logits.values);
         progress(labels.len() as u64);

@@ -7,7 +7,7 @@ use super::plan::{self, Plan};
 use super::resolve::{Resolved, resolve};
 use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
-    parameters_host,
+    Step, cross_entropy, parameters_host,
 };
 use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
@@ -295,6 +295,26 @@ impl Network for Model {
         let logits = self.line.head(&mut self.pass(), estimate);
         let classes = logits.dims()[1];
         Ok(Logits { values: parameters_host(logits), classes })
+    }
+
+    fn head_gradient(&self, estimate: &Tensor<4>, labels: &[u32]) -> Result<Option<Tensor<4>>> {
+        let constants = self.parameters.constants();
+        let x = Tensor::from_inner(estimate.clone()).require_grad();
+        let logits = self.line.head(&mut Pass::inference(&constants), x.clone());
+        Ok(x.grad(&cross_entropy(logits, labels, 0.0).backward()))
+    }
+
+    fn pull_back(&self, step: Step, entering: &Tensor<4>, gradient: &Tensor<4>) -> Result<Option<Tensor<4>>> {
+        let constants = self.parameters.constants();
+        let mut pass = Pass::inference(&constants);
+        let x = Tensor::from_inner(entering.clone()).require_grad();
+        let y = match step {
+            Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, x.clone()),
+            Step::Run(at) => self.block_at(at).inside(&mut pass, x.clone()).estimate,
+            Step::Shortcut(at) => self.block_at(at).skip(&mut pass, x.clone()),
+        };
+        let along = y * Tensor::from_inner(gradient.clone());
+        Ok(x.grad(&along.sum().backward()))
     }
 
     fn values(&self, estimate: &Tensor<4>) -> (Vec<f32>, usize) {

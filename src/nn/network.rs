@@ -1,6 +1,6 @@
 //! What measuring and slimming need of a network, and nothing else.
 
-use super::Inside;
+use super::{Inside, Step};
 use crate::Result;
 use crate::report::Outline;
 
@@ -82,6 +82,29 @@ pub trait Network {
     /// # Errors
     /// Where the computation fails.
     fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
+
+    /// The gradient of the mean cross-entropy of a batch with respect to what enters the head; `None` for a network
+    /// that knows no gradients.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn head_gradient(&self, _estimate: &Self::Estimate, _labels: &[u32]) -> Result<Option<Self::Estimate>> {
+        Ok(None)
+    }
+
+    /// The gradient with respect to what enters a step, from that with respect to what leaves it; `None` for a network
+    /// that knows no gradients.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn pull_back(
+        &self,
+        _step: Step,
+        _entering: &Self::Estimate,
+        _gradient: &Self::Estimate,
+    ) -> Result<Option<Self::Estimate>> {
+        Ok(None)
+    }
 
     /// The values of an estimate, `[batch, units]` row-major, and the number of channels that the units divide into.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);

@@ -146,13 +146,21 @@ impl Parameters {
 
     /// The same values as leaves of a gradient graph; statistics stay outside it.
     pub fn tracked(&self) -> Self {
-        let mut tracked = self.clone();
-        tracked.device = self.device.clone().autodiff();
-        for entry in &mut tracked.entries {
-            let leaf = Tensor::from_inner(entry.value.clone());
-            entry.value = if entry.is_trained() { leaf.require_grad() } else { leaf };
+        let mut tracked = self.constants();
+        for entry in tracked.entries.iter_mut().filter(|entry| entry.is_trained()) {
+            entry.value = entry.value.clone().require_grad();
         }
         tracked
+    }
+
+    /// The same values as constants of a gradient graph: for gradients with respect to estimates.
+    pub fn constants(&self) -> Self {
+        let mut constants = self.clone();
+        constants.device = self.device.clone().autodiff();
+        for entry in &mut constants.entries {
+            entry.value = Tensor::from_inner(entry.value.clone());
+        }
+        constants
     }
 }
 

@@ -1,5 +1,8 @@
 //! Measurements as comma-separated values, one file a measurement, full precision, a row a block or order.
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::result::{BlockGates, Estimation, Lesion, Measurements, PerBlock, Shuffle};
 
 /// The measurements that were made, as pairs of a file name and its content.
@@ -13,7 +16,17 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("shuffle.csv", measurements.shuffle.as_deref().map(shuffle)),
         ("gates.csv", measurements.gates.as_ref().map(gates)),
     ];
-    files.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
+    let flat = [
+        ("influence.csv", measurements.influence.as_ref().map(blocks)),
+        ("runs.csv", measurements.runs.as_deref().map(list)),
+        ("gradients.csv", measurements.gradients.as_ref().map(blocks)),
+        ("readouts.csv", measurements.readouts.as_ref().map(blocks)),
+        ("several.csv", measurements.several.as_deref().map(list)),
+        ("pairs.csv", measurements.pairs.as_deref().map(list)),
+        ("repeats.csv", measurements.repeats.as_deref().map(list)),
+        ("theory.csv", measurements.theory.as_ref().map(blocks)),
+    ];
+    files.into_iter().chain(flat).filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
 }
 
 fn estimation(blocks: &PerBlock<Estimation>) -> String {
@@ -101,6 +114,51 @@ fn gates(blocks: &PerBlock<BlockGates>) -> String {
     file
 }
 
+/// A row a block, the fields of its result as columns; those of a field within a field are joined by `_`.
+fn blocks<T: Serialize>(results: &PerBlock<T>) -> String {
+    table(results.iter().map(|(block, result)| {
+        let mut row = Row::from([("block".to_owned(), block.clone())]);
+        flatten("", &serde_json::to_value(result).unwrap_or_default(), &mut row);
+        row
+    }))
+}
+
+/// A row a result.
+fn list<T: Serialize>(results: &[T]) -> String {
+    table(results.iter().map(|result| {
+        let mut row = Row::new();
+        flatten("", &serde_json::to_value(result).unwrap_or_default(), &mut row);
+        row
+    }))
+}
+
+type Row = indexmap::IndexMap<String, String>;
+
+fn flatten(name: &str, value: &Value, row: &mut Row) {
+    let within = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}_{key}") };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| flatten(&within(key), value, row)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, item)| flatten(&within(&i.to_string()), item, row));
+        }
+        Value::Null => {}
+        Value::String(text) => drop(row.insert(name.to_owned(), text.clone())),
+        other => drop(row.insert(name.to_owned(), other.to_string())),
+    }
+}
+
+/// Rows under all columns that any of them has.
+fn table(rows: impl Iterator<Item = Row>) -> String {
+    let rows: Vec<Row> = rows.collect();
+    let columns: indexmap::IndexSet<&String> = rows.iter().flat_map(Row::keys).collect();
+    let heading = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(",");
+    let line = |row: &Row| {
+        let fields = columns.iter().map(|column| row.get(*column).map_or_else(String::new, |field| quoted(field)));
+        fields.collect::<Vec<_>>().join(",") + "\n"
+    };
+    heading + "\n" + &rows.iter().map(line).collect::<String>()
+}
+
 fn line(file: &mut String, names: &[&str], figures: impl IntoIterator<Item = Option<f64>>) {
     let names = names.iter().map(|name| quoted(name));
     let figures = figures.into_iter().map(|figure| figure.map_or_else(String::new, |value| value.to_string()));
@@ -133,6 +191,28 @@ mod tests {
             assert!(columns.len() > 49, "{name}");
             assert!(columns.iter().all(|&count| count == columns[0]), "{name}: {columns:?}");
         }
+    }
+
+    #[test]
+    fn fields_within_fields_are_columns_and_absent_ones_are_empty() {
+        let row = |gate| crate::report::result::Theory {
+            residual_mean_relative: 0.5,
+            zero_mean_share: f64::NAN,
+            variance_falls_share: 1.0,
+            optimal_gate: gate,
+            learned_gate: None,
+            gate_correlation: None,
+            gate_slope: None,
+        };
+        let theory = PerBlock::from([("a,b".to_owned(), row(None)), ("c".to_owned(), row(Some(0.25)))]);
+        let expected = "block,residual_mean_relative,zero_mean_share,variance_falls_share,optimal_gate\n\
+                        \"a,b\",0.5,NaN,1.0,\nc,0.5,NaN,1.0,0.25\n";
+        assert_eq!(blocks(&theory), expected);
+        let influence = crate::report::result::Influence {
+            block_influence: crate::report::result::Estimate { value: 0.1, ci95: 0.01 },
+            l2_ratio: Default::default(),
+        };
+        assert!(list(&[influence]).starts_with("block_influence_value,block_influence_ci95,l2_ratio_value"));
     }
 
     #[test]

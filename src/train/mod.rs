@@ -1,7 +1,6 @@
 //! Training: the experiment file, the one training loop, the run directory and exact resume.
 
 mod config;
-mod loss;
 mod optimizer;
 mod run;
 mod schedule;
@@ -9,7 +8,6 @@ mod state;
 mod trainer;
 
 pub use config::{DataConfig, Decay, Experiment, Method, ScheduleKind, TrainConfig};
-pub use loss::cross_entropy;
 pub use optimizer::Optimizer;
 pub use run::{Run, history, model_file};
 pub use schedule::Schedule;

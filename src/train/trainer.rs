@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Experiment, Origin, Run, State, cross_entropy};
+use super::{Experiment, Origin, Run, State};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, View, batches};
 use crate::measure::{Answer, Source, evaluate};
 use crate::model::{Card, Model};
-use crate::nn::{Network, Pass, Training, parameters_host};
+use crate::nn::{Network, Pass, Training, cross_entropy, parameters_host};
 use crate::report::{Epoch, Score};
 use crate::{Error, Result};
 

@@ -1,3 +1,4 @@
+use super::blocks::{frame, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
@@ -49,27 +50,6 @@ fn sentence(network: &Measurements) -> Option<String> {
         number::points(dearest.accuracy_cost.value),
         costs.len(),
     ))
-}
-
-/// Block numbers through the whole network, and the borders of its stages.
-fn frame(network: &Measurements, layers: &mut Vec<Layer>) -> Axis {
-    let stages = &network.outline.stages;
-    let mut end = 0.5;
-    for stage in stages.iter().filter(|_| stages.len() > 1) {
-        let start = end;
-        end += stage.blocks.len() as f64;
-        layers.push(Layer::new(Mark::Note(0.5 * (start + end), stage.name.clone()), Colour::Muted));
-        if start > 0.5 {
-            layers.push(Layer::new(Mark::Divider(start), Colour::Muted).faint(0.6));
-        }
-    }
-    Axis::numbers(stages.iter().map(|stage| stage.blocks.len()).sum(), 30)
-}
-
-/// The lesioned blocks with their numbers through the network.
-fn numbered<'a>(network: &'a Measurements, lesion: &'a PerBlock<Lesion>) -> Vec<(f64, &'a Lesion)> {
-    let blocks = network.outline.stages.iter().flat_map(|stage| &stage.blocks).enumerate();
-    blocks.filter_map(|(index, block)| Some((index as f64 + 1.0, lesion.get(&block.name)?))).collect()
 }
 
 fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {

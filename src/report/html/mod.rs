@@ -1,12 +1,17 @@
 //! The report as one HTML file: no script, nothing fetched, light or dark as its reader's system is.
 
+mod blocks;
 mod element;
 mod estimation;
 mod gates;
+mod influence;
 mod lesion;
 mod outline;
+mod readouts;
 mod shuffle;
 mod sparsity;
+mod theory;
+mod together;
 mod training;
 
 pub(super) use element::escape;
@@ -38,6 +43,12 @@ pub fn html(report: &Report) -> Result<String> {
     page += &lesion::section(networks)?;
     page += &shuffle::section(networks)?;
     page += &gates::section(networks)?;
+    page += &influence::section(networks)?;
+    page += &readouts::section(networks)?;
+    page += &together::several(networks)?;
+    page += &together::pairs(networks)?;
+    page += &together::repeats(networks)?;
+    page += &theory::section(networks)?;
     page += &footer(&report.facts);
     page += "</main>\n</body>\n</html>\n";
     Ok(page)

@@ -52,6 +52,10 @@ pub struct Measurements {
     /// Angular distance over every run of blocks of a stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<Vec<Run>>,
+    /// Cosine between `F_k` and the negative gradient of the loss with respect to `a_(k-1)` (Jastrzebski et al. 2018),
+    /// averaged over the samples: above zero the block steps down the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradients: Option<PerBlock<Estimate>>,
     /// What can be read out after every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readouts: Option<PerBlock<Readouts>>,
@@ -87,6 +91,7 @@ impl Measurements {
             gates: None,
             influence: None,
             runs: None,
+            gradients: None,
             readouts: None,
             several: None,
             pairs: None,

@@ -8,7 +8,7 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    for table in [blocks(measured), swaps(measured)] {
+    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured)] {
         if !table.is_empty() {
             text.push('\n');
             text += &table.without_empty_columns().text();
@@ -47,6 +47,65 @@ fn blocks(measured: &Measurements) -> Table {
             }
         }
         table.row(row);
+    }
+    table
+}
+
+fn iteration(measured: &Measurements) -> Table {
+    let mut table = Table::new([
+        "block",
+        "1-cos",
+        "|F|/|a|",
+        "cos(F,-dL)",
+        "head reads",
+        "linear reads",
+        "tuned agrees",
+        "|E[F]|/std",
+        "variance falls",
+        "T*",
+        "T",
+        "corr(T*,T)",
+    ]);
+    let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
+    for block in names {
+        let mut row = vec![String::new(); 12];
+        if let Some(i) = measured.influence.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[1] = number::relative(i.block_influence.value);
+            row[2] = number::relative(i.l2_ratio.value);
+        }
+        if let Some(cosine) = measured.gradients.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[3] = number::relative(cosine.value);
+        }
+        if let Some(r) = measured.readouts.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[4] = r.head.map_or_else(String::new, |r| number::percent(r.score.accuracy));
+            row[5] = r.linear.map_or_else(String::new, |r| number::percent(r.score.accuracy));
+            row[6] = r.tuned.map_or_else(String::new, |r| number::percent(r.agreement.value));
+        }
+        if let Some(t) = measured.theory.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[7] = number::relative(t.residual_mean_relative);
+            row[8] = number::percent(t.variance_falls_share);
+            for (cell, gate) in [(9, t.optimal_gate), (10, t.learned_gate), (11, t.gate_correlation)] {
+                row[cell] = gate.map_or_else(String::new, number::relative);
+            }
+        }
+        if row.iter().any(|cell| !cell.is_empty()) {
+            row[0].clone_from(block);
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// Blocks left out together and applied again, means over repetitions.
+fn together(measured: &Measurements) -> Table {
+    let mut table = Table::new(["what", "times", "accuracy"]);
+    let several =
+        measured.several.iter().flatten().map(|s| ("left out at random".to_owned(), s.removed, s.score.accuracy));
+    let repeats = measured.repeats.iter().flatten().map(|r| (format!("{} again", r.block), r.times, r.score.accuracy));
+    let rows: Vec<(String, usize, f64)> = several.chain(repeats).collect();
+    for group in rows.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
+        let accuracy = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
+        table.row([group[0].0.clone(), group[0].1.to_string(), number::percent(accuracy)]);
     }
     table
 }

@@ -1,0 +1,132 @@
+//! Fitted read-outs: a linear classifier of the channels' averages after every block, fitted to the labels, and the
+//! same map fitted to the network's own output.
+//!
+//! The second is the affine translator of Belrose et al. 2023 for a head that is linear in the channels' averages:
+//! translator and head together are an affine map from averages to outputs, and any such map of that rank is one.
+
+use super::readout::readouts;
+use super::softmax::Softmax;
+use super::walk::{Probe, Whole};
+use super::{Answer, moments::average};
+use crate::nn::{At, Inside, Network};
+use crate::report::{Measurements, Outline};
+
+/// Of more samples than this the first ones are fitted to and judged on.
+const MOST_SAMPLES: usize = 5_000;
+/// Of fewer than this nothing is fitted.
+const LEAST_SAMPLES: usize = 20;
+
+/// Keeps the channels' averages after every block.
+pub struct FittedProbe {
+    blocks: Vec<(At, Features)>,
+    first_of_stage: Vec<usize>,
+    labels: Vec<u32>,
+    /// Of the batch under way: whether its labels were kept yet.
+    current: Option<At>,
+}
+
+/// `[samples, channels]`, row-major.
+#[derive(Default)]
+struct Features {
+    values: Vec<f32>,
+    channels: usize,
+}
+
+impl FittedProbe {
+    /// For a network.
+    pub fn new(outline: &Outline) -> Self {
+        let (mut blocks, mut first_of_stage) = (Vec::new(), Vec::new());
+        for (stage, s) in outline.stages.iter().enumerate() {
+            first_of_stage.push(blocks.len());
+            blocks.extend((0..s.blocks.len()).map(|block| (At { stage, block }, Features::default())));
+        }
+        Self { blocks, first_of_stage, labels: Vec::new(), current: None }
+    }
+}
+
+impl<N: Network> Probe<N> for FittedProbe {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+        let first = *self.current.get_or_insert(at) == at;
+        let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
+        let kept = features.values.len() / features.channels.max(1);
+        if kept >= MOST_SAMPLES {
+            return;
+        }
+        if first {
+            self.labels.extend(labels);
+        }
+        let (values, channels) = network.values(&inside.estimate);
+        let positions = values.len() / labels.len() / channels;
+        features.channels = channels;
+        let averages = values.chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
+        features.values.extend(averages);
+    }
+
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) {
+        let classes = measured.outline.classes;
+        let n = self.labels.len().min(MOST_SAMPLES);
+        let all = measured.readouts.get_or_insert_default();
+        if n < LEAST_SAMPLES {
+            return;
+        }
+        let labels = &self.labels[..n];
+        let truth = one_hot(labels, classes);
+        let output = distributions(&whole.logits[..n * classes], classes);
+        let known = Whole { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
+        let answers = |targets: &[f32]| -> Vec<Vec<Answer>> {
+            let fit = |(_, features): &(At, Features)| cross_fitted(features, n, targets, labels, classes, &known);
+            self.blocks.iter().map(fit).collect()
+        };
+        let (linear, tuned) = (readouts(&known, &answers(&truth)), readouts(&known, &answers(&output)));
+        for ((at, _), (linear, tuned)) in self.blocks.iter().zip(linear.into_iter().zip(tuned)) {
+            let entry = all.entry(at.to_string()).or_default();
+            (entry.linear, entry.tuned) = (Some(linear), Some(tuned));
+        }
+    }
+}
+
+/// The answers of a read-out that was fitted to the even samples and answers the odd ones, and the other way round.
+fn cross_fitted(
+    features: &Features,
+    n: usize,
+    targets: &[f32],
+    labels: &[u32],
+    classes: usize,
+    whole: &Whole,
+) -> Vec<Answer> {
+    let mut answers = whole.answers.clone();
+    let half = |values: &[f32], width: usize, parity: usize| -> Vec<f32> {
+        values[..n * width].chunks_exact(width).skip(parity).step_by(2).flatten().copied().collect()
+    };
+    for parity in [0, 1] {
+        let fitted = Softmax::fit(
+            &half(&features.values, features.channels, parity),
+            features.channels,
+            &half(targets, classes, parity),
+            classes,
+        );
+        let logits = fitted.logits(&half(&features.values, features.channels, 1 - parity));
+        for (row, sample) in logits.chunks_exact(classes).zip((1 - parity..n).step_by(2)) {
+            answers[sample] = Answer::new(row, labels[sample], &whole.logits[sample * classes..(sample + 1) * classes]);
+        }
+    }
+    answers
+}
+
+fn one_hot(labels: &[u32], classes: usize) -> Vec<f32> {
+    let mut targets = vec![0.0; labels.len() * classes];
+    targets.chunks_exact_mut(classes).zip(labels).for_each(|(row, &label)| row[label as usize] = 1.0);
+    targets
+}
+
+/// The softmax of every row.
+fn distributions(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut all = Vec::with_capacity(logits.len());
+    for row in logits.chunks_exact(classes) {
+        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weights: Vec<f64> = row.iter().map(|&z| f64::from(z - best).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        all.extend(weights.iter().map(|w| (w / sum) as f32));
+    }
+    all
+}

@@ -1,0 +1,95 @@
+use super::blocks::{Figure, numbered};
+use super::element;
+use crate::Result;
+use crate::report::number;
+use crate::report::result::{Estimate, Measurements, Readout, Readouts};
+use crate::report::table::Table;
+
+/// The sorts of read-outs, with what they are called.
+const SORTS: [(&str, fn(&Readouts) -> Option<&Readout>); 3] = [
+    ("the network's own head", |r| r.head.as_ref()),
+    ("a linear classifier", |r| r.linear.as_ref()),
+    ("a linear map tuned to the output", |r| r.tuned.as_ref()),
+];
+
+/// What the network would answer if it stopped after a block.
+pub(super) fn section(networks: &[Measurements]) -> Result<String> {
+    let has = |network: &Measurements| network.readouts.as_ref().is_some_and(|blocks| !blocks.is_empty());
+    if !networks.iter().any(has) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "After every block the estimate is read out: by the network’s own head where it fits, that is in the last stage \
+         (nostalgebraist 2020); by a linear classifier of the channels’ averages; and by the same map fitted to the \
+         network’s output instead of the labels (Belrose et al. 2023). The fitted ones are fitted to one half of the \
+         samples and judged on the other, both ways. If the blocks refine one estimate, read-outs approach the output \
+         block by block.",
+    );
+    body += &element::seen(networks, sentence);
+    body += &element::legend(networks, has);
+    let mut figures = Vec::new();
+    for (name, sort) in SORTS {
+        let title = format!("Accuracy read out by {name}");
+        let figure = Figure { title: &title, y_label: "accuracy, %", scale: 100.0, rule: 0.0 };
+        figures.extend(figure.chart(networks, |network| {
+            let blocks = network.readouts.iter().flat_map(|blocks| numbered(network, blocks));
+            blocks.filter_map(|(number, readouts)| Some((number, accuracy(sort(readouts)?)))).collect()
+        })?);
+    }
+    body += &element::charts(&figures);
+    body += &element::numbers("Numbers of every block", table(networks));
+    Ok(element::section("readouts", "Read-outs", &body))
+}
+
+/// Accuracy with the longer arm of its interval.
+fn accuracy(readout: &Readout) -> Estimate {
+    let [low, high] = readout.score.accuracy_ci95;
+    let value = readout.score.accuracy;
+    Estimate { value, ci95: (value - low).max(high - value) }
+}
+
+fn sentence(network: &Measurements) -> Option<String> {
+    let heads = network.readouts.as_ref()?.iter().filter_map(|(name, r)| Some((name, r.head.as_ref()?)));
+    let heads: Vec<_> = heads.collect();
+    let (_, first) = heads.first()?;
+    let settled = heads.iter().find(|(_, head)| head.settled >= 0.9)?;
+    Some(format!(
+        "Read out by its own head, the network agrees with its final answer in {} of the samples after the first block \
+         of the last stage; after {} the answer of 9 in 10 samples does not change any more.",
+        number::percent(first.agreement.value),
+        settled.0,
+    ))
+}
+
+fn table(networks: &[Measurements]) -> Table {
+    let mut table = Table::new([
+        "network",
+        "<block",
+        "<read out by",
+        "accuracy",
+        "95 % interval",
+        "loss, nats",
+        "agreement with the output",
+        "divergence from it, nats",
+        "settled",
+    ]);
+    for network in networks {
+        for (block, readouts) in network.readouts.iter().flatten() {
+            for (name, sort) in SORTS {
+                let Some(readout) = sort(readouts) else { continue };
+                table.row([
+                    network.target.clone(),
+                    block.clone(),
+                    name.to_owned(),
+                    number::percent(readout.score.accuracy),
+                    number::percent_interval(readout.score.accuracy_ci95),
+                    number::plus_minus(readout.score.loss, readout.score.loss_ci95),
+                    number::percent(readout.agreement.value),
+                    number::plus_minus(readout.kl_nats.value, readout.kl_nats.ci95),
+                    number::percent(readout.settled),
+                ]);
+            }
+        }
+    }
+    table
+}

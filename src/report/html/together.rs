@@ -1,0 +1,204 @@
+use super::element;
+use crate::Result;
+use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
+use crate::report::result::{Measurements, Pair, Repeat};
+use crate::report::table::Table;
+use crate::report::{number, summary};
+
+/// More and more blocks left out at random.
+pub(super) fn several(networks: &[Measurements]) -> Result<String> {
+    let has = |network: &Measurements| network.several.as_ref().is_some_and(|sets| !sets.is_empty());
+    if !networks.iter().any(has) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "More and more blocks are left out together, drawn at random (Veit et al. 2016). Each point is one draw; \
+         horizontal lines are the networks as trained. Error that grows smoothly says that no block is needed by the \
+         others.",
+    );
+    body += &element::legend(networks, has);
+    let points = networks.iter().map(|network| {
+        let sets = network.several.iter().flatten();
+        sets.map(|set| (set.removed as f64, 100.0 * (1.0 - set.score.accuracy))).collect()
+    });
+    body += &element::charts(&[errors(networks, points.collect(), "blocks left out")?]);
+    let scores = networks.iter().flat_map(|network| network.several.iter().flatten()).map(|set| &set.score);
+    body += &element::left_out(summary::not_finite(scores), "of these figures");
+    let mut table = Table::new(["network", "left out", "seed", "accuracy", "95 % interval", "loss, nats", "<left"]);
+    for network in networks {
+        for set in network.several.iter().flatten() {
+            table.row([
+                network.target.clone(),
+                set.removed.to_string(),
+                set.seed.to_string(),
+                number::percent(set.score.accuracy),
+                number::percent_interval(set.score.accuracy_ci95),
+                number::plus_minus(set.score.loss, set.score.loss_ci95),
+                set.route.clone(),
+            ]);
+        }
+    }
+    body += &element::numbers("Every draw", table);
+    Ok(element::section("several", "Leaving several blocks out", &body))
+}
+
+/// The last block of every stage applied again.
+pub(super) fn repeats(networks: &[Measurements]) -> Result<String> {
+    let has = |network: &Measurements| network.repeats.as_ref().is_some_and(|repeats| !repeats.is_empty());
+    if !networks.iter().any(has) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "The last block of a stage runs again on its own output, up to twenty times more (divergence in Lippl et al. \
+         2021). An iteration that has converged would not mind; one that was only ever unrolled so far diverges.",
+    );
+    body += &element::legend(networks, has);
+    let points = networks.iter().map(|network| {
+        let repeats = network.repeats.iter().flatten();
+        repeats.map(|repeat| (repeat.times as f64, 100.0 * (1.0 - repeat.score.accuracy))).collect()
+    });
+    body += &element::charts(&[errors(networks, points.collect(), "further runs of a stage’s last block")?]);
+    let scores = networks.iter().flat_map(|network| network.repeats.iter().flatten()).map(|repeat| &repeat.score);
+    body += &element::left_out(summary::not_finite(scores), "of these figures");
+    let mut table =
+        Table::new(["network", "<block", "further runs", "accuracy", "95 % interval", "loss, nats", "agreement"]);
+    for network in networks {
+        for Repeat { block, times, score, agreement } in network.repeats.iter().flatten() {
+            table.row([
+                network.target.clone(),
+                block.clone(),
+                times.to_string(),
+                number::percent(score.accuracy),
+                number::percent_interval(score.accuracy_ci95),
+                number::plus_minus(score.loss, score.loss_ci95),
+                number::percent(agreement.value),
+            ]);
+        }
+    }
+    body += &element::numbers("Numbers", table);
+    Ok(element::section("repeats", "Applying the last block again", &body))
+}
+
+/// Error against a count, a point each, and the networks as trained.
+fn errors(networks: &[Measurements], points: Vec<Vec<(f64, f64)>>, x_label: &str) -> Result<String> {
+    let trained = |network: &Measurements| 100.0 * (1.0 - network.baseline.accuracy);
+    let most = points.iter().flatten().map(|(count, _)| *count).fold(1.0, f64::max);
+    let y = Axis::covering(points.iter().flatten().map(|(_, error)| *error).chain([0.0]));
+    let mut layers = Vec::new();
+    for (place, (network, points)) in networks.iter().zip(points).enumerate().filter(|(_, (_, p))| !p.is_empty()) {
+        layers.push(Layer::new(Mark::Rule(trained(network)), Colour::Network(place)).faint(0.5));
+        layers.push(Layer::new(Mark::Points(points, place), Colour::Network(place)).faint(0.75));
+    }
+    Chart {
+        title: String::new(),
+        description: format!("Error against {x_label}"),
+        x_label: x_label.into(),
+        y_label: "Error (1 − accuracy), %".into(),
+        x: Axis::numbers(most as usize, 12),
+        y,
+        size: (820.0, 340.0),
+        layers,
+    }
+    .figure()
+}
+
+/// Pairs of blocks of one stage left out together.
+pub(super) fn pairs(networks: &[Measurements]) -> Result<String> {
+    let has = |network: &Measurements| network.pairs.as_ref().is_some_and(|pairs| !pairs.is_empty());
+    if !networks.iter().any(has) {
+        return Ok(String::new());
+    }
+    let mut body = element::prose(
+        "Two blocks of one stage are left out together. Their interaction is what the pair costs beyond the costs of its \
+         members: above zero the two can stand in for each other, below zero the loss of one makes the other \
+         dispensable. The darker, the less the pair costs in accuracy.",
+    );
+    body += &element::seen(networks, sentence);
+    for network in networks {
+        body += &element::charts(&maps(network)?);
+    }
+    body += &element::numbers("Numbers of every pair", table(networks));
+    Ok(element::section("pairs", "Leaving two blocks out", &body))
+}
+
+fn sentence(network: &Measurements) -> Option<String> {
+    let pairs = network.pairs.as_ref()?;
+    let beyond = |pair: &&Pair| pair.interaction_loss.value > pair.interaction_loss.ci95;
+    let below = |pair: &&Pair| pair.interaction_loss.value < -pair.interaction_loss.ci95;
+    let dearest = pairs.iter().max_by(|a, b| a.interaction_loss.value.total_cmp(&b.interaction_loss.value))?;
+    Some(format!(
+        "Of {} pairs, {} cost more loss than their members together and {} less, beyond their intervals; most {} with {} \
+         ({} nats).",
+        pairs.len(),
+        pairs.iter().filter(beyond).count(),
+        pairs.iter().filter(below).count(),
+        dearest.first,
+        dearest.second,
+        number::real(dearest.interaction_loss.value),
+    ))
+}
+
+/// A heat map a stage: the earlier block across, the later one upwards.
+fn maps(network: &Measurements) -> Result<Vec<String>> {
+    let pairs = network.pairs.as_deref().unwrap_or_default();
+    let costs = pairs.iter().map(|pair| pair.lesion.accuracy_cost.value);
+    let most = costs.filter(|cost| cost.is_finite()).fold(1e-9, f64::max);
+    let mut figures = Vec::new();
+    for stage in &network.outline.stages {
+        let place = |name: &str| stage.blocks.iter().position(|block| block.name == name);
+        let cell = |pair: &Pair| {
+            let (x, y) = (place(&pair.first)? as f64 + 0.5, place(&pair.second)? as f64 + 0.5);
+            Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value: pair.lesion.accuracy_cost.value / most })
+        };
+        let cells: Vec<Cell> = pairs.iter().filter_map(cell).collect();
+        if cells.is_empty() {
+            continue;
+        }
+        let count = stage.blocks.len();
+        figures.push(
+            Chart {
+                title: format!("{}, {} · up to {} points", network.target, stage.name, number::points(most)),
+                description: format!("Accuracy that pairs of blocks of {} cost", stage.name),
+                x_label: "earlier block".into(),
+                y_label: "later block".into(),
+                x: Axis::numbers(count, 10),
+                y: Axis::numbers(count, 10),
+                size: (element::width_of(network.outline.stages.len().max(2)), 260.0),
+                layers: vec![Layer::new(Mark::Cells(cells), Colour::Ink)],
+            }
+            .figure()?,
+        );
+    }
+    Ok(figures)
+}
+
+fn table(networks: &[Measurements]) -> Table {
+    let mut table = Table::new([
+        "network",
+        "<first",
+        "<second",
+        "accuracy without both",
+        "cost, points",
+        "interaction, points",
+        "cost, nats",
+        "interaction, nats",
+    ]);
+    for network in networks {
+        for pair in network.pairs.iter().flatten() {
+            let points = |e: crate::report::result::Estimate| {
+                format!("{} ± {}", number::points(e.value), number::points(e.ci95))
+            };
+            table.row([
+                network.target.clone(),
+                pair.first.clone(),
+                pair.second.clone(),
+                number::percent(pair.lesion.score.accuracy),
+                points(pair.lesion.accuracy_cost),
+                points(pair.interaction_accuracy),
+                number::plus_minus(pair.lesion.loss_cost.value, pair.lesion.loss_cost.ci95),
+                number::plus_minus(pair.interaction_loss.value, pair.interaction_loss.ci95),
+            ]);
+        }
+    }
+    table
+}
