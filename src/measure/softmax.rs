@@ -120,10 +120,11 @@ mod tests {
         }
     }
 
-    /// Two classes along one of two features, the other constant: the gradient of the solution vanishes.
+    /// Two classes along one of two features, with a gap between them; the other feature is constant.
     #[test]
     fn the_solution_is_stationary_and_tells_the_classes_apart() {
-        let values: Vec<f32> = (0..40).flat_map(|i| [(i as f32 - 19.5) / 10.0, 7.0]).collect();
+        let place = |i: i32| (i as f32 - 19.5) / 10.0 + if i < 20 { -1.0 } else { 1.0 };
+        let values: Vec<f32> = (0..40).flat_map(|i| [place(i), 7.0]).collect();
         let targets: Vec<f32> = (0..40).flat_map(|i| if i < 20 { [0.9, 0.1] } else { [0.2, 0.8] }).collect();
         let fitted = Softmax::fit(&values, 2, &targets, 2);
         let logits = fitted.logits(&values);
