@@ -71,6 +71,10 @@ struct What {
     /// Take these measurements only, separated by commas [default: all]
     #[arg(long, value_parser = only_parser(), value_delimiter = ',')]
     only: Vec<Only>,
+    /// Memory for estimates, such as 512M or 4G; the number of samples at once shrinks to it [default: a quarter of the
+    /// machine's]
+    #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
+    memory: Option<u64>,
     /// Seed of random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -160,7 +164,11 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
 
 /// Measures one network with a progress bar.
 fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
-    measured(name, &data.describe(), &opened.model, source, opened.history.clone(), what.only(), what.seed)
+    let network = &opened.model;
+    let bytes = what.memory.unwrap_or_else(super::memory::quarter);
+    let fits = bytes / measure::bytes_per_sample(network.outline(), what.only());
+    let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
+    measured(name, &data.describe(), network, &source, opened.history.clone(), what.only(), what.seed)
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

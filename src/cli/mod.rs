@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod measure;
+mod memory;
 pub(crate) mod output;
 mod show;
 mod target;

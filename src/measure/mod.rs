@@ -165,6 +165,23 @@ impl Only {
     }
 }
 
+/// Bytes that the estimates kept at once take, for each sample of a batch, with those that a block at work needs.
+pub fn bytes_per_sample(outline: &Outline, only: &[Only]) -> u64 {
+    let units = |shape: &[usize]| shape.iter().map(|&side| side as u64).product::<u64>();
+    let stages = || outline.stages.iter().map(|s| units(&s.shape) * (s.blocks.len() as u64 + 1));
+    let (largest, all) = (stages().max().unwrap_or(0), stages().sum::<u64>());
+    let kept = |only: &Only| match only {
+        Only::Estimation | Only::Influence => largest,
+        Only::Theory => 2 * largest,
+        Only::Gradients => 2 * all,
+        _ => 0,
+    };
+    let widest = outline.stages.iter().map(|s| units(&s.shape)).max().unwrap_or(0).max(units(&outline.input));
+    // A 3x3 convolution that unfolds its input holds nine copies of it beside input, output, gates and skip.
+    let working = 16 * widest;
+    size_of::<f32>() as u64 * (only.iter().map(kept).sum::<u64>() + working).max(1)
+}
+
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
 ///
 /// `progress` hears of finished and of all runs of one sample along one route. What is measured is named by the
