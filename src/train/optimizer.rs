@@ -101,7 +101,8 @@ fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
     if limit <= 0.0 {
         return gradient;
     }
-    let norm: f32 = (gradient.clone() * gradient.clone()).sum().sqrt().into_scalar();
-    let factor = limit / (f64::from(norm) + 1e-6);
+    // On the host and in order: the engine sums long vectors by as many threads as are free, and resuming is to the bit.
+    let squares: f64 = parameters_host(gradient.clone()).iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+    let factor = limit / (squares.sqrt() + 1e-6);
     if factor < 1.0 { gradient.mul_scalar(factor) } else { gradient }
 }
