@@ -7,7 +7,7 @@ use super::plan::{self, Plan};
 use super::resolve::{Resolved, resolve};
 use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
-    Step, cross_entropy, parameters_host,
+    Step, cross_entropy, layer_and_norm, parameters_host,
 };
 use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
@@ -229,10 +229,7 @@ impl Line {
 
     fn stem(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
         let x = pass.dropout(x, self.input_dropout);
-        let mut x = self.stem.forward(pass, x);
-        if let Some(norm) = &self.stem_norm {
-            x = norm.forward(pass, x);
-        }
+        let x = layer_and_norm(&self.stem, &self.stem_norm, pass, x);
         if self.stem_relu { activation::relu(x) } else { x }
     }
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-use super::body::normalize;
+use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
 
@@ -220,8 +220,7 @@ impl Block {
                     None if self.plan.body.order == Order::Pre => activation::relu(x),
                     None => x,
                 };
-                let y = layer.forward(pass, x);
-                Some(normalize(norm, pass, y))
+                Some(layer_and_norm(layer, norm, pass, x))
             }
         }
     }

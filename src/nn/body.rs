@@ -178,8 +178,7 @@ impl Body {
                 y = activation::relu(normalize(norm, pass, y));
                 y = layer.forward(pass, y);
             } else {
-                y = layer.forward(pass, y);
-                y = normalize(norm, pass, y);
+                y = layer_and_norm(layer, norm, pass, y);
                 if k + 1 < self.layers.len() {
                     y = activation::relu(y);
                 }
@@ -201,6 +200,14 @@ impl Body {
     /// The normalization that a pre-activation body starts with; its output goes to a projection too (He et al. 2016).
     pub(crate) fn first_norm(&self) -> Option<&Norm> {
         self.layers[0].1.as_ref().filter(|_| self.order == Order::Pre)
+    }
+}
+
+/// A layer and its normalization where there is one.
+pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    match norm {
+        Some(norm) => layer.normalized(pass, x, norm),
+        None => layer.forward(pass, x),
     }
 }
 
