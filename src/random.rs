@@ -26,6 +26,8 @@ pub enum Purpose {
     Several = 7,
     /// Which pairs of blocks are looked at where there are too many.
     Pairs = 8,
+    /// Which samples a read-out is fitted to.
+    Halves = 10,
     /// Samples of the self-check on opening a file.
     Check = 9,
 }

@@ -11,7 +11,8 @@ use unrolled::nn::{At, Network, Route, Samples, Step, Wiring};
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(samples);
-    Source { normalization: dataset.normalization(), dataset: Arc::new(dataset), batch: 16 }
+    let normalization = dataset.normalization();
+    Source::new(Arc::new(dataset), normalization, 16)
 }
 
 fn mlp(wiring: Wiring) -> Model {
@@ -342,9 +343,22 @@ fn gradients_reach_every_block() {
         Step::Run(at) => model.block(at, a).unwrap(),
         Step::Shortcut(_) => unreachable!("an identity leaves nothing out"),
     };
+    let head =
+        |start: burn::tensor::Tensor<4>| model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap().values;
+    // Each sample's loss counts by the length of its gradient at the outputs, softmax minus label.
+    let lengths: Vec<f64> = head(start.clone())
+        .chunks_exact(10)
+        .zip(&batch.labels)
+        .map(|(row, &label)| {
+            let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
+            let apart = |(k, &z): (usize, &f32)| f64::from(z).exp() / sum - f64::from(u8::from(k == label as usize));
+            row.iter().enumerate().map(apart).map(|d| d * d).sum::<f64>().sqrt()
+        })
+        .collect();
     let loss = |start: burn::tensor::Tensor<4>| {
-        let logits = model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap();
-        Answer::all(&logits.values, logits.classes, &batch.labels, &logits.values).map(|a| a.loss).sum::<f64>() / 16.0
+        let logits = head(start);
+        let answers = Answer::all(&logits, 10, &batch.labels, &logits);
+        answers.zip(&lengths).map(|(answer, length)| answer.loss / length).sum::<f64>()
     };
     let mut entering = vec![start.clone()];
     for &step in steps {
@@ -390,10 +404,32 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let with_mean = before.iter().map(|a| a.iter().zip(&mean_step).map(|(a, m)| a + m).collect()).collect();
     let found = &ablation["stage1.block5"];
     assert!((found.mean.score.loss - head(with_mean)).abs() < CLOSE, "{found:?}");
-    // Batches are of 16: the last sample of each takes the step of its first.
-    let other = |n: usize| if n % 16 == 15 { n - 15 } else { n + 1 };
-    let step = |n: usize, u: usize| after[other(n)][u] - before[other(n)][u];
+    // In the order that the seed gives, circles of eight take the step of the next in the circle.
+    let shuffled = Source { order: unrolled::data::Order::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
+    let order: Vec<usize> = shuffled.batches().unwrap().flat_map(|batch| batch.unwrap().indices).collect();
+    let mut other = [0; 32];
+    for circle in order.chunks(8) {
+        (0..8).for_each(|place| other[circle[place]] = circle[(place + 1) % 8]);
+    }
+    let step = |n: usize, u: usize| after[other[n]][u] - before[other[n]][u];
     let resampled = (0..32).map(|n| (0..8).map(|u| before[n][u] + step(n, u)).collect()).collect();
     assert!((found.resampled.score.loss - head(resampled)).abs() < CLOSE, "{found:?}");
+    for batch in [1, 7, 20] {
+        let again = measure(&model, &Source { batch, ..source.clone() }, &[Only::Ablation], 0, |_, _| ()).unwrap();
+        let again = again.ablation.unwrap()["stage1.block5"].resampled.score.loss;
+        assert!((again - found.resampled.score.loss).abs() < CLOSE, "batches of {batch}");
+    }
     assert!((lesion["stage1.block5"].score.loss - head(before.clone())).abs() < CLOSE);
+}
+
+/// Samples that come class by class in turn must not leave a half of the read-out's samples without a class.
+#[test]
+fn read_outs_do_not_depend_on_the_order_of_the_samples() {
+    let (model, source) = (mlp(Wiring::Residual), digits(300));
+    let readouts = |seed| measure(&model, &source, &[Only::Readouts], seed, |_, _| ()).unwrap().readouts.unwrap();
+    let accuracy = |seed| readouts(seed)["stage1.block1"].linear.unwrap().score.accuracy;
+    let (one, other) = (accuracy(0), accuracy(1));
+    // Random features of eight units tell ten digits apart far better than chance, whichever half is fitted to.
+    assert!(one > 0.4 && other > 0.4, "{one} {other}");
+    assert_ne!(readouts(0), readouts(1));
 }

@@ -380,7 +380,7 @@ fn trained_networks_keep_their_accuracy() {
     let spec = format!("cifar10:{}", data.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(2000);
     let normalization = Normalization { mean: small.card.mean, std: small.card.std };
-    let source = Source { dataset: dataset.into(), normalization, batch: 250 };
+    let source = Source::new(dataset.into(), normalization, 250);
     let score = evaluate(&small.model, &source, |_| {}).unwrap();
     assert!((score.accuracy - 0.813).abs() <= 2.0 / 2000.0, "{}", score.accuracy);
 }

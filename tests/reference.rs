@@ -73,7 +73,7 @@ fn source(shared: &Path, opened: &Opened, limit: usize) -> Source {
     let spec: Spec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(limit);
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
-    Source { dataset: Arc::new(dataset), normalization, batch: 250 }
+    Source::new(Arc::new(dataset), normalization, 250)
 }
 
 /// What differs by more than it may.

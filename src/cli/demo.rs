@@ -51,13 +51,15 @@ impl Demo {
         let spec: Spec = "digits".parse()?;
         let dataset = Arc::new(Dataset::open(&spec, Split::Test, &View::default())?);
         let mut networks = Vec::new();
-        for (name, text) in EXPERIMENTS {
+        let overrides = [format!("train.seed={}", self.seed)];
+        let parse = |(name, text)| Ok((name, Experiment::parse(text, &overrides, name)?));
+        let experiments: Vec<(&str, Experiment)> = EXPERIMENTS.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
+        // Whatever stands in the way is found before anything is trained.
+        experiments.iter().try_for_each(|(name, experiment)| Run::remove(&self.out.join(name), experiment))?;
+        for (name, experiment) in experiments {
             let dir = self.out.join(name);
-            let overrides = [format!("train.seed={}", self.seed)];
-            let experiment = Experiment::parse(text, &overrides, name)?;
-            Run::remove(&dir, &experiment)?;
             let (model, history) = train::train(experiment, &dir, false, device)?;
-            let source = Source { normalization: dataset.normalization(), dataset: dataset.clone(), batch: 355 };
+            let source = Source::new(dataset.clone(), dataset.normalization(), 355);
             networks.push(measure::measured(
                 name,
                 "digits, test split",

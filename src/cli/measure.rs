@@ -152,7 +152,7 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
-    let source = Source { dataset: Arc::new(dataset), normalization, batch: args.batch.into() };
+    let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
     // A network without names for its classes answers with as many numbers, and the data's order has to do.
     let unnamed = !opened.names_classes && opened.card.classes.len() == classes.len();
@@ -190,6 +190,23 @@ pub(super) fn measured(
     Ok(Measurements { target: name.to_owned(), data: data.to_owned(), training, ..taken? })
 }
 
+/// Removes the tables of an earlier report, so that none of other samples stands beside the new ones.
+fn remove_tables(dir: &Path) -> Result<(), Error> {
+    let ours = |name: &str| {
+        let numbered = name.strip_prefix("network").and_then(|rest| rest.split_once('-'));
+        let name = numbered.filter(|(number, _)| number.parse::<u32>().is_ok()).map_or(name, |(_, rest)| rest);
+        name.strip_suffix(".csv").is_some_and(|name| name == "runs" || name.parse::<Only>().is_ok())
+    };
+    // A directory that is not there yet has no tables.
+    let Ok(entries) = dir.read_dir() else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(ours) {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the report, the numbers as JSON, and a CSV file for each measurement.
 pub(super) fn write(
     dir: &Path,
@@ -203,6 +220,7 @@ pub(super) fn write(
         all => serde_json::to_string_pretty(all),
     };
     let json = json.map_err(|e| Error::Usage(format!("the measurements as JSON: {e}")))?;
+    remove_tables(dir)?;
     for (i, network) in networks.iter().enumerate() {
         let prefix = if networks.len() > 1 { format!("network{}-", i + 1) } else { String::new() };
         for (name, table) in report::csv(network) {

@@ -33,7 +33,7 @@ enum Command {
     Train(train::Train),
     /// Accuracy and loss of a network
     Eval(measure::Eval),
-    /// Estimation error, lesions, shuffles and gates of a network
+    /// How the blocks of a network refine: estimation error, lesions, read-outs and more
     Measure(measure::Measure),
     /// Stages and blocks of a network, what they cost, and which can be left out
     Show(show::Show),

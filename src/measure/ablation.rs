@@ -7,6 +7,7 @@ use super::lesion::lesion;
 use super::walk::{Probe, Whole, walk};
 use super::{Answer, Source, lesions, sweep};
 use crate::Result;
+use crate::data::Order;
 use crate::nn::{At, Inside, Logits, Network, Route, Samples, Step};
 use crate::report::{Ablation, Measurements, Outline, PerBlock};
 
@@ -32,24 +33,25 @@ pub(super) fn measure<N: Network>(
     network: &N,
     source: &Source,
     whole: &Whole,
+    seed: u64,
     mut progress: impl FnMut(u64),
 ) -> Result<PerBlock<Ablation>> {
-    let samples = source.dataset.len();
-    if samples < 2 {
+    if source.dataset.len() < 2 {
         return Ok(PerBlock::new());
     }
-    // A sample alone in its batch would get its own step.
-    let batch = (source.batch.max(2)..).find(|batch| samples % batch != 1).unwrap_or(source.batch);
-    let source = &Source { batch, ..source.clone() };
     let mut steps = MeanSteps::default();
     walk(network, source, &mut [Box::new(&mut steps)], &mut progress)?;
     let means = steps.means();
     let (blocks, routes): (Vec<At>, Vec<Route>) = ablated(network.outline()).into_iter().unzip();
+    // Whole circles in every batch, so that the size of a batch changes nothing.
+    let circle = circle(source.dataset.len());
+    let batch = (source.batch / circle).max(1) * circle;
+    let shuffled = Source { order: Order::Shuffled { seed, epoch: 0 }, batch, ..source.clone() };
     let mut run = |replacement: Replacement| -> Result<Vec<Vec<Answer>>> {
         let network = Replaced { network, replacement };
-        sweep(&network, source, &routes, whole, &mut progress)
+        sweep(&network, &shuffled, &routes, whole, &mut progress)
     };
-    let (mean, resampled) = (run(Replacement::Mean(&means))?, run(Replacement::Another)?);
+    let (mean, resampled) = (run(Replacement::Mean(&means))?, run(Replacement::Another(circle))?);
     let both = blocks.iter().zip(mean.iter().zip(&resampled));
     let cost = |answers: &[Answer]| lesion(&whole.answers, answers);
     Ok(both.map(|(at, (m, r))| (at.to_string(), Ablation { mean: cost(m), resampled: cost(r) })).collect())
@@ -91,9 +93,13 @@ impl<N: Network> Probe<N> for &mut MeanSteps {
 enum Replacement<'a> {
     /// Its mean over the samples.
     Mean(&'a HashMap<At, Vec<f32>>),
-    /// That of the next sample of the batch; the last one gets the first one's. The order of a data set says nothing,
-    /// so the next sample is any other.
-    Another,
+    /// That of another sample: in a random order every few samples form a circle and take the step of the next in it.
+    Another(usize),
+}
+
+/// How many samples form a circle: none may be left over alone.
+fn circle(samples: usize) -> usize {
+    (8..=16).find(|circle| samples % circle != 1).unwrap_or(8)
 }
 
 /// A network in which what is left of a block is its input and a replaced step.
@@ -132,13 +138,15 @@ impl<N: Network> Network for Replaced<'_, N> {
                 let mean = &means[&at];
                 values.chunks_exact_mut(mean.len()).for_each(|a| a.iter_mut().zip(mean).for_each(|(a, m)| *a += m));
             }
-            Replacement::Another => {
+            Replacement::Another(circle) => {
                 let (after, _) = self.network.values(&self.network.block(at, estimate.clone())?);
                 let units = self.outline().stages[at.stage].shape.iter().product::<usize>();
                 let steps: Vec<f32> = after.iter().zip(&values).map(|(y, x)| y - x).collect();
-                // The end of the values and then their beginning: everything moves on by one sample.
-                let next = steps[units..].iter().chain(&steps[..units]);
-                values.iter_mut().zip(next).for_each(|(a, step)| *a += step);
+                let circles = values.chunks_mut(units * circle).zip(steps.chunks(units * circle));
+                for (values, steps) in circles {
+                    let next = steps[units..].iter().chain(&steps[..units]);
+                    values.iter_mut().zip(next).for_each(|(a, step)| *a += step);
+                }
             }
         }
         Ok(self.network.rebuild(&estimate, values))

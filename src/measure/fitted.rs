@@ -9,6 +9,7 @@ use super::softmax::Softmax;
 use super::walk::{Probe, Whole};
 use super::{Answer, moments::average};
 use crate::nn::{At, Inside, Network};
+use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Measurements, Outline};
 
 /// Of more samples than this the first ones are fitted to and judged on.
@@ -21,8 +22,9 @@ pub struct FittedProbe {
     blocks: Vec<(At, Features)>,
     first_of_stage: Vec<usize>,
     labels: Vec<u32>,
-    /// Of the batch under way: whether its labels were kept yet.
-    current: Option<At>,
+    /// The block at which the labels of a batch are kept.
+    first: Option<At>,
+    seed: u64,
 }
 
 /// `[samples, channels]`, row-major.
@@ -33,20 +35,20 @@ struct Features {
 }
 
 impl FittedProbe {
-    /// For a network.
-    pub fn new(outline: &Outline) -> Self {
+    /// For a network; the seed decides which samples are fitted to.
+    pub fn new(outline: &Outline, seed: u64) -> Self {
         let (mut blocks, mut first_of_stage) = (Vec::new(), Vec::new());
         for (stage, s) in outline.stages.iter().enumerate() {
             first_of_stage.push(blocks.len());
             blocks.extend((0..s.blocks.len()).map(|block| (At { stage, block }, Features::default())));
         }
-        Self { blocks, first_of_stage, labels: Vec::new(), current: None }
+        Self { blocks, first_of_stage, labels: Vec::new(), first: None, seed }
     }
 }
 
 impl<N: Network> Probe<N> for FittedProbe {
     fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
-        let first = *self.current.get_or_insert(at) == at;
+        let first = *self.first.get_or_insert(at) == at;
         let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         let kept = features.values.len() / features.channels.max(1);
         if kept >= MOST_SAMPLES {
@@ -73,8 +75,12 @@ impl<N: Network> Probe<N> for FittedProbe {
         let truth = one_hot(labels, classes);
         let output = distributions(&whole.logits[..n * classes], classes);
         let known = Whole { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
+        let mut order: Vec<usize> = (0..n).collect();
+        shuffle(&mut stream(self.seed, Purpose::Halves, &[]), &mut order);
+        let (one, other) = order.split_at(n / 2);
         let answers = |targets: &[f32]| -> Vec<Vec<Answer>> {
-            let fit = |(_, features): &(At, Features)| cross_fitted(features, n, targets, labels, classes, &known);
+            let fit =
+                |(_, features): &(At, Features)| cross_fitted(features, [one, other], targets, labels, classes, &known);
             self.blocks.iter().map(fit).collect()
         };
         let (linear, tuned) = (readouts(&known, &answers(&truth)), readouts(&known, &answers(&output)));
@@ -85,29 +91,30 @@ impl<N: Network> Probe<N> for FittedProbe {
     }
 }
 
-/// The answers of a read-out that was fitted to the even samples and answers the odd ones, and the other way round.
+/// The answers of a read-out that was fitted to one half of the samples and answers the other, both ways.
 fn cross_fitted(
     features: &Features,
-    n: usize,
+    halves: [&[usize]; 2],
     targets: &[f32],
     labels: &[u32],
     classes: usize,
     whole: &Whole,
 ) -> Vec<Answer> {
     let mut answers = whole.answers.clone();
-    let half = |values: &[f32], width: usize, parity: usize| -> Vec<f32> {
-        values[..n * width].chunks_exact(width).skip(parity).step_by(2).flatten().copied().collect()
+    let of = |values: &[f32], width: usize, half: &[usize]| -> Vec<f32> {
+        half.iter().flat_map(|&sample| &values[sample * width..(sample + 1) * width]).copied().collect()
     };
-    for parity in [0, 1] {
-        let fitted = Softmax::fit(
-            &half(&features.values, features.channels, parity),
+    let [one, other] = halves;
+    for (fitted, judged) in [(one, other), (other, one)] {
+        let readout = Softmax::fit(
+            &of(&features.values, features.channels, fitted),
             features.channels,
-            &half(targets, classes, parity),
+            &of(targets, classes, fitted),
             classes,
         );
-        let logits = fitted.logits(&half(&features.values, features.channels, 1 - parity));
-        for (row, sample) in logits.chunks_exact(classes).zip((1 - parity..n).step_by(2)) {
-            answers[sample] = Answer::new(row, labels[sample], &whole.logits[sample * classes..(sample + 1) * classes]);
+        let logits = readout.logits(&of(&features.values, features.channels, judged));
+        for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
+            answers[sample] = Answer::new(row, labels[sample], whole.row(sample, classes));
         }
     }
     answers

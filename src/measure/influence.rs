@@ -6,6 +6,9 @@ use super::walk::{Probe, Whole};
 use crate::nn::{At, Inside, Network, Wiring};
 use crate::report::{Influence, Measurements, Outline, Run};
 
+/// Longer runs than this are not looked at: their number grows with the square of the depth.
+const LONGEST_RUN: usize = 64;
+
 /// Streams directions and sizes of the estimates of all stages.
 pub struct InfluenceProbe {
     stages: Vec<Stage>,
@@ -30,7 +33,7 @@ impl InfluenceProbe {
         let stage = |s: &crate::report::StageOutline| {
             let estimates = s.blocks.len() + 1;
             let triangle: Vec<Vec<Stream>> =
-                (0..estimates).map(|i| vec![Stream::default(); estimates - i - 1]).collect();
+                (0..estimates).map(|i| vec![Stream::default(); (estimates - i - 1).min(LONGEST_RUN)]).collect();
             Stage {
                 keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
                 wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
@@ -75,7 +78,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
                 seen.iter().map(|a| a.get(sample * units..(sample + 1) * units).unwrap_or(&[])).collect();
             let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
             for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
-                for (offset, b) in rows[i + 1..].iter().enumerate() {
+                for (offset, b) in rows[i + 1..].iter().take(LONGEST_RUN).enumerate() {
                     let cosine = (dot(a, b) / (norms[i] * norms[i + 1 + offset])).clamp(-1.0, 1.0);
                     stage.cosines[i][offset].add(cosine);
                     stage.angles[i][offset].add(cosine.acos() / std::f64::consts::PI);

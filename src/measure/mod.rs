@@ -139,13 +139,13 @@ impl Tour {
 
 impl Only {
     /// What looks while the samples run through the whole network.
-    fn probe<N: Network + 'static>(self, outline: &Outline, samples: u64) -> Option<Box<dyn Probe<N>>> {
+    fn probe<N: Network + 'static>(self, outline: &Outline, samples: u64, seed: u64) -> Option<Box<dyn Probe<N>>> {
         match self {
             Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
             Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
-            Self::Readouts => Some(Box::new(FittedProbe::new(outline))),
+            Self::Readouts => Some(Box::new(FittedProbe::new(outline, seed))),
             Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
@@ -198,7 +198,8 @@ pub fn measure<N: Network + 'static>(
 ) -> Result<Measurements> {
     let outline = network.outline();
     let samples = source.dataset.len() as u64;
-    let mut probes: Vec<Box<dyn Probe<N>>> = only.iter().filter_map(|only| only.probe(outline, samples)).collect();
+    let mut probes: Vec<Box<dyn Probe<N>>> =
+        only.iter().filter_map(|only| only.probe(outline, samples, seed)).collect();
     let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
     let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
 
@@ -222,7 +223,7 @@ pub fn measure<N: Network + 'static>(
         rest = others;
     }
     if ablates {
-        measured.ablation = Some(ablation::measure(network, source, &whole, &mut advance)?);
+        measured.ablation = Some(ablation::measure(network, source, &whole, seed, &mut advance)?);
     }
     Ok(measured)
 }

@@ -86,9 +86,16 @@ pub struct Source {
     pub normalization: Normalization,
     /// Samples that run through the network at once.
     pub batch: usize,
+    /// The order in which they come. Answers are in the data set's order whatever this is.
+    pub order: Order,
 }
 
 impl Source {
+    /// The samples of a data set in its order.
+    pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
+        Self { dataset, normalization, batch, order: Order::Sequential }
+    }
+
     /// All batches in order, prepared ahead by one worker.
     ///
     /// # Errors
@@ -96,7 +103,7 @@ impl Source {
     pub fn batches(&self) -> Result<Batches> {
         let plan = Plan {
             batch: self.batch,
-            order: Order::Sequential,
+            order: self.order,
             augment: Augment::default(),
             normalization: self.normalization.clone(),
             drop_last: false,

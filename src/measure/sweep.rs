@@ -26,20 +26,21 @@ pub fn sweep<N: Network>(
     // Neighbours in this order have the longest common beginnings.
     let mut order: Vec<usize> = (0..routes.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
-    let mut answers = vec![Vec::new(); routes.len()];
-    let mut seen = 0;
+    let mut answers = vec![whole.answers.clone(); routes.len()];
+    let classes = network.outline().classes;
     for batch in source.batches()? {
-        let (samples, labels) = samples(batch?);
-        let reference = &whole.logits[seen * network.outline().classes..];
-        seen += labels.len();
-        let first = network.stem(&samples)?;
+        let batch = batch?;
+        let indices = batch.indices.clone();
+        let (samples, labels) = samples(batch);
         let mut arrive = |route: usize, estimate: N::Estimate| {
             let logits = network.head(estimate)?;
-            answers[route].extend(Answer::all(&logits.values, logits.classes, &labels, reference));
+            for ((row, &index), &label) in logits.values.chunks_exact(classes).zip(&indices).zip(&labels) {
+                answers[route][index] = Answer::new(row, label, whole.row(index, classes));
+            }
             progress(labels.len() as u64);
             Ok(())
         };
-        follow(network, &steps, &order, first, &mut arrive)?;
+        follow(network, &steps, &order, network.stem(&samples)?, &mut arrive)?;
     }
     Ok(answers)
 }

@@ -126,7 +126,9 @@ impl Stage {
         let standard_error = |d: f64| d / residual.count().sqrt();
         let plausible = means.iter().zip(&deviations).filter(|(m, d)| m.abs() <= Z95 * standard_error(**d)).count();
         let (before, after) = (self.errors[k].deviations(), self.errors[k + 1].deviations());
-        let falls = before.iter().zip(&after).filter(|(before, after)| after < before).count();
+        // A unit without error before and after, such as one that is never active, says nothing.
+        let erring: Vec<_> = before.iter().zip(&after).filter(|(b, a)| **b > 0.0 || **a > 0.0).collect();
+        let falls = erring.iter().filter(|(before, after)| after < before).count();
         let gates = block.gates(&before);
         let of = |gate: fn(&(f64, f64)) -> f64| average(gates.iter().map(gate));
         let fit = correlation(&gates);
@@ -134,7 +136,7 @@ impl Stage {
         Theory {
             residual_mean_relative: average(relative.into_iter()),
             zero_mean_share: plausible as f64 / means.len() as f64,
-            variance_falls_share: falls as f64 / before.len() as f64,
+            variance_falls_share: falls as f64 / erring.len() as f64,
             optimal_gate: gated(of(|g| g.0)),
             learned_gate: gated(of(|g| g.1)),
             gate_correlation: gated(fit.0),

@@ -37,7 +37,14 @@ pub struct Whole {
     pub logits: Vec<f32>,
 }
 
-/// Runs all samples through the network once and shows every block to every probe.
+impl Whole {
+    /// The outputs for one sample.
+    pub(super) fn row(&self, sample: usize, classes: usize) -> &[f32] {
+        &self.logits[sample * classes..(sample + 1) * classes]
+    }
+}
+
+/// Runs all samples, in the data set's order, through the network once and shows every block to every probe.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.

@@ -32,12 +32,15 @@ pub struct Card {
 /// The metadata entry that holds the [`Card`] as JSON.
 pub(crate) const CARD: &str = "unrolled";
 
+/// How the names of arrays begin that are no parameters of the network: what a training remembers.
+pub(crate) const TRAINING: &str = "training.";
+
 /// What that entry holds. One entry, since those of a file come in any order, and equal models are equal bytes.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     #[serde(flatten)]
     card: Card,
-    /// CRC-32 of all arrays, in the order of their names.
+    /// CRC-32 of the card, and of all arrays in the order of their names.
     #[serde(default)]
     crc32: Option<String>,
 }
@@ -78,12 +81,18 @@ impl Card {
     }
 }
 
-fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+/// Of the card, and of the arrays in the order of their names.
+fn checksum<'a>(card: &Card, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
     let mut arrays: Vec<(&str, &[u8])> = arrays.collect();
     arrays.sort();
+    let card = serde_json::to_vec(card).map_err(|e| Error::Usage(format!("the card of a model: {e}")))?;
     let mut sum = crc32fast::Hasher::new();
-    arrays.iter().for_each(|(_, bytes)| sum.update(bytes));
-    format!("{:08x}", sum.finalize())
+    sum.update(&card);
+    for (name, bytes) in arrays {
+        sum.update(name.as_bytes());
+        sum.update(bytes);
+    }
+    Ok(format!("{:08x}", sum.finalize()))
 }
 
 /// The bytes of a model file, with further arrays (of an optimizer, say) and further metadata beside the parameters.
@@ -107,7 +116,7 @@ pub fn to_bytes(
         .collect();
     let failed = |e: safetensors::SafeTensorError| Error::Usage(format!("the model cannot be written: {e}"));
     let mut metadata = metadata;
-    let crc32 = checksum(arrays.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+    let crc32 = checksum(card, arrays.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())))?;
     let stored = Stored { card: card.clone(), crc32: Some(crc32) };
     let json = serde_json::to_string(&stored).map_err(|e| Error::Usage(format!("the model cannot be written: {e}")))?;
     metadata.insert(CARD.into(), json);
@@ -144,9 +153,9 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
         return Err(Error::file(path, format!("metadata entry 'unrolled': {fault}")));
     }
     let tensors = file.tensors();
-    let found = checksum(tensors.iter().map(|(name, view)| (name.as_str(), view.data())));
+    let found = checksum(&card, tensors.iter().map(|(name, view)| (name.as_str(), view.data())))?;
     if crc32.is_some_and(|expected| expected != found) {
-        return Err(Error::file(path, "its values are not those that were written: the checksum differs"));
+        return Err(Error::file(path, "not what was written: the checksum differs"));
     }
     let mut model = Model::unset(&card.model, card.input, card.classes.len(), device)
         .map_err(|e| Error::file(path, e.to_string()))?;
@@ -161,6 +170,9 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
             Some(id) => {
                 model.parameters.set_host(id, view.shape(), values).map_err(|e| Error::file(path, e.to_string()))?;
                 missing.retain(|m| *m != name);
+            }
+            None if !name.starts_with(TRAINING) => {
+                return Err(Error::file(path, format!("{name}: the network has no place for this array")));
             }
             None => extra.push((name, view.shape().to_vec(), values)),
         }

@@ -7,7 +7,7 @@ use super::plan::{self, Plan};
 use super::resolve::{Resolved, resolve};
 use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
-    Step, cross_entropy, layer_and_norm, parameters_host,
+    Step, layer_and_norm, loss_directions, parameters_host,
 };
 use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
@@ -298,7 +298,10 @@ impl Network for Model {
         let constants = self.parameters.constants();
         let x = Tensor::from_inner(estimate.clone()).require_grad();
         let logits = self.line.head(&mut Pass::inference(&constants), x.clone());
-        Ok(x.grad(&cross_entropy(logits, labels, 0.0).backward()))
+        let shape = logits.dims();
+        let directions = loss_directions(&parameters_host(logits.clone().inner()), labels);
+        let directions = Tensor::<2>::from_data(TensorData::new(directions, shape), constants.device());
+        Ok(x.grad(&(logits * directions).sum().backward()))
     }
 
     fn pull_back(&self, step: Step, entering: &Tensor<4>, gradient: &Tensor<4>) -> Result<Option<Tensor<4>>> {

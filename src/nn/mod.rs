@@ -19,6 +19,7 @@ pub use body::{Body, BodyKind, BodyPlan, GateKind, Order};
 pub use build::{Builder, Shape};
 pub use layer::{Init, Layer, Norm, Window};
 pub use loss::cross_entropy;
+pub(crate) use loss::loss_directions;
 pub use network::{At, Logits, Network, Samples};
 pub(crate) use parameters::host as parameters_host;
 pub use parameters::{Id, Parameter, Parameters, Role};

@@ -83,8 +83,9 @@ pub trait Network {
     /// Where the computation fails.
     fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
 
-    /// The gradient of the mean cross-entropy of a batch with respect to what enters the head; `None` for a network
-    /// that knows no gradients.
+    /// The gradient of every sample's cross-entropy with respect to what enters the head, scaled to unit length at the
+    /// outputs: a direction, for a sample that is answered with near certainty too. `None` for a network that knows no
+    /// gradients.
     ///
     /// # Errors
     /// Where the computation fails.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::result::{BlockGates, Estimation, Lesion, Measurements, PerBlock, Shuffle};
+use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, PerBlock, Shuffle};
 
 /// The measurements that were made, as pairs of a file name and its content.
 ///
@@ -19,7 +19,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
     let flat = [
         ("influence.csv", measurements.influence.as_ref().map(blocks)),
         ("runs.csv", measurements.runs.as_deref().map(list)),
-        ("gradients.csv", measurements.gradients.as_ref().map(blocks)),
+        ("gradients.csv", measurements.gradients.as_ref().map(cosines)),
         ("readouts.csv", measurements.readouts.as_ref().map(blocks)),
         ("ablation.csv", measurements.ablation.as_ref().map(blocks)),
         ("several.csv", measurements.several.as_deref().map(list)),
@@ -115,12 +115,22 @@ fn gates(blocks: &PerBlock<BlockGates>) -> String {
     file
 }
 
-/// A row a block, the fields of its result as columns; those of a field within a field are joined by `_`.
+/// A row a block, the fields of its result as columns; those of a field within a field are joined by `_`, a figure and
+/// the half width of its interval are `NAME` and `NAME_ci95`, the ends of an interval `_low` and `_high`.
 fn blocks<T: Serialize>(results: &PerBlock<T>) -> String {
     table(results.iter().map(|(block, result)| {
         let mut row = Row::from([("block".to_owned(), block.clone())]);
         flatten("", &serde_json::to_value(result).unwrap_or_default(), &mut row);
         row
+    }))
+}
+
+/// Cosines by block.
+fn cosines(results: &PerBlock<Estimate>) -> String {
+    table(results.iter().map(|(block, cosine)| {
+        let figures =
+            [("block", block.clone()), ("cosine", cosine.value.to_string()), ("cosine_ci95", cosine.ci95.to_string())];
+        figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
     }))
 }
 
@@ -136,11 +146,21 @@ fn list<T: Serialize>(results: &[T]) -> String {
 type Row = indexmap::IndexMap<String, String>;
 
 fn flatten(name: &str, value: &Value, row: &mut Row) {
-    let within = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}_{key}") };
+    let unit = |key: &str| match key {
+        "accuracy" | "agreement" | "settled" => format!("{key}_fraction"),
+        "loss" => "loss_nats".to_owned(),
+        other => other.to_owned(),
+    };
+    let within = |key: &str| match (name, key) {
+        ("", key) => unit(key),
+        (name, "value") => name.to_owned(),
+        (name, key) => format!("{name}_{}", unit(key)),
+    };
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| flatten(&within(key), value, row)),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| flatten(&within(&i.to_string()), item, row));
+            let ends = ["low", "high"].iter().zip(items);
+            ends.for_each(|(end, item)| flatten(&within(end), item, row));
         }
         Value::Null => {}
         Value::String(text) => drop(row.insert(name.to_owned(), text.clone())),
@@ -152,6 +172,9 @@ fn flatten(name: &str, value: &Value, row: &mut Row) {
 fn table(rows: impl Iterator<Item = Row>) -> String {
     let rows: Vec<Row> = rows.collect();
     let columns: indexmap::IndexSet<&String> = rows.iter().flat_map(Row::keys).collect();
+    if columns.is_empty() {
+        return String::new();
+    }
     let heading = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(",");
     let line = |row: &Row| {
         let fields = columns.iter().map(|column| row.get(*column).map_or_else(String::new, |field| quoted(field)));
@@ -213,7 +236,7 @@ mod tests {
             block_influence: crate::report::result::Estimate { value: 0.1, ci95: 0.01 },
             l2_ratio: Default::default(),
         };
-        assert!(list(&[influence]).starts_with("block_influence_value,block_influence_ci95,l2_ratio_value"));
+        assert!(list(&[influence]).starts_with("block_influence,block_influence_ci95,l2_ratio,l2_ratio_ci95"));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Trainer {
             data: experiment.data.source.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        let held_out = Source { dataset: Arc::new(held_out), normalization, batch: train.batch.max(EVALUATED_AT_ONCE) };
+        let held_out = Source::new(Arc::new(held_out), normalization, train.batch.max(EVALUATED_AT_ONCE));
         Ok(Self { experiment, samples: Arc::new(samples), held_out, data: origin.data, card, state, run })
     }
 

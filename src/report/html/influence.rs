@@ -49,6 +49,9 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
          al. 2024): the darker, the less the run turns the estimate, and the better it can be spared.",
     );
     for network in networks {
+        if networks.len() > 1 {
+            body += &format!("<h4>{}</h4>\n", element::escape(&network.target));
+        }
         body += &element::charts(&maps(network)?);
     }
     body += &element::numbers("Numbers of every block", table(networks));
@@ -88,7 +91,7 @@ fn maps(network: &Measurements) -> Result<Vec<String>> {
         let count = stage.blocks.len();
         figures.push(
             Chart {
-                title: format!("{}, {} · up to {}", network.target, stage.name, number::relative(most)),
+                title: format!("{}: dark 0, bright {}", stage.name, number::relative(most)),
                 description: format!("Angular distance of runs of blocks of {}", stage.name),
                 x_label: "first block of the run".into(),
                 y_label: "blocks".into(),

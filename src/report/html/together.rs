@@ -115,6 +115,9 @@ pub(super) fn pairs(networks: &[Measurements]) -> Result<String> {
     );
     body += &element::seen(networks, sentence);
     for network in networks {
+        if networks.len() > 1 {
+            body += &format!("<h4>{}</h4>\n", element::escape(&network.target));
+        }
         body += &element::charts(&maps(network)?);
     }
     body += &element::numbers("Numbers of every pair", table(networks));
@@ -157,7 +160,7 @@ fn maps(network: &Measurements) -> Result<Vec<String>> {
         let count = stage.blocks.len();
         figures.push(
             Chart {
-                title: format!("{}, {} · up to {} points", network.target, stage.name, number::points(most)),
+                title: format!("{}: dark 0, bright {} points", stage.name, number::points(most)),
                 description: format!("Accuracy that pairs of blocks of {} cost", stage.name),
                 x_label: "earlier block".into(),
                 y_label: "later block".into(),

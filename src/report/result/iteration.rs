@@ -114,10 +114,11 @@ pub struct Theory {
     /// Mean over the units of `|E[F]| / std(F)`: how far the residual is from the zero mean of Eq. 9.
     #[serde(with = "exact")]
     pub residual_mean_relative: f64,
-    /// Share of units for which `E[F] = 0` is not rejected at 5 % (z test over the samples).
+    /// Share of units for which `E[F] = 0` is not rejected at 5 % (z test over the samples). The more samples, the smaller
+    /// the means that are told from zero: compare it at equal numbers of samples only.
     #[serde(with = "exact")]
     pub zero_mean_share: f64,
-    /// Share of units whose `Var[a_k - A]` is below `Var[a_(k-1) - A]` (Section 4.1); of the last block all are.
+    /// Of the units with any error, the share whose `Var[a_k - A]` is below `Var[a_(k-1) - A]` (Section 4.1); of the last block all are.
     #[serde(with = "exact")]
     pub variance_falls_share: f64,
     /// The optimal gate `T* = α1/(α1+α2)` (Eq. 12), averaged over the units for which it is defined; gated blocks only.

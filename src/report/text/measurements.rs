@@ -8,7 +8,7 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured)] {
+    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured), pairs(measured)] {
         if !table.is_empty() {
             text.push('\n');
             text += &table.without_empty_columns().text();
@@ -16,6 +16,9 @@ pub fn measurements(measured: &Measurements) -> String {
     }
     text
 }
+
+/// The report and the files have the others.
+const MOST_PAIRS: usize = 10;
 
 fn blocks(measured: &Measurements) -> Table {
     let mut table = Table::new([
@@ -65,10 +68,12 @@ fn iteration(measured: &Measurements) -> Table {
         "T*",
         "T",
         "corr(T*,T)",
+        "mean step costs",
+        "another's costs",
     ]);
     let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
     for block in names {
-        let mut row = vec![String::new(); 12];
+        let mut row = vec![String::new(); 14];
         if let Some(i) = measured.influence.as_ref().and_then(|blocks| blocks.get(block)) {
             row[1] = number::relative(i.block_influence.value);
             row[2] = number::relative(i.l2_ratio.value);
@@ -88,6 +93,10 @@ fn iteration(measured: &Measurements) -> Table {
                 row[cell] = gate.map_or_else(String::new, number::relative);
             }
         }
+        if let Some(ablation) = measured.ablation.as_ref().and_then(|blocks| blocks.get(block)) {
+            row[12] = number::points(ablation.mean.accuracy_cost.value);
+            row[13] = number::points(ablation.resampled.accuracy_cost.value);
+        }
         if row.iter().any(|cell| !cell.is_empty()) {
             row[0].clone_from(block);
             table.row(row);
@@ -106,6 +115,22 @@ fn together(measured: &Measurements) -> Table {
     for group in rows.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
         let accuracy = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
         table.row([group[0].0.clone(), group[0].1.to_string(), number::percent(accuracy)]);
+    }
+    table
+}
+
+/// The pairs that cost most beyond their members.
+fn pairs(measured: &Measurements) -> Table {
+    let mut table = Table::new(["pair", "cost, points", "beyond its members, points", "nats"]);
+    let mut pairs: Vec<_> = measured.pairs.iter().flatten().collect();
+    pairs.sort_by(|a, b| b.interaction_loss.value.total_cmp(&a.interaction_loss.value));
+    for pair in pairs.into_iter().take(MOST_PAIRS) {
+        table.row([
+            format!("{} {}", pair.first, pair.second),
+            number::points(pair.lesion.accuracy_cost.value),
+            number::points(pair.interaction_accuracy.value),
+            number::plus_minus(pair.interaction_loss.value, pair.interaction_loss.ci95),
+        ]);
     }
     table
 }
