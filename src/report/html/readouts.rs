@@ -5,8 +5,11 @@ use crate::report::number;
 use crate::report::result::{Estimate, Measurements, Readout, Readouts};
 use crate::report::table::Table;
 
+/// One of the read-outs of a block.
+type Sort = fn(&Readouts) -> Option<&Readout>;
+
 /// The sorts of read-outs, with what they are called.
-const SORTS: [(&str, fn(&Readouts) -> Option<&Readout>); 3] = [
+const SORTS: [(&str, Sort); 3] = [
     ("the network's own head", |r| r.head.as_ref()),
     ("a linear classifier", |r| r.linear.as_ref()),
     ("a linear map tuned to the output", |r| r.tuned.as_ref()),
