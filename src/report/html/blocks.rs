@@ -2,8 +2,8 @@
 
 use super::element;
 use crate::Result;
-use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::result::{Estimate, Measurements, PerBlock};
+use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
+use crate::report::result::{Estimate, Measurements, PerBlock, StageOutline};
 
 /// The blocks that have a result, with their numbers through the network.
 pub(super) fn numbered<'a, T>(network: &'a Measurements, results: &'a PerBlock<T>) -> Vec<(f64, &'a T)> {
@@ -79,4 +79,40 @@ impl Figure<'_> {
         .figure()
         .map(Some)
     }
+}
+
+/// A heat map a stage, its blocks along both axes; `brightest` says in words what the brightest field stands for.
+pub(super) fn heat_maps(
+    network: &Measurements,
+    [x_label, y_label]: [&str; 2],
+    brightest: &str,
+    cells: impl Fn(&StageOutline) -> Vec<Cell>,
+) -> Result<Vec<String>> {
+    let mut figures = Vec::new();
+    for stage in &network.outline.stages {
+        let cells = cells(stage);
+        if cells.is_empty() {
+            continue;
+        }
+        let count = stage.blocks.len();
+        figures.push(
+            Chart {
+                title: format!("{}: dark 0, bright {brightest}", stage.name),
+                description: format!("{y_label} against {x_label} of {}", stage.name),
+                x_label: x_label.into(),
+                y_label: y_label.into(),
+                x: Axis::numbers(count, 10),
+                y: Axis::numbers(count, 10),
+                size: (element::width_of(network.outline.stages.len().max(2)), 260.0),
+                layers: vec![Layer::new(Mark::Cells(cells), Colour::Ink)],
+            }
+            .figure()?,
+        );
+    }
+    Ok(figures)
+}
+
+/// The place of a block of this name within its stage.
+pub(super) fn place(stage: &StageOutline, name: &str) -> Option<f64> {
+    stage.blocks.iter().position(|block| block.name == name).map(|place| place as f64 + 0.5)
 }

@@ -1,7 +1,7 @@
-use super::blocks::{Figure, numbered};
+use super::blocks::{Figure, heat_maps, numbered, place};
 use super::element;
 use crate::Result;
-use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
+use crate::report::chart::Cell;
 use crate::report::number;
 use crate::report::result::{Estimate, Influence, Measurements, Run};
 use crate::report::table::Table;
@@ -72,38 +72,18 @@ fn sentence(network: &Measurements) -> Option<String> {
     Some(format!("{} turns the estimate most, {} least.", shown(most), shown(least)))
 }
 
-/// A heat map a stage: first block of the run across, its length upwards.
+/// First block of the run across, its length upwards.
 fn maps(network: &Measurements) -> Result<Vec<String>> {
     let runs = network.runs.as_deref().unwrap_or_default();
     let most = runs.iter().map(|run| run.angular_distance.value).filter(|v| v.is_finite()).fold(0.0, f64::max);
-    let mut figures = Vec::new();
-    for stage in &network.outline.stages {
-        let place = |name: &str| stage.blocks.iter().position(|block| block.name == name);
+    let labels = ["first block of the run", "blocks"];
+    heat_maps(network, labels, &number::relative(most), |stage| {
         let cell = |run: &Run| {
-            let (x, y) = (place(&run.first)? as f64 + 0.5, run.blocks as f64 - 0.5);
-            let value = run.angular_distance.value / most;
-            Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value })
+            let (x, y) = (place(stage, &run.first)?, run.blocks as f64 - 0.5);
+            Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value: run.angular_distance.value / most })
         };
-        let cells: Vec<Cell> = runs.iter().filter_map(cell).collect();
-        if cells.is_empty() {
-            continue;
-        }
-        let count = stage.blocks.len();
-        figures.push(
-            Chart {
-                title: format!("{}: dark 0, bright {}", stage.name, number::relative(most)),
-                description: format!("Angular distance of runs of blocks of {}", stage.name),
-                x_label: "first block of the run".into(),
-                y_label: "blocks".into(),
-                x: Axis::numbers(count, 10),
-                y: Axis::numbers(count, 10),
-                size: (element::width_of(network.outline.stages.len().max(2)), 260.0),
-                layers: vec![Layer::new(Mark::Cells(cells), Colour::Ink)],
-            }
-            .figure()?,
-        );
-    }
-    Ok(figures)
+        runs.iter().filter_map(cell).collect()
+    })
 }
 
 fn table(networks: &[Measurements]) -> Table {

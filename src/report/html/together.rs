@@ -1,3 +1,4 @@
+use super::blocks::{heat_maps, place};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
@@ -141,38 +142,19 @@ fn sentence(network: &Measurements) -> Option<String> {
     ))
 }
 
-/// A heat map a stage: the earlier block across, the later one upwards.
+/// The earlier block across, the later one upwards.
 fn maps(network: &Measurements) -> Result<Vec<String>> {
     let pairs = network.pairs.as_deref().unwrap_or_default();
     let costs = pairs.iter().map(|pair| pair.lesion.accuracy_cost.value);
     let most = costs.filter(|cost| cost.is_finite()).fold(1e-9, f64::max);
-    let mut figures = Vec::new();
-    for stage in &network.outline.stages {
-        let place = |name: &str| stage.blocks.iter().position(|block| block.name == name);
+    let brightest = format!("{} points", number::points(most));
+    heat_maps(network, ["earlier block", "later block"], &brightest, |stage| {
         let cell = |pair: &Pair| {
-            let (x, y) = (place(&pair.first)? as f64 + 0.5, place(&pair.second)? as f64 + 0.5);
+            let (x, y) = (place(stage, &pair.first)?, place(stage, &pair.second)?);
             Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value: pair.lesion.accuracy_cost.value / most })
         };
-        let cells: Vec<Cell> = pairs.iter().filter_map(cell).collect();
-        if cells.is_empty() {
-            continue;
-        }
-        let count = stage.blocks.len();
-        figures.push(
-            Chart {
-                title: format!("{}: dark 0, bright {} points", stage.name, number::points(most)),
-                description: format!("Accuracy that pairs of blocks of {} cost", stage.name),
-                x_label: "earlier block".into(),
-                y_label: "later block".into(),
-                x: Axis::numbers(count, 10),
-                y: Axis::numbers(count, 10),
-                size: (element::width_of(network.outline.stages.len().max(2)), 260.0),
-                layers: vec![Layer::new(Mark::Cells(cells), Colour::Ink)],
-            }
-            .figure()?,
-        );
-    }
-    Ok(figures)
+        pairs.iter().filter_map(cell).collect()
+    })
 }
 
 fn table(networks: &[Measurements]) -> Table {
