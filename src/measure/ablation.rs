@@ -8,7 +8,7 @@ use super::walk::{Probe, Whole, walk};
 use super::{Answer, Source, lesions, sweep};
 use crate::Result;
 use crate::data::Order;
-use crate::nn::{At, Inside, Logits, Network, Route, Samples, Step};
+use crate::nn::{At, Inside, Logits, Network, Route, Samples};
 use crate::report::{Ablation, Measurements, Outline, PerBlock};
 
 /// Sums the step `a_k - a_(k-1)` of every unit over the samples.
@@ -59,7 +59,7 @@ pub(super) fn measure<N: Network>(
 
 /// The routes that leave out one of the blocks that keep the shape: what a block of another shape adds is not defined.
 pub(super) fn ablated(outline: &Outline) -> Vec<(At, Route)> {
-    let keeps = |at: &At| outline.stages[at.stage].blocks[at.block].shortcut == "identity";
+    let keeps = |at: &At| outline.stages[at.stage].blocks[at.block].keeps_shape();
     lesions(outline).into_iter().filter(|(at, _)| keeps(at)).collect()
 }
 
@@ -73,7 +73,7 @@ impl<N: Network> Probe<N> for &mut MeanSteps {
         if at == (At { stage: 0, block: 0 }) {
             self.samples += labels.len() as f64;
         }
-        if network.outline().stages[at.stage].blocks[at.block].shortcut == "identity" {
+        if network.outline().stages[at.stage].blocks[at.block].keeps_shape() {
             let units = after.len() / labels.len();
             let sums = self.sums.entry(at).or_insert_with(|| vec![0.0; units]);
             for (after, before) in after.chunks_exact(units).zip(self.before.chunks_exact(units)) {
@@ -162,9 +162,5 @@ impl<N: Network> Network for Replaced<'_, N> {
 
     fn rebuild(&self, like: &N::Estimate, values: Vec<f32>) -> N::Estimate {
         self.network.rebuild(like, values)
-    }
-
-    fn pull_back(&self, step: Step, entering: &N::Estimate, gradient: &N::Estimate) -> Result<Option<N::Estimate>> {
-        self.network.pull_back(step, entering, gradient)
     }
 }

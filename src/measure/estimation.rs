@@ -40,7 +40,7 @@ impl EstimationProbe {
     /// For a network and a number of samples.
     pub fn new(outline: &Outline, samples: u64) -> Self {
         let stage = |s: &crate::report::StageOutline| StageErrors {
-            keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
+            keeps_shape: s.keeps_shape(),
             seen: Vec::new(),
             units: s.shape.iter().product(),
             current: vec![Moments::default(); s.blocks.len() + 2],

@@ -5,6 +5,7 @@
 //! translator and head together are an affine map from averages to outputs, and any such map of that rank is one.
 
 use super::readout::readouts;
+use super::score::LogSoftmax;
 use super::softmax::Softmax;
 use super::walk::{Probe, Whole};
 use super::{Answer, moments::average};
@@ -130,10 +131,8 @@ fn one_hot(labels: &[u32], classes: usize) -> Vec<f32> {
 fn distributions(logits: &[f32], classes: usize) -> Vec<f32> {
     let mut all = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {
-        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weights: Vec<f64> = row.iter().map(|&z| f64::from(z - best).exp()).collect();
-        let sum: f64 = weights.iter().sum();
-        all.extend(weights.iter().map(|w| (w / sum) as f32));
+        let log = LogSoftmax::new(row);
+        all.extend(row.iter().map(|&z| log.of(z).exp() as f32));
     }
     all
 }

@@ -21,7 +21,7 @@ impl<N: Network> GradientProbe<N> {
     pub fn new(outline: &Outline) -> Self {
         let stages = outline.stages.iter().enumerate();
         let blocks = stages.flat_map(|(stage, s)| {
-            let keeping = s.blocks.iter().enumerate().filter(|(_, block)| block.shortcut == "identity");
+            let keeping = s.blocks.iter().enumerate().filter(|(_, block)| block.keeps_shape());
             keeping.map(move |(block, b)| (At { stage, block }, b.wiring.parse().ok(), Stream::default()))
         });
         Self { blocks: blocks.collect(), taken: Vec::new(), last: None }

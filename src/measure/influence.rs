@@ -35,7 +35,7 @@ impl InfluenceProbe {
             let triangle: Vec<Vec<Stream>> =
                 (0..estimates).map(|i| vec![Stream::default(); (estimates - i - 1).min(LONGEST_RUN)]).collect();
             Stage {
-                keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
+                keeps_shape: s.keeps_shape(),
                 wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
                 seen: Vec::new(),
                 samples: 0,

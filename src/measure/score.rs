@@ -60,19 +60,19 @@ impl Answer {
 }
 
 /// The logarithm of a softmax, `z - ln Σ exp(z)`, in f64.
-struct LogSoftmax {
+pub(super) struct LogSoftmax {
     best: f32,
     log_sum: f64,
 }
 
 impl LogSoftmax {
-    fn new(logits: &[f32]) -> Self {
+    pub(super) fn new(logits: &[f32]) -> Self {
         let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|&z| f64::from(z - best).exp()).sum();
         Self { best, log_sum: sum.ln() }
     }
 
-    fn of(&self, logit: f32) -> f64 {
+    pub(super) fn of(&self, logit: f32) -> f64 {
         f64::from(logit - self.best) - self.log_sum
     }
 }

@@ -45,7 +45,7 @@ impl TheoryProbe {
     /// For a network.
     pub fn new(outline: &Outline) -> Self {
         let stage = |s: &crate::report::StageOutline| Stage {
-            keeps_shape: s.blocks.first().is_some_and(|b| b.shortcut == "identity"),
+            keeps_shape: s.keeps_shape(),
             wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
             batch: Vec::new(),
             samples: 0,

@@ -89,7 +89,7 @@ pub(super) fn repeats(outline: &Outline) -> Tour {
     // A block that changes the shape cannot take its own output.
     let last = stages.filter_map(|(stage, s)| {
         let block = s.blocks.len().checked_sub(1)?;
-        (s.blocks[block].shortcut == "identity").then_some(At { stage, block })
+        s.blocks[block].keeps_shape().then_some(At { stage, block })
     });
     let all: Vec<(At, usize)> = last.flat_map(|at| TIMES.map(|times| (at, times))).collect();
     let routes = all.iter().map(|&(at, times)| identity.repeating(at, times)).collect();

@@ -34,7 +34,7 @@ pub enum Step {
 impl Route {
     /// Every block once, in order.
     pub fn identity(outline: &Outline) -> Self {
-        let first = |s: &crate::report::StageOutline| s.blocks.first().is_some_and(|b| b.shortcut != "identity");
+        let first = |s: &crate::report::StageOutline| !s.blocks.is_empty() && !s.keeps_shape();
         Self {
             stages: outline.stages.iter().map(|s| (0..s.blocks.len()).collect()).collect(),
             counts: outline.stages.iter().map(|s| s.blocks.len()).collect(),

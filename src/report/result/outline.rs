@@ -53,3 +53,17 @@ pub struct BlockOutline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
 }
+
+impl BlockOutline {
+    /// Whether the estimate has the shape of what entered, so that the two can be compared unit by unit.
+    pub fn keeps_shape(&self) -> bool {
+        self.shortcut == "identity"
+    }
+}
+
+impl StageOutline {
+    /// Whether what enters the stage has the shape of its estimates.
+    pub fn keeps_shape(&self) -> bool {
+        self.blocks.first().is_some_and(BlockOutline::keeps_shape)
+    }
+}
