@@ -3,6 +3,7 @@
 pub mod data;
 pub mod device;
 mod error;
+pub mod kernel;
 pub mod measure;
 pub mod model;
 pub mod nn;

@@ -1,13 +1,14 @@
 //! A network that can be trained here, and the line of stem, stages and head that it is.
 
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::ModelConfig;
 use super::plan::{self, Plan};
 use super::resolve::{Resolved, resolve};
+use crate::kernel::Map;
 use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
-    Step, layer_and_norm, loss_directions, parameters_host,
+    Step, layer_and_norm, loss_directions, normalize, parameters_host,
 };
 use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
@@ -85,7 +86,7 @@ impl Model {
 
     /// The outputs before the softmax, `[batch, classes]`, for `[batch, channels, height, width]`.
     pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<2> {
-        let mut x = self.line.stem(pass, x);
+        let mut x = self.line.stem(pass, x.into());
         for stage in &self.line.stages {
             x = stage.enter(pass, x);
             for block in &stage.blocks {
@@ -97,8 +98,8 @@ impl Model {
 
     /// The first place on the line whose values are not finite, for a message.
     pub fn first_not_finite(&self, pass: &mut Pass, x: Tensor<4>) -> String {
-        let is_finite = |x: &Tensor<4>| parameters_host(x.clone().inner()).iter().all(|v| v.is_finite());
-        let mut x = self.line.stem(pass, x);
+        let is_finite = |x: &Map| parameters_host(x.clone().into_plain().inner()).iter().all(|v| v.is_finite());
+        let mut x = self.line.stem(pass, x.into());
         if !is_finite(&x) {
             return "stem".into();
         }
@@ -227,27 +228,26 @@ impl Line {
         })
     }
 
-    fn stem(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    fn stem(&self, pass: &mut Pass, x: Map) -> Map {
         let x = pass.dropout(x, self.input_dropout);
         let x = layer_and_norm(&self.stem, &self.stem_norm, pass, x);
-        if self.stem_relu { activation::relu(x) } else { x }
+        if self.stem_relu { x.relu().settle() } else { x.settle() }
     }
 
-    fn head(&self, pass: &mut Pass, mut x: Tensor<4>) -> Tensor<2> {
-        if let Some(norm) = &self.head_norm {
-            x = norm.forward(pass, x);
-        }
+    fn head(&self, pass: &mut Pass, mut x: Map) -> Tensor<2> {
+        x = normalize(&self.head_norm, pass, x);
         if self.head_relu {
-            x = activation::relu(x);
+            x = x.relu();
         }
         if let Some(pool) = &self.last_pool {
             x = pool.forward(x);
         }
         x = pass.dropout(x, self.last_dropout);
-        if self.average && x.dims()[2..] != [1, 1] {
-            x = module::adaptive_avg_pool2d(x, [1, 1]);
+        if self.average {
+            x = x.average();
         }
-        let logits = self.classifier.forward(pass, x);
+        // The classifier is no block: the engine's product is as good for it.
+        let logits = self.classifier.forward(pass, x).into_plain();
         let [batch, classes, ..] = logits.dims();
         logits.reshape([batch, classes])
     }
@@ -263,66 +263,71 @@ fn describe(config: &Resolved) -> String {
 }
 
 impl Network for Model {
-    type Estimate = Tensor<4>;
+    type Estimate = Map;
 
     fn outline(&self) -> &Outline {
         &self.outline
     }
 
-    fn stem(&self, samples: &Samples) -> Result<Tensor<4>> {
-        Ok(self.line.stem(&mut self.pass(), self.tensor(samples)?))
+    fn stem(&self, samples: &Samples) -> Result<Map> {
+        Ok(self.line.stem(&mut self.pass(), self.tensor(samples)?.into()))
     }
 
-    fn enter(&self, stage: usize, estimate: Tensor<4>) -> Result<Tensor<4>> {
+    fn enter(&self, stage: usize, estimate: Map) -> Result<Map> {
         Ok(self.line.stages[stage].enter(&mut self.pass(), estimate))
     }
 
-    fn inside(&self, at: At, estimate: Tensor<4>) -> Result<Inside<Tensor<4>>> {
+    fn inside(&self, at: At, estimate: Map) -> Result<Inside<Map>> {
         Ok(self.block_at(at).inside(&mut self.pass(), estimate))
     }
 
-    fn shortcut(&self, at: At, estimate: Tensor<4>) -> Result<Tensor<4>> {
+    fn block(&self, at: At, estimate: Map) -> Result<Map> {
+        Ok(self.block_at(at).forward(&mut self.pass(), estimate))
+    }
+
+    fn shortcut(&self, at: At, estimate: Map) -> Result<Map> {
         match self.block_at(at).fixed() {
             Some(why) => Err(Error::Usage(format!("{at} cannot be left out: {why}"))),
             None => Ok(self.block_at(at).skip(&mut self.pass(), estimate)),
         }
     }
 
-    fn head(&self, estimate: Tensor<4>) -> Result<Logits> {
+    fn head(&self, estimate: Map) -> Result<Logits> {
         let logits = self.line.head(&mut self.pass(), estimate);
         let classes = logits.dims()[1];
         Ok(Logits { values: parameters_host(logits), classes })
     }
 
-    fn head_gradient(&self, estimate: &Tensor<4>, labels: &[u32]) -> Result<Option<Tensor<4>>> {
+    fn head_gradient(&self, estimate: &Map, labels: &[u32]) -> Result<Option<Map>> {
         let constants = self.parameters.constants();
-        let x = Tensor::from_inner(estimate.clone()).require_grad();
-        let logits = self.line.head(&mut Pass::inference(&constants), x.clone());
+        let x = Tensor::from_inner(estimate.clone().into_plain()).require_grad();
+        let logits = self.line.head(&mut Pass::inference(&constants), x.clone().into());
         let shape = logits.dims();
         let directions = loss_directions(&parameters_host(logits.clone().inner()), labels);
         let directions = Tensor::<2>::from_data(TensorData::new(directions, shape), constants.device());
-        Ok(x.grad(&(logits * directions).sum().backward()))
+        Ok(x.grad(&(logits * directions).sum().backward()).map(Map::from))
     }
 
-    fn pull_back(&self, step: Step, entering: &Tensor<4>, gradient: &Tensor<4>) -> Result<Option<Tensor<4>>> {
+    fn pull_back(&self, step: Step, entering: &Map, gradient: &Map) -> Result<Option<Map>> {
         let constants = self.parameters.constants();
         let mut pass = Pass::inference(&constants);
-        let x = Tensor::from_inner(entering.clone()).require_grad();
+        let x = Tensor::from_inner(entering.clone().into_plain()).require_grad();
+        let entered = Map::from(x.clone());
         let y = match step {
-            Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, x.clone()),
-            Step::Run(at) => self.block_at(at).inside(&mut pass, x.clone()).estimate,
-            Step::Shortcut(at) => self.block_at(at).skip(&mut pass, x.clone()),
+            Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, entered),
+            Step::Run(at) => self.block_at(at).forward(&mut pass, entered),
+            Step::Shortcut(at) => self.block_at(at).skip(&mut pass, entered),
         };
-        let along = y * Tensor::from_inner(gradient.clone());
-        Ok(x.grad(&along.sum().backward()))
+        let along = y.into_plain() * Tensor::from_inner(gradient.clone().into_plain());
+        Ok(x.grad(&along.sum().backward()).map(Map::from))
     }
 
-    fn rebuild(&self, like: &Tensor<4>, values: Vec<f32>) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(values, like.dims()), self.parameters.device())
+    fn rebuild(&self, like: &Map, values: Vec<f32>) -> Map {
+        Tensor::<4>::from_data(TensorData::new(values, like.dims()), self.parameters.device()).into()
     }
 
-    fn values(&self, estimate: &Tensor<4>) -> (Vec<f32>, usize) {
+    fn values(&self, estimate: &Map) -> (Vec<f32>, usize) {
         let channels = estimate.dims()[1];
-        (parameters_host(estimate.clone()), channels)
+        (parameters_host(estimate.clone().into_plain()), channels)
     }
 }

@@ -1,11 +1,12 @@
 //! A block: a body, its gates, a shortcut, and the wiring that makes one new estimate of them.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
+use crate::kernel::{Carried, Kernels, Map, Stride};
 
 /// Where the last ReLU of a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,18 +127,24 @@ impl Block {
     }
 
     /// The new estimate for `x`, `[batch, channels, height, width]`.
-    pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
         if !pass.survives(self.plan.survival) {
             return self.skip(pass, x);
         }
-        self.inside(pass, x).estimate
+        let parts = self.parts(pass, x);
+        self.mix(pass, parts)
     }
 
     /// The new estimate and what it is made of.
-    ///
-    /// Where layer dropout trains, the estimate of a pass that does not is the mean of the block and of what its
-    /// dropping leaves, `p·(t·h + c·x) + (1 - p)·x` (Huang et al. 2016).
-    pub fn inside(&self, pass: &mut Pass, x: Tensor<4>) -> Inside<Tensor<4>> {
+    pub fn inside(&self, pass: &mut Pass, x: Map) -> Inside<Map> {
+        let parts = self.parts(pass, x);
+        let h = parts.h.clone();
+        let gate = |before: &Option<Map>| before.clone().map(Map::sigmoid);
+        let (transform, carry) = (gate(&parts.transform), gate(&parts.carry));
+        Inside { h, transform, carry, estimate: self.mix(pass, parts) }
+    }
+
+    fn parts(&self, pass: &mut Pass, x: Map) -> Parts {
         let h = self.body.forward(pass, x.clone());
         let transform = self.transform.as_ref().map(|gate| gate.forward(pass, x.clone()));
         let carry = self.carry.as_ref().map(|gate| gate.forward(pass, x.clone()));
@@ -145,19 +152,11 @@ impl Block {
             Wiring::Plain if pass.is_training() || self.plan.survival >= 1.0 => None,
             _ => self.carried(pass, x),
         };
-        let mixed = self.mix(&h, transform.as_ref(), carry.as_ref(), carried.as_ref());
-        let mixed = match carried {
-            Some(x) if !pass.is_training() && self.plan.survival < 1.0 => {
-                let p = self.plan.survival;
-                mixed.mul_scalar(p) + x.mul_scalar(1.0 - p)
-            }
-            _ => mixed,
-        };
-        Inside { h, transform, carry, estimate: self.finish(mixed) }
+        Parts { h, transform, carry, carried }
     }
 
     /// What is left of the block when it is left out: its shortcut, and the ReLU that follows the sum.
-    pub fn skip(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    pub fn skip(&self, pass: &mut Pass, x: Map) -> Map {
         match self.carried(pass, x.clone()) {
             Some(carried) => self.finish(carried),
             None => self.inside(pass, x).estimate,
@@ -194,30 +193,40 @@ impl Block {
         }
     }
 
-    /// The wiring's equation.
-    fn mix(&self, h: &Tensor<4>, t: Option<&Tensor<4>>, c: Option<&Tensor<4>>, x: Option<&Tensor<4>>) -> Tensor<4> {
-        let (h, Some(x)) = (h.clone(), x.cloned()) else { return h.clone() };
-        match (self.plan.wiring, t.cloned(), c.cloned()) {
-            (Wiring::Residual, ..) => h + x,
-            (Wiring::Highway, Some(t), _) => t * (h - x.clone()) + x,
-            (Wiring::Full, Some(t), Some(c)) => t * h + c * x,
-            (Wiring::TOnly, Some(t), _) => t * h + x,
-            (Wiring::COnly, _, Some(c)) => h + c * x,
-            _ => h,
-        }
+    /// The wiring's equation, and the last ReLU where it stands after the sum.
+    ///
+    /// Where layer dropout trains, the estimate of a pass that does not is the mean of the block and of what its
+    /// dropping leaves, `p·(t·h + c·x) + (1 - p)·x` (Huang et al. 2016).
+    fn mix(&self, pass: &Pass, Parts { h, transform, carry, carried }: Parts) -> Map {
+        let dropped = carried.clone().filter(|_| !pass.is_training() && self.plan.survival < 1.0);
+        let carried = carried.and_then(|x| match (self.plan.wiring, carry) {
+            (Wiring::Plain, _) => None,
+            (Wiring::Highway, _) => Some(Carried::Rest(x)),
+            (Wiring::Full | Wiring::COnly, Some(c)) => Some(Carried::Gated(c, x)),
+            _ => Some(Carried::All(x)),
+        });
+        let last_relu = self.plan.last_relu == LastRelu::Sum;
+        let Some(x) = dropped else { return Map::combine(h, transform, carried, last_relu) };
+        let p = self.plan.survival;
+        let mixed = Map::combine(h, transform, carried, false).into_plain();
+        let mean = Map::from(mixed.mul_scalar(p) + x.into_plain().mul_scalar(1.0 - p));
+        self.finish(mean)
     }
 
     /// The input as it arrives at the sum.
-    fn carried(&self, pass: &mut Pass, x: Tensor<4>) -> Option<Tensor<4>> {
+    fn carried(&self, pass: &mut Pass, x: Map) -> Option<Map> {
         match &self.shortcut {
             Shortcut::Identity => Some(x),
             Shortcut::None => None,
-            Shortcut::ZeroPadding { stride, channels } => Some(zero_pad(x, *stride, *channels)),
+            Shortcut::ZeroPadding { stride, channels } => {
+                let parameters = pass.parameters;
+                Some(zero_pad(x, *stride, *channels, parameters.kernels(), parameters.device()))
+            }
             Shortcut::Projection(layer, norm) => {
                 let x = match self.body.first_norm() {
                     // Its statistics were kept when the body ran.
-                    Some(first) => activation::relu(first.forward(&mut pass.quiet(), x)),
-                    None if self.plan.body.order == Order::Pre => activation::relu(x),
+                    Some(first) => first.forward(&mut pass.quiet(), x).relu(),
+                    None if self.plan.body.order == Order::Pre => x.relu(),
                     None => x,
                 };
                 Some(layer_and_norm(layer, norm, pass, x))
@@ -225,24 +234,30 @@ impl Block {
         }
     }
 
-    fn finish(&self, sum: Tensor<4>) -> Tensor<4> {
-        match self.plan.last_relu {
-            LastRelu::Sum => activation::relu(sum),
+    fn finish(&self, sum: Map) -> Map {
+        let sum = match self.plan.last_relu {
+            LastRelu::Sum => sum.relu(),
             _ => sum,
-        }
+        };
+        sum.settle()
     }
 }
 
+/// What a block is mixed from; the gates before their sigmoid.
+struct Parts {
+    h: Map,
+    transform: Option<Map>,
+    carry: Option<Map>,
+    carried: Option<Map>,
+}
+
 /// Every stride-th pixel; the missing channels are zeros, half of them before and half behind, as the PyTorch networks
-/// that others trained have it.
-fn zero_pad(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
-    let every = || burn::tensor::Slice::new(0, None, stride as isize);
-    let x = if stride == 1 { x } else { x.slice_dim(2, every()).slice_dim(3, every()) };
-    let [batch, have, height, width] = x.dims();
-    let missing = channels - have;
-    let before = missing / 2;
-    let zeros = |n| Tensor::<4>::zeros([batch, n, height, width], &x.device());
-    let parts = [(before, None), (have, Some(x.clone())), (missing - before, None)];
-    let parts = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, part)| part.unwrap_or_else(|| zeros(n)));
-    Tensor::cat(parts.collect(), 1)
+/// that others trained have it. It is a projection whose weights are ones and zeros.
+fn zero_pad(x: Map, stride: usize, channels: usize, kernels: Kernels, device: &Device) -> Map {
+    let have = x.dims()[1];
+    let before = (channels - have) / 2;
+    let mut weight = vec![0.0f32; channels * have];
+    (0..have).for_each(|c| weight[(before + c) * have + c] = 1.0);
+    let weight = Tensor::from_data(TensorData::new(weight, [channels, have, 1, 1]), device);
+    x.convolve(kernels, weight, None, Stride { stride, padding: 0 }, false)
 }

@@ -1,10 +1,10 @@
 //! The body of a block: the few layers that compute its new value `h`; gates are bodies that end in a sigmoid.
 
-use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use super::{Builder, Init, Layer, Norm, Pass, Shape, Window};
 use crate::Result;
+use crate::kernel::Map;
 
 /// Which layers a body has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,24 +170,23 @@ impl Body {
         Ok((body, shape))
     }
 
-    /// `[batch, channels, height, width]` to the shape of `h`.
-    pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    /// `[batch, channels, height, width]` to the shape of `h`; of a gate what its sigmoid takes.
+    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
         let mut y = x;
         for (k, (layer, norm)) in self.layers.iter().enumerate() {
             if self.order == Order::Pre {
-                y = activation::relu(normalize(norm, pass, y));
+                y = normalize(norm, pass, y).relu();
                 y = layer.forward(pass, y);
             } else {
                 y = layer_and_norm(layer, norm, pass, y);
                 if k + 1 < self.layers.len() {
-                    y = activation::relu(y);
+                    y = y.relu();
                 }
             }
         }
         match self.last {
-            Last::Nothing => y,
-            Last::Relu => activation::relu(y),
-            Last::Sigmoid => activation::sigmoid(y),
+            Last::Nothing | Last::Sigmoid => y,
+            Last::Relu => y.relu(),
         }
     }
 
@@ -204,7 +203,7 @@ impl Body {
 }
 
 /// A layer and its normalization where there is one.
-pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Map) -> Map {
     match norm {
         Some(norm) => layer.normalized(pass, x, norm),
         None => layer.forward(pass, x),
@@ -212,7 +211,7 @@ pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass
 }
 
 /// Applies a normalization where there is one.
-pub(crate) fn normalize(norm: &Option<Norm>, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn normalize(norm: &Option<Norm>, pass: &mut Pass, x: Map) -> Map {
     match norm {
         Some(norm) => norm.forward(pass, x),
         None => x,

@@ -1,8 +1,9 @@
 //! Layers: a weighted sum, dense or convolutional, and batch normalization.
 
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+use burn::tensor::Tensor;
 
 use super::{Id, Pass};
+use crate::kernel::{EPSILON, Map, Stride};
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,55 +52,53 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and gives `[batch, out, 1, 1]`.
-    pub fn forward(&self, pass: &Pass, x: Tensor<4>) -> Tensor<4> {
-        let bias = self.bias.map(|id| pass.parameters.tensor::<1>(id));
-        match self.window {
-            Some(_) => self.convolve(x, pass.parameters.tensor(self.weight), bias),
-            None => self.weigh(x, pass.parameters.tensor(self.weight), bias),
-        }
+    /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and
+    /// gives `[batch, out, 1, 1]`.
+    pub fn forward(&self, pass: &Pass, x: Map) -> Map {
+        self.weighted(pass, x, None, false)
     }
 
     /// The layer and the normalization that follows it. A pass that does not train folds them into one layer with
     /// `W·f` and `(b - mean)·f + shift`, `f = scale / sqrt(variance + ε)`: one pass less over the activations.
-    pub(crate) fn normalized(&self, pass: &mut Pass, x: Tensor<4>, norm: &Norm) -> Tensor<4> {
+    pub(crate) fn normalized(&self, pass: &mut Pass, x: Map, norm: &Norm) -> Map {
         if pass.is_training() {
-            let y = self.forward(pass, x);
+            let y = self.weighted(pass, x, None, true);
             return norm.forward(pass, y);
         }
+        self.weighted(pass, x, Some(norm), false)
+    }
+
+    /// The weighted sum, with a normalization folded into its weights; `statistics`: one with those of the batch follows.
+    fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, statistics: bool) -> Map {
         let get = |id| pass.parameters.tensor::<1>(id);
-        let factor = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
-        let centre = match self.bias {
-            Some(bias) => get(bias) - get(norm.mean),
-            None => -get(norm.mean),
-        };
-        let bias = Some(centre * factor.clone() + get(norm.shift));
-        let out = self.channels[1];
+        let mut bias = self.bias.map(get);
+        let mut factor = None;
+        if let Some(norm) = folded {
+            let f = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
+            let centre = match bias {
+                Some(bias) => bias - get(norm.mean),
+                None => -get(norm.mean),
+            };
+            bias = Some(centre * f.clone() + get(norm.shift));
+            factor = Some(f);
+        }
+        let (out, kernels) = (self.channels[1], pass.parameters.kernels());
         match self.window {
-            Some(_) => {
-                let weight: Tensor<4> = pass.parameters.tensor(self.weight);
-                self.convolve(x, weight * factor.reshape([out, 1, 1, 1]), bias)
+            Some(Window { stride, padding, .. }) => {
+                let mut weight: Tensor<4> = pass.parameters.tensor(self.weight);
+                if let Some(factor) = factor {
+                    weight = weight * factor.reshape([out, 1, 1, 1]);
+                }
+                x.convolve(kernels, weight, bias, Stride { stride, padding }, statistics)
             }
             None => {
-                let weight: Tensor<2> = pass.parameters.tensor(self.weight);
-                self.weigh(x, weight * factor.reshape([out, 1]), bias)
+                let mut weight: Tensor<2> = pass.parameters.tensor(self.weight);
+                if let Some(factor) = factor {
+                    weight = weight * factor.reshape([out, 1]);
+                }
+                x.weigh(kernels, weight, bias, statistics)
             }
         }
-    }
-
-    fn convolve(&self, x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-        let (stride, padding) = self.window.map_or((1, 0), |w| (w.stride, w.padding));
-        module::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1))
-    }
-
-    fn weigh(&self, x: Tensor<4>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let y = x.reshape([batch, channels * height * width]).matmul(weight.transpose());
-        let y = match bias {
-            Some(bias) => y + bias.unsqueeze(),
-            None => y,
-        };
-        y.reshape([batch, self.channels[1], 1, 1])
     }
 
     /// Such as `3x3 16` or `dense 50`.
@@ -123,27 +122,25 @@ pub struct Norm {
     pub(crate) variance: Id,
 }
 
-/// Added to the variance, PyTorch's default.
-const EPSILON: f64 = 1e-5;
 /// Share of a batch in the new running statistics, PyTorch's default.
 const MOMENTUM: f64 = 0.1;
 
 impl Norm {
     /// `[batch, channels, height, width]` to the same shape.
-    pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
         let get = |id| pass.parameters.tensor::<1>(id);
         let (scale, shift) = (get(self.scale), get(self.shift));
         let (mean, variance) = (get(self.mean), get(self.variance));
         if !pass.is_training() {
-            return module::batch_norm(x, scale, shift, mean, variance, EPSILON);
+            return x.normalize([scale, shift, mean, variance]);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let seen = module::batch_norm_train(x, scale, shift, EPSILON);
-        let unbiased = seen.variance.mul_scalar(count / (count - 1.0).max(1.0));
+        let (output, [seen_mean, seen_variance]) = x.normalize_batch(scale, shift);
+        let unbiased = seen_variance.mul_scalar(count / (count - 1.0).max(1.0));
         let blend = |old: Tensor<1>, new: Tensor<1>| old.mul_scalar(1.0 - MOMENTUM) + new.mul_scalar(MOMENTUM);
-        pass.keep(self.mean, blend(mean, seen.mean));
+        pass.keep(self.mean, blend(mean, seen_mean));
         pass.keep(self.variance, blend(variance, unbiased));
-        seen.output
+        output
     }
 }

@@ -14,7 +14,7 @@ mod stage;
 mod wiring;
 
 pub use block::{Block, BlockPlan, Inside, LastRelu, ShortcutKind};
-pub(crate) use body::layer_and_norm;
+pub(crate) use body::{layer_and_norm, normalize};
 pub use body::{Body, BodyKind, BodyPlan, GateKind, Order};
 pub use build::{Builder, Shape};
 pub use layer::{Init, Layer, Norm, Window};

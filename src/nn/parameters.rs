@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kernel::Kernels;
 use crate::{Error, Result};
 
 /// Which array of a [`Parameters`] list.
@@ -61,13 +62,15 @@ pub struct Parameters {
     entries: Vec<Parameter>,
     by_name: HashMap<String, Id>,
     device: Device,
+    kernels: Kernels,
     shapes_only: bool,
 }
 
 impl Parameters {
     /// An empty list on a device.
     pub fn new(device: &Device) -> Self {
-        Self { entries: Vec::new(), by_name: HashMap::new(), device: device.clone(), shapes_only: false }
+        let kernels = Kernels::of(device);
+        Self { entries: Vec::new(), by_name: HashMap::new(), device: device.clone(), kernels, shapes_only: false }
     }
 
     /// An empty list that keeps shapes and no values: for counting.
@@ -137,6 +140,16 @@ impl Parameters {
     pub fn trained(&self) -> u64 {
         let count = |p: &Parameter| p.shape.iter().product::<usize>() as u64;
         self.entries.iter().filter(|p| p.is_trained()).map(count).sum()
+    }
+
+    /// Which operations compute with the arrays.
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// Chooses the operations; those of this crate are for the CPU alone.
+    pub fn set_kernels(&mut self, kernels: Kernels) {
+        self.kernels = kernels;
     }
 
     /// Where the arrays are.

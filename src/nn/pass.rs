@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::{Id, Parameters};
+use crate::kernel::Map;
 use crate::random::{Purpose, stream, uniform};
 
 /// One forward pass through a network.
@@ -70,7 +71,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Dropout: in training every unit is zeroed with `probability`, and the others grow to keep the mean.
-    pub(crate) fn dropout(&mut self, x: Tensor<4>, probability: f64) -> Tensor<4> {
+    pub(crate) fn dropout(&mut self, x: Map, probability: f64) -> Map {
         let Some(training) = &mut self.training else { return x };
         if probability <= 0.0 {
             return x;
@@ -82,7 +83,8 @@ impl<'a> Pass<'a> {
         let mask: Vec<f32> = (0..dims.iter().product())
             .map(|_| if f64::from(uniform(&mut rng)) < probability { 0.0 } else { kept })
             .collect();
+        let x = x.into_plain();
         let mask = Tensor::<4>::from_data(TensorData::new(mask, dims), &x.device());
-        x * mask
+        Map::from(x * mask)
     }
 }

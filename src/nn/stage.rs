@@ -1,8 +1,9 @@
 //! A stage: a run of blocks of the same dimensionality.
 
-use burn::tensor::{Tensor, module, ops::MaxPoolOptions};
+use burn::tensor::{module, ops::MaxPoolOptions};
 
 use super::{Block, BlockPlan, Builder, Pass, Shape, Window};
+use crate::kernel::Map;
 use crate::{Error, Result};
 
 /// Maximum pooling.
@@ -16,13 +17,13 @@ pub struct Pool {
 
 impl Pool {
     /// `[batch, channels, height, width]` to smaller height and width.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: Map) -> Map {
         let Window { size, stride, padding } = self.window;
         let options = MaxPoolOptions::new([size; 2])
             .with_stride([stride; 2])
             .with_padding([padding; 2])
             .with_ceil_mode(self.ceil);
-        module::max_pool2d(x, options)
+        Map::from(module::max_pool2d(x.into_plain(), options))
     }
 
     fn side(&self, side: usize) -> Option<usize> {
@@ -104,7 +105,7 @@ impl Stage {
     }
 
     /// What stands before the first block: pooling and dropout.
-    pub fn enter(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<4> {
+    pub fn enter(&self, pass: &mut Pass, x: Map) -> Map {
         let x = match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,

@@ -1,0 +1,92 @@
+//! One image with a border of zeros, which a window may cross without asking where the image ends.
+
+use super::{blocks, image};
+use crate::kernel::lanes::{LANES, Lanes};
+
+/// What is done to values on their way into a convolution: `scale·x + shift` of their channel, and ReLU.
+#[derive(Clone, Copy)]
+pub(crate) struct Prologue<'a> {
+    /// For every channel, with those that fill up the last block.
+    pub affine: Option<(&'a [f32], &'a [f32])>,
+    pub relu: bool,
+}
+
+impl Prologue<'_> {
+    /// Nothing is done.
+    pub(crate) const NONE: Self = Self { affine: None, relu: false };
+}
+
+/// A scratch for one image after the other.
+pub(crate) struct Bordered {
+    values: Vec<[f32; LANES]>,
+    channels: usize,
+    inner: [usize; 2],
+    before: usize,
+    /// Pixels of a row and of a block.
+    pub row: usize,
+    pub block: usize,
+}
+
+/// What a kernel may read beyond the last pixel: it computes a whole number of pixels at once.
+const SLACK: usize = 32;
+
+impl Bordered {
+    /// For images of a shape, with so many pixels before and behind every row and column.
+    pub(crate) fn new([channels, height, width]: [usize; 3], before: usize, behind: usize) -> Self {
+        let (row, rows) = (width + before + behind, height + before + behind);
+        let block = row * rows;
+        let values = vec![[0.0; LANES]; blocks(channels) * block + SLACK];
+        Self { values, channels, inner: [height, width], before, row, block }
+    }
+
+    /// The first pixel of the border.
+    pub(crate) fn start(&self) -> *const f32 {
+        self.values.as_ptr().cast()
+    }
+
+    /// A row of a block of the image.
+    pub(crate) fn row_of(&self, block: usize, row: usize) -> &[f32] {
+        let start = block * self.block + (row + self.before) * self.row + self.before;
+        self.values[start..start + self.inner[1]].as_flattened()
+    }
+
+    /// Takes an image in.
+    #[inline(always)]
+    pub(crate) fn fill<L: Lanes>(&mut self, from: &[f32], prologue: Prologue) {
+        let [height, width] = self.inner;
+        assert_eq!(from.len(), image([self.channels, height, width]));
+        for (place, source) in from.chunks_exact(width * LANES).enumerate() {
+            let (block, row) = (place / height, place % height);
+            let start = block * self.block + (row + self.before) * self.row + self.before;
+            let target = self.values[start..start + width].as_flattened_mut();
+            prologue.apply::<L>(block, source, target);
+        }
+    }
+}
+
+impl Prologue<'_> {
+    /// For some pixels of a block.
+    #[inline(always)]
+    pub(crate) fn apply<L: Lanes>(self, block: usize, from: &[f32], to: &mut [f32]) {
+        let pairs = from.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES));
+        let (least, channels) = (L::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY }), block * LANES..);
+        // SAFETY: every chunk and every block of channels has sixteen values.
+        unsafe {
+            match self.affine {
+                Some((scale, shift)) => {
+                    let scale = L::load(scale[channels.clone()][..LANES].as_ptr());
+                    let shift = L::load(shift[channels][..LANES].as_ptr());
+                    for (from, to) in pairs {
+                        shift.mul_add(scale, L::load(from.as_ptr())).max(least).store(to.as_mut_ptr());
+                    }
+                }
+                None if self.relu => {
+                    for (from, to) in pairs {
+                        L::load(from.as_ptr()).max(least).store(to.as_mut_ptr());
+                    }
+                }
+                None => to.copy_from_slice(from),
+            }
+        }
+    }
+}

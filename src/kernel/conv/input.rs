@@ -1,0 +1,100 @@
+//! The gradient with respect to the input.
+//!
+//! `dx[i, s·y + r - p] += weight[o, i, r]·dy[o, y]` is again a convolution for all pixels of one phase, those that leave
+//! the same remainder when divided by the stride: each phase has the weights that reach it.
+
+use super::forward::{Epilogue, row};
+use super::pack::transpose;
+use super::product::{SQUARE, Summands, Sums};
+use super::{Bordered, Conv, blocks, image};
+use crate::kernel::lanes::{LANES, Lanes};
+
+/// The transposed weights and the phases of a convolution.
+pub(crate) struct InputGradient {
+    conv: Conv,
+    weight: Vec<f32>,
+    phases: Vec<Phase>,
+    columns: usize,
+    before: usize,
+    behind: usize,
+}
+
+/// Pixels `first + k·stride` of rows and of columns, and where their summands lie in the gradient and in the weights.
+struct Phase {
+    first: [usize; 2],
+    taps: Vec<(usize, usize)>,
+}
+
+impl InputGradient {
+    /// From packed weights.
+    pub(crate) fn new(conv: &Conv, packed: &[f32]) -> Self {
+        let &Conv { input, output, size, stride, padding } = conv;
+        let weight = transpose(packed, blocks(output[0]), blocks(input[0]), size * size);
+        let before = (size - 1).saturating_sub(padding);
+        // The last pixel of the input may be reached from beyond the last of the output.
+        let last = |axis: usize| ((input[axis] - 1 + padding) / stride + 1).saturating_sub(output[axis]);
+        let behind = last(1).max(last(2));
+        let row = output[2] + before + behind;
+        // Pixel `first` of a phase is reached through weight `r` from the gradient at `(first + padding - r) / stride`.
+        let reach = |first: usize| {
+            let all = (0..size).rev().filter(move |r| (first + padding + stride * size - r) % stride == 0);
+            all.map(move |r| (r, (first + padding + stride * before - r) / stride))
+        };
+        let columns = if size == 3 && stride == 1 { 3 } else { 1 };
+        let phase = |y: usize, x: usize| {
+            let taps = reach(y).flat_map(|at_y| reach(x).step_by(columns).map(move |at_x| (at_y, at_x)));
+            // Transposed weights lie in reverse.
+            let tap = |((r, y), (c, x))| ((y * row + x) * LANES, ((size - 1 - r) * size + size - 1 - c) * SQUARE);
+            Phase { first: [y, x], taps: taps.map(tap).collect() }
+        };
+        let phases = (0..stride).flat_map(|y| (0..stride).map(move |x| (y, x))).map(|(y, x)| phase(y, x)).collect();
+        Self { conv: *conv, weight, phases, columns, before, behind }
+    }
+
+    /// The scratch that takes the output's gradient in.
+    pub(crate) fn bordered(&self) -> Bordered {
+        Bordered::new(self.conv.output, self.before, self.behind)
+    }
+
+    /// One image.
+    #[inline(always)]
+    pub(crate) fn image<L: Lanes>(&self, from: &Bordered, to: &mut [f32], epilogue: &mut impl Epilogue) {
+        let Conv { input: [channels, height, width], output: [out, ..], size, stride, .. } = self.conv;
+        assert_eq!(to.len(), image(self.conv.input));
+        let area = size * size * SQUARE;
+        let all = blocks(channels);
+        for y in 0..height {
+            for phase in self.phases.iter().filter(|phase| phase.first[0] == y % stride && phase.first[1] < width) {
+                let count = (width - phase.first[1]).div_ceil(stride);
+                let summands = Summands {
+                    taps: &phase.taps,
+                    channels: out,
+                    x_block: from.block * LANES,
+                    w_block: area,
+                    w_out: blocks(out) * area,
+                };
+                let x = from.start().wrapping_add(y / stride * from.row * LANES);
+                let mut first = 0;
+                while first < all {
+                    let start = ((first * height + y) * width + phase.first[1]) * LANES;
+                    let sums = Sums {
+                        to: to[start..].as_mut_ptr(),
+                        pixel: stride * LANES,
+                        block: height * width * LANES,
+                        count,
+                        add: false,
+                    };
+                    // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
+                    first += unsafe {
+                        let w = self.weight.as_ptr().add(first * summands.w_out);
+                        row::<L>(self.columns, 1, all - first, x, w, summands, sums)
+                    };
+                }
+            }
+            for block in 0..all {
+                let start = (block * height + y) * width * LANES;
+                epilogue.row::<L>(block, start, &mut to[start..start + width * LANES]);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The innermost loops of a convolution: a few pixels of a few blocks of output channels, held in registers.
+
+use crate::kernel::lanes::{LANES, Lanes};
+
+/// One weight for every pair of lanes of two blocks.
+pub(crate) const SQUARE: usize = LANES * LANES;
+
+/// Where the summands of an output pixel lie. The offsets count f32 from the pixel's corner in the input and from the
+/// first weight.
+#[derive(Clone, Copy)]
+pub(crate) struct Summands<'a> {
+    /// A row of the window (or a part of it): its place in the input and in the weights.
+    pub taps: &'a [(usize, usize)],
+    /// Channels of the input.
+    pub channels: usize,
+    /// From one block of input channels to the next, in the input and in the weights.
+    pub x_block: usize,
+    pub w_block: usize,
+    /// From one block of output channels to the next, in the weights.
+    pub w_out: usize,
+}
+
+/// Where the sums go: the first block's first pixel, and the steps to the next pixel and the next block.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    pub to: *mut f32,
+    pub pixel: usize,
+    pub block: usize,
+    /// How many of the pixels there are; what is computed beyond them is dropped.
+    pub count: usize,
+    /// Whether to add to what is there.
+    pub add: bool,
+}
+
+/// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
+///
+/// Every value of the input is broadcast once and meets all weights of its row: `(P-1)·S + KW` broadcasts and `O·KW`
+/// loads feed `O·P·KW` products.
+///
+/// # Safety
+/// All that [`Summands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and room for the sums.
+#[inline(always)]
+pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
+    x: *const f32,
+    w: *const f32,
+    sum: Summands,
+    sums: Sums,
+) {
+    // An array stays in registers only if every access has a constant index: hence `unroll` throughout, and the fill
+    // with zero bits.
+    // SAFETY: zero bits are sums of 0.
+    let mut all: [[L; P]; O] = unsafe { std::mem::zeroed() };
+    let mut left = sum.channels;
+    let (mut x, mut w) = (x, w);
+    while left > 0 {
+        let here = left.min(LANES);
+        for &(x_tap, w_tap) in sum.taps {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (mut x, mut w) = (x.add(x_tap), w.add(w_tap));
+                for _ in 0..here {
+                    let mut weights: [[L; KW]; O] = std::mem::zeroed();
+                    unroll!(o < O, 0 1 2 3, {
+                        unroll!(kw < KW, 0 1 2, { weights[o][kw] = L::load(w.add(o * sum.w_out + kw * SQUARE)) })
+                    });
+                    unroll!(j < (P - 1) * S + KW, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27, {
+                        let value = L::splat(*x.add(j * LANES));
+                        unroll!(kw < KW, 0 1 2, {
+                            if j >= kw && (j - kw) % S == 0 && (j - kw) / S < P {
+                                unroll!(o < O, 0 1 2 3, {
+                                    all[o][(j - kw) / S] = all[o][(j - kw) / S].mul_add(weights[o][kw], value);
+                                })
+                            }
+                        })
+                    });
+                    x = x.add(1);
+                    w = w.add(LANES);
+                }
+            }
+        }
+        left -= here;
+        // SAFETY: only as far as there are channels.
+        unsafe {
+            x = x.add(sum.x_block);
+            w = w.add(sum.w_block);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+            if p < sums.count {
+                unroll!(o < O, 0 1 2 3, {
+                    let to = sums.to.add(o * sums.block + p * sums.pixel);
+                    let value = if sums.add { all[o][p].add(L::load(to)) } else { all[o][p] };
+                    value.store(to);
+                })
+            }
+        })
+    }
+}

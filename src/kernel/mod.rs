@@ -1,0 +1,18 @@
+//! Fast operations for the CPU, with their gradients. This room knows nothing of networks.
+//!
+//! Activations lie in blocks of sixteen channels, `[batch, channels / 16, height, width, 16]`: a block of one pixel fills
+//! one register of AVX-512. Channels that are missing from the last block are zeros. Convolution, its input gradient and
+//! its weight gradient all read and write this layout; nothing is ever transposed between them.
+
+mod combine;
+mod conv;
+mod convolve;
+mod lanes;
+mod map;
+mod norm;
+mod op;
+mod parts;
+mod statistics;
+
+pub use map::{Carried, Kernels, Map, Stride};
+pub(crate) use norm::EPSILON;

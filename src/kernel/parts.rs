@@ -1,0 +1,48 @@
+//! Work divided over the images of a batch.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+/// Calls `work` for equal shares of `0..count`, each on a thread, and returns what they return in order.
+///
+/// The shares depend on the number of threads alone, so that sums over them are the same from run to run.
+pub(crate) fn parts<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let threads = rayon::current_num_threads().clamp(1, count.max(1));
+    let share = |part: usize| count * part / threads..count * (part + 1) / threads;
+    if threads == 1 {
+        return vec![work(share(0))];
+    }
+    (0..threads).into_par_iter().with_max_len(1).map(|part| work(share(part))).collect()
+}
+
+/// A place that several threads write to, each its own images.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(*mut f32);
+
+// SAFETY: whoever takes a part of it promises that no other thread does.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub(crate) fn new(all: &mut [f32]) -> Self {
+        Self(all.as_mut_ptr())
+    }
+
+    /// # Safety
+    /// The range must lie in the array, and no other thread may look at it.
+    pub(crate) unsafe fn part<'a>(self, range: Range<usize>) -> &'a mut [f32] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }
+    }
+}
+
+/// Room for values that are all written before any is read: zeros would cost a pass over the memory.
+#[allow(clippy::uninit_vec)]
+pub(crate) fn unwritten(count: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count);
+    // SAFETY: every kernel that asks for room writes all of it, and every bit pattern is an f32.
+    unsafe { values.set_len(count) };
+    values
+}
