@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 mod cli;
 
+/// Training asks for the same large arrays in every step.
+#[global_allocator]
+static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
+
 fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,

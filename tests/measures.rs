@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use unrolled::data::{Dataset, Spec, Split, View};
+use unrolled::kernel::Map;
 use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{At, Network, Route, Samples, Step, Wiring};
@@ -343,8 +344,7 @@ fn gradients_reach_every_block() {
         Step::Run(at) => model.block(at, a).unwrap(),
         Step::Shortcut(_) => unreachable!("an identity leaves nothing out"),
     };
-    let head =
-        |start: burn::tensor::Tensor<4>| model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap().values;
+    let head = |start: Map| model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap().values;
     // Each sample's loss counts by the length of its gradient at the outputs, softmax minus label.
     let lengths: Vec<f64> = head(start.clone())
         .chunks_exact(10)
@@ -356,7 +356,7 @@ fn gradients_reach_every_block() {
         })
         .collect();
     let loss = |start: burn::tensor::Tensor<4>| {
-        let logits = head(start);
+        let logits = head(start.into());
         let answers = Answer::all(&logits, 10, &batch.labels, &logits);
         answers.zip(&lengths).map(|(answer, length)| answer.loss / length).sum::<f64>()
     };
@@ -368,6 +368,7 @@ fn gradients_reach_every_block() {
     for (&step, entering) in steps.iter().zip(&entering).rev() {
         gradient = model.pull_back(step, entering, &gradient).unwrap().unwrap();
     }
+    let (start, gradient) = (start.into_plain(), gradient.into_plain());
     let square: f32 = (gradient.clone() * gradient.clone()).sum().into_scalar();
     let epsilon = 0.05 / f64::from(square).sqrt();
     let step = gradient.mul_scalar(epsilon);
@@ -395,7 +396,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let head = |estimates: Vec<Vec<f32>>| {
         let shape = [32, 8, 1, 1];
         let data = burn::tensor::TensorData::new(estimates.concat(), shape);
-        let logits = model.head(burn::tensor::Tensor::from_data(data, &Device::flex())).unwrap();
+        let logits = model.head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into()).unwrap();
         let answers = Answer::all(&logits.values, 10, labels, &whole.logits);
         answers.map(|a| a.loss).sum::<f64>() / 32.0
     };

@@ -85,9 +85,8 @@ impl Operation for Combine {
         let size = image(shape);
         // A normalization's parameters are wanted with its values or not at all.
         let wants = |operand: &Operand| wanted[operand.place] || operand.norm.is_some() && wanted[operand.place + 1];
-        let mut found: [Option<Vec<f32>>; 4] = std::array::from_fn(|i| {
-            operands[i].as_ref().filter(|o| wants(o)).map(|o| unwritten(o.values.len()))
-        });
+        let mut found: [Option<Vec<f32>>; 4] =
+            std::array::from_fn(|i| operands[i].as_ref().filter(|o| wants(o)).map(|o| unwritten(o.values.len())));
         let shared = found.each_mut().map(|values| values.as_mut().map(|values| Shared::new(values)));
         let sums = parts(dims[0], |images| {
             let range = images.start * size..images.end * size;
@@ -184,7 +183,7 @@ impl<L: Lanes> Pixel<L> {
             if let Some(row) = &rows[i] {
                 all.raw[i] = row.raw(pixel);
                 all.normal[i] = row.normal(all.raw[i]);
-                all.value[i] = if i == H || i == X { all.normal[i].max(row.least) } else { all.normal[i].sigmoid() };
+                all.value[i] = if i == H || i == X { row.least.max(all.normal[i]) } else { all.normal[i].sigmoid() };
             }
         }
         let [h, t, c, x] = all.value;
@@ -214,7 +213,7 @@ impl Work for Forward<'_> {
                 rows[i] = self.operands[i].as_ref().map(|o| Row::new(o, place % blocks, start, count));
             }
             for (pixel, to) in to.chunks_exact_mut(LANES).enumerate() {
-                put(Pixel::new(self.op, &rows, pixel).sum.max(least), to);
+                put(least.max(Pixel::new(self.op, &rows, pixel).sum), to);
             }
         }
     }

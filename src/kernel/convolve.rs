@@ -3,9 +3,7 @@
 
 use std::ops::Range;
 
-use super::conv::{
-    Bordered, Conv, Epilogue, InputGradient, Prologue, forward, image, pack, unpack, weight_gradient,
-};
+use super::conv::{Bordered, Conv, Epilogue, InputGradient, Prologue, forward, image, pack, unpack, weight_gradient};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -46,10 +44,14 @@ impl Operation for Convolve {
         let shared = Shared::new(&mut y);
         let moments = parts(images, |images| {
             let prologue = prologue(norm.as_ref(), self.waits.relu);
-            dispatch(Isa::best(), Forward { op: self, x: x.values, packed: &packed, bias: &bias, prologue, images, shared })
+            dispatch(
+                Isa::best(),
+                Forward { op: self, x: x.values, packed: &packed, bias: &bias, prologue, images, shared },
+            )
         });
         let [channels, height, width] = self.conv.output;
-        let mut outputs = vec![Output { values: y, shape: vec![images, channels.div_ceil(LANES), height, width, LANES] }];
+        let mut outputs =
+            vec![Output { values: y, shape: vec![images, channels.div_ceil(LANES), height, width, LANES] }];
         if self.statistics {
             let both = Moments::finish(moments, channels);
             outputs.extend(both.map(|values| Output { values, shape: vec![channels] }));
@@ -67,8 +69,15 @@ impl Operation for Convolve {
         let shared = Shared::new(&mut dx);
         let found = parts(images, |images| {
             let work = Backward {
-                op: self, x: x.values, gradient: gradient.values, back: back.as_ref(), norm: norm.as_ref(), images,
-                shared, weight: wanted[1], bias: !bias.is_empty(),
+                op: self,
+                x: x.values,
+                gradient: gradient.values,
+                back: back.as_ref(),
+                norm: norm.as_ref(),
+                images,
+                shared,
+                weight: wanted[1],
+                bias: !bias.is_empty(),
             };
             dispatch(Isa::best(), work)
         });
@@ -227,8 +236,12 @@ impl Work for Backward<'_> {
                 // SAFETY: every part has its own images.
                 let dx = unsafe { self.shared.part(one * from..(one + 1) * from) };
                 let mut mask = Mask {
-                    input: self.op.waits.relu.then_some(&input), x, width: conv.input[2], height: conv.input[1],
-                    mean: self.norm.map(Norm::mean), sums: &mut found.sums,
+                    input: self.op.waits.relu.then_some(&input),
+                    x,
+                    width: conv.input[2],
+                    height: conv.input[1],
+                    mean: self.norm.map(Norm::mean),
+                    sums: &mut found.sums,
                 };
                 back.image::<L>(output, dx, &mut mask);
                 found.sums.end_image();

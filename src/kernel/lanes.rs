@@ -27,6 +27,7 @@ pub(crate) trait Lanes: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    /// The greater one; `other` where that is not a number, so that a ReLU hides none.
     fn max(self, other: Self) -> Self;
     fn min(self, other: Self) -> Self;
     /// `self` in the lanes in which `test` is positive, 0 in the others.

@@ -7,6 +7,7 @@
 mod combine;
 mod conv;
 mod convolve;
+mod keeping;
 mod lanes;
 mod map;
 mod norm;
@@ -14,5 +15,6 @@ mod op;
 mod parts;
 mod statistics;
 
+pub use keeping::Keeping;
 pub use map::{Carried, Kernels, Map, Stride};
 pub(crate) use norm::EPSILON;

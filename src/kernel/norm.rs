@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::conv::{Prologue, blocks, image};
-use super::lanes::{LANES, Lanes, Work, dispatch, Isa};
+use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::parts::{Shared, parts};
 
 /// Added to the variance, PyTorch's default.
@@ -255,9 +255,8 @@ fn sum<L: Lanes>(values: &[f32], f: impl Fn(L) -> L) -> L {
 /// Mean and biased variance of every channel.
 pub(super) fn statistics(x: &[f32], shape: [usize; 3]) -> [Vec<f32>; 2] {
     let size = image(shape);
-    let each = |images: Range<usize>| {
-        dispatch(Isa::best(), Measure { x: &x[images.start * size..images.end * size], shape })
-    };
+    let each =
+        |images: Range<usize>| dispatch(Isa::best(), Measure { x: &x[images.start * size..images.end * size], shape });
     Moments::finish(parts(x.len() / size, each), shape[0])
 }
 

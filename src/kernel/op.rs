@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
-use burn::backend::Autodiff;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Backend, Flex, backend_extension};
 use burn::tensor::Tensor;
@@ -177,12 +177,7 @@ impl<B: Engine, C: CheckpointStrategy> Engine for Autodiff<B, C> {
         std::iter::once(first).chain(rest).collect()
     }
 
-    fn backward(
-        _: Slots<Self>,
-        _: FloatTensor<Self>,
-        _: Shared,
-        _: Vec<bool>,
-    ) -> Vec<FloatTensor<Self>> {
+    fn backward(_: Slots<Self>, _: FloatTensor<Self>, _: Shared, _: Vec<bool>) -> Vec<FloatTensor<Self>> {
         unreachable!("a gradient of a gradient")
     }
 }

@@ -14,8 +14,8 @@ mod stage;
 mod wiring;
 
 pub use block::{Block, BlockPlan, Inside, LastRelu, ShortcutKind};
-pub(crate) use body::{layer_and_norm, normalize};
 pub use body::{Body, BodyKind, BodyPlan, GateKind, Order};
+pub(crate) use body::{layer_and_norm, normalize};
 pub use build::{Builder, Shape};
 pub use layer::{Init, Layer, Norm, Window};
 pub use loss::cross_entropy;

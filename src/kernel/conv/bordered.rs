@@ -77,12 +77,12 @@ impl Prologue<'_> {
                     let scale = L::load(scale[channels.clone()][..LANES].as_ptr());
                     let shift = L::load(shift[channels][..LANES].as_ptr());
                     for (from, to) in pairs {
-                        shift.mul_add(scale, L::load(from.as_ptr())).max(least).store(to.as_mut_ptr());
+                        least.max(shift.mul_add(scale, L::load(from.as_ptr()))).store(to.as_mut_ptr());
                     }
                 }
                 None if self.relu => {
                     for (from, to) in pairs {
-                        L::load(from.as_ptr()).max(least).store(to.as_mut_ptr());
+                        least.max(L::load(from.as_ptr())).store(to.as_mut_ptr());
                     }
                 }
                 None => to.copy_from_slice(from),

@@ -108,11 +108,7 @@ unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, cons
     sums: Sums,
 ) -> usize {
     for start in (0..sums.count).step_by(P) {
-        let some = Sums {
-            to: sums.to.wrapping_add(start * sums.pixel),
-            count: (sums.count - start).min(P),
-            ..sums
-        };
+        let some = Sums { to: sums.to.wrapping_add(start * sums.pixel), count: (sums.count - start).min(P), ..sums };
         // SAFETY: the caller's promise.
         unsafe { product::<L, KW, S, O, P>(x.wrapping_add(start * S * LANES), w, summands, some) }
     }
