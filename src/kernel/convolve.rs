@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::conv::{Bordered, Conv, Epilogue, InputGradient, Prologue, forward, image, pack, unpack, weight_gradient};
+use super::conv::{Bordered, Conv, Images, Pairs, Prologue, Ready, WeightGradient, image, pack, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -42,14 +42,20 @@ impl Operation for Convolve {
         let images = x.shape[0];
         let mut y = unwritten(images * image(self.conv.output));
         let shared = Shared::new(&mut y);
-        let moments = parts(images, |images| {
-            let prologue = prologue(norm.as_ref(), self.waits.relu);
-            dispatch(
-                Isa::best(),
-                Forward { op: self, x: x.values, packed: &packed, bias: &bias, prologue, images, shared },
-            )
-        });
+        let ready = Ready::forward(&self.conv, &packed);
         let [channels, height, width] = self.conv.output;
+        let moments = parts(images, |images| {
+            let inner = Outputs {
+                x: x.values,
+                sizes: [image(self.conv.input), image(self.conv.output)],
+                prologue: prologue(norm.as_ref(), self.waits.relu),
+                bias: &bias,
+                shared,
+                pixels: self.statistics.then_some(height * width),
+                moments: Moments::new(channels),
+            };
+            dispatch(Isa::best(), Forward { ready: &ready, images, inner })
+        });
         let mut outputs =
             vec![Output { values: y, shape: vec![images, channels.div_ceil(LANES), height, width, LANES] }];
         if self.statistics {
@@ -65,20 +71,20 @@ impl Operation for Convolve {
         let size = image(self.conv.input);
         let wants_input = wanted[0] || wanted[2 + usize::from(self.has_bias)..].contains(&true);
         let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
-        let back = wants_input.then(|| InputGradient::new(&self.conv, &packed));
+        let back = wants_input.then(|| Ready::back(&self.conv, &packed));
         let shared = Shared::new(&mut dx);
         let found = parts(images, |images| {
-            let work = Backward {
-                op: self,
+            let inner = Gradients {
                 x: x.values,
                 gradient: gradient.values,
-                back: back.as_ref(),
+                sizes: [size, image(self.conv.output)],
                 norm: norm.as_ref(),
-                images,
+                relu: self.waits.relu,
                 shared,
-                weight: wanted[1],
-                bias: !bias.is_empty(),
+                sums: NormSums::new(self.conv.input[0]),
             };
+            let (weight, bias) = (wanted[1], !bias.is_empty());
+            let work = Backward { op: self, back: back.as_ref(), images, weight, bias, inner };
             dispatch(Isa::best(), work)
         });
         let mut found = found.into_iter();
@@ -99,7 +105,7 @@ impl Operation for Convolve {
             rest.push(Output { values: found.shift, shape: shape() });
         }
         outputs.push(Output { values: dx, shape: x.shape.to_vec() });
-        let weight = unpack(&all.weight, out, self.conv.input[0], self.conv.size);
+        let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
         outputs.push(Output { values: weight, shape: inputs[1].shape.to_vec() });
         outputs.extend(rest);
         let mut wanted = wanted.iter();
@@ -124,76 +130,83 @@ impl Convolve {
 }
 
 struct Forward<'a> {
-    op: &'a Convolve,
-    x: &'a [f32],
-    packed: &'a [f32],
-    bias: &'a [f32],
-    prologue: Prologue<'a>,
+    ready: &'a Ready<'a>,
     images: Range<usize>,
-    shared: Shared,
+    inner: Outputs<'a>,
 }
 
 impl Work for Forward<'_> {
     type Output = Moments;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Moments {
-        let conv = &self.op.conv;
-        let (from, to) = (image(conv.input), image(conv.output));
-        let [channels, height, width] = conv.output;
-        let mut moments = Moments::new(channels);
-        let mut scratch = conv.bordered();
-        for one in self.images {
-            scratch.fill::<L>(&self.x[one * from..(one + 1) * from], self.prologue);
-            // SAFETY: every part has its own images.
-            let y = unsafe { self.shared.part(one * to..(one + 1) * to) };
-            forward::<L>(conv, self.packed, &scratch, y, &mut Bias(self.bias));
-            if self.op.statistics {
-                moments.add::<L>(y, height * width);
-            }
-        }
-        moments
+    fn run<L: Lanes>(mut self) -> Moments {
+        self.ready.run::<L>(self.images, &mut self.inner);
+        self.inner.moments
     }
 }
 
-/// Adds a bias, where there is one.
-struct Bias<'a>(&'a [f32]);
+/// The images on their way forward.
+struct Outputs<'a> {
+    x: &'a [f32],
+    /// Values of an input and of an output.
+    sizes: [usize; 2],
+    prologue: Prologue<'a>,
+    bias: &'a [f32],
+    shared: Shared,
+    /// Pixels of an output whose moments are asked for.
+    pixels: Option<usize>,
+    moments: Moments,
+}
 
-impl Epilogue for Bias<'_> {
+impl Images for Outputs<'_> {
     #[inline(always)]
-    fn row<L: Lanes>(&mut self, block: usize, _: usize, row: &mut [f32]) {
-        if self.0.is_empty() {
+    fn fill<L: Lanes>(&mut self, one: usize, scratch: &mut Bordered) {
+        scratch.fill::<L>(&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue);
+    }
+
+    fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
+        // SAFETY: every part has its own images.
+        unsafe { self.shared.part(one * self.sizes[1]..(one + 1) * self.sizes[1]) }
+    }
+
+    #[inline(always)]
+    fn row<L: Lanes>(&mut self, _: usize, block: usize, _: usize, row: &mut [f32]) {
+        if self.bias.is_empty() {
             return;
         }
-        let bias = lanes::<L>(&self.0[block * LANES..]);
+        let bias = lanes::<L>(&self.bias[block * LANES..]);
         for pixel in row.chunks_exact_mut(LANES) {
             put(lanes::<L>(pixel).add(bias), pixel);
+        }
+    }
+
+    #[inline(always)]
+    fn end<L: Lanes>(&mut self, _: usize, values: &mut [f32]) {
+        if let Some(pixels) = self.pixels {
+            self.moments.add::<L>(values, pixels);
         }
     }
 }
 
 struct Backward<'a> {
     op: &'a Convolve,
-    x: &'a [f32],
-    gradient: &'a [f32],
-    back: Option<&'a InputGradient>,
-    norm: Option<&'a Norm>,
+    back: Option<&'a Ready<'a>>,
     images: Range<usize>,
-    shared: Shared,
     weight: bool,
     bias: bool,
+    inner: Gradients<'a>,
 }
 
 /// What a part of the images adds to the gradients.
 struct Found {
-    weight: Vec<f32>,
+    weight: WeightGradient,
     bias: Vec<f32>,
     sums: NormSums,
 }
 
 impl Found {
     fn join(&mut self, other: Self) {
-        self.weight.iter_mut().zip(&other.weight).for_each(|(a, b)| *a += b);
+        self.weight.join(other.weight);
         self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
         self.sums = NormSums::join([self.sums.clone(), other.sums]);
     }
@@ -203,84 +216,100 @@ impl Work for Backward<'_> {
     type Output = Found;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Found {
+    fn run<L: Lanes>(mut self) -> Found {
         let conv = &self.op.conv;
-        let (from, to) = (image(conv.input), image(conv.output));
         let pixels = conv.output[1] * conv.output[2];
-        let mut found = Found {
-            weight: vec![0.0; conv.packed()],
-            bias: vec![0.0; conv.output[0].div_ceil(LANES) * LANES],
-            sums: NormSums::new(conv.input[0]),
-        };
-        let mut input = conv.bordered();
-        let mut output = self.back.map(InputGradient::bordered);
-        let waits = prologue(self.norm, self.op.waits.relu);
-        for one in self.images {
-            let gradient = &self.gradient[one * to..(one + 1) * to];
-            let x = &self.x[one * from..(one + 1) * from];
-            if self.weight || self.op.waits.relu {
-                input.fill::<L>(x, waits);
-            }
+        let mut weight = WeightGradient::new(conv);
+        let mut bias = vec![0.0; conv.output[0].div_ceil(LANES) * LANES];
+        // A few images at a time: their gradients stay in the cache from the weights to the input.
+        for first in self.images.clone().step_by(FEW) {
+            let few = first..(first + FEW).min(self.images.end);
             if self.weight {
-                weight_gradient::<L>(conv, &input, gradient, &mut found.weight);
+                weight.run::<L>(conv, few.clone(), &self.inner);
             }
-            if self.bias {
-                for (block, rows) in gradient.chunks_exact(pixels * LANES).enumerate() {
+            if let Some(back) = self.back {
+                back.run::<L>(few, &mut self.inner);
+            }
+        }
+        if self.bias {
+            for one in self.images {
+                for (block, rows) in self.inner.gradient(one).chunks_exact(pixels * LANES).enumerate() {
                     let sum = rows.chunks_exact(LANES).fold(L::splat(0.0), |sum, pixel| sum.add(lanes(pixel)));
-                    let to = &mut found.bias[block * LANES..];
+                    let to = &mut bias[block * LANES..];
                     put(lanes::<L>(to).add(sum), to);
                 }
             }
-            if let (Some(back), Some(output)) = (self.back, &mut output) {
-                output.fill::<L>(gradient, Prologue::NONE);
-                // SAFETY: every part has its own images.
-                let dx = unsafe { self.shared.part(one * from..(one + 1) * from) };
-                let mut mask = Mask {
-                    input: self.op.waits.relu.then_some(&input),
-                    x,
-                    width: conv.input[2],
-                    height: conv.input[1],
-                    mean: self.norm.map(Norm::mean),
-                    sums: &mut found.sums,
-                };
-                back.image::<L>(output, dx, &mut mask);
-                found.sums.end_image();
-            }
         }
-        found
+        Found { weight, bias, sums: self.inner.sums }
     }
 }
 
-/// Back through the ReLU, and the sums for the normalization.
-struct Mask<'a> {
-    /// What went into the convolution, where a ReLU stands before it.
-    input: Option<&'a Bordered>,
+/// Images between which the gradients of weights and input take turns.
+const FEW: usize = 8;
+
+/// The images on their way back.
+struct Gradients<'a> {
     x: &'a [f32],
-    height: usize,
-    width: usize,
-    mean: Option<&'a [f32]>,
-    sums: &'a mut NormSums,
+    gradient: &'a [f32],
+    /// Values of an input and of an output.
+    sizes: [usize; 2],
+    norm: Option<&'a Norm>,
+    relu: bool,
+    shared: Shared,
+    sums: NormSums,
 }
 
-impl Epilogue for Mask<'_> {
+impl Pairs for Gradients<'_> {
     #[inline(always)]
-    fn row<L: Lanes>(&mut self, block: usize, start: usize, row: &mut [f32]) {
-        if let Some(input) = self.input {
-            let values = input.row_of(block, start / (self.width * LANES) % self.height);
-            for (gradient, value) in row.chunks_exact_mut(LANES).zip(values.chunks_exact(LANES)) {
-                put(lanes::<L>(gradient).where_positive(lanes(value)), gradient);
-            }
+    fn fill<L: Lanes>(&self, one: usize, scratch: &mut Bordered) {
+        let x = &self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]];
+        scratch.fill::<L>(x, prologue(self.norm, self.relu));
+    }
+
+    fn gradient(&self, one: usize) -> &[f32] {
+        &self.gradient[one * self.sizes[1]..(one + 1) * self.sizes[1]]
+    }
+}
+
+impl Images for Gradients<'_> {
+    #[inline(always)]
+    fn fill<L: Lanes>(&mut self, one: usize, scratch: &mut Bordered) {
+        scratch.fill::<L>(self.gradient(one), Prologue::NONE);
+    }
+
+    fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
+        // SAFETY: every part has its own images.
+        unsafe { self.shared.part(one * self.sizes[0]..(one + 1) * self.sizes[0]) }
+    }
+
+    /// Back through the ReLU, and the sums for the normalization.
+    #[inline(always)]
+    fn row<L: Lanes>(&mut self, one: usize, block: usize, start: usize, row: &mut [f32]) {
+        let zero = L::splat(0.0);
+        let (mut factor, mut summand, mut mean) = (L::splat(1.0), zero, zero);
+        if let Some(norm) = self.norm {
+            let (factors, summands) = norm.affine();
+            (factor, summand) = (lanes(&factors[block * LANES..]), lanes(&summands[block * LANES..]));
+            mean = lanes(&norm.mean()[block * LANES..]);
+        } else if !self.relu {
+            return;
         }
-        if let Some(mean) = self.mean {
-            let mean = lanes::<L>(&mean[block * LANES..]);
-            let (mut total, mut along) = (L::splat(0.0), L::splat(0.0));
-            let x = &self.x[start..start + row.len()];
-            for (gradient, x) in row.chunks_exact(LANES).zip(x.chunks_exact(LANES)) {
-                let gradient = lanes::<L>(gradient);
-                total = total.add(gradient);
-                along = along.mul_add(gradient, lanes::<L>(x).sub(mean));
+        let x = &self.x[one * self.sizes[0] + start..][..row.len()];
+        let (mut total, mut along) = (zero, zero);
+        for (gradient, x) in row.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES)) {
+            let (mut own, x) = (lanes::<L>(gradient), lanes::<L>(x));
+            if self.relu {
+                own = own.where_positive(summand.mul_add(factor, x));
+                put(own, gradient);
             }
-            self.sums.add(block, total, along);
+            total = total.add(own);
+            along = along.mul_add(own, x.sub(mean));
         }
+        self.sums.add(block, total, along);
+    }
+
+    #[inline(always)]
+    fn end<L: Lanes>(&mut self, _: usize, _: &mut [f32]) {
+        self.sums.end_image();
     }
 }

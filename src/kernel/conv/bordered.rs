@@ -44,10 +44,9 @@ impl Bordered {
         self.values.as_ptr().cast()
     }
 
-    /// A row of a block of the image.
-    pub(crate) fn row_of(&self, block: usize, row: usize) -> &[f32] {
-        let start = block * self.block + (row + self.before) * self.row + self.before;
-        self.values[start..start + self.inner[1]].as_flattened()
+    /// What lies from a pixel of the border on.
+    pub(crate) fn pixel(&self, block: usize, y: usize, x: usize) -> &[f32] {
+        self.values[block * self.block + y * self.row + x..].as_flattened()
     }
 
     /// Takes an image in.

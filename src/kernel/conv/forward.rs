@@ -1,63 +1,63 @@
 //! The convolution itself.
 
-use super::product::{Summands, Sums, product};
-use super::{Bordered, Conv, blocks, image};
+use std::ops::Range;
+
+use super::product::{SQUARE, Summands, Sums, product};
+use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
-/// What is done to rows of the output while they lie in the cache.
-pub(crate) trait Epilogue {
-    /// For a row of a block that begins so many values behind the start of the image. Must be `#[inline(always)]`.
-    fn row<L: Lanes>(&mut self, block: usize, start: usize, row: &mut [f32]);
+/// A convolution that multiplies every weight.
+pub(crate) struct Direct<'a> {
+    pub conv: &'a Conv,
+    /// Packed.
+    pub weight: &'a [f32],
 }
 
-/// Nothing.
-impl Epilogue for () {
+impl Direct<'_> {
+    /// All images of a range: `y[o, y, x] = Σ weight[o, i, r, c]·x[i, s·y + r, s·x + c]`, counted from the border's
+    /// corner.
     #[inline(always)]
-    fn row<L: Lanes>(&mut self, _: usize, _: usize, _: &mut [f32]) {}
-}
+    pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
+        let conv = self.conv;
+        let mut scratch = conv.bordered();
+        let (taps, columns) = conv.taps(scratch.row);
+        let area = conv.size * conv.size * SQUARE;
+        let summands = Summands {
+            taps: &taps,
+            channels: conv.input[0],
+            x_block: scratch.block * LANES,
+            w_block: area,
+            w_out: blocks(conv.input[0]) * area,
+        };
+        assert_eq!(self.weight.len(), conv.packed());
+        let height = conv.output[1];
+        for one in all {
+            images.fill::<L>(one, &mut scratch);
+            let to = images.output(one);
+            assert_eq!(to.len(), image(conv.output));
+            for y in 0..height {
+                let x = scratch.start().wrapping_add(y * conv.stride * scratch.row * LANES);
+                self.row::<L>(columns, x, y, summands, to);
+                images.rows::<L>(one, y, conv.output, to);
+            }
+            images.end::<L>(one, to);
+        }
+    }
 
-/// One image: `to[o, y, x] = Σ weight[o, i, r, c]·from[i, s·y + r, s·x + c]`, counted from the border's corner.
-#[inline(always)]
-pub(crate) fn forward<L: Lanes>(
-    conv: &Conv,
-    weight: &[f32],
-    from: &Bordered,
-    to: &mut [f32],
-    epilogue: &mut impl Epilogue,
-) {
-    assert_eq!((weight.len(), to.len()), (conv.packed(), image(conv.output)));
-    let (taps, columns) = conv.taps(from.row);
-    let area = conv.size * conv.size * super::product::SQUARE;
-    let summands = Summands {
-        taps: &taps,
-        channels: conv.input[0],
-        x_block: from.block * LANES,
-        w_block: area,
-        w_out: blocks(conv.input[0]) * area,
-    };
-    let [out, height, width] = conv.output;
-    let all = blocks(out);
-    for y in 0..height {
-        let x = from.start().wrapping_add(y * conv.stride * from.row * LANES);
+    /// One row of all blocks.
+    #[inline(always)]
+    fn row<L: Lanes>(&self, columns: usize, x: *const f32, y: usize, summands: Summands, to: &mut [f32]) {
+        let [out, height, width] = self.conv.output;
+        let all = blocks(out);
         let mut first = 0;
         while first < all {
             let start = (first * height + y) * width * LANES;
-            let sums = Sums {
-                to: to[start..].as_mut_ptr(),
-                pixel: LANES,
-                block: height * width * LANES,
-                count: width,
-                add: false,
-            };
+            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: height * width * LANES, count: width };
             // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
             first += unsafe {
-                let w = weight.as_ptr().add(first * summands.w_out);
-                row::<L>(columns, conv.stride, all - first, x, w, summands, sums)
+                let w = self.weight.as_ptr().add(first * summands.w_out);
+                row::<L>(columns, self.conv.stride, all - first, x, w, summands, sums)
             };
-        }
-        for block in 0..all {
-            let start = (block * height + y) * width * LANES;
-            epilogue.row::<L>(block, start, &mut to[start..start + width * LANES]);
         }
     }
 }

@@ -3,10 +3,12 @@
 //! `dx[i, s·y + r - p] += weight[o, i, r]·dy[o, y]` is again a convolution for all pixels of one phase, those that leave
 //! the same remainder when divided by the stride: each phase has the weights that reach it.
 
-use super::forward::{Epilogue, row};
+use std::ops::Range;
+
+use super::forward::row;
 use super::pack::transpose;
 use super::product::{SQUARE, Summands, Sums};
-use super::{Bordered, Conv, blocks, image};
+use super::{Bordered, Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
 /// The transposed weights and the phases of a convolution.
@@ -51,50 +53,55 @@ impl InputGradient {
         Self { conv: *conv, weight, phases, columns, before, behind }
     }
 
-    /// The scratch that takes the output's gradient in.
-    pub(crate) fn bordered(&self) -> Bordered {
-        Bordered::new(self.conv.output, self.before, self.behind)
+    /// All images of a range.
+    #[inline(always)]
+    pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
+        let Conv { input, output, size, stride, .. } = self.conv;
+        let mut scratch = Bordered::new(output, self.before, self.behind);
+        let area = size * size * SQUARE;
+        for one in all {
+            images.fill::<L>(one, &mut scratch);
+            let to = images.output(one);
+            assert_eq!(to.len(), image(input));
+            for y in 0..input[1] {
+                let x = scratch.start().wrapping_add(y / stride * scratch.row * LANES);
+                for phase in self.phases.iter().filter(|phase| phase.first[0] == y % stride) {
+                    let summands = Summands {
+                        taps: &phase.taps,
+                        channels: output[0],
+                        x_block: scratch.block * LANES,
+                        w_block: area,
+                        w_out: blocks(output[0]) * area,
+                    };
+                    self.row::<L>(phase.first[1], x, y, summands, to);
+                }
+                images.rows::<L>(one, y, input, to);
+            }
+            images.end::<L>(one, to);
+        }
     }
 
-    /// One image.
+    /// One phase of one row of all blocks, from a column on.
     #[inline(always)]
-    pub(crate) fn image<L: Lanes>(&self, from: &Bordered, to: &mut [f32], epilogue: &mut impl Epilogue) {
-        let Conv { input: [channels, height, width], output: [out, ..], size, stride, .. } = self.conv;
-        assert_eq!(to.len(), image(self.conv.input));
-        let area = size * size * SQUARE;
+    fn row<L: Lanes>(&self, column: usize, x: *const f32, y: usize, summands: Summands, to: &mut [f32]) {
+        let Conv { input: [channels, height, width], stride, .. } = self.conv;
+        if column >= width {
+            return;
+        }
         let all = blocks(channels);
-        for y in 0..height {
-            for phase in self.phases.iter().filter(|phase| phase.first[0] == y % stride && phase.first[1] < width) {
-                let count = (width - phase.first[1]).div_ceil(stride);
-                let summands = Summands {
-                    taps: &phase.taps,
-                    channels: out,
-                    x_block: from.block * LANES,
-                    w_block: area,
-                    w_out: blocks(out) * area,
-                };
-                let x = from.start().wrapping_add(y / stride * from.row * LANES);
-                let mut first = 0;
-                while first < all {
-                    let start = ((first * height + y) * width + phase.first[1]) * LANES;
-                    let sums = Sums {
-                        to: to[start..].as_mut_ptr(),
-                        pixel: stride * LANES,
-                        block: height * width * LANES,
-                        count,
-                        add: false,
-                    };
-                    // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
-                    first += unsafe {
-                        let w = self.weight.as_ptr().add(first * summands.w_out);
-                        row::<L>(self.columns, 1, all - first, x, w, summands, sums)
-                    };
-                }
-            }
-            for block in 0..all {
-                let start = (block * height + y) * width * LANES;
-                epilogue.row::<L>(block, start, &mut to[start..start + width * LANES]);
-            }
+        let mut first = 0;
+        while first < all {
+            let sums = Sums {
+                to: to[((first * height + y) * width + column) * LANES..].as_mut_ptr(),
+                pixel: stride * LANES,
+                block: height * width * LANES,
+                count: (width - column).div_ceil(stride),
+            };
+            // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
+            first += unsafe {
+                let w = self.weight.as_ptr().add(first * summands.w_out);
+                row::<L>(self.columns, 1, all - first, x, w, summands, sums)
+            };
         }
     }
 }

@@ -28,8 +28,6 @@ pub(crate) struct Sums {
     pub block: usize,
     /// How many of the pixels there are; what is computed beyond them is dropped.
     pub count: usize,
-    /// Whether to add to what is there.
-    pub add: bool,
 }
 
 /// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
@@ -90,9 +88,7 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
         unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
             if p < sums.count {
                 unroll!(o < O, 0 1 2 3, {
-                    let to = sums.to.add(o * sums.block + p * sums.pixel);
-                    let value = if sums.add { all[o][p].add(L::load(to)) } else { all[o][p] };
-                    value.store(to);
+                    all[o][p].store(sums.to.add(o * sums.block + p * sums.pixel));
                 })
             }
         })

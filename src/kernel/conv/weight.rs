@@ -33,18 +33,7 @@ pub(crate) fn weight_gradient<L: Lanes>(conv: &Conv, from: &Bordered, gradient: 
                     let dy = gradient[(o * height + top) * width * LANES..].as_ptr();
                     let to = to[((o * in_blocks + i) * size + r) * size * SQUARE..].as_mut_ptr();
                     // SAFETY: the border holds every row that the window reaches; the blocks of `to` were counted.
-                    o += unsafe {
-                        match (L::WIDE, size, stride) {
-                            (true, 3, 1) => stripe.windows::<L>(here, x, dy, to),
-                            (true, _, 1) if out_blocks - o > 1 => stripe.columns::<L, 1, 2, 8>(size, here, x, dy, to),
-                            (true, _, 1) => stripe.columns::<L, 1, 1, 16>(size, here, x, dy, to),
-                            (true, _, 2) if out_blocks - o > 1 => stripe.columns::<L, 2, 2, 8>(size, here, x, dy, to),
-                            (true, _, 2) => stripe.columns::<L, 2, 1, 16>(size, here, x, dy, to),
-                            (false, _, 1) => stripe.columns::<L, 1, 1, 4>(size, here, x, dy, to),
-                            (false, _, 2) => stripe.columns::<L, 2, 1, 4>(size, here, x, dy, to),
-                            _ => unreachable!("a stride of {stride}"),
-                        }
-                    };
+                    o += unsafe { stripe.any::<L>(size, stride, here, out_blocks - o, x, dy, to) };
                 }
             }
         }
@@ -53,16 +42,48 @@ pub(crate) fn weight_gradient<L: Lanes>(conv: &Conv, from: &Bordered, gradient: 
 
 /// A few rows, and the steps through them.
 #[derive(Clone, Copy)]
-struct Stripe {
-    width: usize,
-    rows: usize,
-    x_row: usize,
-    dy_row: usize,
-    dy_block: usize,
-    to_block: usize,
+pub(super) struct Stripe {
+    pub width: usize,
+    pub rows: usize,
+    pub x_row: usize,
+    pub dy_row: usize,
+    pub dy_block: usize,
+    pub to_block: usize,
 }
 
 impl Stripe {
+    /// One row of the window for as many blocks of the output as the registers allow, of `left` that are left; returns
+    /// how many.
+    ///
+    /// # Safety
+    /// As [`Self::windows`].
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) unsafe fn any<L: Lanes>(
+        self,
+        size: usize,
+        stride: usize,
+        channels: usize,
+        left: usize,
+        x: *const f32,
+        dy: *const f32,
+        to: *mut f32,
+    ) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (L::WIDE, size, stride, left) {
+                (true, 3, 1, _) => self.windows::<L>(channels, x, dy, to),
+                (true, _, 1, 1) => self.columns::<L, 1, 1, 16>(size, channels, x, dy, to),
+                (true, _, 1, _) => self.columns::<L, 1, 2, 8>(size, channels, x, dy, to),
+                (true, _, 2, 1) => self.columns::<L, 2, 1, 16>(size, channels, x, dy, to),
+                (true, _, 2, _) => self.columns::<L, 2, 2, 8>(size, channels, x, dy, to),
+                (false, _, 1, _) => self.columns::<L, 1, 1, 4>(size, channels, x, dy, to),
+                (false, _, 2, _) => self.columns::<L, 2, 1, 4>(size, channels, x, dy, to),
+                _ => unreachable!("a stride of {stride}"),
+            }
+        }
+    }
+
     /// Three columns at once for eight channels of the input: every value that is broadcast meets three gradients.
     ///
     /// # Safety
