@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::lesion::lesion;
-use super::walk::{Probe, Whole, walk};
+use super::walk::{Probe, Seen, Whole, walk};
 use super::{Answer, Source, lesions, sweep};
 use crate::Result;
 use crate::data::Order;
@@ -16,7 +16,6 @@ use crate::report::{Ablation, Measurements, Outline, PerBlock};
 struct MeanSteps {
     sums: HashMap<At, Vec<f64>>,
     samples: f64,
-    before: Vec<f32>,
 }
 
 impl MeanSteps {
@@ -64,25 +63,20 @@ pub(super) fn ablated(outline: &Outline) -> Vec<(At, Route)> {
 }
 
 impl<N: Network> Probe<N> for &mut MeanSteps {
-    fn enter(&mut self, network: &N, _: usize, estimate: &N::Estimate) {
-        self.before = network.values(estimate).0;
-    }
-
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
-        let after = network.values(&inside.estimate).0;
+    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
         if at == (At { stage: 0, block: 0 }) {
-            self.samples += labels.len() as f64;
+            self.samples += seen.labels.len() as f64;
         }
-        if network.outline().stages[at.stage].blocks[at.block].keeps_shape() {
-            let units = after.len() / labels.len();
-            let sums = self.sums.entry(at).or_insert_with(|| vec![0.0; units]);
-            for (after, before) in after.chunks_exact(units).zip(self.before.chunks_exact(units)) {
-                for ((sum, a), b) in sums.iter_mut().zip(after).zip(before) {
-                    *sum += f64::from(*a) - f64::from(*b);
-                }
+        if seen.before().is_empty() {
+            return;
+        }
+        let units = seen.units();
+        let sums = self.sums.entry(at).or_insert_with(|| vec![0.0; units]);
+        for (after, before) in seen.after().chunks_exact(units).zip(seen.before().chunks_exact(units)) {
+            for ((sum, a), b) in sums.iter_mut().zip(after).zip(before) {
+                *sum += f64::from(*a) - f64::from(*b);
             }
         }
-        self.before = after;
     }
 
     fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements) {}

@@ -7,7 +7,7 @@
 use super::readout::readouts;
 use super::score::LogSoftmax;
 use super::softmax::Softmax;
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
 use super::{Answer, moments::average};
 use crate::nn::{At, Inside, Network};
 use crate::random::{Purpose, shuffle, stream};
@@ -48,7 +48,7 @@ impl FittedProbe {
 }
 
 impl<N: Network> Probe<N> for FittedProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
         let first = *self.first.get_or_insert(at) == at;
         let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         let kept = features.values.len() / features.channels.max(1);
@@ -56,12 +56,11 @@ impl<N: Network> Probe<N> for FittedProbe {
             return;
         }
         if first {
-            self.labels.extend(labels);
+            self.labels.extend(&seen.labels);
         }
-        let (values, channels) = network.values(&inside.estimate);
-        let positions = values.len() / labels.len() / channels;
-        features.channels = channels;
-        let averages = values.chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
+        let positions = seen.units() / seen.channels;
+        features.channels = seen.channels;
+        let averages = seen.after().chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
         features.values.extend(averages);
     }
 

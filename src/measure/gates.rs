@@ -2,7 +2,7 @@
 
 use super::mean;
 use super::moments::{Moments, average};
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
 use crate::nn::{At, Inside, Network};
 use crate::report::{BlockGates, Gate, Measurements, Outline};
 
@@ -46,7 +46,8 @@ impl GateProbe {
 }
 
 impl<N: Network> Probe<N> for GateProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+        let labels = &seen.labels;
         let (_, kept) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         for (gate, kept) in [&inside.transform, &inside.carry].into_iter().zip(kept) {
             let Some(gate) = gate else { continue };

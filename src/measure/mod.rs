@@ -28,7 +28,7 @@ pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
 pub use theory::TheoryProbe;
-pub use walk::{Probe, Whole, walk};
+pub use walk::{Probe, Seen, Whole, walk};
 
 use crate::Result;
 use crate::nn::{Network, Route};
@@ -171,15 +171,15 @@ pub fn bytes_per_sample(outline: &Outline, only: &[Only]) -> u64 {
     let stages = || outline.stages.iter().map(|s| units(&s.shape) * (s.blocks.len() as u64 + 1));
     let (largest, all) = (stages().max().unwrap_or(0), stages().sum::<u64>());
     let kept = |only: &Only| match only {
-        Only::Estimation | Only::Influence => largest,
-        Only::Theory => 2 * largest,
+        Only::Theory => largest,
         Only::Gradients => 2 * all,
         _ => 0,
     };
     let widest = outline.stages.iter().map(|s| units(&s.shape)).max().unwrap_or(0).max(units(&outline.input));
     // A 3x3 convolution that unfolds its input holds nine copies of it beside input, output, gates and skip.
     let working = 16 * widest;
-    size_of::<f32>() as u64 * (only.iter().map(kept).sum::<u64>() + working).max(1)
+    // The estimates of the stage under way are kept once for all that look.
+    size_of::<f32>() as u64 * (largest + only.iter().map(kept).sum::<u64>() + working).max(1)
 }
 
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
