@@ -79,7 +79,9 @@ impl<N: Network> Probe<N> for &mut MeanSteps {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements) {}
+    fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What stands in for the step of a block that is left out.

@@ -2,6 +2,7 @@
 
 use super::moments::Moments;
 use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::Network;
 use crate::report::{Estimation, Measurements, Outline, PerBlock};
 
@@ -64,13 +65,14 @@ impl<N: Network> Probe<N> for EstimationProbe {
         }
     }
 
-    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
         let mut blocks = PerBlock::new();
         for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
             errors.end_group();
             blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name.clone(), errors.block(k))));
         }
         measured.estimation = Some(blocks);
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use super::score::LogSoftmax;
 use super::softmax::Softmax;
 use super::walk::{Probe, Seen, Whole};
 use super::{Answer, moments::average};
+use crate::Result;
 use crate::nn::{At, Inside, Network};
 use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Measurements, Outline};
@@ -64,12 +65,12 @@ impl<N: Network> Probe<N> for FittedProbe {
         features.values.extend(averages);
     }
 
-    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) -> Result<()> {
         let classes = measured.outline.classes;
         let n = self.labels.len().min(MOST_SAMPLES);
         let all = measured.readouts.get_or_insert_default();
         if n < LEAST_SAMPLES {
-            return;
+            return Ok(());
         }
         let labels = &self.labels[..n];
         let truth = one_hot(labels, classes);
@@ -88,6 +89,7 @@ impl<N: Network> Probe<N> for FittedProbe {
             let entry = all.entry(at.to_string()).or_default();
             (entry.linear, entry.tuned) = (Some(linear), Some(tuned));
         }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::mean;
 use super::moments::{Moments, average};
 use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network};
 use crate::report::{BlockGates, Gate, Measurements, Outline};
 
@@ -58,12 +59,13 @@ impl<N: Network> Probe<N> for GateProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
         let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
         let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
             (name, BlockGates { transform: finish(transform), carry: finish(carry) })
         });
         measured.gates = Some(blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect());
+        Ok(())
     }
 }
 

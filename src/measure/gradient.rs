@@ -65,8 +65,9 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
         let measurable = self.blocks.into_iter().filter(|(.., cosines)| !cosines.is_empty());
         measured.gradients = Some(measurable.map(|(at, _, cosines)| (at.to_string(), cosines.estimate())).collect());
+        Ok(())
     }
 }

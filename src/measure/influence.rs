@@ -3,6 +3,7 @@
 
 use super::moments::Stream;
 use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network, Wiring};
 use crate::report::{Influence, Measurements, Outline, Run};
 
@@ -71,7 +72,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
         let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
         for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
             for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
@@ -88,6 +89,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
             }
         }
         (measured.influence, measured.runs) = (Some(influence), Some(runs));
+        Ok(())
     }
 }
 

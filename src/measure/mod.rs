@@ -9,6 +9,7 @@ mod gradient;
 mod influence;
 mod lesion;
 mod moments;
+mod patches;
 mod readout;
 mod score;
 mod shuffle;
@@ -24,6 +25,7 @@ pub use gates::GateProbe;
 pub use gradient::GradientProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
+pub use patches::PatchProbe;
 pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
@@ -39,6 +41,8 @@ use crate::report::{Measurements, Outline, Score};
 pub enum Only {
     /// Estimation error (Eq. 1, Figure 3).
     Estimation,
+    /// The patches that excite a filter most (Figure 4).
+    Patches,
     /// Every block left out in turn.
     Lesion,
     /// Blocks exchanged within their stages.
@@ -65,8 +69,9 @@ pub enum Only {
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Estimation,
+        Self::Patches,
         Self::Lesion,
         Self::Shuffle,
         Self::Gates,
@@ -80,7 +85,7 @@ impl Only {
         Self::Theory,
     ];
 
-    /// Those of Section 4 of the paper, which the demo takes.
+    /// Those of Section 4 of the paper that the demo takes: its networks are dense and see no patches, only samples.
     pub const PAPER: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
 
     /// The name that the command line uses.
@@ -96,6 +101,7 @@ impl Only {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Estimation => ("estimation", "How far every block's estimate is from its stage's last"),
+            Self::Patches => ("patches", "What excites one filter of a stage most, block by block"),
             Self::Lesion => ("lesion", "Every block left out in turn"),
             Self::Shuffle => ("shuffle", "Blocks exchanged within their stages"),
             Self::Gates => ("gates", "How open the gates are"),
@@ -139,9 +145,10 @@ impl Tour {
 
 impl Only {
     /// What looks while the samples run through the whole network.
-    fn probe<N: Network + 'static>(self, outline: &Outline, samples: u64, seed: u64) -> Option<Box<dyn Probe<N>>> {
+    fn probe<N: Network + 'static>(self, outline: &Outline, source: &Source, seed: u64) -> Option<Box<dyn Probe<N>>> {
         match self {
-            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
+            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, source.dataset.len() as u64))),
+            Self::Patches => Some(Box::new(PatchProbe::new(outline, source.dataset.clone()))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
             Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
@@ -198,8 +205,7 @@ pub fn measure<N: Network + 'static>(
 ) -> Result<Measurements> {
     let outline = network.outline();
     let samples = source.dataset.len() as u64;
-    let mut probes: Vec<Box<dyn Probe<N>>> =
-        only.iter().filter_map(|only| only.probe(outline, samples, seed)).collect();
+    let mut probes: Vec<Box<dyn Probe<N>>> = only.iter().filter_map(|only| only.probe(outline, source, seed)).collect();
     let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
     let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
 
@@ -215,7 +221,7 @@ pub fn measure<N: Network + 'static>(
     let answers = sweep(network, source, &routes, &whole, &mut advance)?;
 
     let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
-    probes.into_iter().for_each(|probe| probe.finish(&whole, &mut measured));
+    probes.into_iter().try_for_each(|probe| probe.finish(&whole, &mut measured))?;
     let mut rest = answers.as_slice();
     for tour in tours {
         let (own, others) = rest.split_at(tour.routes.len());

@@ -4,6 +4,7 @@ use super::influence::residual;
 use super::moments::{Moments, average};
 use super::score::Z95;
 use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network, Wiring};
 use crate::report::{Measurements, Outline, PerBlock, Theory};
 
@@ -88,13 +89,14 @@ impl<N: Network> Probe<N> for TheoryProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
         let mut theory = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
             theory.extend(blocks.map(|(k, block)| (block.name.clone(), stage.theory(k))));
         }
         measured.theory = Some(theory);
+        Ok(())
     }
 }
 

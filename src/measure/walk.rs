@@ -25,7 +25,10 @@ pub trait Probe<N: Network> {
     }
 
     /// Puts what was seen where it belongs.
-    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements);
+    ///
+    /// # Errors
+    /// Where a sample that a result holds cannot be read again.
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) -> Result<()>;
 }
 
 /// The estimates of a stage as far as a batch has come: fetched once for all that look.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, PerBlock, Shuffle};
+use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, Patches, PerBlock, Shuffle};
 
 /// The measurements that were made, as pairs of a file name and its content.
 ///
@@ -17,6 +17,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("gates.csv", measurements.gates.as_ref().map(gates)),
     ];
     let flat = [
+        ("patches.csv", measurements.patches.as_ref().map(patches)),
         ("influence.csv", measurements.influence.as_ref().map(blocks)),
         ("runs.csv", measurements.runs.as_deref().map(list)),
         ("gradients.csv", measurements.gradients.as_ref().map(cosines)),
@@ -131,6 +132,16 @@ fn cosines(results: &PerBlock<Estimate>) -> String {
         let figures =
             [("block", block.clone()), ("cosine", cosine.value.to_string()), ("cosine_ci95", cosine.ci95.to_string())];
         figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+    }))
+}
+
+/// A row a patch, the greatest activation of a block first.
+fn patches(results: &PerBlock<Patches>) -> String {
+    let rows = results.iter().flat_map(|(block, found)| found.patches.iter().map(move |patch| (block, found, patch)));
+    table(rows.map(|(block, found, patch)| {
+        let mut row = Row::from([("block".to_owned(), block.clone()), ("filter".to_owned(), found.filter.to_string())]);
+        flatten("", &serde_json::to_value(patch).unwrap_or_default(), &mut row);
+        row
     }))
 }
 

@@ -7,6 +7,7 @@ mod gates;
 mod influence;
 mod lesion;
 mod outline;
+mod patches;
 mod readouts;
 mod shuffle;
 mod sparsity;
@@ -40,6 +41,7 @@ pub fn html(report: &Report) -> Result<String> {
     page += &training::section(networks)?;
     page += &outline::section(networks);
     page += &estimation::section(networks)?;
+    page += &patches::section(networks)?;
     page += &lesion::section(networks)?;
     page += &shuffle::section(networks)?;
     page += &gates::section(networks)?;

@@ -11,11 +11,13 @@ use super::exact;
 mod blocks;
 mod iteration;
 mod outline;
+mod patches;
 mod score;
 
 pub use blocks::*;
 pub use iteration::*;
 pub use outline::*;
+pub use patches::*;
 pub use score::*;
 
 /// Results keyed by block name, in the order in which the blocks run.
@@ -37,6 +39,9 @@ pub struct Measurements {
     /// Estimation error of every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimation: Option<PerBlock<Estimation>>,
+    /// The patches that excite one filter of every stage most, after every block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patches: Option<PerBlock<Patches>>,
     /// Every block left out in turn, if it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lesion: Option<PerBlock<Lesion>>,
@@ -89,6 +94,7 @@ impl Measurements {
             outline,
             baseline,
             estimation: None,
+            patches: None,
             lesion: None,
             shuffle: None,
             gates: None,

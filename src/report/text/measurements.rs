@@ -8,7 +8,8 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured), pairs(measured)] {
+    let tables = [blocks, patches, iteration, swaps, together, pairs].map(|table| table(measured));
+    for table in tables {
         if !table.is_empty() {
             text.push('\n');
             text += &table.without_empty_columns().text();
@@ -50,6 +51,31 @@ fn blocks(measured: &Measurements) -> Table {
             }
         }
         table.row(row);
+    }
+    table
+}
+
+/// Samples that excite the filter of a stage most, held against the last block's.
+fn patches(measured: &Measurements) -> Table {
+    let mut table = Table::new([
+        "stage",
+        "filter",
+        "greatest activation",
+        "samples of the last block among the first's",
+        "among the last but one's",
+    ]);
+    for stage in &measured.outline.stages {
+        let shared = measured.patches.iter().flat_map(|blocks| summary::shared_patches(blocks, stage));
+        let shared: Vec<_> = shared.collect();
+        let ([(_, _, first), ..], Some((_, last, count))) = (&shared[..], shared.last()) else { continue };
+        let before = shared.iter().rev().nth(1).map_or(*first, |(_, _, before)| *before);
+        table.row([
+            stage.name.clone(),
+            last.filter.to_string(),
+            last.patches.first().map_or_else(String::new, |patch| number::real(f64::from(patch.activation))),
+            format!("{first} of {count}"),
+            format!("{before} of {count}"),
+        ]);
     }
     table
 }
