@@ -2,6 +2,7 @@
 //! Nothing here names a kind of network, prints, or writes.
 
 mod ablation;
+mod altered;
 mod estimation;
 mod fitted;
 mod gates;
@@ -17,6 +18,7 @@ mod softmax;
 mod sweep;
 mod theory;
 mod together;
+mod tour;
 mod walk;
 
 pub use estimation::EstimationProbe;
@@ -35,6 +37,8 @@ pub use walk::{Probe, Seen, Whole, walk};
 use crate::Result;
 use crate::nn::{Network, Route};
 use crate::report::{Measurements, Outline, Score};
+use ablation::MeanSteps;
+use tour::{Along, Beside, Tour};
 
 /// Which measurements to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,21 +132,6 @@ impl std::str::FromStr for Only {
     }
 }
 
-/// Routes to run, and what becomes of the answers along each.
-struct Tour {
-    routes: Vec<Route>,
-    finish: Box<Finish>,
-}
-
-/// From the whole network's answers and those along each route to results.
-type Finish = dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements);
-
-impl Tour {
-    fn new(routes: Vec<Route>, finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static) -> Self {
-        Self { routes, finish: Box::new(finish) }
-    }
-}
-
 impl Only {
     /// What looks while the samples run through the whole network.
     fn probe<N: Network + 'static>(self, outline: &Outline, source: &Source, seed: u64) -> Option<Box<dyn Probe<N>>> {
@@ -159,11 +148,12 @@ impl Only {
     }
 
     /// What runs along other routes.
-    fn tour(self, outline: &Outline, seed: u64) -> Option<Tour> {
+    fn tour(self, outline: &Outline, samples: usize, seed: u64) -> Option<Tour> {
         match self {
             Self::Lesion => Some(lesion::tour(outline)),
             Self::Shuffle => Some(shuffle::tour(outline, seed)),
             Self::Readouts => Some(readout::tour(outline)),
+            Self::Ablation => Some(ablation::tour(outline, samples)),
             Self::Several => Some(together::several(outline, seed)),
             Self::Pairs => Some(together::pairs(outline, seed)),
             Self::Repeats => Some(together::repeats(outline)),
@@ -204,32 +194,32 @@ pub fn measure<N: Network + 'static>(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Measurements> {
     let outline = network.outline();
-    let samples = source.dataset.len() as u64;
-    let mut probes: Vec<Box<dyn Probe<N>>> = only.iter().filter_map(|only| only.probe(outline, source, seed)).collect();
-    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
-    let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
-
-    let ablates = only.contains(&Only::Ablation);
-    let replaced = if ablates { 1 + 2 * ablation::ablated(outline).len() } else { 0 };
-    let total = samples * (1 + routes.len() + replaced) as u64;
+    let samples = source.dataset.len();
+    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, samples, seed)).collect();
+    let legs: Vec<(Along, Route)> = tours.iter().flat_map(|tour| tour.legs.iter().cloned()).collect();
+    let mut steps = MeanSteps::default();
+    let mut probes: Vec<Box<dyn Probe<N> + '_>> = Vec::new();
+    probes.extend(only.iter().filter_map(|only| only.probe(outline, source, seed)));
+    if legs.iter().any(|leg| leg.0 == Along::MeanSteps) {
+        probes.push(Box::new(&mut steps));
+    }
+    let total = (samples * (1 + legs.len())) as u64;
     let mut done = 0;
     let mut advance = |samples| {
         done += samples;
         progress(done, total);
     };
     let whole = walk(network, source, &mut probes, &mut advance)?;
-    let answers = sweep(network, source, &routes, &whole, &mut advance)?;
-
     let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
     probes.into_iter().try_for_each(|probe| probe.finish(&whole, &mut measured))?;
+
+    let beside = Beside { means: &steps.means(), seed };
+    let answers = tour::run(network, source, &legs, &whole, &beside, &mut advance)?;
     let mut rest = answers.as_slice();
     for tour in tours {
-        let (own, others) = rest.split_at(tour.routes.len());
+        let (own, others) = rest.split_at(tour.legs.len());
         (tour.finish)(&whole, own, &mut measured);
         rest = others;
-    }
-    if ablates {
-        measured.ablation = Some(ablation::measure(network, source, &whole, seed, &mut advance)?);
     }
     Ok(measured)
 }

@@ -1,6 +1,7 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
-use super::{Answer, Tour, score};
+use super::tour::Tour;
+use super::{Answer, score};
 use crate::nn::Route;
 use crate::random::{Purpose, below, stream};
 use crate::report::{Outline, Shuffle};

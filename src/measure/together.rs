@@ -3,7 +3,8 @@
 
 use super::lesion::{lesion, removable};
 use super::readout::share;
-use super::{Answer, Tour, mean, score};
+use super::tour::Tour;
+use super::{Answer, mean, score};
 use crate::nn::{At, Route};
 use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Outline, Pair, Repeat, Several};

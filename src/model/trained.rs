@@ -316,7 +316,7 @@ impl Network for Model {
         let x = Tensor::from_inner(entering.clone()).require_grad();
         let y = match step {
             Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, x.clone()),
-            Step::Run(at) => self.block_at(at).inside(&mut pass, x.clone()).estimate,
+            Step::Run(at) | Step::Again(at) => self.block_at(at).inside(&mut pass, x.clone()).estimate,
             Step::Shortcut(at) => self.block_at(at).skip(&mut pass, x.clone()),
         };
         let along = y * Tensor::from_inner(gradient.clone());
