@@ -8,6 +8,7 @@ mod fitted;
 mod gates;
 mod gradient;
 mod influence;
+mod iteration;
 mod lesion;
 mod moments;
 mod patches;
@@ -67,13 +68,15 @@ pub enum Only {
     Pairs,
     /// The last block of every stage applied again.
     Repeats,
+    /// Indices of convergence, recurrence and divergence.
+    Iteration,
     /// What Section 3 predicts.
     Theory,
 }
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Estimation,
         Self::Patches,
         Self::Lesion,
@@ -86,6 +89,7 @@ impl Only {
         Self::Several,
         Self::Pairs,
         Self::Repeats,
+        Self::Iteration,
         Self::Theory,
     ];
 
@@ -116,6 +120,9 @@ impl Only {
             Self::Several => ("several", "More and more blocks left out at random"),
             Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
             Self::Repeats => ("repeats", "The last block of every stage applied again"),
+            Self::Iteration => {
+                ("iteration", "Whether a stage converges, its blocks are alike, and its last one can go on")
+            }
             Self::Theory => {
                 ("theory", "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts")
             }
@@ -157,6 +164,7 @@ impl Only {
             Self::Several => Some(together::several(outline, seed)),
             Self::Pairs => Some(together::pairs(outline, seed)),
             Self::Repeats => Some(together::repeats(outline)),
+            Self::Iteration => Some(iteration::tour(outline, seed)),
             _ => None,
         }
     }

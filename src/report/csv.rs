@@ -26,6 +26,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("several.csv", measurements.several.as_deref().map(list)),
         ("pairs.csv", measurements.pairs.as_deref().map(list)),
         ("repeats.csv", measurements.repeats.as_deref().map(list)),
+        ("iteration.csv", measurements.iteration.as_ref().map(|stages| named("stage", stages))),
         ("theory.csv", measurements.theory.as_ref().map(blocks)),
     ];
     files.into_iter().chain(flat).filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
@@ -119,8 +120,13 @@ fn gates(blocks: &PerBlock<BlockGates>) -> String {
 /// A row a block, the fields of its result as columns; those of a field within a field are joined by `_`, a figure and
 /// the half width of its interval are `NAME` and `NAME_ci95`, the ends of an interval `_low` and `_high`.
 fn blocks<T: Serialize>(results: &PerBlock<T>) -> String {
-    table(results.iter().map(|(block, result)| {
-        let mut row = Row::from([("block".to_owned(), block.clone())]);
+    named("block", results)
+}
+
+/// The same for results by other names.
+fn named<T: Serialize>(what: &str, results: &indexmap::IndexMap<String, T>) -> String {
+    table(results.iter().map(|(name, result)| {
+        let mut row = Row::from([(what.to_owned(), name.clone())]);
         flatten("", &serde_json::to_value(result).unwrap_or_default(), &mut row);
         row
     }))

@@ -5,6 +5,7 @@ mod element;
 mod estimation;
 mod gates;
 mod influence;
+mod iteration;
 mod lesion;
 mod outline;
 mod patches;
@@ -49,7 +50,7 @@ pub fn html(report: &Report) -> Result<String> {
     page += &readouts::section(networks)?;
     page += &together::several(networks)?;
     page += &together::pairs(networks)?;
-    page += &together::repeats(networks)?;
+    page += &iteration::sections(networks)?;
     page += &theory::section(networks)?;
     page += &footer(&report.facts);
     page += "</main>\n</body>\n</html>\n";

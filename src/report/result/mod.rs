@@ -76,6 +76,9 @@ pub struct Measurements {
     /// The last block of every stage applied again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Vec<Repeat>>,
+    /// How iterative every stage is, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<IndexMap<String, Iteration>>,
     /// Section 3 of the paper, for every block that keeps the shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theory: Option<PerBlock<Theory>>,
@@ -106,6 +109,7 @@ impl Measurements {
             several: None,
             pairs: None,
             repeats: None,
+            iteration: None,
             theory: None,
             training: Vec::new(),
         }

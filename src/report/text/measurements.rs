@@ -1,5 +1,5 @@
 use super::samples;
-use crate::report::result::Measurements;
+use crate::report::result::{Estimate, Measurements, Repeat};
 use crate::report::table::Table;
 use crate::report::{number, summary};
 
@@ -8,7 +8,7 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    let tables = [blocks, patches, iteration, swaps, together, pairs].map(|table| table(measured));
+    let tables = [blocks, patches, iteration, swaps, together, indices, pairs].map(|table| table(measured));
     for table in tables {
         if !table.is_empty() {
             text.push('\n');
@@ -136,11 +136,23 @@ fn together(measured: &Measurements) -> Table {
     let mut table = Table::new(["what", "times", "accuracy"]);
     let several =
         measured.several.iter().flatten().map(|s| ("left out at random".to_owned(), s.removed, s.score.accuracy));
-    let repeats = measured.repeats.iter().flatten().map(|r| (format!("{} again", r.block), r.times, r.score.accuracy));
+    let again = |r: &Repeat| format!("{} again{}", r.block, if r.rescaled { ", rescaled" } else { "" });
+    let repeats = measured.repeats.iter().flatten().map(|r| (again(r), r.times, r.score.accuracy));
     let rows: Vec<(String, usize, f64)> = several.chain(repeats).collect();
     for group in rows.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
         let accuracy = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
         table.row([group[0].0.clone(), group[0].1.to_string(), number::percent(accuracy)]);
+    }
+    table
+}
+
+/// How iterative every stage is.
+fn indices(measured: &Measurements) -> Table {
+    let mut table = Table::new(["stage", "convergence", "recurrence", "divergence", "divergence, rescaled"]);
+    let cell = |index: Option<Estimate>| index.map_or_else(String::new, |i| number::plus_minus(i.value, i.ci95));
+    for (stage, i) in measured.iteration.iter().flatten() {
+        let indices = [i.convergence, i.recurrence, i.divergence, i.divergence_rescaled].map(cell);
+        table.row([stage.clone()].into_iter().chain(indices));
     }
     table
 }
