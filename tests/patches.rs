@@ -108,7 +108,7 @@ fn a_unit_sees_its_receptive_field_and_nothing_else() {
         (resnet.with_wiring(Wiring::Full), [3, 17, 24]),
         (imagenet.with_width(8), [3, 40, 40]),
         // Without gates: such large changes would shut them all.
-        (ModelConfig::new(Kind::HighwayMnist).with_width(8).with_wiring(Wiring::Residual), [1, 28, 28]),
+        (ModelConfig::new(Kind::HighwayMnist).with_width(24).with_wiring(Wiring::Residual), [1, 28, 28]),
     ];
     let mut partial = 0;
     for (config, shape) in cases {

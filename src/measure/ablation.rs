@@ -66,7 +66,7 @@ impl<N: Network> Probe<N> for &mut MeanSteps {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl<N: Network> Probe<N> for EstimationProbe {
         }
     }
 
-    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut blocks = PerBlock::new();
         for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
             errors.end_group();

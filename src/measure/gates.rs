@@ -59,7 +59,7 @@ impl<N: Network> Probe<N> for GateProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
         let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
             (name, BlockGates { transform: finish(transform), carry: finish(carry) })

@@ -65,7 +65,7 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let measurable = self.blocks.into_iter().filter(|(.., cosines)| !cosines.is_empty());
         measured.gradients = Some(measurable.map(|(at, _, cosines)| (at.to_string(), cosines.estimate())).collect());
         Ok(())

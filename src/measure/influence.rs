@@ -72,7 +72,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
         for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
             for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {

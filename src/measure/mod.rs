@@ -21,6 +21,7 @@ mod theory;
 mod together;
 mod tour;
 mod walk;
+mod work;
 
 pub use estimation::EstimationProbe;
 pub use fitted::FittedProbe;
@@ -40,6 +41,7 @@ use crate::nn::{Network, Route};
 use crate::report::{Measurements, Outline, Score};
 use ablation::MeanSteps;
 use tour::{Along, Beside, Tour};
+use work::Work;
 
 /// Which measurements to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +191,7 @@ pub fn bytes_per_sample(outline: &Outline, only: &[Only]) -> u64 {
 
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
 ///
-/// `progress` hears of finished and of all runs of one sample along one route. What is measured is named by the
+/// `progress` hears how much work is finished and how much there is in all, in FLOPs or what takes as long. What is measured is named by the
 /// outline; whoever knows a file or the history of a training adds them.
 ///
 /// # Errors
@@ -211,15 +213,19 @@ pub fn measure<N: Network + 'static>(
     if legs.iter().any(|leg| leg.0 == Along::MeanSteps) {
         probes.push(Box::new(&mut steps));
     }
-    let total = (samples * (1 + legs.len())) as u64;
+    let work = Work::new(outline);
+    let walked = work.walk(only);
+    let after = tour::work(&work, &legs);
+    let fitted = if only.contains(&Only::Readouts) { FittedProbe::work(outline, samples) } else { 0 };
+    let total = samples as u64 * (walked + after) + fitted;
     let mut done = 0;
-    let mut advance = |samples| {
-        done += samples;
+    let mut advance = |work| {
+        done += work;
         progress(done, total);
     };
-    let whole = walk(network, source, &mut probes, &mut advance)?;
+    let whole = walk(network, source, &mut probes, |samples| advance(samples * walked))?;
     let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
-    probes.into_iter().try_for_each(|probe| probe.finish(&whole, &mut measured))?;
+    probes.into_iter().try_for_each(|probe| probe.finish(&whole, &mut measured, &mut advance))?;
 
     let beside = Beside { means: &steps.means(), seed };
     let answers = tour::run(network, source, &legs, &whole, &beside, &mut advance)?;

@@ -107,7 +107,7 @@ impl<N: Network> Probe<N> for PatchProbe {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut all = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             let filter = most_varied(&stage.peaks.deviations());

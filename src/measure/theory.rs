@@ -89,7 +89,7 @@ impl<N: Network> Probe<N> for TheoryProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut theory = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));

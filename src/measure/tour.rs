@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::altered::{Alteration, Altered};
 use super::walk::Whole;
+use super::work::Work;
 use super::{Answer, Source, sweep};
 use crate::Result;
 use crate::data::Order;
@@ -90,6 +91,12 @@ pub(super) fn run<N: Network>(
         places.into_iter().zip(found).for_each(|(place, found)| answers[place] = found);
     }
     Ok(answers)
+}
+
+/// The work of all legs for one sample.
+pub(super) fn work(work: &Work, legs: &[(Along, Route)]) -> u64 {
+    let through = |along| -> Vec<Route> { legs.iter().filter(|leg| leg.0 == along).map(|leg| leg.1.clone()).collect() };
+    Along::ALL.into_iter().map(|along| work.sweep(&through(along))).sum()
 }
 
 /// The samples in a random order, whole circles in every batch, so that the size of a batch changes nothing; and how many

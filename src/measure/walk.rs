@@ -24,11 +24,12 @@ pub trait Probe<N: Network> {
         Ok(())
     }
 
-    /// Puts what was seen where it belongs.
+    /// Puts what was seen where it belongs. `progress` hears of the work that this takes, where it is much.
     ///
     /// # Errors
     /// Where a sample that a result holds cannot be read again.
-    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) -> Result<()>;
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements, progress: &mut dyn FnMut(u64))
+    -> Result<()>;
 }
 
 /// The estimates of a stage as far as a batch has come: fetched once for all that look.
