@@ -151,6 +151,7 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    let dataset = if opened.names_classes { dataset.among(&opened.card.classes) } else { dataset };
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
