@@ -20,9 +20,9 @@ fn digits() -> Source {
     Source::new(Arc::new(dataset), normalization, SAMPLES)
 }
 
-fn resnet() -> Model {
+fn resnet(seed: u64) -> Model {
     let config = ModelConfig::new(Kind::Resnet).with_depth(20).with_width(4).with_wiring(Wiring::Residual);
-    Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap()
+    Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
 }
 
 fn answers(model: &Model, source: &Source, whole: &Whole, route: &str) -> Vec<Answer> {
@@ -37,7 +37,7 @@ fn accuracy(answers: &[Answer]) -> f64 {
 /// The last stage's last block again, by hand: after every run the estimate is as long as after the first.
 #[test]
 fn a_repeat_that_is_scaled_back_keeps_the_norm() {
-    let (model, source) = (resnet(), digits());
+    let (model, source) = (resnet(3), digits());
     let measured = measure(&model, &source, &[Only::Repeats], 0, |_, _| ()).unwrap();
     let batch = source.batches().unwrap().next().unwrap().unwrap();
     let mut estimate = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
@@ -74,21 +74,23 @@ fn a_repeat_that_is_scaled_back_keeps_the_norm() {
 
 #[test]
 fn the_indices_are_areas_between_accuracies() {
-    let (model, source) = (resnet(), digits());
-    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
-    let base = accuracy(&whole.answers) - 0.1;
+    let source = digits();
+    // Among random networks one that is better than chance: of the others nothing can be lost.
+    let beyond = |seed| {
+        let model = resnet(seed);
+        let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+        let base = accuracy(&whole.answers) - 0.1;
+        (base > 0.05).then_some((model, whole, base))
+    };
+    let (model, whole, base) = (0..50).find_map(beyond).expect("a network better than chance");
     let iteration = measure(&model, &source, &[Only::Iteration], 0, |_, _| ()).unwrap().iteration.unwrap();
     assert_eq!(iteration.keys().collect::<Vec<_>>(), ["stage1", "stage2", "stage3"]);
     let lost = |route: &str| accuracy(&whole.answers) - accuracy(&answers(&model, &source, &whole, route));
     let second = |blocks: &str| format!("1-3 / {blocks} / 1-3");
-    let index = |area: f64| if base > 0.0 { (area / base).clamp(0.0, 1.0) } else { f64::NAN };
+    let index = |area: f64| (area / base).clamp(0.0, 1.0);
     let same = |found: Option<unrolled::report::Estimate>, expected: f64| {
         let found = found.unwrap();
-        assert!(
-            (found.value - expected).abs() < CLOSE || found.value.is_nan() && expected.is_nan(),
-            "{found:?} {expected}"
-        );
-        assert_eq!(found.ci95.is_nan(), expected.is_nan());
+        assert!((found.value - expected).abs() < CLOSE && found.ci95 > 0.0, "{found:?} {expected}");
     };
     let stage = iteration["stage2"];
     same(stage.convergence, index((lost(&second("1")) + lost(&second("1-2"))) / 2.0));
