@@ -28,6 +28,8 @@ pub enum Purpose {
     Pairs = 8,
     /// Which samples a read-out is fitted to.
     Halves = 10,
+    /// Which blocks change places where there are too many pairs.
+    Exchanges = 11,
     /// Samples of the self-check on opening a file.
     Check = 9,
 }

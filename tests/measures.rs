@@ -7,7 +7,7 @@ use unrolled::data::{Dataset, Spec, Split, View};
 use unrolled::kernel::Map;
 use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Network, Route, Samples, Step, Wiring};
+use unrolled::nn::{At, Network, Route, Samples, Wiring};
 
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
@@ -339,12 +339,8 @@ fn gradients_reach_every_block() {
     let stem = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
     let start = model.enter(0, stem).unwrap();
     let steps = &Route::identity(model.outline()).steps()[1..];
-    let take = |step: Step, a| match step {
-        Step::Enter(stage) => model.enter(stage, a).unwrap(),
-        Step::Run(at) => model.block(at, a).unwrap(),
-        Step::Shortcut(_) => unreachable!("an identity leaves nothing out"),
-    };
-    let head = |start: Map| model.head(steps.iter().fold(start, |a, &step| take(step, a))).unwrap().values;
+    let head =
+        |start: Map| model.head(steps.iter().fold(start, |a, &step| model.step(step, a).unwrap())).unwrap().values;
     // Each sample's loss counts by the length of its gradient at the outputs, softmax minus label.
     let lengths: Vec<f64> = head(start.clone())
         .chunks_exact(10)
@@ -362,7 +358,7 @@ fn gradients_reach_every_block() {
     };
     let mut entering = vec![start.clone()];
     for &step in steps {
-        entering.push(take(step, entering[entering.len() - 1].clone()));
+        entering.push(model.step(step, entering[entering.len() - 1].clone()).unwrap());
     }
     let mut gradient = model.head_gradient(&entering.pop().unwrap(), &batch.labels).unwrap().unwrap();
     for (&step, entering) in steps.iter().zip(&entering).rev() {

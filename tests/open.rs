@@ -389,3 +389,60 @@ fn find(dir: &Path, start: &str) -> Option<PathBuf> {
     let mut entries = dir.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     entries.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)))
 }
+
+/// A narrow ResNet in torchvision's layout and a folder of images of several sizes, from the files to the report.
+#[test]
+fn a_network_of_the_imagenet_layout_is_measured_on_a_folder_of_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let classes = ["ant", "bee", "cat", "dog", "eel"];
+    for (label, class) in classes.iter().enumerate() {
+        let folder = dir.path().join("images").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for k in 0..2_u32 {
+            let colour =
+                |x: u32, y: u32| [x * (label as u32 + 3), y * (k + 5), x * y + 40 * k].map(|v| (v % 256) as u8);
+            let image = image::RgbImage::from_fn(60 + 9 * k, 64, |x, y| image::Rgb(colour(x, y)));
+            image.save(folder.join(format!("{k}.{}", ["png", "jpg"][k as usize]))).unwrap();
+        }
+    }
+    let labels = dir.path().join("labels.txt");
+    std::fs::write(&labels, classes.join("\n")).unwrap();
+    let (data, out) = (format!("folder:{}", dir.path().join("images").display()), dir.path().join("report"));
+    let measure = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_unrolled"))
+            .args(["measure", fixture("large-bottleneck.zip.pt").to_str().unwrap(), "--data", &data])
+            .args(["--only", "estimation,patches,lesion,influence,gradients,readouts,repeats,iteration", "--json"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let options = ["--resize", "224", "--crop", "224", "--labels", labels.to_str().unwrap()];
+    let done = measure(&[&options[..], &["--out", out.to_str().unwrap()]].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let measured: unrolled::report::Measurements = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(measured.baseline.samples, 10);
+    let blocks: Vec<&str> = measured.outline.stages.iter().flat_map(|s| &s.blocks).map(|b| b.name.as_str()).collect();
+    assert_eq!(measured.estimation.unwrap().keys().collect::<Vec<_>>(), blocks);
+    assert_eq!(measured.lesion.unwrap().keys().collect::<Vec<_>>(), blocks);
+    let patches = measured.patches.unwrap();
+    let patch = &patches["stage1.block1"].patches[0];
+    // 7x7 with stride 2, pooling by 3 with stride 2, then a bottleneck's 3x3: 7 + 2·2 + 4·2 pixels.
+    assert!(patch.height <= 19 && patch.width <= 19 && classes.contains(&patch.class.as_str()));
+    assert_eq!(patches.values().map(|found| found.patches.len()).collect::<Vec<_>>(), vec![9; blocks.len()]);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches("<img").count(), 9 * blocks.len());
+
+    // Names may be more than the folder's classes, and in another order.
+    std::fs::remove_dir_all(dir.path().join("images/bee")).unwrap();
+    std::fs::write(&labels, "eel\ndog\ncat\nbee\nant").unwrap();
+    let some = measure(&options);
+    let some: unrolled::report::Measurements = serde_json::from_slice(&some.stdout).unwrap();
+    assert_eq!((some.baseline.samples, some.outline.classes), (8, 5));
+    for (options, message) in
+        [(&options[..4], "4 classes, the network answers with 5"), (&options[4..], "expected [3, 224, 224]")]
+    {
+        let refused = measure(options);
+        let found = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && found.lines().count() == 1 && found.contains(message), "{found}");
+    }
+}

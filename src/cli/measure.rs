@@ -151,6 +151,7 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    let dataset = if opened.names_classes { dataset.among(&opened.card.classes) } else { dataset };
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
@@ -165,8 +166,15 @@ fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source
 /// Measures one network with a progress bar.
 fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
     let network = &opened.model;
-    let bytes = what.memory.unwrap_or_else(super::memory::quarter);
-    let fits = bytes / measure::bytes_per_sample(network.outline(), what.only());
+    let needed = measure::bytes_per_sample(network.outline(), what.only());
+    let fits = what.memory.unwrap_or_else(super::memory::quarter) / needed;
+    if fits == 0 && what.memory.is_some() {
+        let needed = super::memory::shown(needed);
+        return Err(Error::Usage(format!(
+            "--memory: estimates of one sample of {name} take {needed}, give at least that"
+        ))
+        .into());
+    }
     let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
     measured(name, &data.describe(), network, &source, opened.history.clone(), what.only(), what.seed)
 }

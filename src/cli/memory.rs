@@ -15,6 +15,15 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
 }
 
+/// The least number of bytes, in a form that [`parse`] reads, that is no less than these.
+pub(super) fn shown(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => bytes.to_string(),
+        1_024..1_048_576 => format!("{}K", bytes.div_ceil(1 << 10)),
+        _ => format!("{}M", bytes.div_ceil(1 << 20)),
+    }
+}
+
 /// A quarter of the machine's memory; a gibibyte where the system does not say how much there is.
 pub(super) fn quarter() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -36,5 +45,9 @@ mod tests {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         assert!(quarter() > 1 << 20);
+        for (bytes, text) in [(7, "7"), (1_025, "2K"), (1 << 20, "1M"), ((1 << 20) + 1, "2M")] {
+            assert_eq!(shown(bytes), text);
+            assert!(parse(text).unwrap() >= bytes);
+        }
     }
 }

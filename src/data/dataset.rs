@@ -130,6 +130,22 @@ impl Dataset {
         self
     }
 
+    /// The same samples labelled by these classes, where each of the data set's own is the name of exactly one of them:
+    /// a folder need not hold all classes of a network. Otherwise the data set as it is.
+    #[must_use]
+    pub fn among(mut self, classes: &[String]) -> Self {
+        let place = |name: &String| {
+            let mut places =
+                classes.iter().enumerate().filter(|(_, class)| *class == name).map(|(place, _)| place as u32);
+            places.next().filter(|_| places.next().is_none())
+        };
+        if let Some(places) = self.classes.iter().map(place).collect::<Option<Vec<u32>>>() {
+            self.labels.iter_mut().for_each(|label| *label = places[*label as usize]);
+            self.classes = classes.to_vec();
+        }
+        self
+    }
+
     /// Leaves the first `rest` samples out.
     pub fn skip(mut self, rest: usize) -> Self {
         let rest = rest.min(self.labels.len());

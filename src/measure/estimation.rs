@@ -1,8 +1,9 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
 use super::moments::Moments;
-use super::walk::{Probe, Whole};
-use crate::nn::{At, Inside, Network};
+use super::walk::{Probe, Seen, Whole};
+use crate::Result;
+use crate::nn::Network;
 use crate::report::{Estimation, Measurements, Outline, PerBlock};
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
@@ -26,9 +27,6 @@ pub struct EstimationProbe {
 struct StageErrors {
     /// Whether what enters the stage has the shape of its estimates.
     keeps_shape: bool,
-    /// `[batch, units]` of what entered and of every block so far, of the batch under way.
-    seen: Vec<Vec<f32>>,
-    units: usize,
     /// Errors of the group under way and of all finished groups: of what entered, then of every block; then A itself.
     current: Vec<Moments>,
     total: Vec<Moments>,
@@ -41,8 +39,6 @@ impl EstimationProbe {
     pub fn new(outline: &Outline, samples: u64) -> Self {
         let stage = |s: &crate::report::StageOutline| StageErrors {
             keeps_shape: s.keeps_shape(),
-            seen: Vec::new(),
-            units: s.shape.iter().product(),
             current: vec![Moments::default(); s.blocks.len() + 2],
             total: vec![Moments::default(); s.blocks.len() + 2],
             groups: Vec::new(),
@@ -52,24 +48,12 @@ impl EstimationProbe {
 }
 
 impl<N: Network> Probe<N> for EstimationProbe {
-    fn enter(&mut self, network: &N, stage: usize, estimate: &N::Estimate) {
-        let errors = &mut self.stages[stage];
-        errors.seen.push(if errors.keeps_shape { network.values(estimate).0 } else { Vec::new() });
-    }
-
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, _: &[u32]) {
-        self.stages[at.stage].seen.push(network.values(&inside.estimate).0);
-    }
-
-    fn leave(&mut self, stage: usize) {
+    fn leave(&mut self, stage: usize, seen: &Seen) {
         let group = self.group as f64;
         let errors = &mut self.stages[stage];
-        let seen = std::mem::take(&mut errors.seen);
-        let Some(target) = seen.last() else { return };
-        for (n, target) in target.chunks_exact(errors.units).enumerate() {
-            let rows = errors.current.iter_mut().zip(&seen);
+        for (n, target) in seen.after().chunks_exact(seen.units()).enumerate() {
+            let rows = errors.current.iter_mut().zip((0..seen.estimates.len()).map(|row| seen.row(row, n)));
             for (moments, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
-                let estimate = &estimate[n * errors.units..][..errors.units];
                 moments.add(estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)));
             }
             if let Some(moments) = errors.current.last_mut() {
@@ -81,13 +65,14 @@ impl<N: Network> Probe<N> for EstimationProbe {
         }
     }
 
-    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut blocks = PerBlock::new();
         for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
             errors.end_group();
             blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name.clone(), errors.block(k))));
         }
         measured.estimation = Some(blocks);
+        Ok(())
     }
 }
 

@@ -7,11 +7,13 @@
 use super::readout::readouts;
 use super::score::LogSoftmax;
 use super::softmax::Softmax;
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
+use super::work::fits;
 use super::{Answer, moments::average};
+use crate::Result;
 use crate::nn::{At, Inside, Network};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Measurements, Outline};
+use crate::report::{Measurements, Outline, StageOutline};
 
 /// Of more samples than this the first ones are fitted to and judged on.
 const MOST_SAMPLES: usize = 5_000;
@@ -45,10 +47,17 @@ impl FittedProbe {
         }
         Self { blocks, first_of_stage, labels: Vec::new(), first: None, seed }
     }
+
+    /// The work of all fits.
+    pub(super) fn work(outline: &Outline, samples: usize) -> u64 {
+        let n = if samples < LEAST_SAMPLES { 0 } else { samples.min(MOST_SAMPLES) };
+        let stage = |s: &StageOutline| s.blocks.len() as u64 * fits(n, s.shape[0], outline.classes);
+        if n == 0 { 0 } else { outline.stages.iter().map(stage).sum() }
+    }
 }
 
 impl<N: Network> Probe<N> for FittedProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
         let first = *self.first.get_or_insert(at) == at;
         let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         let kept = features.values.len() / features.channels.max(1);
@@ -56,21 +65,25 @@ impl<N: Network> Probe<N> for FittedProbe {
             return;
         }
         if first {
-            self.labels.extend(labels);
+            self.labels.extend(&seen.labels);
         }
-        let (values, channels) = network.values(&inside.estimate);
-        let positions = values.len() / labels.len() / channels;
-        features.channels = channels;
-        let averages = values.chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
+        let positions = seen.units() / seen.channels;
+        features.channels = seen.channels;
+        let averages = seen.after().chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
         features.values.extend(averages);
     }
 
-    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements) {
+    fn finish(
+        self: Box<Self>,
+        whole: &Whole,
+        measured: &mut Measurements,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let classes = measured.outline.classes;
         let n = self.labels.len().min(MOST_SAMPLES);
         let all = measured.readouts.get_or_insert_default();
         if n < LEAST_SAMPLES {
-            return;
+            return Ok(());
         }
         let labels = &self.labels[..n];
         let truth = one_hot(labels, classes);
@@ -79,16 +92,19 @@ impl<N: Network> Probe<N> for FittedProbe {
         let mut order: Vec<usize> = (0..n).collect();
         shuffle(&mut stream(self.seed, Purpose::Halves, &[]), &mut order);
         let (one, other) = order.split_at(n / 2);
-        let answers = |targets: &[f32]| -> Vec<Vec<Answer>> {
-            let fit =
-                |(_, features): &(At, Features)| cross_fitted(features, [one, other], targets, labels, classes, &known);
-            self.blocks.iter().map(fit).collect()
-        };
-        let (linear, tuned) = (readouts(&known, &answers(&truth)), readouts(&known, &answers(&output)));
+        let (mut linear, mut tuned) = (Vec::new(), Vec::new());
+        for (_, features) in &self.blocks {
+            let fit = |targets: &[f32]| cross_fitted(features, [one, other], targets, labels, classes, &known);
+            linear.push(fit(&truth));
+            tuned.push(fit(&output));
+            progress(fits(n, features.channels, classes));
+        }
+        let (linear, tuned) = (readouts(&known, &linear), readouts(&known, &tuned));
         for ((at, _), (linear, tuned)) in self.blocks.iter().zip(linear.into_iter().zip(tuned)) {
             let entry = all.entry(at.to_string()).or_default();
             (entry.linear, entry.tuned) = (Some(linear), Some(tuned));
         }
+        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::mean;
 use super::moments::{Moments, average};
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network};
 use crate::report::{BlockGates, Gate, Measurements, Outline};
 
@@ -46,7 +47,8 @@ impl GateProbe {
 }
 
 impl<N: Network> Probe<N> for GateProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+        let labels = &seen.labels;
         let (_, kept) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         for (gate, kept) in [&inside.transform, &inside.carry].into_iter().zip(kept) {
             let Some(gate) = gate else { continue };
@@ -57,12 +59,13 @@ impl<N: Network> Probe<N> for GateProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
         let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
             (name, BlockGates { transform: finish(transform), carry: finish(carry) })
         });
         measured.gates = Some(blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect());
+        Ok(())
     }
 }
 

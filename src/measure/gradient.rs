@@ -3,7 +3,7 @@
 
 use super::influence::{dot, residual};
 use super::moments::Stream;
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
 use crate::Result;
 use crate::nn::{At, Inside, Network, Step, Wiring};
 use crate::report::{Measurements, Outline};
@@ -36,13 +36,10 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         }
     }
 
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, _: &[u32]) {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
         let Some(before) = self.last.replace(inside.estimate.clone()) else { return };
         let keeps = self.blocks.iter().find(|(block, ..)| *block == at);
-        let f = keeps.map(|(_, wiring, _)| {
-            let after = network.values(&inside.estimate).0;
-            residual(network, *wiring, inside, &network.values(&before).0, &after)
-        });
+        let f = keeps.map(|(_, wiring, _)| residual(network, *wiring, inside, seen));
         self.taken.push((Step::Run(at), before, f));
     }
 
@@ -68,8 +65,9 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let measurable = self.blocks.into_iter().filter(|(.., cosines)| !cosines.is_empty());
         measured.gradients = Some(measurable.map(|(at, _, cosines)| (at.to_string(), cosines.estimate())).collect());
+        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //! Jastrzebski et al. 2018).
 
 use super::moments::Stream;
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network, Wiring};
 use crate::report::{Influence, Measurements, Outline, Run};
 
@@ -17,9 +18,6 @@ pub struct InfluenceProbe {
 struct Stage {
     keeps_shape: bool,
     wirings: Vec<Option<Wiring>>,
-    /// `[batch, units]` of what entered and of every block so far, of the batch under way.
-    seen: Vec<Vec<f32>>,
-    samples: usize,
     /// `‖F‖ / ‖a_(k-1)‖` of every block.
     ratios: Vec<Stream>,
     /// Of the estimates i and j, i < j, at `[i][j - i - 1]`: cosine and angle.
@@ -37,8 +35,6 @@ impl InfluenceProbe {
             Stage {
                 keeps_shape: s.keeps_shape(),
                 wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
-                seen: Vec::new(),
-                samples: 0,
                 ratios: vec![Stream::default(); s.blocks.len()],
                 cosines: triangle.clone(),
                 angles: triangle,
@@ -49,33 +45,22 @@ impl InfluenceProbe {
 }
 
 impl<N: Network> Probe<N> for InfluenceProbe {
-    fn enter(&mut self, network: &N, stage: usize, estimate: &N::Estimate) {
-        let stage = &mut self.stages[stage];
-        stage.seen.push(if stage.keeps_shape { network.values(estimate).0 } else { Vec::new() });
-    }
-
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
         let stage = &mut self.stages[at.stage];
-        stage.samples = labels.len();
-        let estimate = network.values(&inside.estimate).0;
-        let before = &stage.seen[at.block];
-        if !before.is_empty() {
-            let residual = residual(network, stage.wirings[at.block], inside, before, &estimate);
-            let units = estimate.len() / labels.len();
-            for (f, a) in residual.chunks_exact(units).zip(before.chunks_exact(units)) {
-                stage.ratios[at.block].add((dot(f, f) / dot(a, a)).sqrt());
-            }
+        if seen.before().is_empty() {
+            return;
         }
-        stage.seen.push(estimate);
+        let residual = residual(network, stage.wirings[at.block], inside, seen);
+        let units = seen.units();
+        for (f, a) in residual.chunks_exact(units).zip(seen.before().chunks_exact(units)) {
+            stage.ratios[at.block].add((dot(f, f) / dot(a, a)).sqrt());
+        }
     }
 
-    fn leave(&mut self, stage: usize) {
+    fn leave(&mut self, stage: usize, seen: &Seen) {
         let stage = &mut self.stages[stage];
-        let seen = std::mem::take(&mut stage.seen);
-        let units = seen.last().map_or(0, Vec::len) / stage.samples.max(1);
-        for sample in 0..stage.samples {
-            let rows: Vec<&[f32]> =
-                seen.iter().map(|a| a.get(sample * units..(sample + 1) * units).unwrap_or(&[])).collect();
+        for sample in 0..seen.labels.len() {
+            let rows: Vec<&[f32]> = (0..seen.estimates.len()).map(|row| seen.row(row, sample)).collect();
             let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
             for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
                 for (offset, b) in rows[i + 1..].iter().take(LONGEST_RUN).enumerate() {
@@ -87,7 +72,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
         for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
             for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
@@ -104,17 +89,18 @@ impl<N: Network> Probe<N> for InfluenceProbe {
             }
         }
         (measured.influence, measured.runs) = (Some(influence), Some(runs));
+        Ok(())
     }
 }
 
-/// The values of `F = t·h + c·x - x`; of a wiring that is none of ours the step `a_k - a_(k-1)`.
+/// The values of the latest block's `F = t·h + c·x - x`; of a wiring that is none of ours the step `a_k - a_(k-1)`.
 pub(super) fn residual<N: Network>(
     network: &N,
     wiring: Option<Wiring>,
     inside: &Inside<N::Estimate>,
-    before: &[f32],
-    after: &[f32],
+    seen: &Seen,
 ) -> Vec<f32> {
+    let (before, after) = (seen.before(), seen.after());
     let Some(wiring) = wiring else { return after.iter().zip(before).map(|(a, b)| a - b).collect() };
     let h = network.values(&inside.h).0;
     let gate = |gate: &Option<N::Estimate>| gate.as_ref().map(|gate| network.values(gate).0);

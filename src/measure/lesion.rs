@@ -1,6 +1,7 @@
 //! Lesion: every block left out in turn (Srivastava et al. 2015, Veit et al. 2016).
 
-use super::{Answer, Tour, mean, score};
+use super::tour::Tour;
+use super::{Answer, mean, score};
 use crate::nn::{At, Route};
 use crate::report::{Lesion, Outline};
 

@@ -2,13 +2,16 @@
 //! Nothing here names a kind of network, prints, or writes.
 
 mod ablation;
+mod altered;
 mod estimation;
 mod fitted;
 mod gates;
 mod gradient;
 mod influence;
+mod iteration;
 mod lesion;
 mod moments;
+mod patches;
 mod readout;
 mod score;
 mod shuffle;
@@ -16,7 +19,9 @@ mod softmax;
 mod sweep;
 mod theory;
 mod together;
+mod tour;
 mod walk;
+mod work;
 
 pub use estimation::EstimationProbe;
 pub use fitted::FittedProbe;
@@ -24,21 +29,27 @@ pub use gates::GateProbe;
 pub use gradient::GradientProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
+pub use patches::PatchProbe;
 pub use score::{Answer, Source, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, shuffle};
 pub use sweep::sweep;
 pub use theory::TheoryProbe;
-pub use walk::{Probe, Whole, walk};
+pub use walk::{Probe, Seen, Whole, walk};
 
 use crate::Result;
 use crate::nn::{Network, Route};
 use crate::report::{Measurements, Outline, Score};
+use ablation::MeanSteps;
+use tour::{Along, Beside, Tour};
+use work::Work;
 
 /// Which measurements to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Only {
     /// Estimation error (Eq. 1, Figure 3).
     Estimation,
+    /// The patches that excite a filter most (Figure 4).
+    Patches,
     /// Every block left out in turn.
     Lesion,
     /// Blocks exchanged within their stages.
@@ -59,14 +70,17 @@ pub enum Only {
     Pairs,
     /// The last block of every stage applied again.
     Repeats,
+    /// Indices of convergence, recurrence and divergence.
+    Iteration,
     /// What Section 3 predicts.
     Theory,
 }
 
 impl Only {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Estimation,
+        Self::Patches,
         Self::Lesion,
         Self::Shuffle,
         Self::Gates,
@@ -77,10 +91,11 @@ impl Only {
         Self::Several,
         Self::Pairs,
         Self::Repeats,
+        Self::Iteration,
         Self::Theory,
     ];
 
-    /// Those of Section 4 of the paper, which the demo takes.
+    /// Those of Section 4 of the paper that the demo takes: its networks are dense and see no patches, only samples.
     pub const PAPER: [Self; 4] = [Self::Estimation, Self::Lesion, Self::Shuffle, Self::Gates];
 
     /// The name that the command line uses.
@@ -96,6 +111,7 @@ impl Only {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Estimation => ("estimation", "How far every block's estimate is from its stage's last"),
+            Self::Patches => ("patches", "What excites one filter of a stage most, block by block"),
             Self::Lesion => ("lesion", "Every block left out in turn"),
             Self::Shuffle => ("shuffle", "Blocks exchanged within their stages"),
             Self::Gates => ("gates", "How open the gates are"),
@@ -106,6 +122,9 @@ impl Only {
             Self::Several => ("several", "More and more blocks left out at random"),
             Self::Pairs => ("pairs", "Pairs of blocks left out, and what they cost beyond their members"),
             Self::Repeats => ("repeats", "The last block of every stage applied again"),
+            Self::Iteration => {
+                ("iteration", "Whether a stage converges, its blocks are alike, and its last one can go on")
+            }
             Self::Theory => {
                 ("theory", "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts")
             }
@@ -122,26 +141,12 @@ impl std::str::FromStr for Only {
     }
 }
 
-/// Routes to run, and what becomes of the answers along each.
-struct Tour {
-    routes: Vec<Route>,
-    finish: Box<Finish>,
-}
-
-/// From the whole network's answers and those along each route to results.
-type Finish = dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements);
-
-impl Tour {
-    fn new(routes: Vec<Route>, finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static) -> Self {
-        Self { routes, finish: Box::new(finish) }
-    }
-}
-
 impl Only {
     /// What looks while the samples run through the whole network.
-    fn probe<N: Network + 'static>(self, outline: &Outline, samples: u64, seed: u64) -> Option<Box<dyn Probe<N>>> {
+    fn probe<N: Network + 'static>(self, outline: &Outline, source: &Source, seed: u64) -> Option<Box<dyn Probe<N>>> {
         match self {
-            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, samples))),
+            Self::Estimation => Some(Box::new(EstimationProbe::new(outline, source.dataset.len() as u64))),
+            Self::Patches => Some(Box::new(PatchProbe::new(outline, source.dataset.clone()))),
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
             Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
@@ -152,14 +157,16 @@ impl Only {
     }
 
     /// What runs along other routes.
-    fn tour(self, outline: &Outline, seed: u64) -> Option<Tour> {
+    fn tour(self, outline: &Outline, samples: usize, seed: u64) -> Option<Tour> {
         match self {
             Self::Lesion => Some(lesion::tour(outline)),
             Self::Shuffle => Some(shuffle::tour(outline, seed)),
             Self::Readouts => Some(readout::tour(outline)),
+            Self::Ablation => Some(ablation::tour(outline, samples)),
             Self::Several => Some(together::several(outline, seed)),
             Self::Pairs => Some(together::pairs(outline, seed)),
             Self::Repeats => Some(together::repeats(outline)),
+            Self::Iteration => Some(iteration::tour(outline, seed)),
             _ => None,
         }
     }
@@ -171,20 +178,20 @@ pub fn bytes_per_sample(outline: &Outline, only: &[Only]) -> u64 {
     let stages = || outline.stages.iter().map(|s| units(&s.shape) * (s.blocks.len() as u64 + 1));
     let (largest, all) = (stages().max().unwrap_or(0), stages().sum::<u64>());
     let kept = |only: &Only| match only {
-        Only::Estimation | Only::Influence => largest,
-        Only::Theory => 2 * largest,
+        Only::Theory => largest,
         Only::Gradients => 2 * all,
         _ => 0,
     };
     let widest = outline.stages.iter().map(|s| units(&s.shape)).max().unwrap_or(0).max(units(&outline.input));
     // A 3x3 convolution that unfolds its input holds nine copies of it beside input, output, gates and skip.
     let working = 16 * widest;
-    size_of::<f32>() as u64 * (only.iter().map(kept).sum::<u64>() + working).max(1)
+    // The estimates of the stage under way are kept once for all that look.
+    size_of::<f32>() as u64 * (largest + only.iter().map(kept).sum::<u64>() + working).max(1)
 }
 
 /// Takes the measurements: everything that only looks in one pass, all routes in one sweep.
 ///
-/// `progress` hears of finished and of all runs of one sample along one route. What is measured is named by the
+/// `progress` hears how much work is finished and how much there is in all, in FLOPs or what takes as long. What is measured is named by the
 /// outline; whoever knows a file or the history of a training adds them.
 ///
 /// # Errors
@@ -197,33 +204,36 @@ pub fn measure<N: Network + 'static>(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Measurements> {
     let outline = network.outline();
-    let samples = source.dataset.len() as u64;
-    let mut probes: Vec<Box<dyn Probe<N>>> =
-        only.iter().filter_map(|only| only.probe(outline, samples, seed)).collect();
-    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, seed)).collect();
-    let routes: Vec<Route> = tours.iter().flat_map(|tour| tour.routes.iter().cloned()).collect();
-
-    let ablates = only.contains(&Only::Ablation);
-    let replaced = if ablates { 1 + 2 * ablation::ablated(outline).len() } else { 0 };
-    let total = samples * (1 + routes.len() + replaced) as u64;
+    let samples = source.dataset.len();
+    let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, samples, seed)).collect();
+    let legs: Vec<(Along, Route)> = tours.iter().flat_map(|tour| tour.legs.iter().cloned()).collect();
+    let mut steps = MeanSteps::default();
+    let mut probes: Vec<Box<dyn Probe<N> + '_>> = Vec::new();
+    probes.extend(only.iter().filter_map(|only| only.probe(outline, source, seed)));
+    if legs.iter().any(|leg| leg.0 == Along::MeanSteps) {
+        probes.push(Box::new(&mut steps));
+    }
+    let work = Work::new(outline);
+    let walked = work.walk(only);
+    let after = tour::work(&work, &legs);
+    let fitted = if only.contains(&Only::Readouts) { FittedProbe::work(outline, samples) } else { 0 };
+    let total = samples as u64 * (walked + after) + fitted;
     let mut done = 0;
-    let mut advance = |samples| {
-        done += samples;
+    let mut advance = |work| {
+        done += work;
         progress(done, total);
     };
-    let whole = walk(network, source, &mut probes, &mut advance)?;
-    let answers = sweep(network, source, &routes, &whole, &mut advance)?;
-
+    let whole = walk(network, source, &mut probes, |samples| advance(samples * walked))?;
     let mut measured = Measurements::new(outline.clone(), score(&whole.answers), seed);
-    probes.into_iter().for_each(|probe| probe.finish(&whole, &mut measured));
+    probes.into_iter().try_for_each(|probe| probe.finish(&whole, &mut measured, &mut advance))?;
+
+    let beside = Beside { means: &steps.means(), seed };
+    let answers = tour::run(network, source, &legs, &whole, &beside, &mut advance)?;
     let mut rest = answers.as_slice();
     for tour in tours {
-        let (own, others) = rest.split_at(tour.routes.len());
+        let (own, others) = rest.split_at(tour.legs.len());
         (tour.finish)(&whole, own, &mut measured);
         rest = others;
-    }
-    if ablates {
-        measured.ablation = Some(ablation::measure(network, source, &whole, seed, &mut advance)?);
     }
     Ok(measured)
 }

@@ -1,6 +1,7 @@
 //! Read-outs: what the network would answer if it stopped after a block (nostalgebraist 2020; Lippl et al. 2021).
 
-use super::{Answer, Tour, Whole, mean, score};
+use super::tour::Tour;
+use super::{Answer, Whole, mean, score};
 use crate::nn::{At, Route};
 use crate::report::{Outline, Readout};
 

@@ -1,6 +1,7 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
-use super::{Answer, Tour, score};
+use super::tour::Tour;
+use super::{Answer, score};
 use crate::nn::Route;
 use crate::random::{Purpose, below, stream};
 use crate::report::{Outline, Shuffle};
@@ -19,7 +20,8 @@ pub struct Order {
 }
 
 /// Random orders for growing numbers of swaps; a swap exchanges two different places of one stage, every such pair
-/// being equally likely. Empty where no stage has two blocks that can be exchanged.
+/// being equally likely. An order that was drawn before for its number of swaps is left out: it would be no second
+/// observation. Empty where no stage has two blocks that can be exchanged.
 pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
     let identity = Route::identity(outline);
     let pairs: Vec<(usize, usize, usize)> = identity
@@ -32,7 +34,7 @@ pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
         })
         .collect();
     let movable: usize = identity.movable().iter().map(ExactSizeIterator::len).sum();
-    let mut orders = Vec::new();
+    let mut orders: Vec<Order> = Vec::new();
     for swaps in SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= movable) {
         for repetition in 0..SEEDS {
             let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
@@ -41,7 +43,9 @@ pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
                 let (stage, one, other) = pairs[below(&mut rng, pairs.len())];
                 route.swap(stage, one, other);
             }
-            orders.push(Order { swaps, seed: repetition, route });
+            if !orders.iter().any(|order| order.swaps == swaps && order.route == route) {
+                orders.push(Order { swaps, seed: repetition, route });
+            }
         }
     }
     orders

@@ -13,7 +13,7 @@ const FLOOR: f64 = 3e-2;
 /// Bound of the curvature of the loss in whitened features: the softmax's own is at most 1/2.
 const CURVATURE: f64 = 0.5 + RIDGE;
 /// Steps of accelerated descent. Each shrinks the distance by `1 - sqrt(RIDGE / CURVATURE)`, all together to 1e-9.
-const STEPS: usize = 150;
+pub(super) const STEPS: usize = 150;
 
 /// `logits = whiten(x)·W + b`.
 pub(super) struct Softmax {

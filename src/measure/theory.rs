@@ -3,7 +3,8 @@
 use super::influence::residual;
 use super::moments::{Moments, average};
 use super::score::Z95;
-use super::walk::{Probe, Whole};
+use super::walk::{Probe, Seen, Whole};
+use crate::Result;
 use crate::nn::{At, Inside, Network, Wiring};
 use crate::report::{Measurements, Outline, PerBlock, Theory};
 
@@ -18,17 +19,11 @@ pub struct TheoryProbe {
 struct Stage {
     keeps_shape: bool,
     wirings: Vec<Option<Wiring>>,
-    batch: Vec<Seen>,
-    samples: usize,
+    /// `h` of every block of the batch under way; of one that is not gated nothing.
+    new: Vec<Vec<f32>>,
     /// `a_k - A` of what entered and of every block.
     errors: Vec<Moments>,
     blocks: Vec<Block>,
-}
-
-/// Of the batch under way: an estimate, and of a gated block its `h`.
-struct Seen {
-    estimate: Vec<f32>,
-    h: Option<Vec<f32>>,
 }
 
 #[derive(Clone, Default)]
@@ -47,8 +42,7 @@ impl TheoryProbe {
         let stage = |s: &crate::report::StageOutline| Stage {
             keeps_shape: s.keeps_shape(),
             wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
-            batch: Vec::new(),
-            samples: 0,
+            new: Vec::new(),
             errors: vec![Moments::default(); s.blocks.len() + 1],
             blocks: vec![Block::default(); s.blocks.len()],
         };
@@ -57,62 +51,52 @@ impl TheoryProbe {
 }
 
 impl<N: Network> Probe<N> for TheoryProbe {
-    fn enter(&mut self, network: &N, stage: usize, estimate: &N::Estimate) {
-        let stage = &mut self.stages[stage];
-        let estimate = if stage.keeps_shape { network.values(estimate).0 } else { Vec::new() };
-        stage.batch.push(Seen { estimate, h: None });
-    }
-
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]) {
+    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
         let stage = &mut self.stages[at.stage];
-        stage.samples = labels.len();
-        let estimate = network.values(&inside.estimate).0;
-        let units = estimate.len() / labels.len();
-        let before = &stage.batch[at.block].estimate;
-        let mut h = None;
-        if !before.is_empty() {
+        let units = seen.units();
+        let mut h = Vec::new();
+        if !seen.before().is_empty() {
             let block = &mut stage.blocks[at.block];
-            let f = residual(network, stage.wirings[at.block], inside, before, &estimate);
+            let f = residual(network, stage.wirings[at.block], inside, seen);
             f.chunks_exact(units).for_each(|f| block.residual.add(f.iter().map(|&f| f64::from(f))));
             if let Some(gate) = &inside.transform {
                 let gate = network.values(gate).0;
                 gate.chunks_exact(units).for_each(|t| block.gate.add(t.iter().map(|&t| f64::from(t))));
-                h = Some(network.values(&inside.h).0);
+                h = network.values(&inside.h).0;
             }
         }
-        stage.batch.push(Seen { estimate, h });
+        stage.new.push(h);
     }
 
-    fn leave(&mut self, stage: usize) {
+    fn leave(&mut self, stage: usize, seen: &Seen) {
         let stage = &mut self.stages[stage];
-        let batch = std::mem::take(&mut stage.batch);
-        let Some(target) = batch.last().map(|seen| &seen.estimate) else { return };
-        let units = target.len() / stage.samples.max(1);
-        for sample in 0..stage.samples {
-            let range = sample * units..(sample + 1) * units;
-            let target = &target[range.clone()];
+        let new = std::mem::take(&mut stage.new);
+        let units = seen.units();
+        for (sample, target) in seen.after().chunks_exact(units).enumerate() {
             let apart = |a: &[f32], b: &[f32]| -> Vec<f64> {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect()
             };
-            for (k, seen) in batch.iter().enumerate().filter(|(_, seen)| !seen.estimate.is_empty()) {
-                stage.errors[k].add(apart(&seen.estimate[range.clone()], target).into_iter());
-                if let Some(h) = &seen.h {
-                    let h = &h[range.clone()];
-                    let block = &mut stage.blocks[k - 1];
-                    block.new_error.add(apart(h, target).into_iter());
-                    block.apart.add(apart(h, &batch[k - 1].estimate[range.clone()]).into_iter());
-                }
+            let rows = (0..seen.estimates.len()).map(|row| seen.row(row, sample)).enumerate();
+            for (row, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
+                stage.errors[row].add(apart(estimate, target).into_iter());
+            }
+            for (k, h) in new.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
+                let h = &h[sample * units..(sample + 1) * units];
+                let block = &mut stage.blocks[k];
+                block.new_error.add(apart(h, target).into_iter());
+                block.apart.add(apart(h, seen.row(k, sample)).into_iter());
             }
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements) {
+    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut theory = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
             theory.extend(blocks.map(|(k, block)| (block.name.clone(), stage.theory(k))));
         }
         measured.theory = Some(theory);
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::lesion::{lesion, removable};
 use super::readout::share;
-use super::{Answer, Tour, mean, score};
+use super::tour::{Along, Tour};
+use super::{Answer, mean, score};
 use crate::nn::{At, Route};
 use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Outline, Pair, Repeat, Several};
@@ -15,9 +16,9 @@ const SEEDS: u64 = 5;
 /// Of more pairs than this in a stage so many are drawn.
 const MOST_PAIRS: usize = 200;
 /// How often the last block of a stage is applied again.
-const TIMES: [usize; 8] = [1, 2, 3, 4, 6, 10, 15, 20];
+pub(super) const TIMES: [usize; 8] = [1, 2, 3, 4, 6, 10, 15, 20];
 
-/// Growing numbers of blocks left out at random; every set of its size is equally likely.
+/// Growing numbers of blocks left out at random; every set of its size is equally likely, and none is taken twice.
 pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
     let blocks = removable(outline);
     let mut drawn = Vec::new();
@@ -27,8 +28,10 @@ pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
             let mut order = blocks.clone();
             shuffle(&mut stream(seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
             let route = order[..removed].iter().fold(Route::identity(outline), |route, &at| route.without(at));
-            drawn.push((removed, repetition, route.to_string()));
-            routes.push(route);
+            if !routes.contains(&route) {
+                drawn.push((removed, repetition, route.to_string()));
+                routes.push(route);
+            }
         }
     }
     Tour::new(routes, move |_, answers, measured| {
@@ -82,21 +85,31 @@ pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
     })
 }
 
-/// The last block of every stage applied again, more and more often.
-pub(super) fn repeats(outline: &Outline) -> Tour {
-    let identity = Route::identity(outline);
+/// The last block of every stage. One that changes the shape cannot take its own output.
+pub(super) fn last_blocks(outline: &Outline) -> Vec<At> {
     let stages = outline.stages.iter().enumerate();
-    // A block that changes the shape cannot take its own output.
     let last = stages.filter_map(|(stage, s)| {
         let block = s.blocks.len().checked_sub(1)?;
         s.blocks[block].keeps_shape().then_some(At { stage, block })
     });
-    let all: Vec<(At, usize)> = last.flat_map(|at| TIMES.map(|times| (at, times))).collect();
-    let routes = all.iter().map(|&(at, times)| identity.repeating(at, times)).collect();
-    Tour::new(routes, move |whole, answers, measured| {
-        let result = |(&(at, times), answers): (&(At, usize), &Vec<Answer>)| Repeat {
+    last.collect()
+}
+
+/// The last block of every stage applied again, more and more often; as it is, and with its estimate scaled back.
+pub(super) fn repeats(outline: &Outline) -> Tour {
+    let identity = Route::identity(outline);
+    let along = [(Along::Network, false), (Along::Rescaled, true)];
+    let all: Vec<(Along, bool, At, usize)> = along
+        .into_iter()
+        .flat_map(|(along, rescaled)| last_blocks(outline).into_iter().map(move |at| (along, rescaled, at)))
+        .flat_map(|(along, rescaled, at)| TIMES.map(|times| (along, rescaled, at, times)))
+        .collect();
+    let legs = all.iter().map(|&(along, _, at, times)| (along, identity.repeating(at, times))).collect();
+    Tour::along(legs, move |whole, answers, measured| {
+        let result = |(&(_, rescaled, at, times), answers): (&(Along, bool, At, usize), &Vec<Answer>)| Repeat {
             block: at.to_string(),
             times,
+            rescaled,
             score: score(answers),
             agreement: share(answers.iter().zip(&whole.answers).map(|(a, w)| a.prediction == w.prediction)),
         };

@@ -11,10 +11,10 @@ pub trait Probe<N: Network> {
     fn enter(&mut self, _network: &N, _stage: usize, _estimate: &N::Estimate) {}
 
     /// Called after every block.
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, labels: &[u32]);
+    fn block(&mut self, _network: &N, _at: At, _inside: &Inside<N::Estimate>, _seen: &Seen) {}
 
     /// Called after a stage's last block.
-    fn leave(&mut self, _stage: usize) {}
+    fn leave(&mut self, _stage: usize, _seen: &Seen) {}
 
     /// Called after the head, when every stage has been left.
     ///
@@ -24,8 +24,47 @@ pub trait Probe<N: Network> {
         Ok(())
     }
 
-    /// Puts what was seen where it belongs.
-    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements);
+    /// Puts what was seen where it belongs. `progress` hears of the work that this takes, where it is much.
+    ///
+    /// # Errors
+    /// Where a sample that a result holds cannot be read again.
+    fn finish(self: Box<Self>, whole: &Whole, measured: &mut Measurements, progress: &mut dyn FnMut(u64))
+    -> Result<()>;
+}
+
+/// The estimates of a stage as far as a batch has come: fetched once for all that look.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The label of every sample.
+    pub labels: Vec<u32>,
+    /// `[batch, units]`, row-major, of what entered the stage and of every block so far; of what entered in another
+    /// shape nothing.
+    pub estimates: Vec<Vec<f32>>,
+    /// Channels that the units divide into.
+    pub channels: usize,
+}
+
+impl Seen {
+    /// What entered the latest block; empty where it had another shape.
+    pub fn before(&self) -> &[f32] {
+        self.estimates.iter().rev().nth(1).map_or(&[], Vec::as_slice)
+    }
+
+    /// The latest block's estimate.
+    pub fn after(&self) -> &[f32] {
+        self.estimates.last().map_or(&[], Vec::as_slice)
+    }
+
+    /// Units of the stage's estimates.
+    pub fn units(&self) -> usize {
+        self.after().len() / self.labels.len().max(1)
+    }
+
+    /// One sample's units of an estimate; empty where it had another shape.
+    pub fn row(&self, estimate: usize, sample: usize) -> &[f32] {
+        let units = self.units();
+        self.estimates[estimate].get(sample * units..(sample + 1) * units).unwrap_or(&[])
+    }
 }
 
 /// How a whole network answered all samples: what every other route is compared with.
@@ -58,25 +97,34 @@ pub fn walk<N: Network>(
     let mut whole = Whole::default();
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
+        let mut seen = Seen { labels, ..Seen::default() };
         let mut estimate = network.stem(&samples)?;
         for (s, stage) in network.outline().stages.iter().enumerate() {
             estimate = network.enter(s, estimate)?;
             probes.iter_mut().for_each(|probe| probe.enter(network, s, &estimate));
+            seen.estimates.clear();
+            if !probes.is_empty() {
+                seen.estimates.push(if stage.keeps_shape() { network.values(&estimate).0 } else { Vec::new() });
+            }
             for block in 0..stage.blocks.len() {
                 let at = At { stage: s, block };
                 if probes.is_empty() {
                     estimate = network.block(at, estimate)?;
                 } else {
                     let inside = network.inside(at, estimate)?;
-                    probes.iter_mut().for_each(|probe| probe.block(network, at, &inside, &labels));
+                    let (values, channels) = network.values(&inside.estimate);
+                    seen.estimates.push(values);
+                    seen.channels = channels;
+                    probes.iter_mut().for_each(|probe| probe.block(network, at, &inside, &seen));
                     estimate = inside.estimate;
                 }
             }
-            probes.iter_mut().for_each(|probe| probe.leave(s));
+            probes.iter_mut().for_each(|probe| probe.leave(s, &seen));
         }
         let logits = network.head(estimate)?;
-        probes.iter_mut().try_for_each(|probe| probe.end(network, &labels))?;
-        whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels, &logits.values));
+        let labels = &seen.labels;
+        probes.iter_mut().try_for_each(|probe| probe.end(network, labels))?;
+        whole.answers.extend(Answer::all(&logits.values, logits.classes, labels, &logits.values));
         whole.logits.extend(logits.values);
         progress(labels.len() as u64);
     }

@@ -10,7 +10,7 @@ use crate::nn::{
     At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
     Step, layer_and_norm, loss_directions, normalize, parameters_host,
 };
-use crate::report::{BlockOutline, Outline, StageOutline};
+use crate::report::{BlockOutline, Outline, ReceptiveField, StageOutline};
 use crate::{Error, Result};
 
 /// A network built from a [`ModelConfig`], with its parameters.
@@ -155,13 +155,18 @@ impl Line {
         let plan = plan::plan(config);
         let (stem, stem_norm, mut shape) = Self::make_stem(builder, input, &plan)?;
         let stem_parameters = builder.parameters.trained();
+        let mut field = stem.field(Some(ReceptiveField::PIXEL));
         let mut outlines = Vec::new();
         let mut stages = Vec::new();
         for (s, stage_plan) in plan.stages.iter().enumerate() {
             let mut blocks = Vec::new();
             let mut before = (builder.parameters.trained(), builder.flops);
+            if let Some(pool) = &stage_plan.pool {
+                field = field.map(|field| pool.window.field(field));
+            }
             let (stage, output) = Stage::new(builder, s + 1, shape, stage_plan, |builder, block, _| {
                 let now = (builder.parameters.trained(), builder.flops);
+                field = block.field(field);
                 blocks.push(BlockOutline {
                     name: At { stage: s, block: blocks.len() }.to_string(),
                     wiring: block.wiring().name().into(),
@@ -169,6 +174,7 @@ impl Line {
                     shortcut: block.describe_shortcut().into(),
                     parameters: now.0 - before.0,
                     flops: now.1 - before.1,
+                    receptive_field: field,
                     fixed: block.fixed().map(Into::into),
                 });
                 before = now;
@@ -315,7 +321,7 @@ impl Network for Model {
         let entered = Map::from(x.clone());
         let y = match step {
             Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, entered),
-            Step::Run(at) => self.block_at(at).forward(&mut pass, entered),
+            Step::Run(at) | Step::Again(at) => self.block_at(at).forward(&mut pass, entered),
             Step::Shortcut(at) => self.block_at(at).skip(&mut pass, entered),
         };
         let along = y.into_plain() * Tensor::from_inner(gradient.clone().into_plain());

@@ -7,6 +7,7 @@ use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
 use crate::kernel::{Carried, Kernels, Map, Stride};
+use crate::report::ReceptiveField;
 
 /// Where the last ReLU of a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +172,19 @@ impl Block {
     /// Whether the output has another shape than the input.
     pub fn changes_shape(&self) -> bool {
         !matches!(self.shortcut, Shortcut::Identity)
+    }
+
+    /// What a unit of the new estimate sees along body, gates and shortcut, from what a unit of the old one sees; `None`
+    /// is all of a sample.
+    pub fn field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
+        let skip = match &self.shortcut {
+            Shortcut::Identity => Some(input),
+            Shortcut::ZeroPadding { stride, .. } => Some(input.map(|field| field.through(1, *stride, 0))),
+            Shortcut::Projection(layer, _) => Some(layer.field(input)),
+            Shortcut::None => None,
+        };
+        let gates = [&self.transform, &self.carry].into_iter().flatten().map(|gate| gate.field(input));
+        gates.chain(skip).fold(self.body.field(input), |field, path| Some(field?.and(path?)))
     }
 
     /// The wiring.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Builder, Init, Layer, Norm, Pass, Shape, Window};
 use crate::Result;
 use crate::kernel::Map;
+use crate::report::ReceptiveField;
 
 /// Which layers a body has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +189,11 @@ impl Body {
             Last::Nothing | Last::Sigmoid => y,
             Last::Relu => y.relu(),
         }
+    }
+
+    /// What a unit of `h` sees, from what a unit of the input sees; `None` is all of a sample.
+    pub fn field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
+        self.layers.iter().fold(input, |field, (layer, _)| layer.field(field))
     }
 
     /// Such as `3x3 16 · 3x3 16`.

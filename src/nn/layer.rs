@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{Id, Pass};
 use crate::kernel::{EPSILON, Map, Stride};
+use crate::report::ReceptiveField;
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +38,11 @@ impl Window {
     pub fn output(&self, side: usize) -> Option<usize> {
         let room = (side + 2 * self.padding).checked_sub(self.size)?;
         Some(room / self.stride + 1)
+    }
+
+    /// What an output sees, from what an input sees.
+    pub fn field(&self, input: ReceptiveField) -> ReceptiveField {
+        input.through(self.size, self.stride, self.padding)
     }
 }
 
@@ -99,6 +105,11 @@ impl Layer {
                 x.weigh(kernels, weight, bias, statistics)
             }
         }
+    }
+
+    /// What an output sees, from what an input sees; `None` is all of a sample.
+    pub fn field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
+        Some(self.window?.field(input?))
     }
 
     /// Such as `3x3 16` or `dense 50`.

@@ -71,11 +71,32 @@ pub trait Network {
         Ok(self.inside(at, estimate)?.estimate)
     }
 
+    /// A block that runs again on its own output.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn again(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        self.block(at, estimate)
+    }
+
     /// What is left of a block when it is left out.
     ///
     /// # Errors
     /// Where the computation fails.
     fn shortcut(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate>;
+
+    /// One step along a route.
+    ///
+    /// # Errors
+    /// Where the computation fails.
+    fn step(&self, step: Step, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        match step {
+            Step::Enter(stage) => self.enter(stage, estimate),
+            Step::Run(at) => self.block(at, estimate),
+            Step::Shortcut(at) => self.shortcut(at, estimate),
+            Step::Again(at) => self.again(at, estimate),
+        }
+    }
 
     /// The outputs.
     ///

@@ -29,6 +29,8 @@ pub enum Step {
     Run(At),
     /// The shortcut of a block that is left out.
     Shortcut(At),
+    /// A block once more, on its own output.
+    Again(At),
 }
 
 impl Route {
@@ -92,11 +94,12 @@ impl Route {
         for (stage, blocks) in self.stages.iter().enumerate() {
             steps.push(Step::Enter(stage));
             let at = |block: usize| At { stage, block };
-            let mut next = 0;
+            let (mut next, mut latest) = (0, None);
             for &block in blocks {
                 let skipped = (next..block).filter(|skipped| !blocks.contains(skipped));
                 steps.extend(skipped.map(|skipped| Step::Shortcut(at(skipped))));
-                steps.push(Step::Run(at(block)));
+                let again = latest.replace(block) == Some(block);
+                steps.push(if again { Step::Again(at(block)) } else { Step::Run(at(block)) });
                 next = next.max(block + 1);
             }
             steps.extend((next..self.counts[stage]).map(|skipped| Step::Shortcut(at(skipped))));

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::model::Model;
-use crate::nn::{Network, Pass, Route, Samples, Step, parameters_host};
+use crate::nn::{Network, Pass, Route, Samples, parameters_host};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result};
 
@@ -33,11 +33,7 @@ pub fn check(model: &Model) -> Result<()> {
 fn read_out(model: &Model, samples: &Samples) -> Result<Vec<f32>> {
     let mut estimate = model.stem(samples)?;
     for step in Route::identity(model.outline()).steps() {
-        estimate = match step {
-            Step::Enter(stage) => model.enter(stage, estimate)?,
-            Step::Run(at) => model.block(at, estimate)?,
-            Step::Shortcut(at) => model.shortcut(at, estimate)?,
-        };
+        estimate = model.step(step, estimate)?;
     }
     Ok(model.head(estimate)?.values)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, PerBlock, Shuffle};
+use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, Patches, PerBlock, Shuffle};
 
 /// The measurements that were made, as pairs of a file name and its content.
 ///
@@ -17,6 +17,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("gates.csv", measurements.gates.as_ref().map(gates)),
     ];
     let flat = [
+        ("patches.csv", measurements.patches.as_ref().map(patches)),
         ("influence.csv", measurements.influence.as_ref().map(blocks)),
         ("runs.csv", measurements.runs.as_deref().map(list)),
         ("gradients.csv", measurements.gradients.as_ref().map(cosines)),
@@ -25,6 +26,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("several.csv", measurements.several.as_deref().map(list)),
         ("pairs.csv", measurements.pairs.as_deref().map(list)),
         ("repeats.csv", measurements.repeats.as_deref().map(list)),
+        ("iteration.csv", measurements.iteration.as_ref().map(|stages| named("stage", stages))),
         ("theory.csv", measurements.theory.as_ref().map(blocks)),
     ];
     files.into_iter().chain(flat).filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
@@ -118,8 +120,13 @@ fn gates(blocks: &PerBlock<BlockGates>) -> String {
 /// A row a block, the fields of its result as columns; those of a field within a field are joined by `_`, a figure and
 /// the half width of its interval are `NAME` and `NAME_ci95`, the ends of an interval `_low` and `_high`.
 fn blocks<T: Serialize>(results: &PerBlock<T>) -> String {
-    table(results.iter().map(|(block, result)| {
-        let mut row = Row::from([("block".to_owned(), block.clone())]);
+    named("block", results)
+}
+
+/// The same for results by other names.
+fn named<T: Serialize>(what: &str, results: &indexmap::IndexMap<String, T>) -> String {
+    table(results.iter().map(|(name, result)| {
+        let mut row = Row::from([(what.to_owned(), name.clone())]);
         flatten("", &serde_json::to_value(result).unwrap_or_default(), &mut row);
         row
     }))
@@ -131,6 +138,16 @@ fn cosines(results: &PerBlock<Estimate>) -> String {
         let figures =
             [("block", block.clone()), ("cosine", cosine.value.to_string()), ("cosine_ci95", cosine.ci95.to_string())];
         figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+    }))
+}
+
+/// A row a patch, the greatest activation of a block first.
+fn patches(results: &PerBlock<Patches>) -> String {
+    let rows = results.iter().flat_map(|(block, found)| found.patches.iter().map(move |patch| (block, found, patch)));
+    table(rows.map(|(block, found, patch)| {
+        let mut row = Row::from([("block".to_owned(), block.clone()), ("filter".to_owned(), found.filter.to_string())]);
+        flatten("", &serde_json::to_value(patch).unwrap_or_default(), &mut row);
+        row
     }))
 }
 

@@ -52,6 +52,7 @@ fn stage(name: &str, wiring: &str, shape: &[usize], count: usize, parameters: u6
         shortcut: if reshapes && number == 1 { "projection".into() } else { "identity".into() },
         parameters: if reshapes && number == 1 { parameters * 4 / 5 } else { parameters },
         flops: parameters * 2_048,
+        receptive_field: None,
         fixed: (reshapes && number == 1).then(|| "changes the shape".into()),
     };
     StageOutline { name: name.into(), shape: shape.to_vec(), blocks: (1..=count).map(block).collect() }

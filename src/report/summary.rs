@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::number;
-use super::result::{BlockGates, Estimation, Gate, Measurements, PerBlock, Score, Shuffle, StageOutline};
+use super::result::{BlockGates, Estimation, Gate, Measurements, Patches, PerBlock, Score, Shuffle, StageOutline};
 
 /// Names of the blocks that have any result, in the order of the network.
 pub(super) fn measured_blocks(measured: &Measurements) -> Vec<&str> {
@@ -106,6 +106,19 @@ pub(super) fn shuffle_groups(orders: &[Shuffle]) -> Vec<ShuffleGroup> {
         }
     };
     groups.into_iter().map(group).collect()
+}
+
+/// The patches of one stage: of every block its name, and how many of the last block's samples are among its own.
+pub(super) fn shared_patches<'a>(
+    blocks: &'a PerBlock<Patches>,
+    stage: &'a StageOutline,
+) -> Vec<(&'a str, &'a Patches, usize)> {
+    let found = stage.blocks.iter().filter_map(|block| Some((block.name.as_str(), blocks.get(&block.name)?)));
+    let found: Vec<_> = found.collect();
+    let Some(&(_, last)) = found.last() else { return Vec::new() };
+    let has = |patches: &Patches, sample| patches.patches.iter().any(|patch| patch.sample == sample);
+    let shared = |patches: &Patches| last.patches.iter().filter(|patch| has(patches, patch.sample)).count();
+    found.into_iter().map(|(name, patches)| (name, patches, shared(patches))).collect()
 }
 
 /// One of the two gates of a block.

@@ -26,6 +26,18 @@ fn a_limit_keeps_the_first_samples() {
 }
 
 #[test]
+fn classes_are_found_among_others_by_name() {
+    let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let more = digits().among(&names("x 9 8 7 6 5 4 3 2 1 0"));
+    assert_eq!((more.classes().len(), more.labels()[..3].to_vec()), (11, vec![10, 9, 8]));
+    // A class that is missing, and one that stands there twice.
+    for classes in ["0 1 2 3 4 5 6 7 8", "0 1 2 3 4 5 6 7 8 9 9"] {
+        let same = digits().among(&names(classes));
+        assert_eq!((same.classes(), same.labels()), (digits().classes(), digits().labels()));
+    }
+}
+
+#[test]
 fn a_view_that_does_not_suit_is_refused() {
     let view = |resize, crop| View { resize, crop };
     for (spec, view, message) in [

@@ -5,8 +5,10 @@ mod element;
 mod estimation;
 mod gates;
 mod influence;
+mod iteration;
 mod lesion;
 mod outline;
+mod patches;
 mod readouts;
 mod shuffle;
 mod sparsity;
@@ -40,6 +42,7 @@ pub fn html(report: &Report) -> Result<String> {
     page += &training::section(networks)?;
     page += &outline::section(networks);
     page += &estimation::section(networks)?;
+    page += &patches::section(networks)?;
     page += &lesion::section(networks)?;
     page += &shuffle::section(networks)?;
     page += &gates::section(networks)?;
@@ -47,7 +50,7 @@ pub fn html(report: &Report) -> Result<String> {
     page += &readouts::section(networks)?;
     page += &together::several(networks)?;
     page += &together::pairs(networks)?;
-    page += &together::repeats(networks)?;
+    page += &iteration::sections(networks)?;
     page += &theory::section(networks)?;
     page += &footer(&report.facts);
     page += "</main>\n</body>\n</html>\n";

@@ -10,6 +10,8 @@ fn page(networks: Vec<Measurements>) -> String {
 /// What must hold for every page, whatever is on it.
 fn assert_sound(page: &str) {
     let without_namespace = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    // A picture that is part of the page is not fetched.
+    let without_namespace = without_namespace.replace("src=\"data:image/png;base64,", "");
     for forbidden in
         ["http://", "https://", "url(", "src=", "href=", "@import", "<script", "NaN\"", "=\"inf", "=\"-inf"]
     {

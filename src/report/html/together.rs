@@ -2,7 +2,7 @@ use super::blocks::{heat_maps, place};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
-use crate::report::result::{Measurements, Pair, Repeat};
+use crate::report::result::{Measurements, Pair};
 use crate::report::table::Table;
 use crate::report::{number, summary};
 
@@ -43,45 +43,8 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("several", "Leaving several blocks out", &body))
 }
 
-/// The last block of every stage applied again.
-pub(super) fn repeats(networks: &[Measurements]) -> Result<String> {
-    let has = |network: &Measurements| network.repeats.as_ref().is_some_and(|repeats| !repeats.is_empty());
-    if !networks.iter().any(has) {
-        return Ok(String::new());
-    }
-    let mut body = element::prose(
-        "The last block of a stage runs again on its own output, up to twenty times more (divergence in Lippl et al. \
-         2021). An iteration that has converged would not mind; one that was only ever unrolled so far diverges.",
-    );
-    body += &element::legend(networks, has);
-    let points = networks.iter().map(|network| {
-        let repeats = network.repeats.iter().flatten();
-        repeats.map(|repeat| (repeat.times as f64, 100.0 * (1.0 - repeat.score.accuracy))).collect()
-    });
-    body += &element::charts(&[errors(networks, points.collect(), "further runs of a stage’s last block")?]);
-    let scores = networks.iter().flat_map(|network| network.repeats.iter().flatten()).map(|repeat| &repeat.score);
-    body += &element::left_out(summary::not_finite(scores), "of these figures");
-    let mut table =
-        Table::new(["network", "<block", "further runs", "accuracy", "95 % interval", "loss, nats", "agreement"]);
-    for network in networks {
-        for Repeat { block, times, score, agreement } in network.repeats.iter().flatten() {
-            table.row([
-                network.target.clone(),
-                block.clone(),
-                times.to_string(),
-                number::percent(score.accuracy),
-                number::percent_interval(score.accuracy_ci95),
-                number::plus_minus(score.loss, score.loss_ci95),
-                number::percent(agreement.value),
-            ]);
-        }
-    }
-    body += &element::numbers("Numbers", table);
-    Ok(element::section("repeats", "Applying the last block again", &body))
-}
-
 /// Error against a count, a point each, and the networks as trained.
-fn errors(networks: &[Measurements], points: Vec<Vec<(f64, f64)>>, x_label: &str) -> Result<String> {
+pub(super) fn errors(networks: &[Measurements], points: Vec<Vec<(f64, f64)>>, x_label: &str) -> Result<String> {
     let trained = |network: &Measurements| 100.0 * (1.0 - network.baseline.accuracy);
     let most = points.iter().flatten().map(|(count, _)| *count).fold(1.0, f64::max);
     let y = Axis::covering(points.iter().flatten().map(|(_, error)| *error).chain([0.0]));

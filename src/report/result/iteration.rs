@@ -101,11 +101,37 @@ pub struct Repeat {
     pub block: String,
     /// How often it runs beyond the first time.
     pub times: usize,
+    /// Whether every sample's estimate is scaled back after each further run, to the norm over all units that it had after
+    /// the first.
+    #[serde(default)]
+    pub rescaled: bool,
     /// The score.
     #[serde(flatten)]
     pub score: Score,
     /// Share of samples for which the network still says what it said.
     pub agreement: Estimate,
+}
+
+/// How iterative a stage is (after Lippl et al. 2021): 0 as an iteration would be, 1 where the accuracy falls to chance at
+/// once.
+///
+/// Each index is an area between accuracies, `mean over the points of (A - A_j) / (A - 1/classes)`, held between 0 and 1:
+/// `A` is the accuracy of the network, `A_j` that at point `j`. Absent where the stage has no such points, NaN where the
+/// network is no better than chance. The intervals are over the samples, for these points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// Stopping after each block but the last of the stage; later stages run as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<Estimate>,
+    /// Two blocks of the stage exchanged: every pair, or of many 20 drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrence: Option<Estimate>,
+    /// The last block applied again, 1 to 20 times: the area under lines through the points of [`Repeat`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Estimate>,
+    /// The same, the estimate scaled back after each further run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence_rescaled: Option<Estimate>,
 }
 
 /// What Section 3 of the paper predicts of one block, and what is seen.

@@ -11,11 +11,13 @@ use super::exact;
 mod blocks;
 mod iteration;
 mod outline;
+mod patches;
 mod score;
 
 pub use blocks::*;
 pub use iteration::*;
 pub use outline::*;
+pub use patches::*;
 pub use score::*;
 
 /// Results keyed by block name, in the order in which the blocks run.
@@ -37,6 +39,9 @@ pub struct Measurements {
     /// Estimation error of every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimation: Option<PerBlock<Estimation>>,
+    /// The patches that excite one filter of every stage most, after every block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patches: Option<PerBlock<Patches>>,
     /// Every block left out in turn, if it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lesion: Option<PerBlock<Lesion>>,
@@ -71,6 +76,9 @@ pub struct Measurements {
     /// The last block of every stage applied again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Vec<Repeat>>,
+    /// How iterative every stage is, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<IndexMap<String, Iteration>>,
     /// Section 3 of the paper, for every block that keeps the shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theory: Option<PerBlock<Theory>>,
@@ -89,6 +97,7 @@ impl Measurements {
             outline,
             baseline,
             estimation: None,
+            patches: None,
             lesion: None,
             shuffle: None,
             gates: None,
@@ -100,6 +109,7 @@ impl Measurements {
             several: None,
             pairs: None,
             repeats: None,
+            iteration: None,
             theory: None,
             training: Vec::new(),
         }

@@ -49,9 +49,59 @@ pub struct BlockOutline {
     pub parameters: u64,
     /// Multiply-adds of one sample times two.
     pub flops: u64,
+    /// What a unit of its estimate sees of a sample; absent where it sees all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receptive_field: Option<ReceptiveField>,
     /// Why the block cannot be left out; absent where it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
+}
+
+/// The rows of a sample that a unit sees: one in row `i` sees `size` rows from `start + i·jump` on, as far as the sample
+/// has them. Of its columns the same holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceptiveField {
+    /// Rows.
+    pub size: usize,
+    /// Rows of the sample between two neighbouring units.
+    pub jump: usize,
+    /// First row that the unit in row 0 sees; below 0 it is padding.
+    pub start: isize,
+}
+
+impl ReceptiveField {
+    /// A pixel sees itself.
+    pub const PIXEL: Self = Self { size: 1, jump: 1, start: 0 };
+
+    /// Of the units that a window of this size, stride and padding makes of units with this field: it grows by
+    /// `(size - 1)·jump`, and the jump by the factor `stride`.
+    #[must_use]
+    pub fn through(self, size: usize, stride: usize, padding: usize) -> Self {
+        Self {
+            size: self.size + (size - 1) * self.jump,
+            jump: self.jump * stride,
+            start: self.start - (padding * self.jump) as isize,
+        }
+    }
+
+    /// Of the sum of two paths with the same jump: all that either sees.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let end = |field: Self| field.start + field.size as isize;
+        let start = self.start.min(other.start);
+        Self { size: (end(self).max(end(other)) - start) as usize, start, ..self }
+    }
+
+    /// The first row that the unit in row `i` sees, counting padding.
+    pub fn first(self, i: usize) -> isize {
+        self.start + (i * self.jump) as isize
+    }
+
+    /// The rows, of so many, that the unit in row `i` sees.
+    pub fn rows(self, i: usize, rows: usize) -> std::ops::Range<usize> {
+        let within = |row: isize| row.clamp(0, rows as isize) as usize;
+        within(self.first(i))..within(self.first(i) + self.size as isize)
+    }
 }
 
 impl BlockOutline {

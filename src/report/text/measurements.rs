@@ -1,5 +1,5 @@
 use super::samples;
-use crate::report::result::Measurements;
+use crate::report::result::{Estimate, Measurements, Repeat};
 use crate::report::table::Table;
 use crate::report::{number, summary};
 
@@ -8,7 +8,8 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured), pairs(measured)] {
+    let tables = [blocks, patches, iteration, swaps, together, indices, pairs].map(|table| table(measured));
+    for table in tables {
         if !table.is_empty() {
             text.push('\n');
             text += &table.without_empty_columns().text();
@@ -50,6 +51,31 @@ fn blocks(measured: &Measurements) -> Table {
             }
         }
         table.row(row);
+    }
+    table
+}
+
+/// Samples that excite the filter of a stage most, held against the last block's.
+fn patches(measured: &Measurements) -> Table {
+    let mut table = Table::new([
+        "stage",
+        "filter",
+        "greatest activation",
+        "samples of the last block among the first's",
+        "among the last but one's",
+    ]);
+    for stage in &measured.outline.stages {
+        let shared = measured.patches.iter().flat_map(|blocks| summary::shared_patches(blocks, stage));
+        let shared: Vec<_> = shared.collect();
+        let ([(_, _, first), ..], Some((_, last, count))) = (&shared[..], shared.last()) else { continue };
+        let before = shared.iter().rev().nth(1).map_or(*first, |(_, _, before)| *before);
+        table.row([
+            stage.name.clone(),
+            last.filter.to_string(),
+            last.patches.first().map_or_else(String::new, |patch| number::real(f64::from(patch.activation))),
+            format!("{first} of {count}"),
+            format!("{before} of {count}"),
+        ]);
     }
     table
 }
@@ -110,11 +136,23 @@ fn together(measured: &Measurements) -> Table {
     let mut table = Table::new(["what", "times", "accuracy"]);
     let several =
         measured.several.iter().flatten().map(|s| ("left out at random".to_owned(), s.removed, s.score.accuracy));
-    let repeats = measured.repeats.iter().flatten().map(|r| (format!("{} again", r.block), r.times, r.score.accuracy));
+    let again = |r: &Repeat| format!("{} again{}", r.block, if r.rescaled { ", rescaled" } else { "" });
+    let repeats = measured.repeats.iter().flatten().map(|r| (again(r), r.times, r.score.accuracy));
     let rows: Vec<(String, usize, f64)> = several.chain(repeats).collect();
     for group in rows.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
         let accuracy = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
         table.row([group[0].0.clone(), group[0].1.to_string(), number::percent(accuracy)]);
+    }
+    table
+}
+
+/// How iterative every stage is.
+fn indices(measured: &Measurements) -> Table {
+    let mut table = Table::new(["stage", "convergence", "recurrence", "divergence", "divergence, rescaled"]);
+    let cell = |index: Option<Estimate>| index.map_or_else(String::new, |i| number::plus_minus(i.value, i.ci95));
+    for (stage, i) in measured.iteration.iter().flatten() {
+        let indices = [i.convergence, i.recurrence, i.divergence, i.divergence_rescaled].map(cell);
+        table.row([stage.clone()].into_iter().chain(indices));
     }
     table
 }

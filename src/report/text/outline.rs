@@ -39,10 +39,10 @@ pub fn outline(outline: &Outline) -> String {
     )
 }
 
-/// Whether two blocks differ in nothing but their names.
+/// Whether two blocks differ in nothing but their places.
 fn alike(a: &BlockOutline, b: &BlockOutline) -> bool {
-    let renamed = BlockOutline { name: b.name.clone(), ..a.clone() };
-    renamed == *b
+    let moved = BlockOutline { name: b.name.clone(), receptive_field: b.receptive_field, ..a.clone() };
+    moved == *b
 }
 
 fn folded(run: &[BlockOutline]) -> Vec<String> {
