@@ -61,7 +61,7 @@ fn follow<N: Network>(
         let (one, other) = (&steps[group[0]], &steps[group[group.len() - 1]]);
         let shared = one.iter().zip(other).take_while(|(a, b)| a == b).count();
         for &step in &one[depth..shared] {
-            estimate = take(network, step, estimate)?;
+            estimate = network.step(step, estimate)?;
         }
         let ended = group.iter().take_while(|&&route| steps[route].len() == shared).count();
         group[..ended].iter().try_for_each(|&route| arrive(route, estimate.clone()))?;
@@ -71,12 +71,4 @@ fn follow<N: Network>(
         waiting.extend(branches.into_iter().map(|branch| (branch, shared, estimate.clone())));
     }
     Ok(())
-}
-
-fn take<N: Network>(network: &N, step: Step, estimate: N::Estimate) -> Result<N::Estimate> {
-    match step {
-        Step::Enter(stage) => network.enter(stage, estimate),
-        Step::Run(at) => network.block(at, estimate),
-        Step::Shortcut(at) => network.shortcut(at, estimate),
-    }
 }

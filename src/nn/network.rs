@@ -1,6 +1,6 @@
 //! What measuring and slimming need of a network, and nothing else.
 
-use super::{Inside, Step};
+use super::{Inside, Route, Step};
 use crate::Result;
 use crate::report::Outline;
 
@@ -82,6 +82,27 @@ pub trait Network {
     /// # Errors
     /// Where the computation fails.
     fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
+
+    /// What a step of a route makes of an estimate.
+    ///
+    /// # Errors
+    /// Where the computation fails, or the step leaves out a block that cannot be.
+    fn step(&self, step: Step, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        match step {
+            Step::Enter(stage) => self.enter(stage, estimate),
+            Step::Run(at) => self.block(at, estimate),
+            Step::Shortcut(at) => self.shortcut(at, estimate),
+        }
+    }
+
+    /// The outputs along a route.
+    ///
+    /// # Errors
+    /// As of [`Network::stem`] and [`Network::step`].
+    fn along(&self, route: &Route, samples: &Samples) -> Result<Logits> {
+        let first = self.stem(samples)?;
+        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?)
+    }
 
     /// The gradient of every sample's cross-entropy with respect to what enters the head, scaled to unit length at the
     /// outputs: a direction, for a sample that is answered with near certainty too. `None` for a network that knows no

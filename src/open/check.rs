@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::model::Model;
-use crate::nn::{Network, Pass, Route, Samples, Step, parameters_host};
+use crate::nn::{Network, Pass, Route, Samples, parameters_host};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result};
 
@@ -22,22 +22,10 @@ pub fn check(model: &Model) -> Result<()> {
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
     let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
-    let line = read_out(model, &Samples { values, shape })?;
+    let line = model.along(&Route::identity(model.outline()), &Samples { values, shape })?.values;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     if bits(&whole) == bits(&line) {
         return Ok(());
     }
     Err(Error::Usage("self-check: block by block the network computes something else than as a whole".into()))
-}
-
-fn read_out(model: &Model, samples: &Samples) -> Result<Vec<f32>> {
-    let mut estimate = model.stem(samples)?;
-    for step in Route::identity(model.outline()).steps() {
-        estimate = match step {
-            Step::Enter(stage) => model.enter(stage, estimate)?,
-            Step::Run(at) => model.block(at, estimate)?,
-            Step::Shortcut(at) => model.shortcut(at, estimate)?,
-        };
-    }
-    Ok(model.head(estimate)?.values)
 }
