@@ -13,4 +13,4 @@ pub mod train;
 mod whole;
 
 pub use error::{Error, Result};
-pub use whole::{check_writable, write_whole};
+pub use whole::{check_writable, write_checked, write_whole};

@@ -30,6 +30,10 @@ pub enum Purpose {
     Halves = 10,
     /// Samples of the self-check on opening a file.
     Check = 9,
+    /// Which samples choose the blocks that are left out; the others prove it.
+    Chosen = 11,
+    /// The random order of blocks that rankings are compared with.
+    Ranking = 12,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

@@ -25,7 +25,7 @@ pub use gradient::GradientProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use score::{Answer, Source, mean, samples, score};
-pub use shuffle::{kendall_tau, orders, shuffle};
+pub use shuffle::{kendall_tau, orders, rank_correlation, shuffle};
 pub use sweep::sweep;
 pub use theory::TheoryProbe;
 pub use walk::{Probe, Whole, walk};

@@ -13,6 +13,17 @@ pub struct At {
     pub block: usize,
 }
 
+impl At {
+    /// The block that a name such as `stage1.block2.body.layer1.weight` begins with, and the rest of the name;
+    /// `None` for a name that begins with no block, or numbers one from 0.
+    pub fn split(name: &str) -> Option<(Self, &str)> {
+        let (stage, rest) = name.strip_prefix("stage")?.split_once(".block")?;
+        let (block, rest) = rest.split_once('.').unwrap_or((rest, ""));
+        let number = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+        Some((Self { stage: number(stage)?, block: number(block)? }, rest))
+    }
+}
+
 impl std::fmt::Display for At {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "stage{}.block{}", self.stage + 1, self.block + 1)

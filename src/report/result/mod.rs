@@ -12,11 +12,13 @@ mod blocks;
 mod iteration;
 mod outline;
 mod score;
+mod slim;
 
 pub use blocks::*;
 pub use iteration::*;
 pub use outline::*;
 pub use score::*;
+pub use slim::*;
 
 /// Results keyed by block name, in the order in which the blocks run.
 pub type PerBlock<T> = IndexMap<String, T>;

@@ -1,0 +1,269 @@
+//! Which blocks to leave out, and how many.
+
+use super::latency::latency;
+use super::ranking::{MEASURED, reported};
+use super::{By, Form, Progress};
+use crate::measure::{Answer, Source, Whole, measure, score, sweep, walk};
+use crate::nn::{At, Network, Route};
+use crate::report::{Chosen, Measurements, Outline, PerBlock, Removal, Score};
+use crate::{Error, Result};
+
+/// As far as what blocks are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// So many blocks.
+    Remove(usize),
+    /// As long as accuracy is not lower than the whole network's by more than so many points.
+    KeepAccuracy(f64),
+    /// Until no more than so many parameters are left.
+    Parameters(u64),
+    /// Until one sample takes no more than so many milliseconds.
+    Latency(f64),
+}
+
+/// What was chosen.
+pub struct Choice {
+    /// The blocks that are left out, in the order in which they were chosen.
+    pub removed: Vec<At>,
+    /// How.
+    pub chosen: Chosen,
+}
+
+/// The blocks that can be left out for good, and the others with the reason.
+pub fn removable<F: Form>(form: &F) -> (Vec<At>, PerBlock<String>) {
+    let outline = form.network().outline();
+    let all = outline.stages.iter().enumerate().flat_map(|(stage, s)| (0..s.blocks.len()).map(move |block| At { stage, block }));
+    let (mut candidates, mut stays) = (Vec::new(), PerBlock::new());
+    for at in all {
+        match form.stays(at) {
+            None => candidates.push(at),
+            Some(why) => {
+                stays.insert(at.to_string(), why);
+            }
+        }
+    }
+    (candidates, stays)
+}
+
+/// The route that is left.
+pub(super) fn without(outline: &Outline, removed: &[At]) -> Route {
+    removed.iter().fold(Route::identity(outline), |route, &at| route.without(at))
+}
+
+/// Whether the stage of a block keeps another.
+fn keeps_another(outline: &Outline, removed: &[At], at: At) -> bool {
+    let gone = removed.iter().filter(|other| other.stage == at.stage).count();
+    gone + 1 < outline.stages[at.stage].blocks.len()
+}
+
+/// The blocks of an order that can all go: of each stage one is kept.
+pub(super) fn removals(outline: &Outline, order: &[At]) -> Vec<At> {
+    let mut removed = Vec::new();
+    for &at in order {
+        if keeps_another(outline, &removed, at) {
+            removed.push(at);
+        }
+    }
+    removed
+}
+
+/// Ranks the blocks on the samples that choose, and follows one ranking as far as the target says. Without a target the
+/// ranking is followed to its end, and nothing is left out.
+///
+/// # Errors
+/// [`Error::Usage`] for a target that cannot be reached; whatever measuring may fail with.
+pub fn choose<F: Form>(
+    form: &F,
+    source: &Source,
+    by: By,
+    target: Option<Target>,
+    seed: u64,
+    progress: Progress,
+) -> Result<Choice> {
+    let network = form.network();
+    let outline = network.outline();
+    let (candidates, _) = removable(form);
+    let most = removals(outline, &candidates).len();
+    match target {
+        _ if most == 0 => {
+            return Err(Error::Usage(format!("{}: none of its blocks can be left out for good", outline.name)));
+        }
+        Some(Target::Remove(count)) if count > most => {
+            return Err(Error::Usage(format!(
+                "--remove {count}: at most {most} blocks can be left out for good, every stage keeps one"
+            )));
+        }
+        _ => {}
+    }
+    let measured = measure(network, source, &MEASURED, seed, |done, all| progress("measuring blocks", done, all))?;
+    let order = |by: By| by.order(&measured, &candidates, seed).map(|(values, order)| (by, values, order));
+    let mut orders: Vec<_> = By::ALL.into_iter().filter_map(order).collect();
+    let whole = walk(network, source, &mut [], |_| ())?;
+    let mut search = Search { form, source, whole: &whole, measured: &measured, target, progress };
+    let (removed, curve, greedy) = match orders.iter().find(|(other, ..)| *other == by) {
+        Some((.., order)) => {
+            let (removed, curve) = search.follow(&removals(outline, order))?;
+            // The best order is worth comparing with, as far as it matters.
+            search.target = Some(Target::Remove(removed.len()));
+            let greedy = if target.is_some() { search.greedily(&candidates)?.2 } else { Vec::new() };
+            (removed, curve, greedy)
+        }
+        None if by == By::Greedy => search.greedily(&candidates)?,
+        None => {
+            return Err(Error::Usage(format!("--by {}: no block of {} has a figure for it", by.name(), outline.name)));
+        }
+    };
+    if !greedy.is_empty() {
+        let place = orders.iter().position(|(by, ..)| *by == By::Deepest).unwrap_or(orders.len());
+        orders.insert(place, (By::Greedy, PerBlock::new(), greedy));
+    }
+    let removed = if target.is_some() { removed } else { Vec::new() };
+    let by = format!("{}{}", by.name(), target.map_or_else(String::new, |target| format!(", {target}")));
+    Ok(Choice { removed, chosen: Chosen { by, baseline: measured.baseline, curve, rankings: reported(&orders) } })
+}
+
+struct Search<'a, 'p, F: Form> {
+    form: &'a F,
+    source: &'a Source,
+    whole: &'a Whole,
+    measured: &'a Measurements,
+    target: Option<Target>,
+    progress: Progress<'p>,
+}
+
+impl<F: Form> Search<'_, '_, F> {
+    /// The first blocks of an order, as many as the target asks for, and the score after each.
+    fn follow(&mut self, order: &[At]) -> Result<(Vec<At>, Vec<Removal>)> {
+        let mut count = 0;
+        while !matches!(self.target, None | Some(Target::KeepAccuracy(_))) && !self.is_reached(&order[..count])? {
+            if count == order.len() {
+                return Err(self.unreachable(order));
+            }
+            count += 1;
+        }
+        let count = if count > 0 { count } else { order.len() };
+        let sets: Vec<&[At]> = (1..=count).map(|count| &order[..count]).collect();
+        let scores = self.scores(&sets)?;
+        let kept = scores.iter().take_while(|score| !self.loses_too_much(score)).count();
+        if kept == 0 {
+            return Err(self.too_dear(order[0], &scores[0]));
+        }
+        let curve = order.iter().zip(scores).take(kept).map(|(at, score)| Removal { block: at.to_string(), score });
+        Ok((order[..kept].to_vec(), curve.collect()))
+    }
+
+    /// Leaves out the block that costs the least loss, again and again: what went, the score after each, and the order
+    /// of all candidates, in which those that stay come as the last round ranked them.
+    fn greedily(&mut self, candidates: &[At]) -> Result<(Vec<At>, Vec<Removal>, Vec<At>)> {
+        let outline = self.form.network().outline();
+        let (mut removed, mut curve, mut rest) = (Vec::new(), Vec::new(), candidates.to_vec());
+        while self.target.is_none() || !self.is_reached(&removed)? {
+            let open: Vec<At> = rest.iter().copied().filter(|&at| keeps_another(outline, &removed, at)).collect();
+            if open.is_empty() {
+                break;
+            }
+            let sets: Vec<Vec<At>> = open.iter().map(|&at| [removed.as_slice(), &[at]].concat()).collect();
+            let scores = match (&self.measured.lesion, removed.is_empty()) {
+                (Some(lesion), true) => open.iter().map(|at| lesion[&at.to_string()].score).collect(),
+                _ => self.scores(&sets)?,
+            };
+            let mut ranked: Vec<(At, Score)> = open.into_iter().zip(scores).collect();
+            ranked.sort_by(|a, b| a.1.loss.total_cmp(&b.1.loss));
+            let (best, score) = ranked[0];
+            // Those that are the last of their stage stay whatever happens.
+            rest.retain(|at| !ranked.iter().any(|(other, _)| other == at));
+            rest.splice(0..0, ranked.into_iter().map(|(at, _)| at));
+            if self.loses_too_much(&score) {
+                break;
+            }
+            rest.retain(|at| *at != best);
+            removed.push(best);
+            curve.push(Removal { block: best.to_string(), score });
+        }
+        match self.target {
+            Some(Target::KeepAccuracy(_)) if removed.is_empty() => {
+                let score = self.measured.lesion.as_ref().map(|lesion| lesion[&rest[0].to_string()].score);
+                return Err(self.too_dear(rest[0], &score.unwrap_or(self.measured.baseline)));
+            }
+            Some(Target::Parameters(_) | Target::Latency(_)) if !self.is_reached(&removed)? => {
+                return Err(self.unreachable(&removed));
+            }
+            _ => {}
+        }
+        let order = [removed.as_slice(), &rest].concat();
+        Ok((removed, curve, order))
+    }
+
+    /// The network without each of some sets of blocks.
+    fn scores(&mut self, sets: &[impl AsRef<[At]>]) -> Result<Vec<Score>> {
+        let network = self.form.network();
+        let routes: Vec<Route> = sets.iter().map(|set| without(network.outline(), set.as_ref())).collect();
+        let all = (self.source.dataset.len() * routes.len()) as u64;
+        let mut done = 0;
+        let answers: Vec<Vec<Answer>> = sweep(network, self.source, &routes, self.whole, |samples| {
+            done += samples;
+            (self.progress)("leaving out blocks", done, all);
+        })?;
+        Ok(answers.iter().map(|answers| score(answers)).collect())
+    }
+
+    /// Whether so much is left out as the target asks for; that of accuracy never is.
+    fn is_reached(&self, removed: &[At]) -> Result<bool> {
+        let slimmed = || self.form.slimmed(&without(self.form.network().outline(), removed));
+        match self.target {
+            None | Some(Target::KeepAccuracy(_)) => Ok(false),
+            Some(Target::Remove(count)) => Ok(removed.len() >= count),
+            Some(Target::Parameters(most)) => Ok(slimmed()?.outline().parameters <= most),
+            Some(Target::Latency(most)) => Ok(latency([&slimmed()?], self.source)?[0].value <= most),
+        }
+    }
+
+    fn loses_too_much(&self, score: &Score) -> bool {
+        // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
+        let lost = 100.0 * (self.measured.baseline.accuracy - score.accuracy) - 1e-9;
+        matches!(self.target, Some(Target::KeepAccuracy(points)) if !(lost <= points))
+    }
+
+    fn too_dear(&self, at: At, score: &Score) -> Error {
+        let (target, lost) = (self.target.map_or_else(String::new, |t| t.option()), self.measured.baseline.accuracy - score.accuracy);
+        Error::Usage(format!(
+            "{target}: not reachable, already {at}, the first to go, costs {:.2} points on the {} samples that choose",
+            100.0 * lost,
+            score.samples
+        ))
+    }
+
+    fn unreachable(&self, removed: &[At]) -> Error {
+        let target = self.target.map_or_else(String::new, |target| target.option());
+        let slim = self.form.slimmed(&without(self.form.network().outline(), removed));
+        let left = slim.map_or(0, |slim| slim.outline().parameters);
+        Error::Usage(format!(
+            "{target}: not reachable, {left} parameters remain where all {} blocks are left out that can be",
+            removed.len()
+        ))
+    }
+}
+
+impl Target {
+    /// As it is typed.
+    fn option(self) -> String {
+        match self {
+            Self::Remove(count) => format!("--remove {count}"),
+            Self::KeepAccuracy(points) => format!("--keep-accuracy {points}"),
+            Self::Parameters(count) => format!("--params {count}"),
+            Self::Latency(milliseconds) => format!("--latency {milliseconds}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Remove(1) => write!(f, "1 block"),
+            Self::Remove(count) => write!(f, "{count} blocks"),
+            Self::KeepAccuracy(points) => write!(f, "at most {points} points of accuracy lost"),
+            Self::Parameters(count) => write!(f, "at most {count} parameters"),
+            Self::Latency(milliseconds) => write!(f, "at most {milliseconds} ms a sample"),
+        }
+    }
+}
