@@ -9,6 +9,7 @@ pub mod nn;
 pub mod open;
 pub mod random;
 pub mod report;
+pub mod slim;
 pub mod train;
 mod whole;
 

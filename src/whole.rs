@@ -132,7 +132,10 @@ mod tests {
             Err::<(), _>(Error::Usage("no".into()))
         });
         assert_eq!(refused.unwrap_err().to_string(), "no");
-        assert_eq!((std::fs::read(&path).unwrap().as_slice(), names(root.path())), (&b"old"[..], vec!["slim.safetensors".to_owned()]));
+        assert_eq!(
+            (std::fs::read(&path).unwrap().as_slice(), names(root.path())),
+            (&b"old"[..], vec!["slim.safetensors".to_owned()])
+        );
         assert_eq!(write_checked(&path, b"new", |_| Ok(7)).unwrap(), 7);
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
     }

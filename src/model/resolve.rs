@@ -279,10 +279,7 @@ mod tests {
             ),
             ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to networks for images; give model.depth"),
             ("kind = 'highway-mnist'\nblocks = [1]", "model.blocks: three stages are needed, such as [2, 3, 3]"),
-            (
-                "kind = 'resnet'\nsurvival = [0.5]",
-                "model.survival: 1 numbers, expected one for each of 9 blocks",
-            ),
+            ("kind = 'resnet'\nsurvival = [0.5]", "model.survival: 1 numbers, expected one for each of 9 blocks"),
             ("kind = 'mlp'\ndepth = 2\nsurvival = [0.0]", "model.survival: 0: a number above 0 and up to 1 is needed"),
             (
                 "kind = 'mlp'\ndepth = 2\nsurvival = [0.5]\nlayer_dropout = 0.5",

@@ -16,7 +16,9 @@ impl Model {
         let follows_relu = self.stem_ends_in_relu() || at.stage > 0;
         match block.fixed() {
             Some(why) => Some(why.into()),
-            None if block.changes_shape() => Some("it changes the shape, so that its shortcut would have to stay".into()),
+            None if block.changes_shape() => {
+                Some("it changes the shape, so that its shortcut would have to stay".into())
+            }
             None if block.ends_in_relu() && !follows_relu => {
                 Some("the ReLU behind its sum would have to stay: none comes before it".into())
             }

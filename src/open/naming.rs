@@ -101,7 +101,9 @@ impl Naming {
             "wide-resnet" => {
                 let widen = config.widen.unwrap_or(1);
                 match blocks.iter().all(|count| *count == blocks[0]) {
-                    true => format!("WideResNet(depth={}, num_classes={classes}, widen_factor={widen})", 6 * blocks[0] + 4),
+                    true => {
+                        format!("WideResNet(depth={}, num_classes={classes}, widen_factor={widen})", 6 * blocks[0] + 4)
+                    }
                     false => format!(
                         "WideResNet(num_classes={classes}, widen_factor={widen}) with {blocks:?} in place of its one n for \
                          all stages: its depth makes equal stages alone"

@@ -32,7 +32,11 @@ pub struct Choice {
 /// The blocks that can be left out for good, and the others with the reason.
 pub fn removable<F: Form>(form: &F) -> (Vec<At>, PerBlock<String>) {
     let outline = form.network().outline();
-    let all = outline.stages.iter().enumerate().flat_map(|(stage, s)| (0..s.blocks.len()).map(move |block| At { stage, block }));
+    let all = outline
+        .stages
+        .iter()
+        .enumerate()
+        .flat_map(|(stage, s)| (0..s.blocks.len()).map(move |block| At { stage, block }));
     let (mut candidates, mut stays) = (Vec::new(), PerBlock::new());
     for at in all {
         match form.stays(at) {
@@ -95,6 +99,7 @@ pub fn choose<F: Form>(
         }
         _ => {}
     }
+    check_reachable(form, source, target, &removals(outline, &candidates))?;
     let measured = measure(network, source, &MEASURED, seed, |done, all| progress("measuring blocks", done, all))?;
     let order = |by: By| by.order(&measured, &candidates, seed).map(|(values, order)| (by, values, order));
     let mut orders: Vec<_> = By::ALL.into_iter().filter_map(order).collect();
@@ -122,6 +127,27 @@ pub fn choose<F: Form>(
     Ok(Choice { removed, chosen: Chosen { by, baseline: measured.baseline, curve, rankings: reported(&orders) } })
 }
 
+/// Finds out before anything is measured whether a target of size is passed already, or cannot be reached. Which blocks
+/// of a stage go does not matter to it.
+fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, all: &[At]) -> Result<()> {
+    let Some(target) = target else { return Ok(()) };
+    if target.is_reached(form, source, &[])? {
+        return Err(Error::Usage(format!("{}: nothing to leave out, that holds already", target.option())));
+    }
+    let of_size = matches!(target, Target::Parameters(_) | Target::Latency(_));
+    if of_size && !target.is_reached(form, source, all)? { Err(unreachable(form, target, all)) } else { Ok(()) }
+}
+
+fn unreachable<F: Form>(form: &F, target: Target, removed: &[At]) -> Error {
+    let left = form.slimmed(&without(form.network().outline(), removed)).map(|slim| slim.outline().parameters);
+    Error::Usage(format!(
+        "{}: not reachable, {} parameters remain where all {} blocks are left out that can be",
+        target.option(),
+        left.unwrap_or_default(),
+        removed.len()
+    ))
+}
+
 struct Search<'a, 'p, F: Form> {
     form: &'a F,
     source: &'a Source,
@@ -135,11 +161,13 @@ impl<F: Form> Search<'_, '_, F> {
     /// The first blocks of an order, as many as the target asks for, and the score after each.
     fn follow(&mut self, order: &[At]) -> Result<(Vec<At>, Vec<Removal>)> {
         let mut count = 0;
-        while !matches!(self.target, None | Some(Target::KeepAccuracy(_))) && !self.is_reached(&order[..count])? {
-            if count == order.len() {
-                return Err(self.unreachable(order));
+        if let Some(target) = self.target.filter(|target| !matches!(target, Target::KeepAccuracy(_))) {
+            while !self.is_reached(&order[..count])? {
+                if count == order.len() {
+                    return Err(unreachable(self.form, target, order));
+                }
+                count += 1;
             }
-            count += 1;
         }
         let count = if count > 0 { count } else { order.len() };
         let sets: Vec<&[At]> = (1..=count).map(|count| &order[..count]).collect();
@@ -185,8 +213,8 @@ impl<F: Form> Search<'_, '_, F> {
                 let score = self.measured.lesion.as_ref().map(|lesion| lesion[&rest[0].to_string()].score);
                 return Err(self.too_dear(rest[0], &score.unwrap_or(self.measured.baseline)));
             }
-            Some(Target::Parameters(_) | Target::Latency(_)) if !self.is_reached(&removed)? => {
-                return Err(self.unreachable(&removed));
+            Some(target @ (Target::Parameters(_) | Target::Latency(_))) if !self.is_reached(&removed)? => {
+                return Err(unreachable(self.form, target, &removed));
             }
             _ => {}
         }
@@ -207,15 +235,8 @@ impl<F: Form> Search<'_, '_, F> {
         Ok(answers.iter().map(|answers| score(answers)).collect())
     }
 
-    /// Whether so much is left out as the target asks for; that of accuracy never is.
     fn is_reached(&self, removed: &[At]) -> Result<bool> {
-        let slimmed = || self.form.slimmed(&without(self.form.network().outline(), removed));
-        match self.target {
-            None | Some(Target::KeepAccuracy(_)) => Ok(false),
-            Some(Target::Remove(count)) => Ok(removed.len() >= count),
-            Some(Target::Parameters(most)) => Ok(slimmed()?.outline().parameters <= most),
-            Some(Target::Latency(most)) => Ok(latency([&slimmed()?], self.source)?[0].value <= most),
-        }
+        self.target.map_or(Ok(false), |target| target.is_reached(self.form, self.source, removed))
     }
 
     fn loses_too_much(&self, score: &Score) -> bool {
@@ -225,26 +246,28 @@ impl<F: Form> Search<'_, '_, F> {
     }
 
     fn too_dear(&self, at: At, score: &Score) -> Error {
-        let (target, lost) = (self.target.map_or_else(String::new, |t| t.option()), self.measured.baseline.accuracy - score.accuracy);
+        let (target, lost) =
+            (self.target.map_or_else(String::new, |t| t.option()), self.measured.baseline.accuracy - score.accuracy);
         Error::Usage(format!(
             "{target}: not reachable, already {at}, the first to go, costs {:.2} points on the {} samples that choose",
             100.0 * lost,
             score.samples
         ))
     }
-
-    fn unreachable(&self, removed: &[At]) -> Error {
-        let target = self.target.map_or_else(String::new, |target| target.option());
-        let slim = self.form.slimmed(&without(self.form.network().outline(), removed));
-        let left = slim.map_or(0, |slim| slim.outline().parameters);
-        Error::Usage(format!(
-            "{target}: not reachable, {left} parameters remain where all {} blocks are left out that can be",
-            removed.len()
-        ))
-    }
 }
 
 impl Target {
+    /// Whether so much is left out as it asks for; that of accuracy never is.
+    fn is_reached<F: Form>(self, form: &F, source: &Source, removed: &[At]) -> Result<bool> {
+        let slimmed = || form.slimmed(&without(form.network().outline(), removed));
+        match self {
+            Self::KeepAccuracy(_) => Ok(false),
+            Self::Remove(count) => Ok(removed.len() >= count),
+            Self::Parameters(most) => Ok(slimmed()?.outline().parameters <= most),
+            Self::Latency(most) => Ok(latency([&slimmed()?], source)?[0].value <= most),
+        }
+    }
+
     /// As it is typed.
     fn option(self) -> String {
         match self {

@@ -14,7 +14,7 @@ mod ranking;
 pub use choose::{Choice, Target, choose, removable};
 pub use form::{Came, Form};
 pub use heal::{finetune, reestimate};
-pub use plan::Plan;
+pub use plan::{Plan, named};
 pub use prove::{Healed, prove, routes_compared};
 pub use ranking::By;
 

@@ -93,7 +93,12 @@ impl By {
     }
 
     /// The order of the candidates, and the figures that make it; `None` where no block has a figure, and for `greedy`.
-    pub(super) fn order(self, measured: &Measurements, candidates: &[At], seed: u64) -> Option<(PerBlock<f64>, Vec<At>)> {
+    pub(super) fn order(
+        self,
+        measured: &Measurements,
+        candidates: &[At],
+        seed: u64,
+    ) -> Option<(PerBlock<f64>, Vec<At>)> {
         let mut order = candidates.to_vec();
         match self {
             Self::Greedy => return None,
@@ -102,7 +107,8 @@ impl By {
             _ => {
                 let figure = |at: &At| Some((at.to_string(), self.figure(measured, &at.to_string())?));
                 let values: PerBlock<f64> = candidates.iter().filter_map(figure).collect();
-                let of = |at: &At| values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
+                let of =
+                    |at: &At| values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
                 order.sort_by(|a, b| of(a).total_cmp(&of(b)));
                 return (!values.is_empty()).then_some((values, order));
             }

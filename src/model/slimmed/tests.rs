@@ -11,7 +11,8 @@ fn table(text: &str) -> ModelConfig {
 /// A network whose arrays are all random, statistics too: those of a new one would hide an exchange.
 fn network(config: &ModelConfig, input: [usize; 3]) -> Model {
     let mut model = Model::new(config, input, 5, 3, &Device::flex()).unwrap();
-    let entries: Vec<_> = model.parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone(), p.host())).collect();
+    let entries: Vec<_> =
+        model.parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone(), p.host())).collect();
     for (place, (id, name, shape, values)) in entries.into_iter().enumerate() {
         let mut rng = stream(7, Purpose::Check, &[place as u64]);
         let change = |v: f32| {
