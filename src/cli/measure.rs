@@ -198,7 +198,8 @@ fn remove_tables(dir: &Path) -> Result<(), Error> {
     let ours = |name: &str| {
         let numbered = name.strip_prefix("network").and_then(|rest| rest.split_once('-'));
         let name = numbered.filter(|(number, _)| number.parse::<u32>().is_ok()).map_or(name, |(_, rest)| rest);
-        name.strip_suffix(".csv").is_some_and(|name| name == "runs" || name.parse::<Only>().is_ok())
+        name.strip_suffix(".csv")
+            .is_some_and(|name| ["runs", "early-exit"].contains(&name) || name.parse::<Only>().is_ok())
     };
     // A directory that is not there yet has no tables.
     let Ok(entries) = dir.read_dir() else { return Ok(()) };

@@ -214,6 +214,9 @@ impl Slim {
         let [choosing, proving] = whole.dataset.halves(seed).map(half);
         // Where blocks are named one by one, nothing is chosen: all samples prove.
         let proving = if self.blocks.is_empty() { proving } else { Source { batch, ..whole.clone() } };
+        if self.heal_norm.is_some() && opened.model.parameters.iter().all(|(_, parameter)| parameter.is_trained()) {
+            return Err(Error::Usage(format!("--heal-norm: {name} has no normalization")).into());
+        }
         let healing = self.heal_norm.map(|limit| -> anyhow::Result<Source> {
             let dataset = opened_data(&self.data, Split::Train)?.limit(limit);
             Ok(Source { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })

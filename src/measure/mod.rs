@@ -2,6 +2,7 @@
 //! Nothing here names a kind of network, prints, or writes.
 
 mod ablation;
+mod early_exit;
 mod estimation;
 mod fitted;
 mod gates;

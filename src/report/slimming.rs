@@ -126,13 +126,13 @@ pub(super) fn conditions(slimming: &Slimming) -> String {
 
 /// What was written, and what is known of it.
 pub(super) fn written(slimmed: &Slimmed) -> String {
-    let last = slimmed.versions.last().map_or("", |version| version.name.as_str());
-    match &slimmed.file {
-        Some(file) => format!(
-            "{file}: {}, {last}; opened again it answers all {} samples as it should, bit for bit",
-            slimmed.outline.name,
-            number::count(slimmed.whole.samples)
-        ),
-        None => "nothing was written".into(),
+    let samples = number::count(slimmed.whole.samples);
+    let planned = format!("as planned it answers all {samples} samples as the route does, bit for bit");
+    match (&slimmed.file, slimmed.versions.as_slice()) {
+        (Some(file), [_, .., last]) => {
+            format!("{file}: {}, {}; opened again it answers as before, and {planned}", slimmed.outline.name, last.name)
+        }
+        (Some(file), _) => format!("{file}: {}; opened again, {planned}", slimmed.outline.name),
+        (None, _) => format!("nothing was written; {planned}"),
     }
 }

@@ -174,14 +174,16 @@ impl<F: Form> Search<'_, '_, F> {
         let scores = self.scores(&sets)?;
         let kept = scores.iter().take_while(|score| !self.loses_too_much(score)).count();
         if kept == 0 {
-            return Err(self.too_dear(order[0], &scores[0]));
+            return Err(self.too_dear(&order[..1]));
         }
         let curve = order.iter().zip(scores).take(kept).map(|(at, score)| Removal { block: at.to_string(), score });
         Ok((order[..kept].to_vec(), curve.collect()))
     }
 
-    /// Leaves out the block that costs the least loss, again and again: what went, the score after each, and the order
-    /// of all candidates, in which those that stay come as the last round ranked them.
+    /// Leaves out the block that costs the least accuracy, and of equals the least loss, again and again: what went, the
+    /// score after each, and the order of all candidates, in which those that stay come as the last round ranked them.
+    ///
+    /// Loss alone would first take what makes a network too certain of itself, whatever that costs in answers.
     fn greedily(&mut self, candidates: &[At]) -> Result<(Vec<At>, Vec<Removal>, Vec<At>)> {
         let outline = self.form.network().outline();
         let (mut removed, mut curve, mut rest) = (Vec::new(), Vec::new(), candidates.to_vec());
@@ -196,22 +198,19 @@ impl<F: Form> Search<'_, '_, F> {
                 _ => self.scores(&sets)?,
             };
             let mut ranked: Vec<(At, Score)> = open.into_iter().zip(scores).collect();
-            ranked.sort_by(|a, b| a.1.loss.total_cmp(&b.1.loss));
-            let (best, score) = ranked[0];
+            ranked.sort_by(|a, b| b.1.accuracy.total_cmp(&a.1.accuracy).then(a.1.loss.total_cmp(&b.1.loss)));
+            let best = ranked.first().filter(|(_, score)| !self.loses_too_much(score)).copied();
             // Those that are the last of their stage stay whatever happens.
             rest.retain(|at| !ranked.iter().any(|(other, _)| other == at));
             rest.splice(0..0, ranked.into_iter().map(|(at, _)| at));
-            if self.loses_too_much(&score) {
-                break;
-            }
+            let Some((best, score)) = best else { break };
             rest.retain(|at| *at != best);
             removed.push(best);
             curve.push(Removal { block: best.to_string(), score });
         }
         match self.target {
             Some(Target::KeepAccuracy(_)) if removed.is_empty() => {
-                let score = self.measured.lesion.as_ref().map(|lesion| lesion[&rest[0].to_string()].score);
-                return Err(self.too_dear(rest[0], &score.unwrap_or(self.measured.baseline)));
+                return Err(self.too_dear(&rest));
             }
             Some(target @ (Target::Parameters(_) | Target::Latency(_))) if !self.is_reached(&removed)? => {
                 return Err(unreachable(self.form, target, &removed));
@@ -242,16 +241,20 @@ impl<F: Form> Search<'_, '_, F> {
     fn loses_too_much(&self, score: &Score) -> bool {
         // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
         let lost = 100.0 * (self.measured.baseline.accuracy - score.accuracy) - 1e-9;
-        matches!(self.target, Some(Target::KeepAccuracy(points)) if !(lost <= points))
+        matches!(self.target, Some(Target::KeepAccuracy(points)) if lost > points)
     }
 
-    fn too_dear(&self, at: At, score: &Score) -> Error {
-        let (target, lost) =
-            (self.target.map_or_else(String::new, |t| t.option()), self.measured.baseline.accuracy - score.accuracy);
+    /// None of these blocks can be left out within the target: names the one that costs the least.
+    fn too_dear(&self, blocks: &[At]) -> Error {
+        let score = |at: &At| self.measured.lesion.as_ref().map(|lesion| lesion[&at.to_string()].score);
+        let lost = |at: &At| score(at).map_or(f64::NAN, |score| self.measured.baseline.accuracy - score.accuracy);
+        let least = blocks.iter().map(|at| (lost(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
+        let (lost, at) = least.map_or((f64::NAN, String::new()), |(lost, at)| (lost, at.to_string()));
         Error::Usage(format!(
-            "{target}: not reachable, already {at}, the first to go, costs {:.2} points on the {} samples that choose",
+            "{}: not reachable, leaving out {at} alone costs {:.2} points on the {} samples that choose",
+            self.target.map_or_else(String::new, Target::option),
             100.0 * lost,
-            score.samples
+            self.measured.baseline.samples
         ))
     }
 }
@@ -284,6 +287,7 @@ impl std::fmt::Display for Target {
         match self {
             Self::Remove(1) => write!(f, "1 block"),
             Self::Remove(count) => write!(f, "{count} blocks"),
+            Self::KeepAccuracy(1.0) => write!(f, "at most 1 point of accuracy lost"),
             Self::KeepAccuracy(points) => write!(f, "at most {points} points of accuracy lost"),
             Self::Parameters(count) => write!(f, "at most {count} parameters"),
             Self::Latency(milliseconds) => write!(f, "at most {milliseconds} ms a sample"),

@@ -18,12 +18,9 @@ use crate::{Error, Result};
 /// The passes are those of training, dropout included, but nothing is trained.
 ///
 /// # Errors
-/// [`Error::Usage`] for a network without normalization; where samples cannot be read.
+/// Where samples cannot be read.
 pub fn reestimate(model: &Model, source: &Source, seed: u64, progress: Progress) -> Result<Healed<Model>> {
     let mut healed = model.clone();
-    if healed.parameters.iter().all(|(_, parameter)| parameter.is_trained()) {
-        return Err(Error::Usage("--heal-norm: the network has no normalization".into()));
-    }
     let plan = Plan {
         batch: source.batch,
         order: Order::Shuffled { seed, epoch: 0 },

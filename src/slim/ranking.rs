@@ -21,7 +21,7 @@ pub enum By {
     ReadoutGain,
     /// Mean activity of the transform gate.
     Gate,
-    /// Loss without the block and all that went before it, measured again after each removal.
+    /// Accuracy, and of equals loss, without the block and all that went before it, measured again after each removal.
     Greedy,
     /// The last block of the network first: a control.
     Deepest,
@@ -64,7 +64,9 @@ impl By {
             Self::L2Ratio => ("l2-ratio", "Size of what the block adds over that of the estimate"),
             Self::ReadoutGain => ("readout-gain", "What the loss of a fitted linear read-out falls by"),
             Self::Gate => ("gate", "How open the transform gate is"),
-            Self::Greedy => ("greedy", "Loss without the block, measured again after each removal"),
+            Self::Greedy => {
+                ("greedy", "Accuracy without the block, and of equals loss, measured again after each removal")
+            }
             Self::Deepest => ("deepest", "The last block first: a control"),
             Self::Random => ("random", "A random order: a control"),
         }

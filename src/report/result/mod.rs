@@ -61,6 +61,9 @@ pub struct Measurements {
     /// What can be read out after every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readouts: Option<PerBlock<Readouts>>,
+    /// Samples that leave the network at the first block whose read-out is confident enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_exit: Option<Vec<EarlyExit>>,
     /// What a block adds replaced by its mean over the samples, or by what it adds to another sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ablation: Option<PerBlock<Ablation>>,
@@ -98,6 +101,7 @@ impl Measurements {
             runs: None,
             gradients: None,
             readouts: None,
+            early_exit: None,
             ablation: None,
             several: None,
             pairs: None,

@@ -8,7 +8,14 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    for table in [blocks(measured), iteration(measured), swaps(measured), together(measured), pairs(measured)] {
+    for table in [
+        blocks(measured),
+        iteration(measured),
+        swaps(measured),
+        early_exit(measured),
+        together(measured),
+        pairs(measured),
+    ] {
         if !table.is_empty() {
             text.push('\n');
             text += &table.without_empty_columns().text();
@@ -101,6 +108,21 @@ fn iteration(measured: &Measurements) -> Table {
             row[0].clone_from(block);
             table.row(row);
         }
+    }
+    table
+}
+
+/// Samples that leave where a fitted read-out is confident.
+fn early_exit(measured: &Measurements) -> Table {
+    let mut table = Table::new(["early exit", "threshold", "computation", "leave early", "accuracy"]);
+    for point in measured.early_exit.iter().flatten() {
+        table.row([
+            point.readout.clone(),
+            point.threshold.to_string(),
+            number::percent(point.computation),
+            number::percent(point.early),
+            number::percent(point.score.accuracy),
+        ]);
     }
     table
 }
