@@ -38,7 +38,7 @@ enum Command {
     /// How the blocks of a network refine: estimation error, lesions, read-outs and more
     Measure(measure::Measure),
     /// Leave blocks out of a network for good, and prove what is left
-    Slim(slim::Slim),
+    Slim(Box<slim::Slim>),
     /// Stages and blocks of a network, what they cost, and which can be left out
     Show(show::Show),
     /// Measure several networks and put them side by side

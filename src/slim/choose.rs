@@ -87,18 +87,6 @@ pub fn choose<F: Form>(
     let network = form.network();
     let outline = network.outline();
     let (candidates, _) = removable(form);
-    let most = removals(outline, &candidates).len();
-    match target {
-        _ if most == 0 => {
-            return Err(Error::Usage(format!("{}: none of its blocks can be left out for good", outline.name)));
-        }
-        Some(Target::Remove(count)) if count > most => {
-            return Err(Error::Usage(format!(
-                "--remove {count}: at most {most} blocks can be left out for good, every stage keeps one"
-            )));
-        }
-        _ => {}
-    }
     check_reachable(form, source, target, &removals(outline, &candidates))?;
     let measured = measure(network, source, &MEASURED, seed, |done, all| progress("measuring blocks", done, all))?;
     let order = |by: By| by.order(&measured, &candidates, seed).map(|(values, order)| (by, values, order));
@@ -106,13 +94,7 @@ pub fn choose<F: Form>(
     let whole = walk(network, source, &mut [], |_| ())?;
     let mut search = Search { form, source, whole: &whole, measured: &measured, target, progress };
     let (removed, curve, greedy) = match orders.iter().find(|(other, ..)| *other == by) {
-        Some((.., order)) => {
-            let (removed, curve) = search.follow(&removals(outline, order))?;
-            // The best order is worth comparing with, as far as it matters.
-            search.target = Some(Target::Remove(removed.len()));
-            let greedy = if target.is_some() { search.greedily(&candidates)?.2 } else { Vec::new() };
-            (removed, curve, greedy)
-        }
+        Some((.., order)) => search.follow_and_compare(&removals(outline, order), &candidates)?,
         None if by == By::Greedy => search.greedily(&candidates)?,
         None => {
             return Err(Error::Usage(format!("--by {}: no block of {} has a figure for it", by.name(), outline.name)));
@@ -127,15 +109,24 @@ pub fn choose<F: Form>(
     Ok(Choice { removed, chosen: Chosen { by, baseline: measured.baseline, curve, rankings: reported(&orders) } })
 }
 
-/// Finds out before anything is measured whether a target of size is passed already, or cannot be reached. Which blocks
-/// of a stage go does not matter to it.
+/// Finds out before anything is measured whether a target of size holds already, or cannot be reached with all the
+/// blocks that can go. Which blocks of a stage these are does not matter to it.
 fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, all: &[At]) -> Result<()> {
-    let Some(target) = target else { return Ok(()) };
-    if target.is_reached(form, source, &[])? {
-        return Err(Error::Usage(format!("{}: nothing to leave out, that holds already", target.option())));
+    let name = &form.network().outline().name;
+    let wrong = |what: String| Err(Error::Usage(what));
+    match target {
+        _ if all.is_empty() => wrong(format!("{name}: none of its blocks can be left out for good")),
+        None | Some(Target::KeepAccuracy(_)) => Ok(()),
+        Some(Target::Remove(count)) if count > all.len() => wrong(format!(
+            "--remove {count}: at most {} blocks can be left out for good, every stage keeps one",
+            all.len()
+        )),
+        Some(target) if target.is_reached(form, source, &[])? => {
+            wrong(format!("{}: nothing to leave out, that holds already", target.option()))
+        }
+        Some(target) if !target.is_reached(form, source, all)? => Err(unreachable(form, target, all)),
+        Some(_) => Ok(()),
     }
-    let of_size = matches!(target, Target::Parameters(_) | Target::Latency(_));
-    if of_size && !target.is_reached(form, source, all)? { Err(unreachable(form, target, all)) } else { Ok(()) }
 }
 
 fn unreachable<F: Form>(form: &F, target: Target, removed: &[At]) -> Error {
@@ -157,7 +148,20 @@ struct Search<'a, 'p, F: Form> {
     progress: Progress<'p>,
 }
 
+/// What goes, the score after each, and the greedy order of all candidates, which may be empty.
+type Found = (Vec<At>, Vec<Removal>, Vec<At>);
+
 impl<F: Form> Search<'_, '_, F> {
+    /// Follows an order, and goes greedily as far as it went: the best order is worth comparing with.
+    fn follow_and_compare(&mut self, order: &[At], candidates: &[At]) -> Result<Found> {
+        let (removed, curve) = self.follow(order)?;
+        if self.target.is_none() {
+            return Ok((removed, curve, Vec::new()));
+        }
+        self.target = Some(Target::Remove(removed.len()));
+        Ok((removed, curve, self.greedily(candidates)?.2))
+    }
+
     /// The first blocks of an order, as many as the target asks for, and the score after each.
     fn follow(&mut self, order: &[At]) -> Result<(Vec<At>, Vec<Removal>)> {
         let mut count = 0;
@@ -184,7 +188,7 @@ impl<F: Form> Search<'_, '_, F> {
     /// score after each, and the order of all candidates, in which those that stay come as the last round ranked them.
     ///
     /// Loss alone would first take what makes a network too certain of itself, whatever that costs in answers.
-    fn greedily(&mut self, candidates: &[At]) -> Result<(Vec<At>, Vec<Removal>, Vec<At>)> {
+    fn greedily(&mut self, candidates: &[At]) -> Result<Found> {
         let outline = self.form.network().outline();
         let (mut removed, mut curve, mut rest) = (Vec::new(), Vec::new(), candidates.to_vec());
         while self.target.is_none() || !self.is_reached(&removed)? {

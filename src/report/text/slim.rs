@@ -38,7 +38,7 @@ mod tests {
             text.starts_with("a<b.th: resnet-56 residual, width 16\ndata cifar10, test split: 10,000 samples choose, ")
         );
         for line in [
-            "stage1.block1  -0.350 #1        #25",
+            "stage1.block1  -0.350 #1       #25",
             "stage2.block1 stays: it changes the shape",
             "route 1-3,5-9 / 1-9 / 1-8",
             "slim.safetensors: resnet-52 residual, width 16, fine-tuned; opened again it answers as before, and as planned it \
