@@ -7,6 +7,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
+use indicatif::ProgressBar;
 use unrolled::data::Split;
 use unrolled::measure::{self, Only, Source};
 use unrolled::model::Model;
@@ -96,8 +97,8 @@ fn by_parser() -> impl TypedValueParser<Value = By> {
 }
 
 /// What is settled before any sample runs.
-struct Prepared {
-    came: Came,
+struct Prepared<F> {
+    form: F,
     choosing: Source,
     proving: Source,
     /// Samples to estimate normalizations with.
@@ -113,7 +114,7 @@ impl Slim {
         let begun = Instant::now();
         self.check_paths()?;
         let prepared = self.prepare(device)?;
-        let slimming = self.slim(&prepared, device)?;
+        let slimming = self.slim(&prepared, |planned, bar| self.heal(&prepared, planned, bar))?;
         if let Some(path) = &self.save_plan {
             let removed: Vec<At> = slimming.removed.iter().filter_map(|name| Some(At::split(name)?.0)).collect();
             let plan = Plan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
@@ -183,7 +184,7 @@ impl Slim {
         Ok(())
     }
 
-    fn prepare(&self, device: &Device) -> anyhow::Result<Prepared> {
+    fn prepare(&self, device: &Device) -> anyhow::Result<Prepared<Came>> {
         let options = self.target.opening.options()?;
         let opened = self.target.open(device)?;
         let name = self.target.name();
@@ -224,7 +225,7 @@ impl Slim {
         let healing = healing.transpose()?;
         let experiment = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
         Ok(Prepared {
-            came: Came { opened, options, device: device.clone() },
+            form: Came { opened, options, device: device.clone() },
             choosing,
             proving,
             healing,
@@ -256,9 +257,14 @@ impl Slim {
         Ok(experiment)
     }
 
-    fn slim(&self, prepared: &Prepared, device: &Device) -> anyhow::Result<Slimming> {
-        let Prepared { came, choosing, proving, named, seed, .. } = prepared;
-        let network = came.network();
+    /// Ranks, chooses, heals and proves, in whatever form the network came.
+    fn slim<F: Form>(
+        &self,
+        prepared: &Prepared<F>,
+        heal: impl FnOnce(&F::Network, &ProgressBar) -> Result<Vec<Healed<F::Network>>, Error>,
+    ) -> anyhow::Result<Slimming> {
+        let Prepared { form, choosing, proving, named, seed, .. } = prepared;
+        let network = form.network();
         let bar = output::bar(0, "");
         let mut progress = |what: &str, done: u64, all: u64| {
             bar.set_message(what.to_owned());
@@ -268,17 +274,16 @@ impl Slim {
         let (removed, mut choice) = match named {
             Some(blocks) => (blocks.clone(), None),
             None => {
-                let choice = slim::choose(came, choosing, self.by, self.goal(), *seed, &mut progress)?;
+                let choice = slim::choose(form, choosing, self.by, self.goal(), *seed, &mut progress)?;
                 (choice.removed, Some(choice.chosen))
             }
         };
         let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without(at));
         let slimmed = if self.has_goal() {
             if let Some(choice) = &mut choice {
-                slim::routes_compared(came, proving, &mut choice.rankings, removed.len(), &mut progress)?;
+                slim::routes_compared(form, proving, &mut choice.rankings, removed.len(), &mut progress)?;
             }
-            let heal = |planned: &Model| self.heal(prepared, planned, device, &bar);
-            Some(slim::prove(came, &route, proving, heal, self.out.as_deref(), &mut progress)?)
+            Some(slim::prove(form, &route, proving, |planned| heal(planned, &bar), self.out.as_deref(), &mut progress)?)
         } else {
             None
         };
@@ -288,7 +293,7 @@ impl Slim {
             data: self.data.describe(),
             seed: *seed,
             outline: network.outline().clone(),
-            stays: slim::removable(came).1,
+            stays: slim::removable(form).1,
             choice,
             removed: removed.iter().map(ToString::to_string).collect(),
             route: route.to_string(),
@@ -296,13 +301,8 @@ impl Slim {
         })
     }
 
-    fn heal(
-        &self,
-        prepared: &Prepared,
-        planned: &Model,
-        device: &Device,
-        bar: &indicatif::ProgressBar,
-    ) -> Result<Vec<Healed<Model>>, Error> {
+    /// A network that can be trained here, after what was asked for.
+    fn heal(&self, prepared: &Prepared<Came>, planned: &Model, bar: &ProgressBar) -> Result<Vec<Healed<Model>>, Error> {
         let mut healed: Vec<Healed<Model>> = Vec::new();
         if let Some(samples) = &prepared.healing {
             healed.push(slim::reestimate(planned, samples, prepared.seed, &mut |what, done, all| {
@@ -313,7 +313,7 @@ impl Slim {
         }
         if let Some(experiment) = &prepared.experiment {
             let start = healed.last().map_or(planned, |step| &step.network);
-            let card = &prepared.came.opened.card;
+            let card = &prepared.form.opened.card;
             let observe = &mut |event: Event| {
                 if let Event::Step { step, steps, .. } = event {
                     bar.set_message("fine-tuning");
@@ -321,7 +321,7 @@ impl Slim {
                     bar.set_position(step);
                 }
             };
-            healed.push(slim::finetune(start, card, experiment.clone(), device, observe)?);
+            healed.push(slim::finetune(start, card, experiment.clone(), &prepared.form.device, observe)?);
         }
         Ok(healed)
     }

@@ -50,7 +50,8 @@ pub fn prove<F: Form>(
     let whole = walk(network, source, &mut [], &mut advance)?;
     let expected = outputs(network, route, source, &whole, &mut advance)?;
     let mut last = outputs_of(&planned, source, &whole, &mut advance)?;
-    same(&expected, &last, "the slimmed network and the route")?;
+    let fault = |what: String| Error::file(&network.outline().name, what);
+    same(&expected, &last, "the slimmed network and the route").map_err(fault)?;
     let mut versions = vec![version("as planned", &whole, &last)];
     let mut finetuning = Vec::new();
     for step in &healed {
@@ -62,10 +63,10 @@ pub fn prove<F: Form>(
     let bytes = form.to_bytes(slim)?;
     if let Some(out) = out {
         write_checked(out, &bytes, |beside| {
-            let renamed = |e: Error| Error::file(out, format!("opened again: {e}"));
-            let again = form.reopen(beside, slim).map_err(renamed)?;
+            let fault = |what: String| Error::file(out, format!("opened again: {what}"));
+            let again = form.reopen(beside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;
-            same(&last, &found, "what was written and what was to be written").map_err(renamed)
+            same(&last, &found, "what was written and what was to be written").map_err(fault)
         })?;
     }
     let [before, after] = latency([network, slim], source)?;
@@ -147,11 +148,12 @@ fn outputs(
     Ok(found)
 }
 
-fn same(expected: &Whole, found: &Whole, what: &str) -> Result<()> {
+/// Compares all outputs; the error says how far they are apart.
+fn same(expected: &Whole, found: &Whole, what: &str) -> std::result::Result<(), String> {
     let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
     if bits(&expected.logits) == bits(&found.logits) {
         return Ok(());
     }
     let apart = expected.logits.iter().zip(&found.logits).map(|(e, f)| (e - f).abs()).fold(0.0, f32::max);
-    Err(Error::Usage(format!("{what} answer differently, by up to {apart:e}; nothing is written")))
+    Err(format!("{what} answer differently, by up to {apart:e}; nothing is written"))
 }
