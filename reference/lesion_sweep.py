@@ -49,9 +49,9 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         channels = 16
-        for stage in range(3):
+        for stage, count in enumerate(blocks):
             out = 16 << stage
-            layers = [Block(channels if k == 0 else out, out, 2 if stage and k == 0 else 1) for k in range(blocks)]
+            layers = [Block(channels if k == 0 else out, out, 2 if stage and k == 0 else 1) for k in range(count)]
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
             channels = out
         self.linear = nn.Linear(64, 10)
@@ -98,7 +98,7 @@ def main():
     state = torch.load(arguments.weights, map_location="cpu", weights_only=True)["state_dict"]
     state = {name.removeprefix("module."): value for name, value in state.items()}
     blocks = 1 + max(int(re.match(r"layer1\.(\d+)", name)[1]) for name in state if name.startswith("layer1."))
-    network = ResNet(blocks)
+    network = ResNet([blocks] * 3)
     network.load_state_dict(state)
     network.eval()
     x, labels = images(arguments.data, arguments.limit)

@@ -10,8 +10,9 @@ pub mod nn;
 pub mod open;
 pub mod random;
 pub mod report;
+pub mod slim;
 pub mod train;
 mod whole;
 
 pub use error::{Error, Result};
-pub use whole::{check_writable, write_whole};
+pub use whole::{check_writable, write_checked, write_whole};

@@ -29,9 +29,13 @@ pub enum Purpose {
     /// Which samples a read-out is fitted to.
     Halves = 10,
     /// Which blocks change places where there are too many pairs.
-    Exchanges = 11,
+    Exchanges = 13,
     /// Samples of the self-check on opening a file.
     Check = 9,
+    /// Which samples choose the blocks that are left out; the others prove it.
+    Chosen = 11,
+    /// The random order of blocks that rankings are compared with.
+    Ranking = 12,
 }
 
 /// The stream of random numbers at `path` for a purpose; equal arguments give equal numbers on every machine.

@@ -9,7 +9,20 @@ use crate::{Error, Result};
 ///
 /// Missing parent directories are created. Errors name `path` itself, whichever step failed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    write(path, bytes).map_err(Error::io(path))
+    write_checked(path, bytes, |_| Ok(()))
+}
+
+/// The same, but what was written is looked at before it gets its final name: it gets it only if the check passes.
+///
+/// # Errors
+/// [`Error::Io`] that names `path`; those of the check.
+pub fn write_checked<T>(path: &Path, bytes: &[u8], check: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let directory = directory_of(path);
+    let file = begin(directory, bytes).map_err(Error::io(path))?;
+    let checked = check(file.path())?;
+    file.persist(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
+    sync_directory(directory).map_err(Error::io(path))?;
+    Ok(checked)
 }
 
 /// How a file is called while it is being written.
@@ -36,12 +49,12 @@ pub fn check_writable(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // Renaming is atomic only within one file system, so the temporary file lies beside its destination.
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Renaming is atomic only within one file system, so the temporary file lies beside its destination.
+fn begin(directory: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
     std::fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -51,8 +64,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    sync_directory(directory)
+    Ok(file)
 }
 
 /// The rename itself lies in the directory: without this a power cut may undo it.
@@ -108,6 +120,24 @@ mod tests {
         let beneath_a_file = taken.join("inside/report.html");
         let error = write_whole(&beneath_a_file, b"bytes").unwrap_err();
         assert!(error.to_string().starts_with(&format!("{}: ", beneath_a_file.display())), "{error}");
+    }
+
+    #[test]
+    fn what_fails_its_check_leaves_the_old_content() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("slim.safetensors");
+        write_whole(&path, b"old").unwrap();
+        let refused = write_checked(&path, b"new", |beside| {
+            assert_eq!(std::fs::read(beside).unwrap(), b"new");
+            Err::<(), _>(Error::Usage("no".into()))
+        });
+        assert_eq!(refused.unwrap_err().to_string(), "no");
+        assert_eq!(
+            (std::fs::read(&path).unwrap().as_slice(), names(root.path())),
+            (&b"old"[..], vec!["slim.safetensors".to_owned()])
+        );
+        assert_eq!(write_checked(&path, b"new", |_| Ok(7)).unwrap(), 7);
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
     }
 
     #[cfg(unix)]

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{At, Network, Pass, Samples, Training};
+use unrolled::nn::{At, MOMENTUM, Network, Pass, Samples, Training};
 
 mod draws;
 
@@ -129,8 +129,10 @@ fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'stati
     sorts.insert("gradients", trained.collect());
     sorts.insert("training", [("logits".into(), host(logits.inner())), ("input".into(), input)].into());
     let kept = training.statistics.len();
-    let statistics: Arrays =
-        training.statistics.into_iter().map(|(id, value)| (leaves.get(id).name.clone(), host(value))).collect();
+    let ids: Vec<_> = training.statistics.iter().map(|(id, _)| *id).collect();
+    let mut after = model.parameters.clone();
+    after.follow(training.statistics, |_| MOMENTUM);
+    let statistics: Arrays = ids.into_iter().map(|id| (after.get(id).name.clone(), after.get(id).host())).collect();
     let distinct = statistics.len();
     assert_eq!(kept, distinct, "{}: statistics that were kept twice", case.name);
     assert_eq!(distinct, leaves.iter().filter(|(_, p)| !p.is_trained()).count(), "{}: statistics", case.name);

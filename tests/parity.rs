@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{Pass, Training, cross_entropy};
+use unrolled::nn::{MOMENTUM, Pass, Training, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 mod draws;
@@ -69,9 +69,7 @@ fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
         let gradient = leaves.gradient(&loss.backward());
         let values = optimizer.step(train, train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
-        for (id, statistic) in training.statistics {
-            model.parameters.set(id, statistic);
-        }
+        model.parameters.follow(training.statistics, |_| MOMENTUM);
         f64::from(loss.into_scalar::<f32>())
     };
     (0..STEPS).map(step).collect()

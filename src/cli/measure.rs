@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use unrolled::data::{Dataset, Normalization, Spec, View};
+use unrolled::data::{Dataset, Normalization, Spec, Split, View};
 use unrolled::measure::{self, Only, Source};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
@@ -145,12 +145,15 @@ impl Compare {
     }
 }
 
-/// The samples, normalized as the network was trained, once they are known to suit it.
-fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+/// One split of the data, all of it.
+pub(super) fn opened_data(args: &DataArgs, split: Split) -> Result<Dataset, Error> {
     let spec: Spec = args.data.parse()?;
-    let view = View { resize: args.resize, crop: args.crop };
-    let dataset = Dataset::open(&spec, args.split.into(), &view)?;
-    let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    Dataset::open(&spec, split, &View { resize: args.resize, crop: args.crop })
+}
+
+/// The samples, normalized as the network was trained, once they are known to suit it.
+pub(super) fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+    let dataset = opened_data(args, args.split.into())?.limit(args.limit.map_or(0, usize::from));
     let dataset = if opened.names_classes { dataset.among(&opened.card.classes) } else { dataset };
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
@@ -203,7 +206,8 @@ fn remove_tables(dir: &Path) -> Result<(), Error> {
     let ours = |name: &str| {
         let numbered = name.strip_prefix("network").and_then(|rest| rest.split_once('-'));
         let name = numbered.filter(|(number, _)| number.parse::<u32>().is_ok()).map_or(name, |(_, rest)| rest);
-        name.strip_suffix(".csv").is_some_and(|name| name == "runs" || name.parse::<Only>().is_ok())
+        name.strip_suffix(".csv")
+            .is_some_and(|name| ["runs", "early-exit"].contains(&name) || name.parse::<Only>().is_ok())
     };
     // A directory that is not there yet has no tables.
     let Ok(entries) = dir.read_dir() else { return Ok(()) };

@@ -6,13 +6,15 @@ mod measure;
 mod memory;
 pub(crate) mod output;
 mod show;
+mod slim;
 mod target;
 mod train;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use unrolled::data::Split;
 
-/// Train Highway and Residual networks, and measure how their blocks refine one estimate.
+/// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
+/// needed.
 ///
 /// After Greff, Srivastava and Schmidhuber, "Highway and Residual Networks learn Unrolled Iterative Estimation" (ICLR 2017).
 #[derive(Parser)]
@@ -35,6 +37,8 @@ enum Command {
     Eval(measure::Eval),
     /// How the blocks of a network refine: estimation error, lesions, read-outs and more
     Measure(measure::Measure),
+    /// Leave blocks out of a network for good, and prove what is left
+    Slim(Box<slim::Slim>),
     /// Stages and blocks of a network, what they cost, and which can be left out
     Show(show::Show),
     /// Measure several networks and put them side by side
@@ -98,6 +102,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Train(command) => command.run(&device),
         Command::Eval(command) => command.run(&device),
         Command::Measure(command) => command.run(&device),
+        Command::Slim(command) => command.run(&device),
         Command::Show(command) => command.run(&device),
         Command::Compare(command) => command.run(&device),
         Command::Data(command) => command.run(),

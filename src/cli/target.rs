@@ -49,13 +49,16 @@ impl Target {
 
 impl Opening {
     pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Opened> {
-        let options = Options {
+        open::open(target, &self.options()?, device)
+    }
+
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
             arch: self.arch.as_deref().map(open::arch).transpose()?,
             mean: self.mean.clone(),
             std: self.std.clone(),
             labels: self.labels.as_deref().map(open::labels).transpose()?,
             partial: self.partial,
-        };
-        open::open(target, &options, device)
+        })
     }
 }

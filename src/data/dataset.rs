@@ -1,5 +1,7 @@
 //! One split of a data set, ready to hand out samples.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
@@ -7,6 +9,7 @@ use super::normalization::Normalization;
 use super::planes::Planes;
 use super::spec::{Kind, Spec, Split};
 use super::{cifar, digits, idx, names, read};
+use crate::random::{Purpose, shuffle, stream};
 use crate::{Error, Result};
 
 /// How images of a folder are brought to one size; other data sets take none of it.
@@ -69,12 +72,12 @@ enum Store {
 /// One split of a data set: images of one shape with a label each.
 #[derive(Debug)]
 pub struct Dataset {
-    store: Store,
+    store: Arc<Store>,
     shape: [usize; 3],
     classes: Vec<String>,
     labels: Vec<u32>,
-    /// Place in the store of the sample that is the first.
-    first: usize,
+    /// Place of every sample in the store.
+    places: Vec<usize>,
     normalization: Normalization,
 }
 
@@ -100,11 +103,11 @@ impl Dataset {
         };
         let white = if kind == Kind::Digits { digits::WHITE } else { u8::MAX };
         Ok(Self {
-            store: Store::Memory(packed.bytes, white),
+            store: Arc::new(Store::Memory(packed.bytes, white)),
             shape: packed.shape,
             classes: classes?,
+            places: (0..packed.labels.len()).collect(),
             labels: packed.labels,
-            first: 0,
             normalization: Normalization::of(kind),
         })
     }
@@ -113,9 +116,9 @@ impl Dataset {
         Self {
             shape: folder.shape(),
             classes: std::mem::take(&mut folder.classes),
+            places: (0..folder.labels.len()).collect(),
             labels: std::mem::take(&mut folder.labels),
-            first: 0,
-            store: Store::Folder(folder),
+            store: Arc::new(Store::Folder(folder)),
             normalization: Normalization::of(Kind::Folder),
         }
     }
@@ -126,6 +129,7 @@ impl Dataset {
     pub fn limit(mut self, n: usize) -> Self {
         if n > 0 {
             self.labels.truncate(n);
+            self.places.truncate(n);
         }
         self
     }
@@ -150,8 +154,28 @@ impl Dataset {
     pub fn skip(mut self, rest: usize) -> Self {
         let rest = rest.min(self.labels.len());
         self.labels.drain(..rest);
-        self.first += rest;
+        self.places.drain(..rest);
         self
+    }
+
+    /// Two halves that share no sample, drawn by a seed, each in the data set's order; of an odd number the second has
+    /// one more.
+    pub fn halves(&self, seed: u64) -> [Self; 2] {
+        let mut drawn: Vec<usize> = (0..self.len()).collect();
+        shuffle(&mut stream(seed, Purpose::Chosen, &[]), &mut drawn);
+        let (one, other) = drawn.split_at(self.len() / 2);
+        [one, other].map(|half| {
+            let mut half = half.to_vec();
+            half.sort_unstable();
+            Self {
+                store: Arc::clone(&self.store),
+                shape: self.shape,
+                classes: self.classes.clone(),
+                labels: half.iter().map(|&sample| self.labels[sample]).collect(),
+                places: half.iter().map(|&sample| self.places[sample]).collect(),
+                normalization: self.normalization.clone(),
+            }
+        })
     }
 
     /// The number of samples.
@@ -186,7 +210,7 @@ impl Dataset {
         self.shape.iter().for_each(|&side| sum.update(&(side as u64).to_le_bytes()));
         self.classes.iter().for_each(|class| sum.update(class.as_bytes()));
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
-        match &self.store {
+        match &*self.store {
             Store::Memory(bytes, _) => sum.update(bytes),
             Store::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
         }
@@ -213,8 +237,8 @@ impl Dataset {
             });
         }
         self.in_range(index)?;
-        let index = self.first + index;
-        match &self.store {
+        let index = self.places[index];
+        match &*self.store {
             Store::Memory(bytes, white) => {
                 let white = f32::from(*white);
                 let bytes = &bytes[index * size..(index + 1) * size];
@@ -228,8 +252,8 @@ impl Dataset {
     /// Sample `index` in the size of its file, before any [`View`]: what a random resized crop starts from.
     pub(super) fn original(&self, index: usize) -> Result<Planes> {
         self.in_range(index)?;
-        if let Store::Folder(folder) = &self.store {
-            return folder.original(self.first + index);
+        if let Store::Folder(folder) = &*self.store {
+            return folder.original(self.places[index]);
         }
         let mut pixels = vec![0.0; self.shape.iter().product()];
         self.sample(index, &mut pixels)?;

@@ -4,6 +4,7 @@
 //! The second is the affine translator of Belrose et al. 2023 for a head that is linear in the channels' averages:
 //! translator and head together are an affine map from averages to outputs, and any such map of that rank is one.
 
+use super::early_exit::curve;
 use super::readout::readouts;
 use super::score::LogSoftmax;
 use super::softmax::Softmax;
@@ -99,6 +100,10 @@ impl<N: Network> Probe<N> for FittedProbe {
             tuned.push(fit(&output));
             progress(fits(n, features.channels, classes));
         }
+        let exits = [("linear", &linear), ("tuned", &tuned)];
+        let curve =
+            |(sort, answers): (&str, &Vec<Vec<Answer>>)| curve(sort, answers, &known.answers, &measured.outline);
+        measured.early_exit = Some(exits.into_iter().flat_map(curve).collect());
         let (linear, tuned) = (readouts(&known, &linear), readouts(&known, &tuned));
         for ((at, _), (linear, tuned)) in self.blocks.iter().zip(linear.into_iter().zip(tuned)) {
             let entry = all.entry(at.to_string()).or_default();

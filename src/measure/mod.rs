@@ -3,6 +3,7 @@
 
 mod ablation;
 mod altered;
+mod early_exit;
 mod estimation;
 mod fitted;
 mod gates;
@@ -31,7 +32,7 @@ pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use patches::PatchProbe;
 pub use score::{Answer, Source, mean, samples, score};
-pub use shuffle::{kendall_tau, orders, shuffle};
+pub use shuffle::{kendall_tau, orders, rank_correlation, shuffle};
 pub use sweep::sweep;
 pub use theory::TheoryProbe;
 pub use walk::{Probe, Seen, Whole, walk};

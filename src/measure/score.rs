@@ -20,6 +20,8 @@ pub struct Answer {
     /// Kullback-Leibler divergence of this answer's distribution from that of the whole network,
     /// `Σ p·ln(p/q)` with `p` the whole network's, nats.
     pub kl: f64,
+    /// Probability of the predicted class.
+    pub confidence: f64,
 }
 
 impl Answer {
@@ -38,6 +40,7 @@ impl Answer {
             prediction: prediction as u32,
             correct: prediction == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan()),
             loss: -ours.of(at_label),
+            confidence: ours.of(logits[prediction]).exp(),
             kl: logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0),
         }
     }
@@ -176,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        let answer = |correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0 };
+        let answer = |correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence: 1.0 };
         let answers: Vec<Answer> = (0..10).map(|i| answer(i < 8)).collect();
         let score = score(&answers);
         // Wilson's interval for 8 of 10: 0.4902 to 0.9433.
@@ -199,6 +202,6 @@ mod tests {
         let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
         assert!((answer.kl - expected).abs() < 1e-7, "{answer:?} {expected}");
         assert_eq!(Answer::new(&[3.0, 1.0], 1, &[3.0, 1.0]).kl, 0.0);
-        assert_eq!((answer.prediction, answer.correct), (0, false));
+        assert_eq!((answer.prediction, answer.correct, answer.confidence), (0, false, 0.5));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tour::Tour;
 use super::{Answer, score};
-use crate::nn::Route;
+use crate::nn::{At, Route};
 use crate::random::{Purpose, below, stream};
 use crate::report::{Outline, Shuffle};
 
@@ -71,16 +71,16 @@ pub fn shuffle(order: &Order, answers: &[Answer]) -> Shuffle {
     }
 }
 
-/// Kendall's tau between a route's order of blocks and the trained one, over all pairs of blocks of the network:
-/// `1 - 4·inversions / (n·(n - 1))`. Pairs of different stages keep their order.
+/// Kendall's tau between a route's order of blocks and the trained one, over all pairs of blocks of the network.
+/// Pairs of different stages keep their order.
 pub fn kendall_tau(route: &Route) -> f64 {
-    let n: usize = route.stages().iter().map(Vec::len).sum();
-    let inversions: usize = route
-        .stages()
-        .iter()
-        .map(|blocks| {
-            (0..blocks.len()).map(|i| blocks[i + 1..].iter().filter(|&&b| b < blocks[i]).count()).sum::<usize>()
-        })
-        .sum();
+    let stages = route.stages().iter().enumerate();
+    rank_correlation(&stages.flat_map(|(stage, s)| s.iter().map(move |&block| At { stage, block })).collect::<Vec<_>>())
+}
+
+/// Kendall's tau between an order of things and their sorted order: `1 - 4·inversions / (n·(n - 1))`.
+pub fn rank_correlation<T: Ord>(order: &[T]) -> f64 {
+    let n = order.len();
+    let inversions: usize = (0..n).map(|i| order[i + 1..].iter().filter(|&later| *later < order[i]).count()).sum();
     if n < 2 { 1.0 } else { 1.0 - 4.0 * inversions as f64 / (n * (n - 1)) as f64 }
 }

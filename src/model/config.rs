@@ -15,7 +15,8 @@ pub struct ModelConfig {
     /// Layers, counted as the literature does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// Blocks of each stage, in place of a depth: for networks for images, any number of stages.
+    /// Blocks of each stage, in place of a depth: for networks for images, any number of stages (three in
+    /// `highway-mnist`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<Vec<usize>>,
     /// The layer before the first stage: `3x3` or `7x7-pool`.
@@ -62,6 +63,10 @@ pub struct ModelConfig {
     /// Probability that layer dropout leaves out the last block in training; it grows linearly from the first (Huang et al. 2016).
     #[serde(default)]
     pub layer_dropout: f64,
+    /// Probability that layer dropout keeps each block in training, one number a block in order, in place of
+    /// `layer_dropout`: what a slimmed network has, whose blocks keep the probabilities they were trained with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub survival: Vec<f64>,
     /// Whether the blocks of a stage share their parameters, their normalization statistics apart.
     #[serde(default)]
     pub share_weights: bool,
@@ -115,6 +120,7 @@ impl ModelConfig {
             gate_bias: None,
             body_scale: None,
             layer_dropout: 0.0,
+            survival: Vec::new(),
             share_weights: false,
             dropout: Vec::new(),
         }

@@ -5,6 +5,7 @@ mod config;
 mod file;
 mod plan;
 mod resolve;
+mod slimmed;
 mod table;
 mod trained;
 

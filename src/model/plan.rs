@@ -43,7 +43,8 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         let stride = if grows && s > 0 { 2 } else { 1 };
         let block = |k: usize| {
             // Linear decay: block l of L survives with 1 - l/L·p (Huang et al. 2016).
-            let survival = 1.0 - config.layer_dropout * (before + k + 1) as f64 / total as f64;
+            let decayed = || 1.0 - config.layer_dropout * (before + k + 1) as f64 / total as f64;
+            let survival = config.survival.get(before + k).copied().unwrap_or_else(decayed);
             block_plan(config, out, if k == 0 { stride } else { 1 }, survival)
         };
         let pool = match s {

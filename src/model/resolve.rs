@@ -24,6 +24,7 @@ pub(super) struct Resolved {
     pub gate_bias: f32,
     pub body_scale: f64,
     pub layer_dropout: f64,
+    pub survival: Vec<f64>,
     pub share_weights: bool,
     pub dropout: Vec<f64>,
 }
@@ -57,6 +58,7 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         let what = format!("{} numbers, expected one, or {places} for this network's places", config.dropout.len());
         return Err(Error::config("model.dropout", what));
     }
+    check_survival(config, blocks.iter().sum())?;
     let adds_all = wiring.carries_all() || wiring == Wiring::COnly;
     let total: usize = blocks.iter().sum();
     let body_scale = if adds_all && !norm { 1.0 / (total as f64).sqrt() } else { 1.0 };
@@ -88,6 +90,7 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         gate_bias: config.gate_bias.unwrap_or(defaults.gate_bias),
         body_scale: config.body_scale.unwrap_or(body_scale),
         layer_dropout: config.layer_dropout,
+        survival: config.survival.clone(),
         share_weights: config.share_weights,
         dropout: config.dropout.clone(),
     })
@@ -148,7 +151,10 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     }
     match config.blocks.as_deref() {
         None => Ok(()),
-        Some(_) if !has_stages => wrong("blocks", "belongs to the kinds 'resnet' and 'imagenet'"),
+        Some(_) if family == Family::Mlp => wrong("blocks", "belongs to networks for images; give model.depth"),
+        Some(blocks) if family == Family::HighwayMnist && blocks.len() != 3 => {
+            wrong("blocks", "three stages are needed, such as [2, 3, 3]")
+        }
         Some(_) if config.depth.is_some() => wrong("blocks", "stands in place of model.depth; give one of the two"),
         Some([]) => wrong("blocks", "no stage; at least one is needed, such as [2, 2, 2, 2]"),
         Some(blocks) if blocks.contains(&0) => wrong("blocks", "a stage without blocks; each needs at least 1"),
@@ -157,6 +163,19 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
             wrong("blocks", &format!("more than {MOST_LAYERS} blocks in a stage"))
         }
         Some(_) => Ok(()),
+    }
+}
+
+fn check_survival(config: &ModelConfig, blocks: usize) -> Result<()> {
+    let wrong = |what: String| Err(Error::config("model.survival", what));
+    match config.survival.as_slice() {
+        [] => Ok(()),
+        _ if config.layer_dropout > 0.0 => wrong("stands in place of model.layer_dropout; give one of the two".into()),
+        all if all.len() != blocks => wrong(format!("{} numbers, expected one for each of {blocks} blocks", all.len())),
+        all => match all.iter().find(|p| !(**p > 0.0 && **p <= 1.0)) {
+            Some(p) => wrong(format!("{p}: a number above 0 and up to 1 is needed")),
+            None => Ok(()),
+        },
     }
 }
 
@@ -214,6 +233,7 @@ impl From<&Resolved> for ModelConfig {
             gate_bias: Some(full.gate_bias),
             body_scale: Some(full.body_scale),
             layer_dropout: full.layer_dropout,
+            survival: full.survival.clone(),
             share_weights: full.share_weights,
             dropout: full.dropout.clone(),
         }
@@ -257,7 +277,14 @@ mod tests {
                 "kind = 'resnet'\nblocks = [1]\ndepth = 20",
                 "model.blocks: stands in place of model.depth; give one of the two",
             ),
-            ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to the kinds 'resnet' and 'imagenet'"),
+            ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to networks for images; give model.depth"),
+            ("kind = 'highway-mnist'\nblocks = [1]", "model.blocks: three stages are needed, such as [2, 3, 3]"),
+            ("kind = 'resnet'\nsurvival = [0.5]", "model.survival: 1 numbers, expected one for each of 9 blocks"),
+            ("kind = 'mlp'\ndepth = 2\nsurvival = [0.0]", "model.survival: 0: a number above 0 and up to 1 is needed"),
+            (
+                "kind = 'mlp'\ndepth = 2\nsurvival = [0.5]\nlayer_dropout = 0.5",
+                "model.survival: stands in place of model.layer_dropout; give one of the two",
+            ),
             ("kind = 'mlp'\nwiden = 2", "model.widen: belongs to the kinds 'resnet' and 'imagenet'"),
             ("kind = 'resnet'\nlast_norm = true", "model.last_norm: belongs to model.order = 'pre'"),
             (

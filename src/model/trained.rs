@@ -131,6 +131,16 @@ impl Model {
         Ok(Tensor::from_data(data, self.parameters.device()))
     }
 
+    /// The parts in order, for [`Model::slimmed`].
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.line.stages
+    }
+
+    /// Whether what leaves the stem went through a ReLU.
+    pub(super) fn stem_ends_in_relu(&self) -> bool {
+        self.line.stem_relu
+    }
+
     fn block_at(&self, at: At) -> &Block {
         &self.line.stages[at.stage].blocks[at.block]
     }

@@ -187,6 +187,16 @@ impl Block {
         gates.chain(skip).fold(self.body.field(input), |field, path| Some(field?.and(path?)))
     }
 
+    /// Probability that layer dropout keeps the block in a training step.
+    pub fn survival(&self) -> f64 {
+        self.plan.survival
+    }
+
+    /// Whether a ReLU follows the sum, and so what is left of the block when it is left out.
+    pub fn ends_in_relu(&self) -> bool {
+        self.plan.last_relu == LastRelu::Sum
+    }
+
     /// The wiring.
     pub fn wiring(&self) -> Wiring {
         self.plan.wiring

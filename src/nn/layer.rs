@@ -124,7 +124,8 @@ impl Layer {
 
 /// Batch normalization over batch, height and width: `(x - mean) / sqrt(variance + ε) · scale + shift`.
 ///
-/// As in PyTorch, the running variance is the unbiased one, ε is 1e-5 and a batch moves the running statistics by a tenth.
+/// As in PyTorch, the running variance is the unbiased one, ε is 1e-5 and a batch moves the running statistics by a tenth
+/// ([`MOMENTUM`]).
 #[derive(Clone, Debug)]
 pub struct Norm {
     pub(crate) scale: Id,
@@ -134,24 +135,22 @@ pub struct Norm {
 }
 
 /// Share of a batch in the new running statistics, PyTorch's default.
-const MOMENTUM: f64 = 0.1;
+pub const MOMENTUM: f64 = 0.1;
 
 impl Norm {
     /// `[batch, channels, height, width]` to the same shape.
     pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
         let get = |id| pass.parameters.tensor::<1>(id);
         let (scale, shift) = (get(self.scale), get(self.shift));
-        let (mean, variance) = (get(self.mean), get(self.variance));
         if !pass.is_training() {
-            return x.normalize([scale, shift, mean, variance]);
+            return x.normalize([scale, shift, get(self.mean), get(self.variance)]);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
         let (output, [seen_mean, seen_variance]) = x.normalize_batch(scale, shift);
         let unbiased = seen_variance.mul_scalar(count / (count - 1.0).max(1.0));
-        let blend = |old: Tensor<1>, new: Tensor<1>| old.mul_scalar(1.0 - MOMENTUM) + new.mul_scalar(MOMENTUM);
-        pass.keep(self.mean, blend(mean, seen_mean));
-        pass.keep(self.variance, blend(variance, unbiased));
+        pass.keep(self.mean, seen_mean);
+        pass.keep(self.variance, unbiased);
         output
     }
 }

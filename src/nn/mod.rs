@@ -17,7 +17,7 @@ pub use block::{Block, BlockPlan, Inside, LastRelu, ShortcutKind};
 pub use body::{Body, BodyKind, BodyPlan, GateKind, Order};
 pub(crate) use body::{layer_and_norm, normalize};
 pub use build::{Builder, Shape};
-pub use layer::{Init, Layer, Norm, Window};
+pub use layer::{Init, Layer, MOMENTUM, Norm, Window};
 pub use loss::cross_entropy;
 pub(crate) use loss::loss_directions;
 pub use network::{At, Logits, Network, Samples};

@@ -1,6 +1,6 @@
 //! What measuring and slimming need of a network, and nothing else.
 
-use super::{Inside, Step};
+use super::{Inside, Route, Step};
 use crate::Result;
 use crate::report::Outline;
 
@@ -11,6 +11,17 @@ pub struct At {
     pub stage: usize,
     /// Block within the stage, from 0.
     pub block: usize,
+}
+
+impl At {
+    /// The block that a name such as `stage1.block2.body.layer1.weight` begins with, and the rest of the name;
+    /// `None` for a name that begins with no block, or numbers one from 0.
+    pub fn split(name: &str) -> Option<(Self, &str)> {
+        let (stage, rest) = name.strip_prefix("stage")?.split_once(".block")?;
+        let (block, rest) = rest.split_once('.').unwrap_or((rest, ""));
+        let number = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+        Some((Self { stage: number(stage)?, block: number(block)? }, rest))
+    }
 }
 
 impl std::fmt::Display for At {
@@ -103,6 +114,15 @@ pub trait Network {
     /// # Errors
     /// Where the computation fails.
     fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
+
+    /// The outputs along a route.
+    ///
+    /// # Errors
+    /// As of [`Network::stem`] and [`Network::step`].
+    fn along(&self, route: &Route, samples: &Samples) -> Result<Logits> {
+        let first = self.stem(samples)?;
+        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?)
+    }
 
     /// The gradient of every sample's cross-entropy with respect to what enters the head, scaled to unit length at the
     /// outputs: a direction, for a sample that is answered with near certainty too. `None` for a network that knows no

@@ -131,6 +131,15 @@ impl Parameters {
         Ok(())
     }
 
+    /// Moves running statistics towards those of a batch, by a share of the way: `old·(1 - share) + new·share`.
+    pub fn follow(&mut self, statistics: Vec<(Id, Tensor<1>)>, mut share: impl FnMut(Id) -> f64) {
+        for (id, new) in statistics {
+            let share = share(id);
+            let old = self.get(id).value.clone();
+            self.set(id, old.mul_scalar(1.0 - share) + new.mul_scalar(share));
+        }
+    }
+
     /// All arrays in order.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &Parameter)> {
         self.entries.iter().enumerate().map(|(i, p)| (Id(i), p))

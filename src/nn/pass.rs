@@ -20,7 +20,8 @@ pub struct Training {
     seed: u64,
     step: u64,
     draws: u64,
-    /// New running statistics of normalizations, in the order in which the layers ran.
+    /// Statistics of the batch, mean and unbiased variance, by the running statistics that they move, in the order in
+    /// which the layers ran: [`Parameters::follow`] moves them.
     pub statistics: Vec<(Id, Tensor<1>)>,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Pass<'a> {
         Pass { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false }
     }
 
-    /// Keeps a new value of a running statistic.
+    /// Keeps what a batch has in the place of a running statistic.
     pub(crate) fn keep(&mut self, id: Id, value: Tensor<1>) {
         if let Some(training) = self.training.as_mut().filter(|_| self.keeps) {
             training.statistics.push((id, value.inner()));

@@ -22,18 +22,10 @@ pub fn check(model: &Model) -> Result<()> {
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
     let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
-    let line = read_out(model, &Samples { values, shape })?;
+    let line = model.along(&Route::identity(model.outline()), &Samples { values, shape })?.values;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     if bits(&whole) == bits(&line) {
         return Ok(());
     }
     Err(Error::Usage("self-check: block by block the network computes something else than as a whole".into()))
-}
-
-fn read_out(model: &Model, samples: &Samples) -> Result<Vec<f32>> {
-    let mut estimate = model.stem(samples)?;
-    for step in Route::identity(model.outline()).steps() {
-        estimate = model.step(step, estimate)?;
-    }
-    Ok(model.head(estimate)?.values)
 }

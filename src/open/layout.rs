@@ -6,6 +6,7 @@ use super::arrays::{Array, StateDict};
 
 /// A naming: pairs of their name of a part and ours. `{s}`, `{k}` and `{n}` are the numbers of stage, block and layer,
 /// `{s0}` and `{k0}` the same counted from 0. Where a part has several names, the likeliest comes first.
+#[derive(Debug)]
 pub(super) struct Layout {
     /// How reports name it.
     pub name: &'static str,

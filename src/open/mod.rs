@@ -11,6 +11,7 @@ mod arrays;
 mod check;
 mod layout;
 mod names;
+mod naming;
 mod opening;
 mod options;
 mod pytorch;
@@ -25,9 +26,10 @@ use burn::tensor::Device;
 use self::arrays::StateDict;
 pub use self::check::check;
 use self::layout::Layout;
+pub use self::naming::Naming;
 pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
 pub use self::options::{Options, arch, labels};
-use crate::model::{Card, Model, from_bytes};
+use crate::model::{Card, Model, from_bytes, to_bytes};
 use crate::report::Epoch;
 use crate::{Error, Result, train};
 
@@ -43,6 +45,26 @@ pub struct Opened {
     pub history: Vec<Epoch>,
     /// What became of the file's arrays; absent for our own files, which match or are refused.
     pub opening: Option<Opening>,
+    /// How the file names the arrays, where it does not have our names.
+    pub naming: Option<Naming>,
+}
+
+impl Opened {
+    /// The bytes of a file of a network of the same kind in the form in which this one came: a model file, or arrays
+    /// with the names that they had.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the form has no place for an array.
+    pub fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
+        match &self.naming {
+            Some(naming) => naming.to_bytes(model),
+            None => {
+                let version = env!("CARGO_PKG_VERSION").into();
+                let card = Card { model: model.config().clone(), version, ..self.card.clone() };
+                to_bytes(model, &card, &[], Default::default())
+            }
+        }
+    }
 }
 
 /// Opens a run directory, a model file of this program, or a state dict: a PyTorch file, a safetensors file, the index
@@ -74,7 +96,14 @@ fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let own = from_bytes(path, &bytes, device)?;
-    Ok(Opened { model: own.model, card: own.card, names_classes: true, history: Vec::new(), opening: None })
+    Ok(Opened {
+        model: own.model,
+        card: own.card,
+        names_classes: true,
+        history: Vec::new(),
+        opening: None,
+        naming: None,
+    })
 }
 
 fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) -> Result<Opened> {
@@ -88,7 +117,8 @@ fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) ->
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
     let names_classes = samples::class_names(&model).is_some();
-    Ok(Opened { model, card, names_classes, history: Vec::new(), opening: Some(opening) })
+    let naming = layout.is_foreign().then(|| Naming::of(layout, &arrays, &state));
+    Ok(Opened { model, card, names_classes, history: Vec::new(), opening: Some(opening), naming })
 }
 
 /// The index of a sharded file: the path itself, or the one in that directory.

@@ -22,6 +22,7 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("runs.csv", measurements.runs.as_deref().map(list)),
         ("gradients.csv", measurements.gradients.as_ref().map(cosines)),
         ("readouts.csv", measurements.readouts.as_ref().map(blocks)),
+        ("early-exit.csv", measurements.early_exit.as_deref().map(list)),
         ("ablation.csv", measurements.ablation.as_ref().map(blocks)),
         ("several.csv", measurements.several.as_deref().map(list)),
         ("pairs.csv", measurements.pairs.as_deref().map(list)),
@@ -164,7 +165,7 @@ type Row = indexmap::IndexMap<String, String>;
 
 fn flatten(name: &str, value: &Value, row: &mut Row) {
     let unit = |key: &str| match key {
-        "accuracy" | "agreement" | "settled" => format!("{key}_fraction"),
+        "accuracy" | "agreement" | "settled" | "computation" | "early" => format!("{key}_fraction"),
         "loss" => "loss_nats".to_owned(),
         other => other.to_owned(),
     };

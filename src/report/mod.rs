@@ -10,12 +10,13 @@ mod number;
 mod result;
 #[cfg(test)]
 mod sample;
+mod slimming;
 mod summary;
 mod table;
 pub mod text;
 
 pub use csv::csv;
-pub use html::html;
+pub use html::{html, slim_html};
 pub use result::*;
 
 /// One page about one network, or about several to compare.

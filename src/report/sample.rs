@@ -1,8 +1,8 @@
 //! Invented measurements that look like real ones, for tests and for looking at a report without training anything.
 
 use super::result::{
-    BlockGates, BlockOutline, Epoch, Estimate, Estimation, Gate, Lesion, Measurements, Outline, Score, Shuffle,
-    StageOutline,
+    BlockGates, BlockOutline, Chosen, Epoch, Estimate, Estimation, Gate, Lesion, Measurements, Outline, Ranking,
+    Removal, Score, Shuffle, Sizes, Slimmed, Slimming, StageOutline, Version,
 };
 
 /// A source of numbers that look random and are the same everywhere.
@@ -42,6 +42,68 @@ pub(crate) fn bottleneck() -> Measurements {
         stage("stage4", "highway", &[2048, 7, 7], 3, 4_462_592, true),
     ];
     network("runs/imagenet-highway", "resnet-50 highway", stages, 5)
+}
+
+/// The residual network without two of its blocks.
+pub(crate) fn slimming() -> Slimming {
+    let whole = residual().outline;
+    let removed = ["stage1.block4", "stage3.block9"].map(str::to_owned).to_vec();
+    let mut slim = Outline { name: "resnet-52 residual, width 16".into(), ..whole.clone() };
+    slim.stages.iter_mut().for_each(|stage| stage.blocks.retain(|block| !removed.contains(&block.name)));
+    let names = |reverse: bool| {
+        let blocks = whole.stages.iter().flat_map(|stage| &stage.blocks).filter(|block| block.keeps_shape());
+        let mut names: Vec<String> = blocks.map(|block| block.name.clone()).collect();
+        if reverse {
+            names.reverse();
+        }
+        names
+    };
+    let ranking = |name: &str, figures: bool, reverse: bool| Ranking {
+        name: name.into(),
+        values: names(reverse)
+            .into_iter()
+            .enumerate()
+            .filter(|_| figures)
+            .map(|(place, block)| (block, 0.05 * place as f64 - 0.35))
+            .collect(),
+        order: names(reverse),
+        kendall_tau: vec![if reverse { -1.0 } else { 1.0 }, if reverse { 1.0 } else { -1.0 }],
+        score: Some(score(0.9)),
+    };
+    let sizes = |outline: &Outline, latency: f64| Sizes {
+        blocks: outline.stages.iter().map(|stage| stage.blocks.len()).sum(),
+        parameters: outline.parameters,
+        bytes: 4 * outline.parameters,
+        flops: outline.flops,
+        latency_ms: Estimate { value: latency, ci95: 0.1 },
+    };
+    let cost = Estimate { value: 0.006, ci95: 0.01 };
+    let lesion = Lesion { score: score(0.93), accuracy_cost: cost, loss_cost: cost };
+    Slimming {
+        target: "a<b.th".into(),
+        data: "cifar10, test split".into(),
+        seed: 0,
+        stays: [("stage2.block1".to_owned(), "it changes the shape".to_owned())].into(),
+        choice: Some(Chosen {
+            by: "greedy, 2 blocks".into(),
+            baseline: score(0.94),
+            curve: removed.iter().map(|block| Removal { block: block.clone(), score: score(0.93) }).collect(),
+            rankings: vec![ranking("lesion", true, false), ranking("deepest", false, true)],
+        }),
+        route: "1-3,5-9 / 1-9 / 1-8".into(),
+        slimmed: Some(Slimmed {
+            builds: "ResNet(BasicBlock, [8, 9, 8])".into(),
+            whole: score(0.94),
+            versions: ["as planned", "fine-tuned"].map(|name| Version { name: name.into(), lesion }).to_vec(),
+            before: sizes(&whole, 10.0),
+            after: sizes(&slim, 9.0),
+            finetuning: Vec::new(),
+            file: Some("slim.safetensors".into()),
+            outline: slim,
+        }),
+        removed,
+        outline: whole,
+    }
 }
 
 fn stage(name: &str, wiring: &str, shape: &[usize], count: usize, parameters: u64, reshapes: bool) -> StageOutline {

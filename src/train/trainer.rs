@@ -10,7 +10,7 @@ use super::{Experiment, Origin, Run, State};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, View, batches};
 use crate::measure::{Answer, Source, evaluate};
 use crate::model::{Card, Model};
-use crate::nn::{Network, Pass, Training, cross_entropy, parameters_host};
+use crate::nn::{MOMENTUM, Network, Pass, Training, cross_entropy, parameters_host};
 use crate::report::{Epoch, Score};
 use crate::{Error, Result};
 
@@ -82,6 +82,19 @@ impl Trainer {
         };
         let held_out = Source::new(Arc::new(held_out), normalization, train.batch.max(EVALUATED_AT_ONCE));
         Ok(Self { experiment, samples: Arc::new(samples), held_out, data: origin.data, card, state, run })
+    }
+
+    /// The same training, begun with the values of a network in place of random ones.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for another network than that of the experiment.
+    pub fn starting_from(mut self, model: Model) -> Result<Self> {
+        if model.config() != self.state.model.config() {
+            let what = format!("{} is to be trained from {}", self.model().outline().name, model.outline().name);
+            return Err(Error::config("model", what));
+        }
+        self.state = State::new(model, &self.experiment.train);
+        Ok(self)
     }
 
     /// The network as it stands.
@@ -162,9 +175,7 @@ impl Trainer {
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
-        for (id, statistic) in training.statistics {
-            state.model.parameters.set(id, statistic);
-        }
+        state.model.parameters.follow(training.statistics, |_| MOMENTUM);
         if let Some(average) = state.average.take() {
             state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
         }

@@ -51,3 +51,29 @@ fn a_view_that_does_not_suit_is_refused() {
         assert_eq!(error.to_string(), message);
     }
 }
+
+#[test]
+fn halves_share_no_sample_and_lose_none() {
+    let whole = digits().skip(2).limit(101);
+    let pixels = |data: &Dataset| -> Vec<(Vec<u32>, u32)> {
+        let mut out = [0.0; 64];
+        let of = |sample| {
+            data.sample(sample, &mut out).unwrap();
+            (out.map(f32::to_bits).to_vec(), data.labels()[sample])
+        };
+        (0..data.len()).map(of).collect()
+    };
+    let [one, other] = whole.halves(3);
+    assert_eq!((one.len(), other.len()), (50, 51));
+    let (mut all, mut both) = (pixels(&whole), [pixels(&one), pixels(&other)].concat());
+    // Each in the order of the whole: what is drawn is which, not in what order.
+    assert!(pixels(&one).windows(2).all(|pair| {
+        let place = |sample| all.iter().position(|s| s == sample);
+        place(&pair[0]) < place(&pair[1])
+    }));
+    all.sort();
+    both.sort();
+    assert_eq!(all, both);
+    assert_eq!(pixels(&whole.halves(3)[0]), pixels(&one));
+    assert_ne!(pixels(&whole.halves(4)[0]), pixels(&one));
+}

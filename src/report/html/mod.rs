@@ -11,12 +11,14 @@ mod outline;
 mod patches;
 mod readouts;
 mod shuffle;
+mod slim;
 mod sparsity;
 mod theory;
 mod together;
 mod training;
 
 pub(super) use element::escape;
+pub use slim::slim_html;
 
 use super::result::Measurements;
 use super::table::Table;
@@ -26,35 +28,36 @@ use crate::Result;
 /// A whole page. Sections of which no network has data are absent.
 pub fn html(report: &Report) -> Result<String> {
     let networks = &report.networks;
-    let title = escape(&report.title);
-    let mut page = format!(
+    let mut header: String = report.intro.iter().map(|paragraph| element::plain(paragraph)).collect();
+    header += &overview(networks);
+    header += &conditions(networks);
+    let mut body = training::section(networks)?;
+    body += &outline::section(networks);
+    body += &estimation::section(networks)?;
+    body += &patches::section(networks)?;
+    body += &lesion::section(networks)?;
+    body += &shuffle::section(networks)?;
+    body += &gates::section(networks)?;
+    body += &influence::section(networks)?;
+    body += &readouts::section(networks)?;
+    body += &together::several(networks)?;
+    body += &together::pairs(networks)?;
+    body += &iteration::sections(networks)?;
+    body += &theory::section(networks)?;
+    Ok(page(&report.title, &header, &body, &report.facts))
+}
+
+/// What every page has around what it says.
+fn page(title: &str, header: &str, body: &str, facts: &[(String, String)]) -> String {
+    let title = escape(title);
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n",
+         <style>\n{}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n{header}</header>\n{body}{}\
+         </main>\n</body>\n</html>\n",
         include_str!("style.css"),
-    );
-    for paragraph in &report.intro {
-        page += &element::plain(paragraph);
-    }
-    page += &overview(networks);
-    page += &conditions(networks);
-    page += "</header>\n";
-    page += &training::section(networks)?;
-    page += &outline::section(networks);
-    page += &estimation::section(networks)?;
-    page += &patches::section(networks)?;
-    page += &lesion::section(networks)?;
-    page += &shuffle::section(networks)?;
-    page += &gates::section(networks)?;
-    page += &influence::section(networks)?;
-    page += &readouts::section(networks)?;
-    page += &together::several(networks)?;
-    page += &together::pairs(networks)?;
-    page += &iteration::sections(networks)?;
-    page += &theory::section(networks)?;
-    page += &footer(&report.facts);
-    page += "</main>\n</body>\n</html>\n";
-    Ok(page)
+        footer(facts),
+    )
 }
 
 /// One row a network with the figures that one looks for first.

@@ -28,7 +28,7 @@ pub(super) fn section(networks: &[Measurements]) -> String {
     for (place, network) in networks.iter().enumerate() {
         let outline = &network.outline;
         let _ = write!(body, "<h3>{}</h3>\n{}", element::escape(&network.target), element::note(&facts(outline)));
-        body += &drawing(outline, place % NETWORKS);
+        body += &drawing(outline, place % NETWORKS, &[]);
         for block in outline.stages.iter().flat_map(|stage| &stage.blocks) {
             table.row([
                 network.target.as_str(),
@@ -79,7 +79,8 @@ fn stage_width(stage: &StageOutline, pitch: f64) -> f64 {
     (stage.blocks.len() as f64 * pitch).max(STAGE_WIDTH)
 }
 
-fn drawing(outline: &Outline, colour: usize) -> String {
+/// The network from stem to head; blocks that are left out are dashed.
+pub(super) fn drawing(outline: &Outline, colour: usize, left_out: &[String]) -> String {
     let Layout { pitch, width, height } = Layout::new(&outline.stages);
     let label = format!("{} from stem to head", outline.name);
     let mut svg = format!(
@@ -92,7 +93,7 @@ fn drawing(outline: &Outline, colour: usize) -> String {
     svg += &end("stem", outline.stem_parameters, 0.0);
     let mut left = END_WIDTH + STAGE_GAP;
     for stage in &outline.stages {
-        svg += &stage_drawing(stage, left, pitch, colour);
+        svg += &stage_drawing(stage, left, pitch, colour, left_out);
         left += stage_width(stage, pitch) + STAGE_GAP;
     }
     svg += &end("head", outline.head_parameters, width - END_WIDTH);
@@ -114,7 +115,7 @@ fn end(name: &str, parameters: u64, left: f64) -> String {
     )
 }
 
-fn stage_drawing(stage: &StageOutline, left: f64, pitch: f64, colour: usize) -> String {
+fn stage_drawing(stage: &StageOutline, left: f64, pitch: f64, colour: usize, left_out: &[String]) -> String {
     let mut svg = format!(
         "<text x=\"{left:.1}\" y=\"14\" fill=\"var(--ink)\" font-weight=\"600\">{}</text>\n",
         element::escape(&stage.name)
@@ -122,11 +123,13 @@ fn stage_drawing(stage: &StageOutline, left: f64, pitch: f64, colour: usize) -> 
     let side = (0.74 * pitch).max(3.2);
     let first = left + (stage_width(stage, pitch) - stage.blocks.len() as f64 * pitch) / 2.0;
     for (index, block) in stage.blocks.iter().enumerate() {
-        let fill = if block.fixed.is_some() { "card" } else { &format!("n{colour}") };
+        let is_out = left_out.contains(&block.name);
+        let fill = if block.fixed.is_some() || is_out { "card" } else { &format!("n{colour}") };
+        let dashes = if is_out { " stroke-dasharray=\"2.5 2.5\"" } else { "" };
         let _ = writeln!(
             svg,
             "<rect x=\"{:.2}\" y=\"{}\" width=\"{side:.2}\" height=\"24\" rx=\"{:.1}\" fill=\"var(--{fill})\" \
-             stroke=\"var(--n{colour})\" stroke-width=\"1.2\"><title>{}</title></rect>",
+             stroke=\"var(--n{colour})\" stroke-width=\"1.2\"{dashes}><title>{}</title></rect>",
             first + index as f64 * pitch + (pitch - side) / 2.0,
             LINE - 12.0,
             (side / 4.0).min(3.0),

@@ -1,6 +1,7 @@
 use super::blocks::{Figure, numbered};
 use super::element;
 use crate::Result;
+use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
 use crate::report::number;
 use crate::report::result::{Estimate, Measurements, Readout, Readouts};
 use crate::report::table::Table;
@@ -41,6 +42,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     }
     body += &element::charts(&figures);
     body += &element::numbers("Numbers of every block", table(networks));
+    body += &early_exit(networks)?;
     Ok(element::section("readouts", "Read-outs", &body))
 }
 
@@ -95,4 +97,71 @@ fn table(networks: &[Measurements]) -> Table {
         }
     }
     table
+}
+
+/// Accuracy against computation where samples leave as soon as a fitted read-out is confident.
+fn early_exit(networks: &[Measurements]) -> Result<String> {
+    let figures: Vec<String> = ["linear", "tuned"]
+        .into_iter()
+        .filter_map(|sort| exit_chart(networks, sort).transpose())
+        .collect::<Result<_>>()?;
+    if figures.is_empty() {
+        return Ok(String::new());
+    }
+    let mut body = String::from("<h3>Early exit</h3>\n");
+    body += &element::prose(
+        "A sample leaves the network at the first block after which a fitted read-out gives some class at least a \
+         probability of .5, .6, .7, .8, .9, .95, .99 or .999 (from left to right); one that never does is answered by the \
+         network itself. The faint line is the accuracy of the whole network.",
+    );
+    body += &element::charts(&figures);
+    let mut table =
+        Table::new(["network", "<read out by", "threshold", "computation", "leave early", "accuracy", "loss, nats"]);
+    for network in networks {
+        for point in network.early_exit.iter().flatten() {
+            table.row([
+                network.target.clone(),
+                point.readout.clone(),
+                point.threshold.to_string(),
+                number::percent(point.computation),
+                number::percent(point.early),
+                number::percent(point.score.accuracy),
+                number::plus_minus(point.score.loss, point.score.loss_ci95),
+            ]);
+        }
+    }
+    Ok(body + &element::numbers("Numbers of every threshold", table))
+}
+
+/// The curves of one sort of read-out; absent where no network has any.
+fn exit_chart(networks: &[Measurements], sort: &str) -> Result<Option<String>> {
+    let (mut layers, mut all) = (Vec::new(), Vec::new());
+    for (place, network) in networks.iter().enumerate() {
+        let points = network.early_exit.iter().flatten().filter(|point| point.readout == sort);
+        let points: Vec<(f64, f64)> =
+            points.map(|point| (100.0 * point.computation, 100.0 * point.score.accuracy)).collect();
+        if points.is_empty() {
+            continue;
+        }
+        let (colour, baseline) = (Colour::Network(place), 100.0 * network.baseline.accuracy);
+        layers.push(Layer::new(Mark::Rule(baseline), colour).faint(0.4));
+        layers.push(Layer::new(Mark::Line(points.clone()), colour).faint(0.5));
+        layers.push(Layer::new(Mark::Points(points.clone(), place), colour));
+        all.extend(points);
+        all.push((100.0, baseline));
+    }
+    if layers.is_empty() {
+        return Ok(None);
+    }
+    let chart = Chart {
+        title: format!("Leaving where the {sort} read-out is confident"),
+        description: format!("Accuracy against computation, {sort} read-outs"),
+        x_label: "computation, % of the whole network’s".into(),
+        y_label: "accuracy, %".into(),
+        x: Axis::covering(all.iter().map(|point| point.0)),
+        y: Axis::covering(all.iter().map(|point| point.1)),
+        size: (element::width_of(2), 240.0),
+        layers,
+    };
+    chart.figure().map(Some)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::result::Epoch;
+use crate::report::result::{Epoch, Slimming};
 use crate::report::sample;
 
 fn page(networks: Vec<Measurements>) -> String {
@@ -151,4 +151,20 @@ fn gates_without_units() {
         gate.sparsity_per_class = Vec::new();
     }
     assert_sound(&page(vec![network]));
+}
+
+/// The page about a slimmed network, with all that it can hold, and with nothing but rankings.
+#[test]
+fn a_slimmed_network_stands_before_and_after() {
+    let slimming = sample::slimming();
+    let facts = vec![("command".into(), "unrolled slim <file>".into())];
+    let page = slim_html(&slimming, &facts).unwrap();
+    assert_sound(&page);
+    assert_eq!(sections(&page), ["outlines", "costs", "rankings"]);
+    assert_eq!(page.matches("stroke-dasharray").count(), 2, "blocks that are left out, in the first outline alone");
+    assert!(page.contains("<h1>a&lt;b.th, slimmed</h1>") && page.contains("−0.350"));
+    let ranked = Slimming { slimmed: None, removed: Vec::new(), ..slimming };
+    let page = slim_html(&ranked, &facts).unwrap();
+    assert_sound(&page);
+    assert_eq!(sections(&page), ["rankings"]);
 }

@@ -55,6 +55,25 @@ pub struct Readout {
     pub settled: f64,
 }
 
+/// Samples leave at the first block after which a fitted read-out gives a class at least this probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyExit {
+    /// The sort of read-out: `linear` or `tuned`.
+    pub readout: String,
+    /// The probability.
+    #[serde(with = "exact")]
+    pub threshold: f64,
+    /// FLOPs that are computed, as a share of the whole network's, averaged over the samples.
+    #[serde(with = "exact")]
+    pub computation: f64,
+    /// Share of samples that a read-out answers; the network itself answers the others.
+    #[serde(with = "exact")]
+    pub early: f64,
+    /// How well all are answered.
+    #[serde(flatten)]
+    pub score: Score,
+}
+
 /// A block whose step `a_k - a_(k-1)` is replaced by what says nothing about the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ablation {

@@ -13,12 +13,14 @@ mod iteration;
 mod outline;
 mod patches;
 mod score;
+mod slim;
 
 pub use blocks::*;
 pub use iteration::*;
 pub use outline::*;
 pub use patches::*;
 pub use score::*;
+pub use slim::*;
 
 /// Results keyed by block name, in the order in which the blocks run.
 pub type PerBlock<T> = IndexMap<String, T>;
@@ -64,6 +66,9 @@ pub struct Measurements {
     /// What can be read out after every block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readouts: Option<PerBlock<Readouts>>,
+    /// Samples that leave the network at the first block whose read-out is confident enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_exit: Option<Vec<EarlyExit>>,
     /// What a block adds replaced by its mean over the samples, or by what it adds to another sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ablation: Option<PerBlock<Ablation>>,
@@ -105,6 +110,7 @@ impl Measurements {
             runs: None,
             gradients: None,
             readouts: None,
+            early_exit: None,
             ablation: None,
             several: None,
             pairs: None,

@@ -8,7 +8,7 @@ pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
     text += &super::score(&measured.baseline);
-    let tables = [blocks, patches, iteration, swaps, together, indices, pairs].map(|table| table(measured));
+    let tables = [blocks, patches, iteration, swaps, early_exit, together, indices, pairs].map(|table| table(measured));
     for table in tables {
         if !table.is_empty() {
             text.push('\n');
@@ -127,6 +127,21 @@ fn iteration(measured: &Measurements) -> Table {
             row[0].clone_from(block);
             table.row(row);
         }
+    }
+    table
+}
+
+/// Samples that leave where a fitted read-out is confident.
+fn early_exit(measured: &Measurements) -> Table {
+    let mut table = Table::new(["early exit", "threshold", "computation", "leave early", "accuracy"]);
+    for point in measured.early_exit.iter().flatten() {
+        table.row([
+            point.readout.clone(),
+            point.threshold.to_string(),
+            number::percent(point.computation),
+            number::percent(point.early),
+            number::percent(point.score.accuracy),
+        ]);
     }
     table
 }

@@ -2,9 +2,11 @@
 
 mod measurements;
 mod outline;
+mod slim;
 
 pub use measurements::measurements;
 pub use outline::outline;
+pub use slim::slimming;
 
 use super::number;
 use super::result::Score;

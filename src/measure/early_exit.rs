@@ -1,0 +1,89 @@
+//! Early exit: a sample leaves the network at the first block whose read-out is confident enough (Teerapittayanon et
+//! al. 2016). What that saves, and what it costs.
+
+use super::moments::average;
+use super::{Answer, score};
+use crate::report::{EarlyExit, Outline};
+
+/// Probabilities of the likeliest class at which a sample leaves.
+const THRESHOLDS: [f64; 8] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
+
+/// For every threshold, from the answers of one sort of read-out after every block: accuracy, and the share of the FLOPs
+/// of the whole network that are computed. A sample that is confident nowhere is answered by the network itself.
+///
+/// The read-out at which a sample leaves counts as the network's own head, those that it passes do not count.
+pub(super) fn curve(sort: &str, readouts: &[Vec<Answer>], whole: &[Answer], outline: &Outline) -> Vec<EarlyExit> {
+    let flops: Vec<u64> = outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.flops).collect();
+    // What is left to compute after each block.
+    let mut left: u64 = flops.iter().sum();
+    let share_after: Vec<f64> = flops
+        .iter()
+        .map(|block| {
+            left -= block;
+            1.0 - left as f64 / outline.flops as f64
+        })
+        .collect();
+    let at = |threshold: f64| {
+        let exits: Vec<Option<usize>> = (0..whole.len())
+            .map(|sample| readouts.iter().position(|answers| answers[sample].confidence >= threshold))
+            .collect();
+        let answers: Vec<Answer> =
+            exits.iter().enumerate().map(|(sample, exit)| exit.map_or(whole, |k| &readouts[k])[sample]).collect();
+        EarlyExit {
+            readout: sort.into(),
+            threshold,
+            computation: average(exits.iter().map(|exit| exit.map_or(1.0, |k| share_after[k]))),
+            early: average(exits.iter().map(|exit| f64::from(u8::from(exit.is_some())))),
+            score: score(&answers),
+        }
+    };
+    THRESHOLDS.map(at).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{BlockOutline, StageOutline};
+
+    fn outline() -> Outline {
+        let block = |flops| BlockOutline {
+            name: String::new(),
+            wiring: "residual".into(),
+            body: String::new(),
+            shortcut: "identity".into(),
+            parameters: 0,
+            flops,
+            fixed: None,
+            receptive_field: None,
+        };
+        let stage = StageOutline { name: "stage1".into(), shape: vec![1], blocks: vec![block(30), block(50)] };
+        Outline {
+            name: String::new(),
+            input: vec![1, 1, 1],
+            classes: 2,
+            parameters: 0,
+            flops: 100,
+            stem_parameters: 0,
+            head_parameters: 0,
+            stages: vec![stage],
+        }
+    }
+
+    /// Two blocks of 30 and 50 of 100 FLOPs; three samples, the first confident after block 1, the second after block
+    /// 2, the third nowhere.
+    #[test]
+    fn a_sample_leaves_where_it_is_first_confident() {
+        let answer = |confidence, correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence };
+        let first = vec![answer(0.95, true), answer(0.4, true), answer(0.3, true)];
+        let second = vec![answer(0.2, false), answer(0.92, false), answer(0.4, true)];
+        let whole = vec![answer(1.0, false), answer(1.0, true), answer(0.6, true)];
+        let curve = curve("linear", &[first, second], &whole, &outline());
+        let at = |threshold| curve.iter().find(|point| point.threshold == threshold).unwrap();
+        // The second leaves after the last block: nothing is left to save.
+        assert!((at(0.9).computation - (0.5 + 1.0 + 1.0) / 3.0).abs() < 1e-12);
+        assert!((at(0.9).early - 2.0 / 3.0).abs() < 1e-12);
+        assert!((at(0.9).score.accuracy - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!((at(0.99).computation, at(0.99).early), (1.0, 0.0));
+        assert_eq!(at(0.99).score.accuracy, score(&whole).accuracy);
+    }
+}

@@ -1,0 +1,107 @@
+//! A network before and after blocks are left out for good.
+
+use super::element;
+use super::outline::drawing;
+use crate::Result;
+use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::result::{Chosen, Outline, Slimmed, Slimming};
+use crate::report::slimming::{compared, conditions, correlations, curve, places, sizes, versions, written};
+use crate::report::table::Table;
+
+/// The page.
+///
+/// # Errors
+/// Where the chart cannot be drawn.
+pub fn slim_html(slimming: &Slimming, facts: &[(String, String)]) -> Result<String> {
+    let title = format!("{}, slimmed", slimming.target);
+    let mut header = element::plain(&(conditions(slimming) + "."));
+    let mut body = String::new();
+    if let Some(slimmed) = &slimming.slimmed {
+        header += &scroll(versions(slimmed));
+        body += &outlines(slimming, slimmed);
+        body += &costs(slimmed);
+    }
+    if let Some(choice) = &slimming.choice {
+        body += &chosen(slimming, choice)?;
+    }
+    Ok(super::page(&title, &header, &body, facts))
+}
+
+fn scroll(table: Table) -> String {
+    format!("<div class=\"scroll summary\" tabindex=\"0\">{}</div>\n", table.without_empty_columns().html())
+}
+
+fn outlines(slimming: &Slimming, slimmed: &Slimmed) -> String {
+    let mut body = element::prose(
+        "Every block takes an estimate and returns a better one; what is left of a block that is left out is its skip. \
+         Dashed blocks are left out for good, hollow ones have to stay.",
+    );
+    body += &format!("<h3>Before</h3>\n{}", element::note(&slimming.outline.name));
+    body += &drawing(&hollow(&slimming.outline, slimming), 0, &slimming.removed);
+    body += &format!("<h3>After</h3>\n{}", element::note(&slimmed.outline.name));
+    body += &drawing(&hollow(&slimmed.outline, slimming), 0, &[]);
+    let mut table = Table::new(["block", "<why it stays"]);
+    slimming.stays.iter().for_each(|(block, why)| table.row([block.as_str(), why]));
+    body += &element::numbers("Blocks that have to stay", table);
+    element::section("outlines", "What was left out", &body)
+}
+
+/// The outline in which blocks that have to stay are those that cannot be left out. They come first in their stages, so
+/// that they keep their names.
+fn hollow(outline: &Outline, slimming: &Slimming) -> Outline {
+    let mut outline = outline.clone();
+    for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+        block.fixed = slimming.stays.get(&block.name).cloned();
+    }
+    outline
+}
+
+fn costs(slimmed: &Slimmed) -> String {
+    let mut body = element::prose(
+        "What it costs is counted sample by sample on samples that chose nothing. Files are compared as this program \
+         writes them; latency is the median of runs of both networks in turn, ± half the distance of the quartiles.",
+    );
+    body += &scroll(sizes(slimmed));
+    body += &element::plain(&format!("Built by {}.", slimmed.builds));
+    body += &element::plain(&format!("{}.", written(slimmed)));
+    element::section("costs", "What it takes", &body)
+}
+
+fn chosen(slimming: &Slimming, choice: &Chosen) -> Result<String> {
+    let mut body = element::prose(
+        "Rankings of the blocks by what they seem to matter, the least first. <b>Greedy</b> measures again after each \
+         removal; blocks that it did not come to are as its last round ranked them. <b>Deepest</b> and <b>random</b> are \
+         controls: what is no better than they are says nothing.",
+    );
+    let compared = compared(choice);
+    if !compared.is_empty() {
+        body += &element::plain("As many blocks left out by each ranking, on the samples that prove:");
+        body += &scroll(compared);
+    }
+    body += &element::charts(&[line(choice)?]);
+    body += &element::numbers("After each removal, on the samples that choose", curve(choice));
+    body += &element::numbers("Places of the blocks", places(slimming, choice));
+    body += &element::numbers("Kendall’s tau between the rankings", correlations(choice));
+    Ok(element::section("rankings", "How the blocks were chosen", &body))
+}
+
+fn line(choice: &Chosen) -> Result<String> {
+    let accuracies = std::iter::once(&choice.baseline).chain(choice.curve.iter().map(|removal| &removal.score));
+    let points: Vec<(f64, f64)> =
+        accuracies.enumerate().map(|(count, score)| (count as f64, 100.0 * score.accuracy)).collect();
+    Chart {
+        title: format!("By {}", choice.by),
+        description: "Accuracy against the number of blocks left out".into(),
+        x_label: "blocks left out".into(),
+        y_label: "Accuracy on the samples that choose, %".into(),
+        x: Axis::covering(points.iter().map(|point| point.0)),
+        y: Axis::covering(points.iter().map(|point| point.1)),
+        size: (element::PAGE_WIDTH, 240.0),
+        layers: vec![
+            Layer::new(Mark::Rule(100.0 * choice.baseline.accuracy), Colour::Muted),
+            Layer::new(Mark::Line(points.clone()), Colour::Network(0)).faint(0.5),
+            Layer::new(Mark::Points(points, 0), Colour::Network(0)),
+        ],
+    }
+    .figure()
+}

@@ -1,0 +1,300 @@
+//! Which blocks to leave out, and how many.
+
+use super::latency::latency;
+use super::ranking::{MEASURED, reported};
+use super::{By, Form, Progress};
+use crate::measure::{Answer, Source, Whole, measure, score, sweep, walk};
+use crate::nn::{At, Network, Route};
+use crate::report::{Chosen, Measurements, Outline, PerBlock, Removal, Score};
+use crate::{Error, Result};
+
+/// As far as what blocks are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// So many blocks.
+    Remove(usize),
+    /// As long as accuracy is not lower than the whole network's by more than so many points.
+    KeepAccuracy(f64),
+    /// Until no more than so many parameters are left.
+    Parameters(u64),
+    /// Until one sample takes no more than so many milliseconds.
+    Latency(f64),
+}
+
+/// What was chosen.
+pub struct Choice {
+    /// The blocks that are left out, in the order in which they were chosen.
+    pub removed: Vec<At>,
+    /// How.
+    pub chosen: Chosen,
+}
+
+/// The blocks that can be left out for good, and the others with the reason.
+pub fn removable<F: Form>(form: &F) -> (Vec<At>, PerBlock<String>) {
+    let outline = form.network().outline();
+    let all = outline
+        .stages
+        .iter()
+        .enumerate()
+        .flat_map(|(stage, s)| (0..s.blocks.len()).map(move |block| At { stage, block }));
+    let (mut candidates, mut stays) = (Vec::new(), PerBlock::new());
+    for at in all {
+        match form.stays(at) {
+            None => candidates.push(at),
+            Some(why) => {
+                stays.insert(at.to_string(), why);
+            }
+        }
+    }
+    (candidates, stays)
+}
+
+/// The route that is left.
+pub(super) fn without(outline: &Outline, removed: &[At]) -> Route {
+    removed.iter().fold(Route::identity(outline), |route, &at| route.without(at))
+}
+
+/// Whether the stage of a block keeps another.
+fn keeps_another(outline: &Outline, removed: &[At], at: At) -> bool {
+    let gone = removed.iter().filter(|other| other.stage == at.stage).count();
+    gone + 1 < outline.stages[at.stage].blocks.len()
+}
+
+/// The blocks of an order that can all go: of each stage one is kept.
+pub(super) fn removals(outline: &Outline, order: &[At]) -> Vec<At> {
+    let mut removed = Vec::new();
+    for &at in order {
+        if keeps_another(outline, &removed, at) {
+            removed.push(at);
+        }
+    }
+    removed
+}
+
+/// Ranks the blocks on the samples that choose, and follows one ranking as far as the target says. Without a target the
+/// ranking is followed to its end, and nothing is left out.
+///
+/// # Errors
+/// [`Error::Usage`] for a target that cannot be reached; whatever measuring may fail with.
+pub fn choose<F: Form>(
+    form: &F,
+    source: &Source,
+    by: By,
+    target: Option<Target>,
+    seed: u64,
+    progress: Progress,
+) -> Result<Choice> {
+    let network = form.network();
+    let outline = network.outline();
+    let (candidates, _) = removable(form);
+    check_reachable(form, source, target, &removals(outline, &candidates))?;
+    let measured = measure(network, source, &MEASURED, seed, |done, all| progress("measuring blocks", done, all))?;
+    let order = |by: By| by.order(&measured, &candidates, seed).map(|(values, order)| (by, values, order));
+    let mut orders: Vec<_> = By::ALL.into_iter().filter_map(order).collect();
+    let whole = walk(network, source, &mut [], |_| ())?;
+    let mut search = Search { form, source, whole: &whole, measured: &measured, target, progress };
+    let (removed, curve, greedy) = match orders.iter().find(|(other, ..)| *other == by) {
+        Some((.., order)) => search.follow_and_compare(&removals(outline, order), &candidates)?,
+        None if by == By::Greedy => search.greedily(&candidates)?,
+        None => {
+            return Err(Error::Usage(format!("--by {}: no block of {} has a figure for it", by.name(), outline.name)));
+        }
+    };
+    if !greedy.is_empty() {
+        let place = orders.iter().position(|(by, ..)| *by == By::Deepest).unwrap_or(orders.len());
+        orders.insert(place, (By::Greedy, PerBlock::new(), greedy));
+    }
+    let removed = if target.is_some() { removed } else { Vec::new() };
+    let by = format!("{}{}", by.name(), target.map_or_else(String::new, |target| format!(", {target}")));
+    Ok(Choice { removed, chosen: Chosen { by, baseline: measured.baseline, curve, rankings: reported(&orders) } })
+}
+
+/// Finds out before anything is measured whether a target of size holds already, or cannot be reached with all the
+/// blocks that can go. Which blocks of a stage these are does not matter to it.
+fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, all: &[At]) -> Result<()> {
+    let name = &form.network().outline().name;
+    let wrong = |what: String| Err(Error::Usage(what));
+    match target {
+        _ if all.is_empty() => wrong(format!("{name}: none of its blocks can be left out for good")),
+        None | Some(Target::KeepAccuracy(_)) => Ok(()),
+        Some(Target::Remove(count)) if count > all.len() => wrong(format!(
+            "--remove {count}: at most {} blocks can be left out for good, every stage keeps one",
+            all.len()
+        )),
+        Some(target) if target.is_reached(form, source, &[])? => {
+            wrong(format!("{}: nothing to leave out, that holds already", target.option()))
+        }
+        Some(target) if !target.is_reached(form, source, all)? => Err(unreachable(form, target, all)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn unreachable<F: Form>(form: &F, target: Target, removed: &[At]) -> Error {
+    let left = form.slimmed(&without(form.network().outline(), removed)).map(|slim| slim.outline().parameters);
+    Error::Usage(format!(
+        "{}: not reachable, {} parameters remain where all {} blocks are left out that can be",
+        target.option(),
+        left.unwrap_or_default(),
+        removed.len()
+    ))
+}
+
+struct Search<'a, 'p, F: Form> {
+    form: &'a F,
+    source: &'a Source,
+    whole: &'a Whole,
+    measured: &'a Measurements,
+    target: Option<Target>,
+    progress: Progress<'p>,
+}
+
+/// What goes, the score after each, and the greedy order of all candidates, which may be empty.
+type Found = (Vec<At>, Vec<Removal>, Vec<At>);
+
+impl<F: Form> Search<'_, '_, F> {
+    /// Follows an order, and goes greedily as far as it went: the best order is worth comparing with.
+    fn follow_and_compare(&mut self, order: &[At], candidates: &[At]) -> Result<Found> {
+        let (removed, curve) = self.follow(order)?;
+        if self.target.is_none() {
+            return Ok((removed, curve, Vec::new()));
+        }
+        self.target = Some(Target::Remove(removed.len()));
+        Ok((removed, curve, self.greedily(candidates)?.2))
+    }
+
+    /// The first blocks of an order, as many as the target asks for, and the score after each.
+    fn follow(&mut self, order: &[At]) -> Result<(Vec<At>, Vec<Removal>)> {
+        let mut count = 0;
+        if let Some(target) = self.target.filter(|target| !matches!(target, Target::KeepAccuracy(_))) {
+            while !self.is_reached(&order[..count])? {
+                if count == order.len() {
+                    return Err(unreachable(self.form, target, order));
+                }
+                count += 1;
+            }
+        }
+        let count = if count > 0 { count } else { order.len() };
+        let sets: Vec<&[At]> = (1..=count).map(|count| &order[..count]).collect();
+        let scores = self.scores(&sets)?;
+        let kept = scores.iter().take_while(|score| !self.loses_too_much(score)).count();
+        if kept == 0 {
+            return Err(self.too_dear(&order[..1]));
+        }
+        let curve = order.iter().zip(scores).take(kept).map(|(at, score)| Removal { block: at.to_string(), score });
+        Ok((order[..kept].to_vec(), curve.collect()))
+    }
+
+    /// Leaves out the block that costs the least accuracy, and of equals the least loss, again and again: what went, the
+    /// score after each, and the order of all candidates, in which those that stay come as the last round ranked them.
+    ///
+    /// Loss alone would first take what makes a network too certain of itself, whatever that costs in answers.
+    fn greedily(&mut self, candidates: &[At]) -> Result<Found> {
+        let outline = self.form.network().outline();
+        let (mut removed, mut curve, mut rest) = (Vec::new(), Vec::new(), candidates.to_vec());
+        while self.target.is_none() || !self.is_reached(&removed)? {
+            let open: Vec<At> = rest.iter().copied().filter(|&at| keeps_another(outline, &removed, at)).collect();
+            if open.is_empty() {
+                break;
+            }
+            let sets: Vec<Vec<At>> = open.iter().map(|&at| [removed.as_slice(), &[at]].concat()).collect();
+            let scores = match (&self.measured.lesion, removed.is_empty()) {
+                (Some(lesion), true) => open.iter().map(|at| lesion[&at.to_string()].score).collect(),
+                _ => self.scores(&sets)?,
+            };
+            let mut ranked: Vec<(At, Score)> = open.into_iter().zip(scores).collect();
+            ranked.sort_by(|a, b| b.1.accuracy.total_cmp(&a.1.accuracy).then(a.1.loss.total_cmp(&b.1.loss)));
+            let best = ranked.first().filter(|(_, score)| !self.loses_too_much(score)).copied();
+            // Those that are the last of their stage stay whatever happens.
+            rest.retain(|at| !ranked.iter().any(|(other, _)| other == at));
+            rest.splice(0..0, ranked.into_iter().map(|(at, _)| at));
+            let Some((best, score)) = best else { break };
+            rest.retain(|at| *at != best);
+            removed.push(best);
+            curve.push(Removal { block: best.to_string(), score });
+        }
+        match self.target {
+            Some(Target::KeepAccuracy(_)) if removed.is_empty() => {
+                return Err(self.too_dear(&rest));
+            }
+            Some(target @ (Target::Parameters(_) | Target::Latency(_))) if !self.is_reached(&removed)? => {
+                return Err(unreachable(self.form, target, &removed));
+            }
+            _ => {}
+        }
+        let order = [removed.as_slice(), &rest].concat();
+        Ok((removed, curve, order))
+    }
+
+    /// The network without each of some sets of blocks.
+    fn scores(&mut self, sets: &[impl AsRef<[At]>]) -> Result<Vec<Score>> {
+        let network = self.form.network();
+        let routes: Vec<Route> = sets.iter().map(|set| without(network.outline(), set.as_ref())).collect();
+        let all = (self.source.dataset.len() * routes.len()) as u64;
+        let mut done = 0;
+        let answers: Vec<Vec<Answer>> = sweep(network, self.source, &routes, self.whole, |samples| {
+            done += samples;
+            (self.progress)("leaving out blocks", done, all);
+        })?;
+        Ok(answers.iter().map(|answers| score(answers)).collect())
+    }
+
+    fn is_reached(&self, removed: &[At]) -> Result<bool> {
+        self.target.map_or(Ok(false), |target| target.is_reached(self.form, self.source, removed))
+    }
+
+    fn loses_too_much(&self, score: &Score) -> bool {
+        // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
+        let lost = 100.0 * (self.measured.baseline.accuracy - score.accuracy) - 1e-9;
+        matches!(self.target, Some(Target::KeepAccuracy(points)) if lost > points)
+    }
+
+    /// None of these blocks can be left out within the target: names the one that costs the least.
+    fn too_dear(&self, blocks: &[At]) -> Error {
+        let score = |at: &At| self.measured.lesion.as_ref().map(|lesion| lesion[&at.to_string()].score);
+        let lost = |at: &At| score(at).map_or(f64::NAN, |score| self.measured.baseline.accuracy - score.accuracy);
+        let least = blocks.iter().map(|at| (lost(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
+        let (lost, at) = least.map_or((f64::NAN, String::new()), |(lost, at)| (lost, at.to_string()));
+        Error::Usage(format!(
+            "{}: not reachable, leaving out {at} alone costs {:.2} points on the {} samples that choose",
+            self.target.map_or_else(String::new, Target::option),
+            100.0 * lost,
+            self.measured.baseline.samples
+        ))
+    }
+}
+
+impl Target {
+    /// Whether so much is left out as it asks for; that of accuracy never is.
+    fn is_reached<F: Form>(self, form: &F, source: &Source, removed: &[At]) -> Result<bool> {
+        let slimmed = || form.slimmed(&without(form.network().outline(), removed));
+        match self {
+            Self::KeepAccuracy(_) => Ok(false),
+            Self::Remove(count) => Ok(removed.len() >= count),
+            Self::Parameters(most) => Ok(slimmed()?.outline().parameters <= most),
+            Self::Latency(most) => Ok(latency([&slimmed()?], source)?[0].value <= most),
+        }
+    }
+
+    /// As it is typed.
+    fn option(self) -> String {
+        match self {
+            Self::Remove(count) => format!("--remove {count}"),
+            Self::KeepAccuracy(points) => format!("--keep-accuracy {points}"),
+            Self::Parameters(count) => format!("--params {count}"),
+            Self::Latency(milliseconds) => format!("--latency {milliseconds}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Remove(1) => write!(f, "1 block"),
+            Self::Remove(count) => write!(f, "{count} blocks"),
+            Self::KeepAccuracy(1.0) => write!(f, "at most 1 point of accuracy lost"),
+            Self::KeepAccuracy(points) => write!(f, "at most {points} points of accuracy lost"),
+            Self::Parameters(count) => write!(f, "at most {count} parameters"),
+            Self::Latency(milliseconds) => write!(f, "at most {milliseconds} ms a sample"),
+        }
+    }
+}

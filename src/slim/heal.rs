@@ -1,0 +1,71 @@
+//! Healing: what a slimmed network can do about the blocks that it lost.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Healed, Progress};
+use crate::data::{Normalization, Order, Plan, batches};
+use crate::measure::Source;
+use crate::model::{Card, Model};
+use crate::nn::{Id, Pass, Training};
+use crate::train::{Event, Experiment, Trainer};
+use crate::{Error, Result};
+
+/// Estimates the statistics of all normalizations again, from scratch, over the samples of a source in a random order:
+/// the mean over the batches of each batch's mean and unbiased variance, as PyTorch does with `momentum=None`.
+///
+/// The passes are those of training, dropout included, but nothing is trained.
+///
+/// # Errors
+/// Where samples cannot be read.
+pub fn reestimate(model: &Model, source: &Source, seed: u64, progress: Progress) -> Result<Healed<Model>> {
+    let mut healed = model.clone();
+    let plan = Plan {
+        batch: source.batch,
+        order: Order::Shuffled { seed, epoch: 0 },
+        augment: Default::default(),
+        normalization: source.normalization.clone(),
+        // A batch of a few samples has statistics of its own, and would count as much as the others.
+        drop_last: source.dataset.len() > source.batch,
+        start: 0,
+        workers: 1,
+    };
+    let mut seen: HashMap<Id, f64> = HashMap::new();
+    let (mut done, all) = (0, source.dataset.len() as u64);
+    for (step, batch) in batches(&source.dataset, &plan)?.enumerate() {
+        let batch = batch?;
+        let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), healed.parameters.device());
+        let mut training = Training::new(seed, step as u64);
+        healed.forward(&mut Pass::training(&healed.parameters, &mut training), x);
+        healed.parameters.follow(training.statistics, |id| {
+            let count = seen.entry(id).or_default();
+            *count += 1.0;
+            1.0 / *count
+        });
+        done += batch.labels.len() as u64;
+        progress("re-estimating normalization", done, all);
+    }
+    Ok(Healed { name: "normalization re-estimated".into(), network: healed, epochs: Vec::new() })
+}
+
+/// Trains a slimmed network on, as an experiment says: its data and its way of training, but this network, from these
+/// values, on samples normalized as the network knows them.
+///
+/// # Errors
+/// Where the experiment does not fit the network, or training fails.
+pub fn finetune(
+    model: &Model,
+    card: &Card,
+    experiment: Experiment,
+    device: &Device,
+    observe: &mut dyn FnMut(Event),
+) -> Result<Healed<Model>> {
+    let mut experiment = Experiment { model: model.config().clone(), ..experiment };
+    experiment.data.normalization = Some(Normalization { mean: card.mean.clone(), std: card.std.clone() });
+    // What a run keeps to be resumed is not worth keeping of a few epochs.
+    let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+    let trainer = Trainer::new(experiment, &run.path().join("run"), false, device)?.starting_from(model.clone())?;
+    let (network, epochs) = trainer.train(observe)?;
+    Ok(Healed { name: "fine-tuned".into(), network, epochs })
+}

@@ -1,0 +1,22 @@
+//! Slimming: a route made permanent. Blocks are ranked, chosen, and left out for good; the file that is written is
+//! opened again and has to answer as the route did.
+//!
+//! The samples are halved: one half chooses, the other proves, so that no figure flatters the choice that it made.
+
+mod choose;
+mod form;
+mod heal;
+mod latency;
+mod plan;
+mod prove;
+mod ranking;
+
+pub use choose::{Choice, Target, choose, removable};
+pub use form::{Came, Form};
+pub use heal::{finetune, reestimate};
+pub use plan::{Plan, named};
+pub use prove::{Healed, prove, routes_compared};
+pub use ranking::By;
+
+/// Hears of what is under way, of what is done of it, and of how much there is.
+pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);

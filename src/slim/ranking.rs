@@ -1,0 +1,145 @@
+//! Rankings: orders in which blocks can be left out, the one that matters least first.
+
+use crate::measure::{Only, rank_correlation};
+use crate::nn::At;
+use crate::random::{Purpose, shuffle, stream};
+use crate::report::{Measurements, PerBlock, Ranking};
+use crate::{Error, Result};
+
+/// What ranks blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Loss without the block.
+    Lesion,
+    /// `1 - cos(a_(k-1), a_k)` (ShortGPT 2024).
+    Influence,
+    /// `arccos(cos(a_(k-1), a_k)) / π` (Gromov et al. 2024).
+    Angle,
+    /// `‖F‖ / ‖a_(k-1)‖` (Jastrzebski et al. 2018).
+    L2Ratio,
+    /// What the loss of a fitted linear read-out falls by.
+    ReadoutGain,
+    /// Mean activity of the transform gate.
+    Gate,
+    /// Accuracy, and of equals loss, without the block and all that went before it, measured again after each removal.
+    Greedy,
+    /// The last block of the network first: a control.
+    Deepest,
+    /// A random order: a control.
+    Random,
+}
+
+/// What is measured to rank by.
+pub(super) const MEASURED: [Only; 4] = [Only::Lesion, Only::Influence, Only::Readouts, Only::Gates];
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Lesion,
+        Self::Influence,
+        Self::Angle,
+        Self::L2Ratio,
+        Self::ReadoutGain,
+        Self::Gate,
+        Self::Greedy,
+        Self::Deepest,
+        Self::Random,
+    ];
+
+    /// The name that the command line and results use.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What it ranks by, in one line.
+    pub fn what(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Lesion => ("lesion", "Loss without the block"),
+            Self::Influence => ("influence", "How much the block turns the estimate, 1 - cos"),
+            Self::Angle => ("angle", "The same as an angle"),
+            Self::L2Ratio => ("l2-ratio", "Size of what the block adds over that of the estimate"),
+            Self::ReadoutGain => ("readout-gain", "What the loss of a fitted linear read-out falls by"),
+            Self::Gate => ("gate", "How open the transform gate is"),
+            Self::Greedy => {
+                ("greedy", "Accuracy without the block, and of equals loss, measured again after each removal")
+            }
+            Self::Deepest => ("deepest", "The last block first: a control"),
+            Self::Random => ("random", "A random order: a control"),
+        }
+    }
+
+    /// The figure of a block, where this ranking has one.
+    fn figure(self, measured: &Measurements, block: &str) -> Option<f64> {
+        let influence = || measured.influence.as_ref()?.get(block);
+        match self {
+            Self::Lesion => Some(measured.lesion.as_ref()?.get(block)?.loss_cost.value),
+            Self::Influence => Some(influence()?.block_influence.value),
+            Self::L2Ratio => Some(influence()?.l2_ratio.value),
+            Self::Angle => {
+                let alone = measured.runs.as_ref()?.iter().find(|run| run.first == block && run.blocks == 1)?;
+                Some(alone.angular_distance.value)
+            }
+            Self::ReadoutGain => {
+                let readouts = measured.readouts.as_ref()?;
+                let loss = |place: usize| Some(readouts.get_index(place)?.1.linear?.score.loss);
+                let place = readouts.get_index_of(block)?;
+                Some(loss(place.checked_sub(1)?)? - loss(place)?)
+            }
+            Self::Gate => Some(measured.gates.as_ref()?.get(block)?.transform.as_ref()?.mean.value),
+            Self::Greedy | Self::Deepest | Self::Random => None,
+        }
+    }
+
+    /// The order of the candidates, and the figures that make it; `None` where no block has a figure, and for `greedy`.
+    pub(super) fn order(
+        self,
+        measured: &Measurements,
+        candidates: &[At],
+        seed: u64,
+    ) -> Option<(PerBlock<f64>, Vec<At>)> {
+        let mut order = candidates.to_vec();
+        match self {
+            Self::Greedy => return None,
+            Self::Deepest => order.reverse(),
+            Self::Random => shuffle(&mut stream(seed, Purpose::Ranking, &[]), &mut order),
+            _ => {
+                let figure = |at: &At| Some((at.to_string(), self.figure(measured, &at.to_string())?));
+                let values: PerBlock<f64> = candidates.iter().filter_map(figure).collect();
+                let of =
+                    |at: &At| values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
+                order.sort_by(|a, b| of(a).total_cmp(&of(b)));
+                return (!values.is_empty()).then_some((values, order));
+            }
+        }
+        Some((PerBlock::new(), order))
+    }
+}
+
+impl std::str::FromStr for By {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|by| by.name() == name);
+        found.ok_or_else(|| Error::unknown("ranking", name, Self::ALL.map(Self::name)))
+    }
+}
+
+/// The rankings as they are reported, each with its correlation with all.
+pub(super) fn reported(orders: &[(By, PerBlock<f64>, Vec<At>)]) -> Vec<Ranking> {
+    let tau = |one: &[At], other: &[At]| {
+        let places: Vec<usize> = one.iter().filter_map(|at| other.iter().position(|o| o == at)).collect();
+        rank_correlation(&places)
+    };
+    let ranking = |(by, values, order): &(By, PerBlock<f64>, Vec<At>)| Ranking {
+        name: by.name().into(),
+        values: values.clone(),
+        order: order.iter().map(ToString::to_string).collect(),
+        kendall_tau: orders.iter().map(|(.., other)| tau(order, other)).collect(),
+        score: None,
+    };
+    orders.iter().map(ranking).collect()
+}
