@@ -2,8 +2,9 @@
 //! read, and its gradient as the input's gradient is written: neither has a pass of its own.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::conv::{Bordered, Conv, Images, Pairs, Prologue, Ready, WeightGradient, image, pack, unpack};
+use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, image, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -18,6 +19,7 @@ pub(super) struct Convolve {
     pub has_bias: bool,
     pub waits: Waits,
     pub statistics: bool,
+    pub prepared: Arc<Prepared>,
 }
 
 /// What waits on values until somebody reads them.
@@ -38,11 +40,11 @@ impl Waits {
 
 impl Operation for Convolve {
     fn forward(&self, inputs: &[Array]) -> Vec<Output> {
-        let (x, packed, bias, norm) = self.inputs(inputs);
+        let (x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
         let mut y = unwritten(images * image(self.conv.output));
         let shared = Shared::new(&mut y);
-        let ready = Ready::forward(&self.conv, &packed);
+        let ready = Ready::forward(&self.conv, &self.prepared, inputs[1].values);
         let [channels, height, width] = self.conv.output;
         let moments = parts(images, |images| {
             let inner = Outputs {
@@ -66,12 +68,12 @@ impl Operation for Convolve {
     }
 
     fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
-        let (x, packed, bias, norm) = self.inputs(inputs);
+        let (x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
         let size = image(self.conv.input);
         let wants_input = wanted[0] || wanted[2 + usize::from(self.has_bias)..].contains(&true);
         let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
-        let back = wants_input.then(|| Ready::back(&self.conv, &packed));
+        let back = wants_input.then(|| Ready::back(&self.conv, &self.prepared, inputs[1].values));
         let shared = Shared::new(&mut dx);
         let found = parts(images, |images| {
             let inner = Gradients {
@@ -115,17 +117,15 @@ impl Operation for Convolve {
 }
 
 impl Convolve {
-    /// Values, packed weights, the bias with the channels that fill up the last block, and the normalization.
-    fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Vec<f32>, Option<Norm>) {
-        let Conv { input: [channels, ..], output: [out, ..], size, .. } = self.conv;
-        let packed = pack(inputs[1].values, out, channels, size);
+    /// Values, the bias with the channels that fill up the last block, and the normalization.
+    fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Option<Norm>) {
         let mut bias = Vec::new();
         if self.has_bias {
             bias = inputs[2].values.to_vec();
-            bias.resize(out.div_ceil(LANES) * LANES, 0.0);
+            bias.resize(self.conv.output[0].div_ceil(LANES) * LANES, 0.0);
         }
         let norm = self.waits.take(&mut inputs[2 + usize::from(self.has_bias)..].iter());
-        (inputs[0], packed, bias, norm)
+        (inputs[0], bias, norm)
     }
 }
 
@@ -159,9 +159,8 @@ struct Outputs<'a> {
 }
 
 impl Images for Outputs<'_> {
-    #[inline(always)]
-    fn fill<L: Lanes>(&mut self, one: usize, scratch: &mut Bordered) {
-        scratch.fill::<L>(&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue);
+    fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
+        (&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue)
     }
 
     fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
@@ -260,21 +259,21 @@ struct Gradients<'a> {
 }
 
 impl Pairs for Gradients<'_> {
-    #[inline(always)]
-    fn fill<L: Lanes>(&self, one: usize, scratch: &mut Bordered) {
+    fn pair(&self, one: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
         let x = &self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]];
-        scratch.fill::<L>(x, prologue(self.norm, self.relu));
+        ((x, prologue(self.norm, self.relu)), self.gradient(one))
     }
+}
 
+impl Gradients<'_> {
     fn gradient(&self, one: usize) -> &[f32] {
         &self.gradient[one * self.sizes[1]..(one + 1) * self.sizes[1]]
     }
 }
 
 impl Images for Gradients<'_> {
-    #[inline(always)]
-    fn fill<L: Lanes>(&mut self, one: usize, scratch: &mut Bordered) {
-        scratch.fill::<L>(self.gradient(one), Prologue::NONE);
+    fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
+        (self.gradient(one), Prologue::NONE)
     }
 
     fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {

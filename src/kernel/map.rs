@@ -1,9 +1,11 @@
 //! What passes through a network: feature maps, in the engine's layout or in that of the kernels.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, activation, module, ops::ConvOptions};
 
 use super::combine::{Carry, Combine};
-use super::conv::{Conv, blocks};
+use super::conv::{Conv, Prepared, blocks};
 use super::convolve::{Convolve, Waits};
 use super::lanes::LANES;
 use super::norm::EPSILON;
@@ -53,6 +55,23 @@ struct Blocked {
     waits: Waits,
     /// Mean and biased variance of the values, where they are known.
     statistics: Option<[Tensor<1>; 2]>,
+}
+
+/// The weights of a layer, `[out, in, size, size]`, of a dense one `[out, in, 1, 1]`, and its bias, `[out]`.
+///
+/// What the kernels make of them is kept as long as a clone of them is.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    prepared: Arc<Prepared>,
+}
+
+impl Weights {
+    /// From tensors.
+    pub fn new(weight: Tensor<4>, bias: Option<Tensor<1>>) -> Self {
+        Self { weight, bias, prepared: Arc::default() }
+    }
 }
 
 /// How a convolution moves over its input.
@@ -203,36 +222,36 @@ impl Map {
         }
     }
 
-    /// A convolution with `weight`, `[out, in, size, size]`. `statistics`: a normalization with the statistics of the
+    /// A convolution. `statistics`: a normalization with the statistics of the
     /// batch follows.
     pub fn convolve(
         self,
         kernels: Kernels,
-        weight: Tensor<4>,
-        bias: Option<Tensor<1>>,
+        weights: Weights,
         Stride { stride, padding }: Stride,
         statistics: bool,
     ) -> Self {
-        let [out, _, size, width] = weight.dims();
+        let [out, _, size, width] = weights.weight.dims();
         if kernels == Kernels::Stock || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-            return Self(State::Plain(module::conv2d(self.into_plain(), weight, bias, options)));
+            return Self(State::Plain(module::conv2d(self.into_plain(), weights.weight, weights.bias, options)));
         }
         let [_, channels, height, width] = self.dims();
         let conv = Conv::new([channels, height, width], out, size, stride, padding);
-        Self(State::Blocked(convolve(self.into_blocked(false), conv, weight, bias, statistics)))
+        Self(State::Blocked(convolve(self.into_blocked(false), conv, weights, statistics)))
     }
 
-    /// A dense layer with `weight`, `[out, in]`, over all units of a sample; gives `[batch, out, 1, 1]`.
-    pub fn weigh(self, kernels: Kernels, weight: Tensor<2>, bias: Option<Tensor<1>>, statistics: bool) -> Self {
+    /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
+    pub fn weigh(self, kernels: Kernels, weights: Weights, statistics: bool) -> Self {
         let [batch, channels, height, width] = self.dims();
-        let [out, _] = weight.dims();
+        let out = weights.weight.dims()[0];
         if kernels == Kernels::Own && height * width == 1 {
             let conv = Conv::new([channels, 1, batch], out, 1, 1, 0);
-            let weight = weight.reshape([out, channels, 1, 1]);
-            return Self(State::Blocked(convolve(self.into_blocked(true), conv, weight, bias, statistics)));
+            return Self(State::Blocked(convolve(self.into_blocked(true), conv, weights, statistics)));
         }
-        let y = self.into_plain().reshape([batch, channels * height * width]).matmul(weight.transpose());
+        let Weights { weight, bias, .. } = weights;
+        let y = self.into_plain().reshape([batch, channels * height * width]);
+        let y = y.matmul(weight.reshape([out, channels * height * width]).transpose());
         let y = match bias {
             Some(bias) => y + bias.unsqueeze(),
             None => y,
@@ -283,9 +302,10 @@ fn settled(map: Blocked) -> Blocked {
     }
 }
 
-fn convolve(map: Blocked, conv: Conv, weight: Tensor<4>, bias: Option<Tensor<1>>, statistics: bool) -> Blocked {
+fn convolve(map: Blocked, conv: Conv, weights: Weights, statistics: bool) -> Blocked {
     let (channels, dense) = (conv.output[0], map.dense);
-    let operation = Convolve { conv, has_bias: bias.is_some(), waits: map.waits, statistics };
+    let Weights { weight, bias, prepared } = weights;
+    let operation = Convolve { conv, has_bias: bias.is_some(), waits: map.waits, statistics, prepared };
     let mut inputs = vec![map.values.into_dispatch(), weight.into_dispatch()];
     inputs.extend(bias.map(Tensor::into_dispatch));
     inputs.extend(map.norm.into_iter().flatten().map(Tensor::into_dispatch));

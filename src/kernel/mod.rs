@@ -16,5 +16,5 @@ mod parts;
 mod statistics;
 
 pub use keeping::Keeping;
-pub use map::{Carried, Kernels, Map, Stride};
+pub use map::{Carried, Kernels, Map, Stride, Weights};
 pub(crate) use norm::EPSILON;

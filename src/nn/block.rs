@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
-use crate::kernel::{Carried, Kernels, Map, Stride};
+use crate::kernel::{Carried, Kernels, Map, Stride, Weights};
 use crate::report::ReceptiveField;
 
 /// Where the last ReLU of a block stands.
@@ -283,5 +283,5 @@ fn zero_pad(x: Map, stride: usize, channels: usize, kernels: Kernels, device: &D
     let mut weight = vec![0.0f32; channels * have];
     (0..have).for_each(|c| weight[(before + c) * have + c] = 1.0);
     let weight = Tensor::from_data(TensorData::new(weight, [channels, have, 1, 1]), device);
-    x.convolve(kernels, weight, None, Stride { stride, padding: 0 }, false)
+    x.convolve(kernels, Weights::new(weight, None), Stride { stride, padding: 0 }, false)
 }

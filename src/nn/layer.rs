@@ -1,9 +1,7 @@
 //! Layers: a weighted sum, dense or convolutional, and batch normalization.
 
-use burn::tensor::Tensor;
-
-use super::{Id, Pass};
-use crate::kernel::{EPSILON, Map, Stride};
+use super::{Id, Parameters, Pass};
+use crate::kernel::{EPSILON, Map, Stride, Weights};
 use crate::report::ReceptiveField;
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
@@ -76,35 +74,37 @@ impl Layer {
 
     /// The weighted sum, with a normalization folded into its weights; `statistics`: one with those of the batch follows.
     fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, statistics: bool) -> Map {
-        let get = |id| pass.parameters.tensor::<1>(id);
-        let mut bias = self.bias.map(get);
-        let mut factor = None;
-        if let Some(norm) = folded {
-            let f = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
-            let centre = match bias {
-                Some(bias) => bias - get(norm.mean),
-                None => -get(norm.mean),
-            };
-            bias = Some(centre * f.clone() + get(norm.shift));
-            factor = Some(f);
-        }
-        let (out, kernels) = (self.channels[1], pass.parameters.kernels());
+        let parameters = pass.parameters;
+        let weights = if pass.is_training() {
+            self.weights(parameters, folded)
+        } else {
+            // Batch after batch is computed with the same.
+            parameters.kept((self.weight, folded.map(|norm| norm.scale)), || self.weights(parameters, folded))
+        };
         match self.window {
             Some(Window { stride, padding, .. }) => {
-                let mut weight: Tensor<4> = pass.parameters.tensor(self.weight);
-                if let Some(factor) = factor {
-                    weight = weight * factor.reshape([out, 1, 1, 1]);
-                }
-                x.convolve(kernels, weight, bias, Stride { stride, padding }, statistics)
+                x.convolve(parameters.kernels(), weights, Stride { stride, padding }, statistics)
             }
-            None => {
-                let mut weight: Tensor<2> = pass.parameters.tensor(self.weight);
-                if let Some(factor) = factor {
-                    weight = weight * factor.reshape([out, 1]);
-                }
-                x.weigh(kernels, weight, bias, statistics)
-            }
+            None => x.weigh(parameters.kernels(), weights, statistics),
         }
+    }
+
+    fn weights(&self, parameters: &Parameters, folded: Option<&Norm>) -> Weights {
+        let get = |id| parameters.tensor::<1>(id);
+        let out = self.channels[1];
+        let weight = match self.window {
+            Some(_) => parameters.tensor::<4>(self.weight),
+            None => parameters.tensor::<2>(self.weight).reshape([out as i32, -1, 1, 1]),
+        };
+        let bias = self.bias.map(get);
+        let Some(norm) = folded else { return Weights::new(weight, bias) };
+        let factor = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
+        let centre = match bias {
+            Some(bias) => bias - get(norm.mean),
+            None => -get(norm.mean),
+        };
+        let bias = centre * factor.clone() + get(norm.shift);
+        Weights::new(weight * factor.reshape([out, 1, 1, 1]), Some(bias))
     }
 
     /// What an output sees, from what an input sees; `None` is all of a sample.

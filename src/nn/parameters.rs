@@ -2,10 +2,11 @@
 //! index, and an optimizer, an average or a file is a loop.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernel::Kernels;
+use crate::kernel::{Kernels, Weights};
 use crate::{Error, Result};
 
 /// Which array of a [`Parameters`] list.
@@ -63,14 +64,32 @@ pub struct Parameters {
     by_name: HashMap<String, Id>,
     device: Device,
     kernels: Kernels,
+    kept: Kept,
     shapes_only: bool,
+}
+
+/// What layers made of their arrays, until one changes; a copy of the list makes its own.
+#[derive(Debug, Default)]
+struct Kept(Mutex<HashMap<(Id, Option<Id>), Weights>>);
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Parameters {
     /// An empty list on a device.
     pub fn new(device: &Device) -> Self {
         let kernels = Kernels::of(device);
-        Self { entries: Vec::new(), by_name: HashMap::new(), device: device.clone(), kernels, shapes_only: false }
+        Self {
+            entries: Vec::new(),
+            by_name: HashMap::new(),
+            device: device.clone(),
+            kernels,
+            kept: Kept::default(),
+            shapes_only: false,
+        }
     }
 
     /// An empty list that keeps shapes and no values: for counting.
@@ -109,6 +128,7 @@ impl Parameters {
 
     /// Replaces the values of one array by as many others.
     pub fn set(&mut self, id: Id, value: Tensor<1>) {
+        self.kept = Kept::default();
         debug_assert_eq!(value.dims(), self.entries[id.0].value.dims());
         self.entries[id.0].value = value;
     }
@@ -118,6 +138,7 @@ impl Parameters {
     /// # Errors
     /// [`Error::Shape`] if the shapes differ.
     pub fn set_host(&mut self, id: Id, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        self.kept = Kept::default();
         let entry = &mut self.entries[id.0];
         if entry.shape != shape {
             return Err(Error::Shape {
@@ -149,6 +170,13 @@ impl Parameters {
     pub fn trained(&self) -> u64 {
         let count = |p: &Parameter| p.shape.iter().product::<usize>() as u64;
         self.entries.iter().filter(|p| p.is_trained()).map(count).sum()
+    }
+
+    /// What a layer makes of its weight and the scale that is folded into it, made once until any array changes.
+    pub(crate) fn kept(&self, key: (Id, Option<Id>), make: impl FnOnce() -> Weights) -> Weights {
+        // A thread that panicked while it made weights has put none in.
+        let mut kept = self.kept.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.entry(key).or_insert_with(make).clone()
     }
 
     /// Which operations compute with the arrays.
@@ -195,6 +223,7 @@ impl Parameters {
 
     /// Replaces all trained values by those of one vector.
     pub fn unflatten(&mut self, values: &Tensor<1>) {
+        self.kept = Kept::default();
         let mut start = 0;
         for entry in self.entries.iter_mut().filter(|p| p.is_trained()) {
             let end = start + entry.shape.iter().product::<usize>();

@@ -51,7 +51,7 @@ impl Bordered {
 
     /// Takes an image in.
     #[inline(always)]
-    pub(crate) fn fill<L: Lanes>(&mut self, from: &[f32], prologue: Prologue) {
+    pub(crate) fn fill<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue)) {
         let [height, width] = self.inner;
         assert_eq!(from.len(), image([self.channels, height, width]));
         for (place, source) in from.chunks_exact(width * LANES).enumerate() {

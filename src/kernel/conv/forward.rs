@@ -30,15 +30,15 @@ impl Direct<'_> {
             w_out: blocks(conv.input[0]) * area,
         };
         assert_eq!(self.weight.len(), conv.packed());
-        let height = conv.output[1];
+        let [_, height, width] = conv.output;
         for one in all {
-            images.fill::<L>(one, &mut scratch);
+            scratch.fill::<L>(images.input(one));
             let to = images.output(one);
             assert_eq!(to.len(), image(conv.output));
             for y in 0..height {
                 let x = scratch.start().wrapping_add(y * conv.stride * scratch.row * LANES);
                 self.row::<L>(columns, x, y, summands, to);
-                images.rows::<L>(one, y, conv.output, to);
+                images.rows::<L>(one, y * width, width, conv.output, to);
             }
             images.end::<L>(one, to);
         }
@@ -86,6 +86,7 @@ pub(super) unsafe fn row<L: Lanes>(
             }
             (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8>(x, w, summands, sums),
             (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16>(x, w, summands, sums),
+            (true, _, 1, 4..) if sums.count % 7 == 0 => pixels::<L, 1, 1, 4, 7>(x, w, summands, sums),
             (true, _, 1, _) if sums.count % 8 != 0 => pixels::<L, 1, 1, 2, 14>(x, w, summands, sums),
             (true, _, 1, _) => pixels::<L, 1, 1, 2, 8>(x, w, summands, sums),
             (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8>(x, w, summands, sums),

@@ -60,7 +60,7 @@ impl InputGradient {
         let mut scratch = Bordered::new(output, self.before, self.behind);
         let area = size * size * SQUARE;
         for one in all {
-            images.fill::<L>(one, &mut scratch);
+            scratch.fill::<L>(images.input(one));
             let to = images.output(one);
             assert_eq!(to.len(), image(input));
             for y in 0..input[1] {
@@ -75,7 +75,7 @@ impl InputGradient {
                     };
                     self.row::<L>(phase.first[1], x, y, summands, to);
                 }
-                images.rows::<L>(one, y, input, to);
+                images.rows::<L>(one, y * input[2], input[2], input, to);
             }
             images.end::<L>(one, to);
         }

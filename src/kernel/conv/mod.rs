@@ -11,6 +11,7 @@ mod bordered;
 mod forward;
 mod input;
 mod pack;
+mod pointwise;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -20,59 +21,98 @@ mod winograd;
 pub(crate) use bordered::{Bordered, Prologue};
 pub(crate) use pack::{pack, unpack};
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::lanes::{LANES, Lanes};
 use forward::Direct;
 use input::InputGradient;
+use pointwise::Pointwise;
 use winograd::{Tiling, Winograd};
 
 /// The images that go through a convolution. All that takes lanes must be `#[inline(always)]`.
 pub(crate) trait Images {
-    /// Takes an image in.
-    fn fill<L: Lanes>(&mut self, image: usize, scratch: &mut Bordered);
+    /// An image on its way in, and what is done to its values first.
+    fn input(&self, image: usize) -> (&[f32], Prologue<'_>);
     /// Where an image's values go.
     fn output<'a>(&mut self, image: usize) -> &'a mut [f32];
-    /// For a row of a block, while it lies in the cache; it begins so many values behind the start of the image.
+    /// For some pixels of a block, while they lie in the cache; they begin so many values behind the start of the image.
     fn row<L: Lanes>(&mut self, image: usize, block: usize, start: usize, row: &mut [f32]);
     /// For an image that is done.
     fn end<L: Lanes>(&mut self, image: usize, values: &mut [f32]);
 
-    /// [`Self::row`] for one row of every block.
+    /// [`Self::row`] for `count` pixels of every block, behind `start` others.
     #[inline(always)]
-    fn rows<L: Lanes>(&mut self, image: usize, y: usize, shape: [usize; 3], values: &mut [f32]) {
+    fn rows<L: Lanes>(&mut self, image: usize, start: usize, count: usize, shape: [usize; 3], values: &mut [f32]) {
         let [channels, height, width] = shape;
         for block in 0..blocks(channels) {
-            let start = (block * height + y) * width * LANES;
-            self.row::<L>(image, block, start, &mut values[start..start + width * LANES]);
+            let start = (block * height * width + start) * LANES;
+            self.row::<L>(image, block, start, &mut values[start..start + count * LANES]);
         }
+    }
+}
+
+/// Weights in the orders that the kernels read, each made when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    packed: OnceLock<Vec<f32>>,
+    tiles: OnceLock<Vec<f32>>,
+}
+
+impl Prepared {
+    /// [`pack`]ed.
+    pub(crate) fn packed(&self, conv: &Conv, weight: &[f32]) -> &[f32] {
+        self.packed.get_or_init(|| pack(weight, conv.output[0], conv.input[0], conv.size))
+    }
+
+    /// Transformed for [`Winograd`].
+    fn tiles(&self, conv: &Conv, weight: &[f32]) -> &[f32] {
+        self.tiles.get_or_init(|| {
+            let packed = pack(weight, conv.output[0], conv.input[0], conv.size);
+            winograd::transform_weight(&packed)
+        })
     }
 }
 
 /// A convolution with its weights made ready, forward or back to the input.
 pub(crate) enum Ready<'a> {
     Direct(Direct<'a>),
+    Pointwise(Pointwise<'a>),
     Back(InputGradient),
-    Winograd(Winograd),
+    Winograd(Winograd<'a>),
 }
 
 impl<'a> Ready<'a> {
-    /// Forward, with packed weights.
-    pub(crate) fn forward(conv: &'a Conv, packed: &'a [f32]) -> Self {
-        match Tiling::new(conv) {
-            Some(tiling) => Self::Winograd(Winograd::new(tiling, packed, conv.input, conv.output, conv.padding)),
-            None => Self::Direct(Direct { conv, weight: packed }),
+    /// Forward.
+    pub(crate) fn forward(conv: &'a Conv, prepared: &'a Prepared, weight: &[f32]) -> Self {
+        if let Some(tiling) = Tiling::new(conv) {
+            let weight = Cow::Borrowed(prepared.tiles(conv, weight));
+            return Self::Winograd(Winograd {
+                tiling,
+                weight,
+                input: conv.input,
+                output: conv.output,
+                before: conv.padding,
+            });
+        }
+        let weight = prepared.packed(conv, weight);
+        match (conv.size, conv.padding) {
+            (1, 0) => Self::Pointwise(Pointwise { conv, weight: Cow::Borrowed(weight) }),
+            _ => Self::Direct(Direct { conv, weight }),
         }
     }
 
     /// The gradient with respect to the input: of a stride of 1, the convolution with the weights turned round.
-    pub(crate) fn back(conv: &Conv, packed: &[f32]) -> Self {
-        let turned =
-            Conv { input: conv.output, output: conv.input, padding: 2usize.saturating_sub(conv.padding), ..*conv };
+    pub(crate) fn back(conv: &'a Conv, prepared: &Prepared, weight: &[f32]) -> Self {
+        let packed = prepared.packed(conv, weight);
+        let before = 2usize.saturating_sub(conv.padding);
+        let turned = Conv { input: conv.output, output: conv.input, padding: before, ..*conv };
         match Tiling::new(&turned).filter(|_| conv.padding <= 2) {
             Some(tiling) => {
                 let packed = pack::transpose(packed, blocks(conv.output[0]), blocks(conv.input[0]), 9);
-                Self::Winograd(Winograd::new(tiling, &packed, turned.input, turned.output, turned.padding))
+                let weight = Cow::Owned(winograd::transform_weight(&packed));
+                Self::Winograd(Winograd { tiling, weight, input: turned.input, output: turned.output, before })
             }
             None => Self::Back(InputGradient::new(conv, packed)),
         }
@@ -83,6 +123,7 @@ impl<'a> Ready<'a> {
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         match self {
             Self::Direct(direct) => direct.run::<L>(all, images),
+            Self::Pointwise(pointwise) => pointwise.run::<L>(all, images),
             Self::Back(back) => back.run::<L>(all, images),
             Self::Winograd(winograd) => winograd.run::<L>(all, images),
         }
@@ -107,15 +148,16 @@ impl WeightGradient {
         }
     }
 
-    /// Adds the images of a range: `x` takes one's input in, `dy` has its gradient.
+    /// Adds the images of a range.
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&mut self, conv: &Conv, all: Range<usize>, images: &impl Pairs) {
         match self {
             Self::Direct(sums) => {
                 let mut scratch = conv.bordered();
                 for one in all {
-                    images.fill::<L>(one, &mut scratch);
-                    weight::weight_gradient::<L>(conv, &scratch, images.gradient(one), sums);
+                    let (x, dy) = images.pair(one);
+                    scratch.fill::<L>(x);
+                    weight::weight_gradient::<L>(conv, &scratch, dy, sums);
                 }
             }
             Self::Winograd { tiling, sums } => {
@@ -125,9 +167,10 @@ impl WeightGradient {
                 for first in all.clone().step_by(tiling.group()) {
                     let group = first..(first + tiling.group()).min(all.end);
                     for one in group.clone() {
-                        images.fill::<L>(one, &mut scratch);
+                        let (input, output) = images.pair(one);
+                        scratch.fill::<L>(input);
                         tiling.transform_input::<L>(&scratch, &mut x, one - first);
-                        gradient.fill::<L>(images.gradient(one), Prologue::NONE);
+                        gradient.fill::<L>((output, Prologue::NONE));
                         tiling.transform_gradient::<L>(&gradient, &mut dy, one - first);
                     }
                     winograd::weight_sums::<L>(&x, &dy, tiling.tiles_of(group.len()), conv.input[0], sums);
@@ -154,10 +197,8 @@ impl WeightGradient {
 
 /// Inputs and gradients of outputs, for the gradient of the weights.
 pub(crate) trait Pairs {
-    /// Takes an image's input in. Must be `#[inline(always)]`.
-    fn fill<L: Lanes>(&self, image: usize, scratch: &mut Bordered);
-    /// The gradient of an image's output.
-    fn gradient(&self, image: usize) -> &[f32];
+    /// An image's input with what is done to it first, and the gradient of its output.
+    fn pair(&self, image: usize) -> ((&[f32], Prologue<'_>), &[f32]);
 }
 
 /// The shapes of a convolution with a square window.

@@ -49,16 +49,17 @@ impl Work for Ours<'_> {
     fn run<L: Lanes>(self) -> Self::Output {
         let Case { conv, x, w, dy } = self.0;
         let [c, ..] = conv.input;
-        let packed = pack(w, conv.output[0], c, conv.size);
+        let prepared = Prepared::default();
+        let packed = prepared.packed(conv, w);
         let mut one =
             One { x: block(x, conv.input), dy: block(dy, conv.output), to: vec![f32::NAN; image(conv.output)] };
         let mut all = Vec::new();
-        for ready in [Ready::forward(conv, &packed), Ready::Direct(Direct { conv, weight: &packed })] {
+        for ready in [Ready::forward(conv, &prepared, w), Ready::Direct(Direct { conv, weight: packed })] {
             ready.run::<L>(0..1, &mut Forward(&mut one));
             all.push(("output", unblock(&one.to, conv.output)));
         }
         one.to = vec![f32::NAN; image(conv.input)];
-        for ready in [Ready::back(conv, &packed), Ready::Back(InputGradient::new(conv, &packed))] {
+        for ready in [Ready::back(conv, &prepared, w), Ready::Back(InputGradient::new(conv, packed))] {
             ready.run::<L>(0..1, &mut Back(&mut one));
             all.push(("dx", unblock(&one.to, conv.input)));
         }
@@ -81,21 +82,16 @@ struct Forward<'a>(&'a mut One);
 struct Back<'a>(&'a mut One);
 
 impl Pairs for One {
-    #[inline(always)]
-    fn fill<L: Lanes>(&self, _: usize, scratch: &mut Bordered) {
-        scratch.fill::<L>(&self.x, Prologue::NONE);
-    }
-    fn gradient(&self, _: usize) -> &[f32] {
-        &self.dy
+    fn pair(&self, _: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
+        ((&self.x, Prologue::NONE), &self.dy)
     }
 }
 
 macro_rules! images {
     ($name:ident, $from:ident) => {
         impl Images for $name<'_> {
-            #[inline(always)]
-            fn fill<L: Lanes>(&mut self, _: usize, scratch: &mut Bordered) {
-                scratch.fill::<L>(&self.0.$from, Prologue::NONE);
+            fn input(&self, _: usize) -> (&[f32], Prologue<'_>) {
+                (&self.0.$from, Prologue::NONE)
             }
             fn output<'b>(&mut self, _: usize) -> &'b mut [f32] {
                 // SAFETY: nobody else looks at the values before the convolution ends.

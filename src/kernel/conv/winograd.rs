@@ -4,6 +4,7 @@
 //! (Lavin and Gray 2016, with the points 0, ±1 and ±2). The sum is a 1x1 convolution of as many images as a tile has
 //! places, whose pixels are the tiles. The weights' gradient is the adjoint: `dw = Gᵀ[Σ (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::forward::row;
@@ -260,20 +261,19 @@ pub(crate) fn transform_back(all: &[f32]) -> Vec<f32> {
 }
 
 /// A convolution whose weights are transformed.
-pub(crate) struct Winograd {
+pub(crate) struct Winograd<'a> {
     pub tiling: Tiling,
-    weight: Vec<f32>,
-    input: [usize; 3],
-    output: [usize; 3],
-    before: usize,
+    /// By [`transform_weight`].
+    pub weight: Cow<'a, [f32]>,
+    /// `[channels, height, width]`.
+    pub input: [usize; 3],
+    /// `[channels, height, width]`.
+    pub output: [usize; 3],
+    /// Padding before rows and columns.
+    pub before: usize,
 }
 
-impl Winograd {
-    /// From packed weights; `before`: the padding.
-    pub(crate) fn new(tiling: Tiling, packed: &[f32], input: [usize; 3], output: [usize; 3], before: usize) -> Self {
-        Self { tiling, weight: transform_weight(packed), input, output, before }
-    }
-
+impl Winograd<'_> {
     /// All images of a range.
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
@@ -283,7 +283,7 @@ impl Winograd {
         for first in all.clone().step_by(self.tiling.group) {
             let group = first..(first + self.tiling.group).min(all.end);
             for one in group.clone() {
-                images.fill::<L>(one, &mut scratch);
+                scratch.fill::<L>(images.input(one));
                 self.tiling.transform_input::<L>(&scratch, &mut from, one - first);
             }
             self.sum::<L>(&from, &mut to, group.len() * self.tiling.tiles());
@@ -291,8 +291,8 @@ impl Winograd {
                 let values = images.output(one);
                 assert_eq!(values.len(), image(self.output));
                 self.tiling.output::<L>(&to, one - first, self.output, values);
-                for (place, row) in values.chunks_exact_mut(width * LANES).enumerate() {
-                    images.row::<L>(one, place / height, place * width * LANES, row);
+                for y in 0..height {
+                    images.rows::<L>(one, y * width, width, self.output, values);
                 }
                 images.end::<L>(one, values);
             }
