@@ -9,9 +9,11 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::data::{Dataset, Normalization, Spec, View};
 use unrolled::measure::{self, Only, Source};
+#[cfg(feature = "onnx")]
+use unrolled::model::check_classes;
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, check_writable, open::Opened, write_whole};
+use unrolled::{Error, check_writable, open::Any, write_whole};
 
 use super::target::{Opening, Target};
 use super::{DataArgs, output};
@@ -48,7 +50,7 @@ pub(super) struct Measure {
 /// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct Compare {
-    /// Run directories, model files, PyTorch or safetensors files
+    /// Run directories, model files, PyTorch, safetensors or ONNX files
     #[arg(required = true, num_args = 2..)]
     targets: Vec<PathBuf>,
     #[command(flatten)]
@@ -97,7 +99,11 @@ impl Eval {
         let opened = self.target.open(device)?;
         let source = source(&self.target.name(), &opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
-        let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
+        let score = match &opened {
+            Any::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
+            #[cfg(feature = "onnx")]
+            Any::Graph(opened) => measure::evaluate(&opened.network, &source, |n| bar.inc(n)),
+        }?;
         bar.finish_and_clear();
         if self.json { output::print_json(&score) } else { output::print(&text::score(&score)) }
     }
@@ -146,29 +152,44 @@ impl Compare {
 }
 
 /// The samples, normalized as the network was trained, once they are known to suit it.
-fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+fn source(name: &str, opened: &Any, args: &DataArgs) -> anyhow::Result<Source> {
     let spec: Spec = args.data.parse()?;
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
     let dataset = dataset.limit(args.limit.map_or(0, usize::from));
-    let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
+    let normalization = match opened {
+        Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => opened.normalization.clone().ok_or_else(|| {
+            let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
+            Error::Usage(format!("{name}: {what}"))
+        })?,
+    };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
-    // A network without names for its classes answers with as many numbers, and the data's order has to do.
-    let unnamed = !opened.names_classes && opened.card.classes.len() == classes.len();
-    let names_fit = if unnamed { Ok(()) } else { opened.card.check_classes(classes) };
-    let fits = names_fit.and_then(|()| source.check(&opened.model));
+    let names_fit = match opened {
+        // A network without names for its classes answers with as many numbers, and the data's order has to do.
+        Any::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => Ok(()),
+        Any::Trained(opened) => opened.card.check_classes(classes),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
+    };
+    let fits = names_fit.and_then(|()| source.check(opened.outline()));
     fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
     Ok(source)
 }
 
 /// Measures one network with a progress bar.
-fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
-    let network = &opened.model;
+fn take(name: &str, opened: &Any, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
     let bytes = what.memory.unwrap_or_else(super::memory::quarter);
-    let fits = bytes / measure::bytes_per_sample(network.outline(), what.only());
+    let fits = bytes / measure::bytes_per_sample(opened.outline(), what.only());
     let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
-    measured(name, &data.describe(), network, &source, opened.history.clone(), what.only(), what.seed)
+    let (data, only, seed) = (data.describe(), what.only(), what.seed);
+    match opened {
+        Any::Trained(opened) => measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => measured(name, &data, &opened.network, &source, Vec::new(), only, seed),
+    }
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

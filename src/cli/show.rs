@@ -3,8 +3,7 @@
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
-use unrolled::nn::Network;
-use unrolled::open::Opening;
+use unrolled::open::{Any, Opening};
 use unrolled::report::{Outline, text};
 
 use super::output;
@@ -32,7 +31,12 @@ struct Shown<'a> {
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let opened = self.target.open(device)?;
-        let (outline, opening) = (opened.model.outline(), opened.opening.as_ref());
+        let outline = opened.outline();
+        let opening = match &opened {
+            Any::Trained(opened) => opened.opening.as_ref(),
+            #[cfg(feature = "onnx")]
+            Any::Graph(_) => None,
+        };
         if self.json {
             return output::print_json(&Shown { outline, opening });
         }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 use unrolled::Result;
-use unrolled::open::{self, Opened, Options};
+use unrolled::open::{self, Any, Options};
 
 /// A network to open.
 #[derive(Args)]
 pub(super) struct Target {
-    /// A run directory, a model file, or a PyTorch or safetensors file
+    /// A run directory, a model file, or a PyTorch, safetensors or ONNX file
     pub(super) target: PathBuf,
     #[command(flatten)]
     pub(super) opening: Opening,
@@ -35,10 +35,13 @@ pub(super) struct Opening {
     /// Leave out arrays that the network has no place for
     #[arg(long)]
     partial: bool,
+    /// The blocks of an ONNX file, where they are not to be found: stages = [[["value in", "value out"], …], …]
+    #[arg(long, value_name = "FILE")]
+    blocks: Option<PathBuf>,
 }
 
 impl Target {
-    pub(super) fn open(&self, device: &Device) -> Result<Opened> {
+    pub(super) fn open(&self, device: &Device) -> Result<Any> {
         self.opening.open(&self.target, device)
     }
 
@@ -48,14 +51,15 @@ impl Target {
 }
 
 impl Opening {
-    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Opened> {
+    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Any> {
         let options = Options {
             arch: self.arch.as_deref().map(open::arch).transpose()?,
             mean: self.mean.clone(),
             std: self.std.clone(),
             labels: self.labels.as_deref().map(open::labels).transpose()?,
             partial: self.partial,
+            blocks: self.blocks.as_deref().map(open::blocks).transpose()?,
         };
-        open::open(target, &options, device)
+        open::any(target, &options, device)
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::moments::Stream;
 use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
-use crate::nn::{Network, Samples};
-use crate::report::{Estimate, Score};
+use crate::nn::Samples;
+use crate::report::{Estimate, Outline, Score};
 use crate::{Error, Result};
 
 /// How a network answered one sample.
@@ -117,8 +117,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Usage`] that names both sides.
-    pub fn check(&self, network: &impl Network) -> Result<()> {
-        let outline = network.outline();
+    pub fn check(&self, outline: &Outline) -> Result<()> {
         if outline.input != self.dataset.shape() {
             return Err(Error::Shape {
                 name: "samples of the data set, [channels, height, width]".into(),

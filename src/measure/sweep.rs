@@ -18,7 +18,7 @@ pub fn sweep<N: Network>(
     whole: &Whole,
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Answer>>> {
-    source.check(network)?;
+    source.check(network.outline())?;
     if routes.is_empty() {
         return Ok(Vec::new());
     }

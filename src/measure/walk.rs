@@ -54,7 +54,7 @@ pub fn walk<N: Network>(
     probes: &mut [Box<dyn Probe<N> + '_>],
     mut progress: impl FnMut(u64),
 ) -> Result<Whole> {
-    source.check(network)?;
+    source.check(network.outline())?;
     let mut whole = Whole::default();
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);

@@ -22,22 +22,27 @@ pub fn check(model: &Model) -> Result<()> {
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
     let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
-    let line = read_out(model, &Samples { values, shape })?;
+    compare(model, &Samples { values, shape }, &whole)
+}
+
+/// Walks samples along the identity route and compares with what the whole network computed.
+pub(crate) fn compare(network: &impl Network, samples: &Samples, whole: &[f32]) -> Result<()> {
+    let line = read_out(network, samples)?;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    if bits(&whole) == bits(&line) {
+    if bits(whole) == bits(&line) {
         return Ok(());
     }
     Err(Error::Usage("self-check: block by block the network computes something else than as a whole".into()))
 }
 
-fn read_out(model: &Model, samples: &Samples) -> Result<Vec<f32>> {
-    let mut estimate = model.stem(samples)?;
-    for step in Route::identity(model.outline()).steps() {
+fn read_out<N: Network>(network: &N, samples: &Samples) -> Result<Vec<f32>> {
+    let mut estimate = network.stem(samples)?;
+    for step in Route::identity(network.outline()).steps() {
         estimate = match step {
-            Step::Enter(stage) => model.enter(stage, estimate)?,
-            Step::Run(at) => model.block(at, estimate)?,
-            Step::Shortcut(at) => model.shortcut(at, estimate)?,
+            Step::Enter(stage) => network.enter(stage, estimate)?,
+            Step::Run(at) => network.block(at, estimate)?,
+            Step::Shortcut(at) => network.shortcut(at, estimate)?,
         };
     }
-    Ok(model.head(estimate)?.values)
+    Ok(network.head(estimate)?.values)
 }
