@@ -12,7 +12,7 @@ use super::line::{self, Found, NoLine};
 use super::merge::Merge;
 use super::network::{Block, GraphNetwork, Input, Part, Stage};
 use super::proto::{FLOAT, Graph};
-use super::region::{Flow, Region, is_constant};
+use super::region::{Flow, Region};
 use crate::nn::{At, Samples, Wiring};
 use crate::open::{compare, one_line};
 use crate::random::{Purpose, normal, stream};
@@ -68,10 +68,13 @@ impl GraphNetwork {
                 Err(why) => (Some(1), probe(1, &inputs).map_err(|_| wrong(why))?),
             },
         };
-        drop(plain);
         let engine = Engine::open(path, &graph, true)?;
-        let network = plan.network(path, graph, engine, inputs, batch, &shapes, &ends, output).map_err(wrong)?;
-        network.check()?;
+        let mut network = plan.network(path, graph, engine, inputs, batch, &shapes, &ends, output).map_err(wrong)?;
+        // Where a fusion takes a value away that a part begins or ends with, the graph runs as it was written.
+        if network.check().is_err() {
+            network.engine = plain;
+            network.check()?;
+        }
         Ok(network)
     }
 
@@ -103,7 +106,7 @@ fn explain(graph: &Graph, why: &NoLine) -> String {
 
 /// The value that answers: the first output that is computed from what the inputs hold.
 fn output(graph: &Graph) -> Said<usize> {
-    let is_computed = |value: &&usize| graph.values[**value].producer.is_some() && !is_constant(graph, **value);
+    let is_computed = |value: &&usize| graph.values[**value].producer.is_some() && !graph.values[**value].is_fixed;
     graph.outputs.iter().find(is_computed).copied().ok_or_else(|| "none of its outputs is computed".into())
 }
 
@@ -272,12 +275,14 @@ impl Plan {
     }
 }
 
-/// Such as `model.onnx: input_ids [16], attention_mask [16], in batches of 1`.
+/// Such as `bert.onnx of input_ids [16], attention_mask [16], in batches of 1`.
 fn name(path: &Path, inputs: &[Input], batch: Option<usize>) -> String {
-    let stem = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let inputs: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
+    let file = path.file_name().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
+    let named: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
+    let is_image = inputs.len() == 1 && inputs[0].shape.len() == 3;
+    let of = if is_image { String::new() } else { format!(" of {}", named.join(", ")) };
     let batch = batch.map_or(String::new(), |batch| format!(", in batches of {batch}"));
-    format!("{stem}: takes {}{batch}", inputs.join(", "))
+    format!("{file}{of}{batch}")
 }
 
 fn build_block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> Said<(Block, BlockOutline)> {
@@ -309,7 +314,7 @@ fn build_block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> S
     let shortcut = match carried.map(nodes) {
         _ if fixed.is_some() => "none",
         None => "identity",
-        Some(region) if region.has_weights(graph) => "projection",
+        Some(region) if region.layers(graph) > 0 => "projection",
         Some(_) => "zero-padding",
     };
     let body = nodes(h.or(merge.and_then(|m| m.h)).unwrap_or(found.output)).nodes;

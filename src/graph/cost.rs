@@ -3,18 +3,26 @@
 use std::collections::{HashMap, HashSet};
 
 use super::proto::{Array, FLOAT, Graph};
-use super::region::is_constant;
 
-/// The weight of a node that multiplies by one: an array of the file.
-pub(super) fn weight(graph: &Graph, node: usize) -> Option<&Array> {
+/// What a node may multiply by: the places of its weight.
+fn weights(graph: &Graph, node: usize) -> impl Iterator<Item = usize> {
     let node = &graph.nodes[node];
-    let place = match node.op.as_str() {
+    let places = match node.op.as_str() {
         "Conv" | "ConvTranspose" | "Gemm" | "LSTM" | "GRU" | "RNN" => 1..2,
         "MatMul" => 0..2,
-        _ => return None,
+        _ => 0..0,
     };
-    let arrays = node.inputs.get(place)?.iter().flatten().filter_map(|&value| graph.values[value].array.as_ref());
-    arrays.into_iter().next()
+    node.inputs.get(places).into_iter().flatten().flatten().copied()
+}
+
+/// Whether a node multiplies by what the file holds.
+pub(super) fn is_layer(graph: &Graph, node: usize) -> bool {
+    weights(graph, node).any(|value| graph.values[value].is_fixed)
+}
+
+/// The weight of a node that multiplies by an array of the file.
+pub(super) fn weight(graph: &Graph, node: usize) -> Option<&Array> {
+    weights(graph, node).find_map(|value| graph.values[value].array.as_ref())
 }
 
 /// What some nodes cost, for one sample.
@@ -72,7 +80,7 @@ fn flops(graph: &Graph, index: usize, shapes: &HashMap<usize, Vec<usize>>) -> Op
 /// Values whose shapes [`Counter::cost`] needs.
 pub(super) fn watched(graph: &Graph) -> impl Iterator<Item = usize> + '_ {
     let products = graph.nodes.iter().filter(|n| matches!(n.op.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul"));
-    products.flat_map(|node| node.outputs.iter().copied().chain(node.takes().take(2))).filter(|&v| !is_constant(graph, v))
+    products.flat_map(|node| node.outputs.iter().copied().chain(node.takes().take(2))).filter(|&v| !graph.values[v].is_fixed)
 }
 
 /// The layers among these nodes in words, such as `3x3 16 · 3x3 16` or `attention: 96 · 32`.

@@ -3,7 +3,7 @@
 use super::Said;
 use std::path::Path;
 
-use rten::{Model, ModelOptions, NodeId, Value};
+use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value};
 use rten_tensor::prelude::*;
 
 use super::proto::Graph;
@@ -24,7 +24,8 @@ impl Engine {
     /// [`Error::File`] that names the node at fault.
     pub(super) fn open(path: &Path, graph: &Graph, optimize: bool) -> Result<Self> {
         let mut options = ModelOptions::with_all_ops();
-        options.enable_optimization(optimize);
+        // What is inferred of shapes would tie blocks to the inputs that the shapes come from.
+        options.enable_optimization(optimize).shape_inference(ShapeInferenceMode::Off);
         let loaded = if graph.has_external_data {
             // SAFETY: whoever opens a file must not change it while it is used; the same is asked of every file here,
             // and what is read from one that changes is wrong values, which are checked for nothing but their number.

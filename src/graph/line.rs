@@ -64,7 +64,7 @@ fn merges(flow: &Flow<'_>) -> Vec<Option<Merge>> {
         let parts = flow.consumers(node).len() > 1 && flow.is_live(x);
         let merge = if parts { Merge::read(flow, x, meets)? } else { return None };
         let region = Region::between(graph, x, &[graph.output(meets)?]);
-        region.has_weights(graph).then_some(merge)
+        (region.layers(graph) > 0).then_some(merge)
     };
     (0..graph.nodes.len()).map(read).collect()
 }

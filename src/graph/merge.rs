@@ -1,7 +1,7 @@
 //! How a block's sum is wired: `t·h + c·x` read from the nodes before it.
 
 use super::proto::Graph;
-use super::region::{Flow, Region, is_constant};
+use super::region::{Flow, Region};
 use crate::nn::Wiring;
 
 /// A sum, and what it is a sum of.
@@ -30,7 +30,7 @@ impl Merge {
         if !matches!(sum.op.as_str(), "Add" | "Sum") {
             return None;
         }
-        let terms: Vec<usize> = sum.takes().filter(|&value| !is_constant(graph, value)).collect();
+        let terms: Vec<usize> = sum.takes().filter(|&value| !graph.values[value].is_fixed).collect();
         if let [a, b] = terms[..] {
             let gated = |carried, new| Self::identity(flow, x, carried, new);
             if let Some(merge) = gated(a, b).or_else(|| gated(b, a)).or_else(|| Self::projection(flow, x, a, b)) {
@@ -90,8 +90,7 @@ impl Merge {
         let layers = |value: usize| {
             let region = Region::between(graph, x, &[value]);
             let is_linear = region.nodes.iter().all(|&node| LINEAR.contains(&graph.nodes[node].op.as_str()) || !flow.is_live(graph.nodes[node].outputs[0]));
-            let layers = region.nodes.iter().filter(|&&node| super::cost::weight(graph, node).is_some()).count();
-            (!region.nodes.is_empty()).then_some((is_linear, layers))
+            (!region.nodes.is_empty()).then_some((is_linear, region.layers(graph)))
         };
         let (of_a, of_b) = (layers(a)?, layers(b)?);
         let merge = |h, carried| Some(Self { wiring: Wiring::Residual, h: Some(h), transform: None, carry: None, carried });

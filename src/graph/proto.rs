@@ -41,6 +41,8 @@ pub(super) struct Value {
     pub consumers: Vec<usize>,
     /// The shape of an array that the file holds.
     pub array: Option<Array>,
+    /// Whether it is such an array, or computed from such arrays alone.
+    pub is_fixed: bool,
     /// Element type, by ONNX's number; 0 where the file does not say.
     pub element: i64,
     /// Of an input: its sides, `None` for those that are free.
@@ -197,7 +199,7 @@ impl RawGraph {
         };
         for array in self.arrays {
             let (name, element) = (array.name.clone(), array.element);
-            let id = add(&mut graph, Value { name: name.clone(), array: Some(array), element, ..Value::default() });
+            let id = add(&mut graph, Value { name: name.clone(), array: Some(array), element, is_fixed: true, ..Value::default() });
             known.insert(name, id);
         }
         for (name, element, sides) in self.inputs {
@@ -222,9 +224,11 @@ impl RawGraph {
             let index = graph.nodes.len();
             let mut array = attributes.iter().find_map(|a| a.array.clone()).filter(|_| op == "Constant");
             graph.has_external_data |= array.as_ref().is_some_and(|a| a.is_external);
+            let is_fixed = inputs.iter().flatten().all(|&value| graph.values[value].is_fixed);
             let mut given = Vec::new();
             for name in outputs.into_iter().filter(|name| !name.is_empty()) {
-                let value = Value { name: name.clone(), producer: Some(index), array: array.take(), ..Value::default() };
+                let producer = Some(index);
+                let value = Value { name: name.clone(), producer, array: array.take(), is_fixed, ..Value::default() };
                 let id = add(&mut graph, value);
                 if known.insert(name.clone(), id).is_some() {
                     return Err(format!("'{name}' is given twice"));

@@ -54,7 +54,7 @@ impl<'a> Flow<'a> {
     /// Whether a value depends on what an input holds.
     pub(super) fn is_live(&self, value: usize) -> bool {
         let given = &self.graph.values[value];
-        given.producer.map_or(given.array.is_none(), |node| self.live[node])
+        !given.is_fixed && given.producer.is_none_or(|node| self.live[node])
     }
 
     /// The next node that every path from this one to the output passes.
@@ -126,7 +126,7 @@ impl Region {
             for value in graph.nodes[node].takes() {
                 match inside(value) {
                     Some(producer) => needed[producer - first] = true,
-                    None if value != from && !is_constant(graph, value) => sides.push(value),
+                    None if value != from && !graph.values[value].is_fixed => sides.push(value),
                     None => {}
                 }
             }
@@ -136,13 +136,8 @@ impl Region {
         Self { nodes: (first..=last).filter(|&node| needed[node - first]).collect(), sides }
     }
 
-    /// Whether one of its nodes takes an array of the file in one of these operations.
-    pub(super) fn has_weights(&self, graph: &Graph) -> bool {
-        self.nodes.iter().any(|&node| super::cost::weight(graph, node).is_some())
+    /// How many of its nodes multiply by what the file holds.
+    pub(super) fn layers(&self, graph: &Graph) -> usize {
+        self.nodes.iter().filter(|&&node| super::cost::is_layer(graph, node)).count()
     }
-}
-
-/// Whether a value is an array of the file.
-pub(super) fn is_constant(graph: &Graph, value: usize) -> bool {
-    graph.values[value].array.is_some()
 }
