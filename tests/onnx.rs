@@ -4,12 +4,15 @@
 #![cfg(feature = "onnx")]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde::Deserialize;
+use unrolled::data::{Dataset, Normalization, Spec, Split, View};
 use unrolled::graph::{Flowing, GraphNetwork};
+use unrolled::measure::{Only, Source, measure, predictions};
 use unrolled::nn::{At, Network, Route, Samples, Step};
 use unrolled::open::{Options, open};
 
@@ -148,6 +151,92 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
     println!("{compared} arrays, largest error {worst:.1e}");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared > 200, "{compared}");
+}
+
+/// A `.npy` array of floats.
+fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    let data = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &data].concat()
+}
+
+/// The samples of a case in a `.npz` file, its arrays in another order than the network's.
+fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let arrays = case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
+    let labels = labels.map(|labels| ("labels", (vec![labels.len()], labels.to_vec())));
+    for (name, (shape, values)) in arrays.chain(labels) {
+        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(&npy(&shape, &values)).unwrap();
+    }
+    archive.finish().unwrap();
+    let spec: Spec = format!("arrays:{}", path.display()).parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap();
+    Arc::new(dataset.arranged(&case.inputs).unwrap())
+}
+
+/// What is measured of a graph is what its definition gives on PyTorch's estimates.
+#[test]
+fn estimation_errors_are_those_of_pytorchs_estimates() {
+    let dir = tempfile::tempdir().unwrap();
+    for case in cases().into_iter().filter(|case| ["post.onnx", "encoder-pre.onnx"].contains(&case.file.as_str())) {
+        let network = opened(&case.file);
+        let dataset = data(&case, &dir.path().join("x.npz"), Some(&[0.0, 1.0, 4.0]));
+        assert_eq!((dataset.len(), dataset.is_labelled(), dataset.labels()), (3, true, [0, 1, 4].as_slice()));
+        let source = Source::new(dataset, Normalization::uniform(0.0, 1.0), 2);
+        let measured = measure(&network, &source, &[Only::Estimation], 0, |_, _| ()).unwrap();
+        for (s, stage) in case.stages.iter().enumerate() {
+            let of = |k: usize| &GOLDENS[&format!("{}/estimate/{}", case.case, At { stage: s, block: k })].1;
+            let target = of(stage.blocks.len() - 1);
+            let units = target.len() / 3;
+            for block in 0..stage.blocks.len() {
+                let apart: Vec<f64> = of(block).iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)).collect();
+                let unit = |i: usize| (0..3).map(|n| apart[n * units + i]).collect::<Vec<_>>();
+                let (mut mean, mut std) = (0.0, 0.0);
+                for errors in (0..units).map(unit) {
+                    let centre = errors.iter().sum::<f64>() / 3.0;
+                    mean += centre / units as f64;
+                    std += (errors.iter().map(|e| (e - centre).powi(2)).sum::<f64>() / 2.0).sqrt() / units as f64;
+                }
+                let found = &measured.estimation.as_ref().unwrap()[&At { stage: s, block }.to_string()];
+                let close = |found: f64, expected: f64| (found - expected).abs() <= TOLERANCE * (1.0 + expected.abs());
+                assert!(close(found.mean, mean) && close(found.std, std), "{} {found:?} {mean} {std}", case.file);
+            }
+        }
+    }
+}
+
+/// Samples without labels: the network agrees with itself, and what a block left out costs is its divergence.
+#[test]
+fn without_labels_the_network_is_its_own_measure() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = cases().into_iter().find(|case| case.file == "decoder.script.onnx").unwrap();
+    let network = opened(&case.file);
+    let dataset = data(&case, &dir.path().join("x.npz"), None);
+    assert!(!dataset.is_labelled());
+    let relabelled = |labels| {
+        let dataset = Arc::into_inner(data(&case, &dir.path().join("y.npz"), None)).unwrap().relabelled(labels, 20);
+        Source::new(Arc::new(dataset.unwrap()), Normalization::uniform(0.0, 1.0), 2)
+    };
+    let predictions = predictions(&network, &relabelled(vec![0; 3])).unwrap();
+    let measured = measure(&network, &relabelled(predictions), &Only::ALL, 0, |_, _| ()).unwrap();
+    assert_eq!((measured.baseline.accuracy, measured.baseline.loss), (1.0, 0.0));
+    let golden = |name: &str| GOLDENS[&format!("decoder/{name}")].1.chunks(20).map(softmax).collect::<Vec<_>>();
+    for (block, lesion) in measured.lesion.unwrap() {
+        let pairs: Vec<_> = golden("logits").into_iter().zip(golden(&format!("lesion/{block}"))).collect();
+        let divergence = |(p, q): &(Vec<f64>, Vec<f64>)| p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
+        let expected = pairs.iter().map(divergence).sum::<f64>() / 3.0;
+        assert!((lesion.score.loss - expected).abs() < 1e-5 * (1.0 + expected), "{block} {lesion:?} {expected}");
+    }
+    assert!(measured.gradients.is_none_or(|gradients| gradients.is_empty()));
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let powers: Vec<f64> = logits.iter().map(|&z| f64::from(z).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
 }
 
 /// Values come out with their channels first and go back to where they were.

@@ -96,8 +96,8 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let opened = self.target.open(device)?;
-        let source = source(&self.target.name(), &opened, &self.data)?;
+        let mut opened = self.target.open(device)?;
+        let source = source(&self.target.name(), &mut opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = match &opened {
             Any::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
@@ -113,9 +113,9 @@ impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
-        let opened = self.target.open(device)?;
+        let mut opened = self.target.open(device)?;
         let name = self.target.name();
-        let source = source(&name, &opened, &self.data)?;
+        let source = source(&name, &mut opened, &self.data)?;
         let measured = take(&name, &opened, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
@@ -132,9 +132,9 @@ impl Compare {
         // All are opened and held against the data before any is measured.
         let mut all = Vec::new();
         for target in &self.targets {
-            let opened = self.opening.open(target, device)?;
+            let mut opened = self.opening.open(target, device)?;
             let name = target.display().to_string();
-            let source = source(&name, &opened, &self.data)?;
+            let source = source(&name, &mut opened, &self.data)?;
             all.push((name, opened, source));
         }
         let all: Vec<Measurements> = all
@@ -152,22 +152,31 @@ impl Compare {
 }
 
 /// The samples, normalized as the network was trained, once they are known to suit it.
-fn source(name: &str, opened: &Any, args: &DataArgs) -> anyhow::Result<Source> {
+fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
     let spec: Spec = args.data.parse()?;
     let view = View { resize: args.resize, crop: args.crop };
     let dataset = Dataset::open(&spec, args.split.into(), &view)?;
-    let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    let dataset = suited(opened, dataset.limit(args.limit.map_or(0, usize::from)))
+        .map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    let is_image = dataset.arrays().is_none();
     let normalization = match opened {
         Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
         #[cfg(feature = "onnx")]
-        Any::Graph(opened) => opened.normalization.clone().ok_or_else(|| {
-            let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
-            Error::Usage(format!("{name}: {what}"))
-        })?,
+        Any::Graph(opened) => match &opened.normalization {
+            Some(normalization) => normalization.clone(),
+            // Arrays are what the network takes.
+            None if !is_image => Normalization::uniform(0.0, 1.0),
+            None => {
+                let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
+                return Err(Error::Usage(format!("{name}: {what}")).into());
+            }
+        },
     };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
     let names_fit = match opened {
+        // Arrays have numbers for labels.
+        _ if !is_image => Ok(()),
         // A network without names for its classes answers with as many numbers, and the data's order has to do.
         Any::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => Ok(()),
         Any::Trained(opened) => opened.card.check_classes(classes),
@@ -176,7 +185,42 @@ fn source(name: &str, opened: &Any, args: &DataArgs) -> anyhow::Result<Source> {
     };
     let fits = names_fit.and_then(|()| source.check(opened.outline()));
     fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
-    Ok(source)
+    labelled(opened, source)
+}
+
+/// Arrays in the order in which the network takes them, and a graph for samples of their shape.
+fn suited(opened: &mut Any, dataset: Dataset) -> Result<Dataset, Error> {
+    #[cfg(feature = "onnx")]
+    let dataset = if let Any::Graph(graph) = opened {
+        let names: Vec<String> = graph.network.inputs().iter().map(|input| input.name.clone()).collect();
+        let dataset = dataset.arranged(&names)?;
+        let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
+        graph.network.fit(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
+        dataset
+    } else {
+        dataset
+    };
+    if dataset.arrays().is_none() {
+        return Ok(dataset);
+    }
+    let labels = dataset.labels().to_vec();
+    dataset.relabelled(labels, opened.outline().classes)
+}
+
+/// Samples without labels are labelled with what the whole network says.
+fn labelled(opened: &Any, source: Source) -> anyhow::Result<Source> {
+    if source.dataset.is_labelled() {
+        return Ok(source);
+    }
+    let predictions = match opened {
+        Any::Trained(opened) => measure::predictions(&opened.model, &source),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => measure::predictions(&opened.network, &source),
+    }?;
+    let Source { dataset, normalization, batch, .. } = source;
+    let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
+    let dataset = dataset.relabelled(predictions, opened.outline().classes)?;
+    Ok(Source::new(Arc::new(dataset), normalization, batch))
 }
 
 /// Measures one network with a progress bar.
@@ -184,7 +228,7 @@ fn take(name: &str, opened: &Any, source: &Source, data: &DataArgs, what: &What)
     let bytes = what.memory.unwrap_or_else(super::memory::quarter);
     let fits = bytes / measure::bytes_per_sample(opened.outline(), what.only());
     let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
-    let (data, only, seed) = (data.describe(), what.only(), what.seed);
+    let (data, only, seed) = (data.describe(source.dataset.is_labelled()), what.only(), what.seed);
     match opened {
         Any::Trained(opened) => measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed),
         #[cfg(feature = "onnx")]

@@ -47,7 +47,8 @@ enum Command {
 /// The samples to use.
 #[derive(Args)]
 struct DataArgs {
-    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or folder:DIR
+    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, or arrays:FILE: a .npz
+    /// file with an array for each input of the network and maybe one named labels, or a .npy file
     #[arg(long, value_name = "SPEC")]
     data: String,
     /// Which part of the data
@@ -69,9 +70,14 @@ struct DataArgs {
 
 impl DataArgs {
     /// The data as a report names them.
-    fn describe(&self) -> String {
-        let part = if self.split == Part::Train { "training" } else { "test" };
-        format!("{}, {part} split", self.data)
+    fn describe(&self, is_labelled: bool) -> String {
+        let part = match self.split {
+            _ if !is_labelled => "without labels: accuracy is agreement with the whole network, loss divergence from it",
+            _ if self.data.starts_with("arrays:") => "with labels",
+            Part::Train => "training split",
+            Part::Test => "test split",
+        };
+        format!("{}, {part}", self.data)
     }
 }
 

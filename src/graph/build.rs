@@ -70,6 +70,7 @@ impl GraphNetwork {
         };
         let engine = Engine::open(path, &graph, true)?;
         let mut network = plan.network(path, graph, engine, inputs, batch, &shapes, &ends, output).map_err(wrong)?;
+        network.given = blocks.map(<[_]>::to_vec);
         // Where a fusion takes a value away that a part begins or ends with, the graph runs as it was written.
         if network.check().is_err() {
             network.engine = plain;
@@ -271,7 +272,7 @@ impl Plan {
             head_parameters: rest,
             stages: outlines,
         };
-        Ok(GraphNetwork { path: path.to_owned(), graph, engine, outline, inputs, batch, channels_first, stem: self.stem, stages, head: self.head })
+        Ok(GraphNetwork { given: None, path: path.to_owned(), graph, engine, outline, inputs, batch, channels_first, stem: self.stem, stages, head: self.head })
     }
 }
 

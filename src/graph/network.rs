@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// A network that is a graph in a file of somebody else's: every block is a value in, a value out.
 pub struct GraphNetwork {
+    /// The blocks that were asked for, where they were not to be found.
+    pub(super) given: Option<Vec<Vec<[String; 2]>>>,
     pub(super) path: PathBuf,
     pub(super) graph: Graph,
     pub(super) engine: Engine,
@@ -79,6 +81,34 @@ impl GraphNetwork {
     /// What has to be given, in the order in which a sample's values are.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// Makes the network take samples whose inputs have these shapes, without the batch: free sides become theirs, and
+    /// a row of values takes the values of an image.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an input that takes other shapes.
+    pub fn fit(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
+        let fits = |inputs: &[Input]| inputs.len() == shapes.len() && inputs.iter().zip(shapes).all(|(i, s)| i.shape == *s);
+        if fits(&self.inputs) {
+            return Ok(());
+        }
+        if let ([input], [shape]) = (self.inputs.as_slice(), shapes)
+            && input.shape.iter().product::<usize>() == shape.iter().product::<usize>()
+            && shape.len() == 3
+        {
+            self.outline.input.clone_from(shape);
+            return Ok(());
+        }
+        let again = Self::open(&self.path, self.given.as_deref(), shapes)?;
+        if !fits(&again.inputs) {
+            let place = again.inputs.iter().zip(shapes).position(|(i, s)| i.shape != *s).unwrap_or(0);
+            let input = &again.inputs[place];
+            let found = shapes.get(place).cloned().unwrap_or_default();
+            return Err(Error::Shape { name: format!("input '{}' of a sample", input.name), found, expected: input.shape.clone() });
+        }
+        *self = again;
+        Ok(())
     }
 
     fn failed(&self, what: impl std::fmt::Display) -> Error {

@@ -57,6 +57,11 @@ impl Answer {
         let rows = logits.chunks_exact(classes).zip(whole.chunks_exact(classes));
         rows.zip(labels).map(|((row, whole), &label)| Self::new(row, label, whole))
     }
+
+    /// The same answer where there are no labels: what it loses is its divergence from the whole network's.
+    fn unlabelled(self) -> Self {
+        Self { loss: self.kl, ..self }
+    }
 }
 
 /// The logarithm of a softmax, `z - ln Σ exp(z)`, in f64.
@@ -111,6 +116,13 @@ impl Source {
             workers: 1,
         };
         batches(&self.dataset, &plan)
+    }
+
+    /// An answer for one row of logits, and that of the whole network. Samples without labels are labelled with what
+    /// the whole network says: an answer is right where it agrees, and loses what it diverges.
+    pub fn answer(&self, logits: &[f32], label: u32, whole: &[f32]) -> Answer {
+        let answer = Answer::new(logits, label, whole);
+        if self.dataset.is_labelled() { answer } else { answer.unlabelled() }
     }
 
     /// Checks that a network can take these samples and answers with as many classes.

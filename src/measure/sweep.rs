@@ -35,7 +35,7 @@ pub fn sweep<N: Network>(
         let mut arrive = |route: usize, estimate: N::Estimate| {
             let logits = network.head(estimate)?;
             for ((row, &index), &label) in logits.values.chunks_exact(classes).zip(&indices).zip(&labels) {
-                answers[route][index] = Answer::new(row, label, whole.row(index, classes));
+                answers[route][index] = source.answer(row, label, whole.row(index, classes));
             }
             progress(labels.len() as u64);
             Ok(())

@@ -76,7 +76,8 @@ pub fn walk<N: Network>(
         }
         let logits = network.head(estimate)?;
         probes.iter_mut().try_for_each(|probe| probe.end(network, &labels))?;
-        whole.answers.extend(Answer::all(&logits.values, logits.classes, &labels, &logits.values));
+        let rows = logits.values.chunks_exact(logits.classes).zip(&labels);
+        whole.answers.extend(rows.map(|(row, &label)| source.answer(row, label, row)));
         whole.logits.extend(logits.values);
         progress(labels.len() as u64);
     }
