@@ -41,8 +41,12 @@ struct CaseBlock {
     shortcut: String,
 }
 
-/// Arrays by name: shape and values.
-static GOLDENS: LazyLock<BTreeMap<String, (Vec<usize>, Vec<f32>)>> = LazyLock::new(|| {
+/// An array: shape and values.
+type Golden = (Vec<usize>, Vec<f32>);
+/// A stage: its shape, and of every block the wiring and whether its skip is the identity.
+type Stage<'a> = (&'a [usize], Vec<(&'a str, bool)>);
+
+static GOLDENS: LazyLock<BTreeMap<String, Golden>> = LazyLock::new(|| {
     let bytes = std::fs::read(fixture("goldens.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let floats = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -101,12 +105,19 @@ fn along(network: &GraphNetwork, samples: &Samples, route: &Route) -> Vec<f32> {
 fn stages_and_blocks_are_found_as_they_were_built() {
     for case in cases() {
         let network = opened(&case.file);
-        let found: Vec<(&[usize], Vec<(&str, bool)>)> = network.outline().stages.iter().map(|s| {
-            (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.keeps_shape())).collect())
-        }).collect();
-        let expected: Vec<(&[usize], Vec<(&str, bool)>)> = case.stages.iter().map(|s| {
-            (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.shortcut == "identity")).collect())
-        }).collect();
+        let found: Vec<Stage<'_>> = network
+            .outline()
+            .stages
+            .iter()
+            .map(|s| (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.keeps_shape())).collect()))
+            .collect();
+        let expected: Vec<Stage<'_>> = case
+            .stages
+            .iter()
+            .map(|s| {
+                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.shortcut == "identity")).collect())
+            })
+            .collect();
         assert_eq!(found, expected, "{}", case.file);
         assert!(network.outline().stages.iter().flat_map(|s| &s.blocks).all(|b| b.fixed.is_none() && b.flops > 0));
     }
@@ -135,7 +146,12 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
                 continue;
             };
             let inside = network.inside(at, estimate).unwrap();
-            let seen = [("estimate", Some(&inside.estimate)), ("h", Some(&inside.h)), ("transform", inside.transform.as_ref()), ("carry", inside.carry.as_ref())];
+            let seen = [
+                ("estimate", Some(&inside.estimate)),
+                ("h", Some(&inside.h)),
+                ("transform", inside.transform.as_ref()),
+                ("carry", inside.carry.as_ref()),
+            ];
             for (part, value) in seen {
                 let golden = of(&format!("{part}/{at}"));
                 assert_eq!(value.is_some(), GOLDENS.contains_key(&golden), "{}: {golden}", case.file);
@@ -165,7 +181,8 @@ fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
 /// The samples of a case in a `.npz` file, its arrays in another order than the network's.
 fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
     let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
-    let arrays = case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
+    let arrays =
+        case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
     let labels = labels.map(|labels| ("labels", (vec![labels.len()], labels.to_vec())));
     for (name, (shape, values)) in arrays.chain(labels) {
         archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
@@ -192,7 +209,8 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
             let target = of(stage.blocks.len() - 1);
             let units = target.len() / 3;
             for block in 0..stage.blocks.len() {
-                let apart: Vec<f64> = of(block).iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)).collect();
+                let apart: Vec<f64> =
+                    of(block).iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)).collect();
                 let unit = |i: usize| (0..3).map(|n| apart[n * units + i]).collect::<Vec<_>>();
                 let (mut mean, mut std) = (0.0, 0.0);
                 for errors in (0..units).map(unit) {
@@ -263,11 +281,17 @@ fn blocks_can_be_named_by_their_values() {
     let network = open(vec![vec![pair("relu", "relu_4")], vec![pair("relu_4", "relu_6")]]).unwrap();
     let outline = network.outline();
     assert_eq!(outline.stages.iter().map(|s| s.blocks.len()).collect::<Vec<_>>(), [1, 1]);
-    assert_eq!((outline.stages[0].blocks[0].wiring.as_str(), outline.stages[1].blocks[0].wiring.as_str()), ("plain", "residual"));
+    assert_eq!(
+        (outline.stages[0].blocks[0].wiring.as_str(), outline.stages[1].blocks[0].wiring.as_str()),
+        ("plain", "residual")
+    );
     let message = |stages| open(stages).err().unwrap().to_string();
     for (stages, expected) in [
         (vec![vec![pair("relu", "rleu")]], "no value 'rleu' in its graph, which --blocks names"),
-        (vec![vec![pair("relu_4", "relu_2")]], "'relu_2' does not depend on 'relu_4': no block leads from one to the other"),
+        (
+            vec![vec![pair("relu_4", "relu_2")]],
+            "'relu_2' does not depend on 'relu_4': no block leads from one to the other",
+        ),
         (vec![], "--blocks names no blocks"),
         (
             vec![vec![pair("relu", "relu_2"), pair("getitem_9", "relu_4")]],
@@ -287,10 +311,14 @@ fn blocks_can_be_named_by_their_values() {
 fn what_is_no_line_of_blocks_is_refused() {
     for file in ["plain.onnx", "plain.script.onnx"] {
         let message = GraphNetwork::open(&fixture(file), None, &[]).err().unwrap().to_string();
-        assert!(message.ends_with("no skip connections in its graph: there are no blocks that could be left out"), "{message}");
+        assert!(
+            message.ends_with("no skip connections in its graph: there are no blocks that could be left out"),
+            "{message}"
+        );
     }
     // A graph is no network of our parts.
-    let message = open(&fixture("post.onnx"), &Options::default(), &burn::tensor::Device::flex()).err().unwrap().to_string();
+    let message =
+        open(&fixture("post.onnx"), &Options::default(), &burn::tensor::Device::flex()).err().unwrap().to_string();
     assert!(message.contains("an ONNX file holds a graph"), "{message}");
 }
 

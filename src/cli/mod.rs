@@ -72,7 +72,9 @@ impl DataArgs {
     /// The data as a report names them.
     fn describe(&self, is_labelled: bool) -> String {
         let part = match self.split {
-            _ if !is_labelled => "without labels: accuracy is agreement with the whole network, loss divergence from it",
+            _ if !is_labelled => {
+                "without labels: accuracy is agreement with the whole network, loss divergence from it"
+            }
             _ if self.data.starts_with("arrays:") => "with labels",
             Part::Train => "training split",
             Part::Test => "test split",

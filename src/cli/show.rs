@@ -40,7 +40,12 @@ impl Show {
         if self.json {
             return output::print_json(&Shown { outline, opening });
         }
-        let opening = opening.map_or(String::new(), |opening| format!("\n{opening}"));
-        output::print(&format!("{}{opening}", text::outline(outline)))
+        let found = match &opened {
+            Any::Trained(_) => opening.map(ToString::to_string),
+            #[cfg(feature = "onnx")]
+            Any::Graph(opened) => Some(opened.network.found()),
+        };
+        let found = found.map_or(String::new(), |found| format!("\n{found}"));
+        output::print(&format!("{}{found}", text::outline(outline)))
     }
 }

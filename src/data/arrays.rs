@@ -63,7 +63,13 @@ pub(super) fn open(path: &Path) -> Result<Arrays> {
     if *rows == 0 || first.values.is_empty() {
         return Err(wrong(format!("'{}' has no samples", first.name)));
     }
-    let whole = |&v: &f32| if v >= 0.0 && v.fract() == 0.0 { Ok(v as u32) } else { Err(wrong(format!("label {v}, expected a number from 0"))) };
+    let whole = |&v: &f32| {
+        if v >= 0.0 && v.fract() == 0.0 {
+            Ok(v as u32)
+        } else {
+            Err(wrong(format!("label {v}, expected a number from 0")))
+        }
+    };
     let labels = labels.map(|(array, _)| array.values.iter().map(whole).collect()).transpose()?;
     Ok(Arrays { arrays: read.into_iter().map(|(array, _)| array).collect(), labels })
 }
@@ -94,16 +100,21 @@ fn npy(name: &str, mut file: impl Read) -> std::result::Result<(Array, usize), S
     let sides: Option<Vec<usize>> = sides.and_then(|sides| sides.map(|side| side.parse().ok()).collect());
     let sides = sides.ok_or_else(|| format!("'{name}': its shape cannot be read"))?;
     let kind = after("'descr'").and_then(|rest| rest.strip_prefix('\'')?.split_once('\'')).map_or("", |(kind, _)| kind);
-    let size: usize = kind.get(2..).and_then(|size| size.parse().ok()).filter(|size| [1, 2, 4, 8].contains(size)).unwrap_or(0);
+    let size: usize =
+        kind.get(2..).and_then(|size| size.parse().ok()).filter(|size| [1, 2, 4, 8].contains(size)).unwrap_or(0);
     let Some((&rows, shape)) = sides.split_first() else { return Err(format!("'{name}' is a single number")) };
     let bytes = sides.iter().try_fold(size, |n, &side| n.checked_mul(side));
-    let bytes = bytes.filter(|_| size > 0).ok_or_else(|| format!("'{name}' holds {kind} of shape {sides:?}, expected numbers"))?;
+    let bytes = bytes
+        .filter(|_| size > 0)
+        .ok_or_else(|| format!("'{name}' holds {kind} of shape {sides:?}, expected numbers"))?;
     let mut data = Vec::new();
     file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(cut)?;
     if data.len() != bytes {
         return Err(format!("'{name}': other than the {bytes} bytes that its shape {sides:?} needs"));
     }
-    let number = |bytes: &[u8]| number(kind, bytes).ok_or_else(|| format!("'{name}' holds {kind}, or numbers that f32 does not hold"));
+    let number = |bytes: &[u8]| {
+        number(kind, bytes).ok_or_else(|| format!("'{name}' holds {kind}, or numbers that f32 does not hold"))
+    };
     let values = data.chunks_exact(size).map(number).collect::<std::result::Result<_, _>>()?;
     Ok((Array { name: name.to_owned(), shape: shape.to_vec(), values }, rows))
 }
@@ -143,7 +154,10 @@ mod tests {
         assert_eq!(read("|b1", &[0, 1]), Ok(vec![0.0, 1.0]));
         let floats: Vec<u8> = [0.5_f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(read("<f8", &floats), Ok(vec![0.5, -2.0]));
-        assert_eq!(read("<i4", &[1, 0, 0, 1, 0, 0, 0, 0]), Err("'x' holds <i4, or numbers that f32 does not hold".into()));
+        assert_eq!(
+            read("<i4", &[1, 0, 0, 1, 0, 0, 0, 0]),
+            Err("'x' holds <i4, or numbers that f32 does not hold".into())
+        );
     }
 
     #[test]
@@ -156,7 +170,10 @@ mod tests {
         let says = |bytes: Vec<u8>, expected: &str| assert_eq!(npy("x", bytes.as_slice()).unwrap_err(), expected);
         says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
         says(file("<U4", "(2,)", &[0; 24]), "'x' holds <U4, or numbers that f32 does not hold");
-        says(file("<f4", "(9999999999, 9999999999)", &[]), "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers");
+        says(
+            file("<f4", "(9999999999, 9999999999)", &[]),
+            "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",
+        );
         says(file("<f4", "()", &[0; 4]), "'x' is a single number");
     }
 }

@@ -161,7 +161,8 @@ impl Dataset {
         let have = |arrays: &[Array]| arrays.iter().map(|a| a.name.clone()).collect::<Vec<_>>().join(", ");
         for (place, name) in names.iter().enumerate() {
             let found = arrays.iter().position(|array| array.name == *name);
-            let what = || Error::Usage(format!("no array '{name}', which the network takes; there are {}", have(arrays)));
+            let what =
+                || Error::Usage(format!("no array '{name}', which the network takes; there are {}", have(arrays)));
             let found = found.ok_or_else(what)?;
             arrays.swap(place, found);
         }

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use rten::Value;
 
-use super::cost::{self, Counter};
+use super::assemble;
+use super::cost;
 use super::engine::{Engine, array, shape};
 use super::line::{self, Found, NoLine};
 use super::merge::Merge;
-use super::network::{Block, GraphNetwork, Input, Part, Stage};
+use super::network::{GraphNetwork, Input, Part};
 use super::proto::{FLOAT, Graph};
 use super::region::{Flow, Region};
-use crate::nn::{At, Samples, Wiring};
+use crate::nn::Samples;
 use crate::open::{compare, one_line};
 use crate::random::{Purpose, normal, stream};
-use crate::report::{BlockOutline, Outline, StageOutline};
 use crate::{Error, Result};
 
 /// Sides that the file leaves free, and nobody gives, are those of a photograph or a short text.
@@ -26,17 +26,21 @@ const FREE_SEQUENCE: usize = 16;
 const MOST_INPUT: usize = 1 << 28;
 
 const NO_SKIP: &str = "no skip connections in its graph: there are no blocks that could be left out";
-const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
 
 /// Shapes of values in a run of a batch.
-type Shapes = HashMap<usize, Vec<usize>>;
+pub(super) type Shapes = HashMap<usize, Vec<usize>>;
 
 /// What is known before anything runs.
-struct Plan {
-    stem: Part,
-    enters: Vec<Option<Part>>,
-    head: Part,
-    blocks: Vec<Found>,
+pub(super) struct Plan {
+    pub stem: Part,
+    /// What stands before each block; `None` where it takes what leaves the one before.
+    pub enters: Vec<Option<Part>>,
+    pub head: Part,
+    pub blocks: Vec<Found>,
+    /// How many blocks stand in each stage, where somebody says so.
+    pub counts: Vec<usize>,
+    /// What the head answers with.
+    pub output: usize,
 }
 
 impl GraphNetwork {
@@ -52,15 +56,18 @@ impl GraphNetwork {
         let graph = Graph::read(&bytes).map_err(wrong)?;
         drop(bytes);
         let output = output(&graph).map_err(wrong)?;
-        let (found, ends) = match blocks {
-            Some(given) => given_blocks(&graph, output, given).map_err(wrong)?,
+        let ((found, skips), counts) = match blocks {
+            Some(given) => {
+                let (found, counts) = given_blocks(&graph, output, given).map_err(wrong)?;
+                ((found, 0), counts)
+            }
             None => (line::find(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?, Vec::new()),
         };
-        let plan = Plan::new(&graph, output, found).map_err(wrong)?;
+        let plan = Plan { counts, ..Plan::new(&graph, output, found).map_err(wrong)? };
         let (inputs, batch) = inputs(&graph, shapes).map_err(wrong)?;
         let plain = Engine::open(path, &graph, false)?;
         // A file that says its batch is free may have been exported with one inside.
-        let probe = |batch: usize, inputs: &[Input]| probe(&graph, &plain, inputs, batch, &plan, output);
+        let probe = |batch: usize, inputs: &[Input]| probe(&graph, &plain, inputs, batch, &plan);
         let (batch, shapes) = match batch {
             Some(batch) => (Some(batch), probe(batch, &inputs).map_err(wrong)?),
             None => match probe(2, &inputs) {
@@ -69,8 +76,9 @@ impl GraphNetwork {
             },
         };
         let engine = Engine::open(path, &graph, true)?;
-        let mut network = plan.network(path, graph, engine, inputs, batch, &shapes, &ends, output).map_err(wrong)?;
-        network.given = blocks.map(<[_]>::to_vec);
+        let given = blocks.map(<[_]>::to_vec);
+        let mut network = assemble::network(path, (graph, engine), (inputs, batch), plan, &shapes).map_err(wrong)?;
+        (network.given, network.skips) = (given, skips);
         // Where a fusion takes a value away that a part begins or ends with, the graph runs as it was written.
         if network.check().is_err() {
             network.engine = plain;
@@ -138,11 +146,14 @@ fn inputs(graph: &Graph, shapes: &[Vec<usize>]) -> Said<(Vec<Input>, Option<usiz
 /// Blocks that somebody names by their values, and how many stand in each stage.
 fn given_blocks(graph: &Graph, output: usize, stages: &[Vec<[String; 2]>]) -> Said<(Vec<Found>, Vec<usize>)> {
     let flow = Flow::new(graph, output);
-    let find = |name: &String| graph.find(name).ok_or_else(|| format!("no value '{name}' in its graph, which --blocks names"));
+    let find =
+        |name: &String| graph.find(name).ok_or_else(|| format!("no value '{name}' in its graph, which --blocks names"));
     let mut found = Vec::new();
     for [input, output] in stages.iter().flatten() {
         let (from, to) = (find(input)?, find(output)?);
-        let Some(node) = graph.values[to].producer else { return Err(format!("'{output}' is an input of the graph, not what leaves a block")) };
+        let Some(node) = graph.values[to].producer else {
+            return Err(format!("'{output}' is an input of the graph, not what leaves a block"));
+        };
         if Region::between(graph, from, &[to]).nodes.is_empty() {
             return Err(format!("'{output}' does not depend on '{input}': no block leads from one to the other"));
         }
@@ -155,7 +166,11 @@ fn given_blocks(graph: &Graph, output: usize, stages: &[Vec<[String; 2]>]) -> Sa
         let (sum, merge) = direct.or(after).map_or((to, None), |(sum, merge)| (sum, Some(merge)));
         found.push(Found { input: from, sum, output: to, merge });
     }
-    if found.is_empty() { Err("--blocks names no blocks".into()) } else { Ok((found, stages.iter().map(Vec::len).collect())) }
+    if found.is_empty() {
+        Err("--blocks names no blocks".into())
+    } else {
+        Ok((found, stages.iter().map(Vec::len).collect()))
+    }
 }
 
 impl Plan {
@@ -178,7 +193,8 @@ impl Plan {
         sides.sort_unstable();
         sides.dedup();
         let to = std::iter::once(first).chain(sides).collect();
-        Ok(Self { stem: Part { from: None, to, sides: Vec::new() }, enters, head, blocks })
+        let stem = Part { from: None, to, sides: Vec::new() };
+        Ok(Self { stem, enters, head, blocks, counts: Vec::new(), output })
     }
 
     /// The values that tell what the outline has to say.
@@ -191,149 +207,11 @@ impl Plan {
         all.dedup();
         all
     }
-
-    #[allow(clippy::too_many_arguments)]
-    fn network(
-        self,
-        path: &Path,
-        graph: Graph,
-        engine: Engine,
-        inputs: Vec<Input>,
-        batch: Option<usize>,
-        shapes: &Shapes,
-        ends: &[usize],
-        output: usize,
-    ) -> Said<GraphNetwork> {
-        let samples = batch.unwrap_or(2);
-        let classes = classes(&shapes[&output], samples).ok_or_else(|| {
-            let name = &graph.values[output].name;
-            format!("output '{name}' has shape {:?}, expected [batch, classes] or [batch, positions, classes]", shapes[&output])
-        })?;
-        let channels_first = graph.nodes.iter().enumerate().any(|(node, n)| n.op == "Conv" && cost::weight(&graph, node).is_some_and(|a| a.shape.len() == 3));
-        let mut counter = Counter::default();
-        let first = self.blocks[0].input;
-        let before: Vec<usize> = (0..graph.nodes.len()).filter(|&n| graph.values[first].producer.is_some_and(|last| n <= last)).collect();
-        let stem_cost = counter.cost(&graph, &before, shapes, samples);
-        let mut stages: Vec<Stage> = Vec::new();
-        let mut outlines: Vec<StageOutline> = Vec::new();
-        let mut given = ends.iter().copied();
-        let mut left = given.next().unwrap_or(0);
-        let mut flops = stem_cost.flops;
-        let mut last_shape = Vec::new();
-        for (found, enter) in self.blocks.iter().zip(self.enters) {
-            let own = |value: usize| shapes.get(&value).cloned().unwrap_or_default();
-            let shape = own(found.output);
-            if shape.first() != Some(&samples) {
-                let name = &graph.values[found.output].name;
-                return Err(format!("'{name}' has shape {shape:?} for a batch of {samples}: expected the batch first"));
-            }
-            let ends_here = match ends {
-                [] => enter.is_some() || shape != last_shape,
-                _ => left == 0,
-            };
-            if stages.is_empty() || ends_here {
-                if !stages.is_empty() && !ends.is_empty() { left = given.next().unwrap_or(usize::MAX); }
-                stages.push(Stage { enter, blocks: Vec::new() });
-                outlines.push(StageOutline { name: format!("stage{}", stages.len()), shape: in_our_order(&shape, channels_first), blocks: Vec::new() });
-            } else if let Some(part) = enter {
-                let node = Region::between(&graph, part.from.unwrap_or(0), &part.to).nodes;
-                let node = node.first().map_or(String::new(), |&node| graph.node_name(node));
-                return Err(format!("within stage{} {node} stands between two blocks; begin a new stage there", stages.len()));
-            } else if shape != last_shape {
-                return Err(format!("stage{} has blocks of shapes {last_shape:?} and {shape:?}; begin a new stage there", stages.len()));
-            }
-            left = left.saturating_sub(1);
-            last_shape.clone_from(&shape);
-            let at = At { stage: stages.len() - 1, block: stages[stages.len() - 1].blocks.len() };
-            let (block, mut outline) = build_block(&graph, first, found, shapes)?;
-            let nodes = Region::between(&graph, found.input, &[found.output]).nodes;
-            let cost = counter.cost(&graph, &nodes, shapes, samples);
-            flops += cost.flops;
-            (outline.name, outline.parameters, outline.flops) = (at.to_string(), cost.parameters, cost.flops);
-            stages[at.stage].blocks.push(block);
-            outlines[at.stage].blocks.push(outline);
-        }
-        let all: Vec<usize> = (0..graph.nodes.len()).collect();
-        let rest = counter.cost(&graph, &all, shapes, samples).parameters;
-        let blocks: u64 = outlines.iter().flat_map(|s| &s.blocks).map(|b| b.parameters).sum();
-        let whole = Counter::default().cost(&graph, &all, shapes, samples);
-        debug_assert!(flops <= whole.flops);
-        let input = match inputs.as_slice() {
-            [one] if one.shape.len() <= 3 => std::iter::repeat_n(1, 3 - one.shape.len()).chain(one.shape.iter().copied()).collect(),
-            all => vec![1, 1, all.iter().map(|i| i.shape.iter().product::<usize>()).sum()],
-        };
-        let outline = Outline {
-            name: name(path, &inputs, batch),
-            input,
-            classes,
-            parameters: stem_cost.parameters + blocks + rest,
-            flops: whole.flops,
-            stem_parameters: stem_cost.parameters,
-            head_parameters: rest,
-            stages: outlines,
-        };
-        Ok(GraphNetwork { given: None, path: path.to_owned(), graph, engine, outline, inputs, batch, channels_first, stem: self.stem, stages, head: self.head })
-    }
-}
-
-/// Such as `bert.onnx of input_ids [16], attention_mask [16], in batches of 1`.
-fn name(path: &Path, inputs: &[Input], batch: Option<usize>) -> String {
-    let file = path.file_name().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
-    let named: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
-    let is_image = inputs.len() == 1 && inputs[0].shape.len() == 3;
-    let of = if is_image { String::new() } else { format!(" of {}", named.join(", ")) };
-    let batch = batch.map_or(String::new(), |batch| format!(", in batches of {batch}"));
-    format!("{file}{of}{batch}")
-}
-
-fn build_block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> Said<(Block, BlockOutline)> {
-    let keeps_shape = shapes.get(&found.input) == shapes.get(&found.output);
-    let is_unit = |value: &usize| shapes.get(value) == shapes.get(&found.sum);
-    let merge = found.merge.as_ref();
-    // A gate for whole channels is none of units: what the block adds is its difference then.
-    let gated = merge.filter(|m| [m.transform, m.carry].iter().flatten().all(is_unit));
-    let h = gated.and_then(|m| m.h).filter(is_unit);
-    let gates = gated.map_or([None; 2], |m| [m.transform, m.carry]);
-    let wiring = match (merge, gated) {
-        (None, _) => Wiring::Plain,
-        (Some(_), None) => Wiring::Residual,
-        (_, Some(merge)) => merge.wiring,
-    };
-    let carried = merge.map(|m| m.carried).filter(|&carried| carried != found.input);
-    let fixed = (merge.is_none() && !keeps_shape).then_some(RESHAPES);
-    let to: Vec<usize> = [Some(found.output), h, gates[0], gates[1]].into_iter().flatten().collect();
-    let part = |from, to| Part::new(graph, first, from, to);
-    let block = Block {
-        body: part(found.input, to)?,
-        has_h: h.is_some(),
-        gates: gates.map(|gate| gate.is_some()),
-        shortcut: carried.map(|carried| part(found.input, vec![carried])).transpose()?,
-        after: (found.sum != found.output).then(|| part(found.sum, vec![found.output])).transpose()?,
-        fixed,
-    };
-    let nodes = |to: usize| Region::between(graph, found.input, &[to]);
-    let shortcut = match carried.map(nodes) {
-        _ if fixed.is_some() => "none",
-        None => "identity",
-        Some(region) if region.layers(graph) > 0 => "projection",
-        Some(_) => "zero-padding",
-    };
-    let body = nodes(h.or(merge.and_then(|m| m.h)).unwrap_or(found.output)).nodes;
-    let outline = BlockOutline {
-        name: String::new(),
-        wiring: wiring.name().into(),
-        body: cost::words(graph, &body),
-        shortcut: shortcut.into(),
-        parameters: 0,
-        flops: 0,
-        fixed: fixed.map(Into::into),
-    };
-    Ok((block, outline))
 }
 
 impl Part {
     /// From one value to others; what it needs beside may not be computed from what enters the first block.
-    fn new(graph: &Graph, first: usize, from: usize, to: Vec<usize>) -> Said<Self> {
+    pub(super) fn new(graph: &Graph, first: usize, from: usize, to: Vec<usize>) -> Said<Self> {
         let region = Region::between(graph, from, &to);
         for &side in &region.sides {
             if side == first || is_carried(graph, first, side) {
@@ -364,7 +242,7 @@ fn is_carried(graph: &Graph, from: usize, value: usize) -> bool {
 }
 
 /// Shapes of what is watched, in a run of the whole graph.
-fn probe(graph: &Graph, engine: &Engine, inputs: &[Input], batch: usize, plan: &Plan, output: usize) -> Said<Shapes> {
+fn probe(graph: &Graph, engine: &Engine, inputs: &[Input], batch: usize, plan: &Plan) -> Said<Shapes> {
     let mut rng = stream(0, Purpose::Check, &[]);
     let given = inputs.iter().zip(&graph.inputs).map(|(input, &value)| {
         let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
@@ -374,26 +252,9 @@ fn probe(graph: &Graph, engine: &Engine, inputs: &[Input], batch: usize, plan: &
     });
     let given: Vec<(usize, Value)> = given.collect::<Said<_>>()?;
     let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
-    let flow = Flow::new(graph, output);
+    let flow = Flow::new(graph, plan.output);
     let mut watched = plan.watched(graph);
     watched.retain(|&value| flow.is_needed(value));
     let values = engine.run(graph, &given, &watched)?;
     Ok(watched.into_iter().zip(values.iter().map(shape)).collect())
-}
-
-/// The classes of an output of this shape.
-fn classes(shape: &[usize], batch: usize) -> Option<usize> {
-    match shape {
-        [first, classes] | [first, _, classes] | [first, classes, 1, 1] if *first == batch && *classes > 0 => Some(*classes),
-        _ => None,
-    }
-}
-
-/// A sample's shape with its channels first.
-fn in_our_order(shape: &[usize], channels_first: bool) -> Vec<usize> {
-    match shape {
-        [_, positions, channels] if !channels_first => vec![*channels, *positions],
-        [_, rest @ ..] => rest.to_vec(),
-        [] => Vec::new(),
-    }
 }

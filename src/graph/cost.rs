@@ -41,7 +41,13 @@ pub(super) struct Counter {
 impl Counter {
     /// The arrays that these nodes take, statistics of normalizations left out, and the multiply-adds of their
     /// convolutions and matrix products times two; `shapes` are those of values of a batch of `batch`.
-    pub(super) fn cost(&mut self, graph: &Graph, nodes: &[usize], shapes: &HashMap<usize, Vec<usize>>, batch: usize) -> Cost {
+    pub(super) fn cost(
+        &mut self,
+        graph: &Graph,
+        nodes: &[usize],
+        shapes: &HashMap<usize, Vec<usize>>,
+        batch: usize,
+    ) -> Cost {
         let mut cost = Cost::default();
         for &index in nodes {
             let node = &graph.nodes[index];
@@ -80,7 +86,9 @@ fn flops(graph: &Graph, index: usize, shapes: &HashMap<usize, Vec<usize>>) -> Op
 /// Values whose shapes [`Counter::cost`] needs.
 pub(super) fn watched(graph: &Graph) -> impl Iterator<Item = usize> + '_ {
     let products = graph.nodes.iter().filter(|n| matches!(n.op.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul"));
-    products.flat_map(|node| node.outputs.iter().copied().chain(node.takes().take(2))).filter(|&v| !graph.values[v].is_fixed)
+    products
+        .flat_map(|node| node.outputs.iter().copied().chain(node.takes().take(2)))
+        .filter(|&v| !graph.values[v].is_fixed)
 }
 
 /// The layers among these nodes in words, such as `3x3 16 · 3x3 16` or `attention: 96 · 32`.

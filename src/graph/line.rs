@@ -22,8 +22,24 @@ pub(super) struct Found {
 
 /// What may follow the sum of every block: an activation, or a normalization, whole or in its parts.
 const FOLLOWS: [&str; 18] = [
-    "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Clip", "BatchNormalization", "InstanceNormalization",
-    "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization", "GroupNormalization", "Sub", "Div", "Mul", "Add",
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Celu",
+    "Gelu",
+    "Clip",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "SimplifiedLayerNormalization",
+    "RMSNormalization",
+    "GroupNormalization",
+    "Sub",
+    "Div",
+    "Mul",
+    "Add",
 ];
 
 /// Why there is no line.
@@ -34,8 +50,8 @@ pub(super) enum NoLine {
     Around(usize, usize),
 }
 
-/// The blocks on the way to an output, in their order.
-pub(super) fn find(graph: &Graph, output: usize) -> Result<Vec<Found>, NoLine> {
+/// The blocks on the way to an output, in their order, and how many sums with a skip there are in all.
+pub(super) fn find(graph: &Graph, output: usize) -> Result<(Vec<Found>, usize), NoLine> {
     let flow = Flow::new(graph, output);
     let merges = merges(&flow);
     let mut counts = vec![0; graph.nodes.len()];
@@ -52,7 +68,7 @@ pub(super) fn find(graph: &Graph, output: usize) -> Result<Vec<Found>, NoLine> {
     if let Some(around) = merges.iter().position(Option::is_some).filter(|_| count < 2 && seen > 2) {
         return Err(NoLine::Around(around, seen));
     }
-    Ok(blocks(graph, &chain, &merges))
+    Ok((blocks(graph, &chain, &merges), seen))
 }
 
 /// Per node: the skip that begins at what it gives.

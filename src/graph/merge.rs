@@ -18,8 +18,23 @@ pub(super) struct Merge {
 
 /// What a projection may be made of: a linear map, or pooling.
 const LINEAR: [&str; 17] = [
-    "Conv", "Gemm", "MatMul", "BatchNormalization", "AveragePool", "MaxPool", "GlobalAveragePool", "Pad", "Slice", "Concat",
-    "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Add", "Mul", "Gather",
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "BatchNormalization",
+    "AveragePool",
+    "MaxPool",
+    "GlobalAveragePool",
+    "Pad",
+    "Slice",
+    "Concat",
+    "Transpose",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "Add",
+    "Mul",
+    "Gather",
 ];
 
 impl Merge {
@@ -47,9 +62,7 @@ impl Merge {
     /// With `x` itself on the skip, gated or not.
     fn identity(flow: &Flow<'_>, x: usize, skip: usize, new: usize) -> Option<Self> {
         let graph = flow.graph;
-        let merge = |wiring, h, transform, carry| {
-            Some(Self { wiring, h: Some(h), transform, carry, carried: x })
-        };
+        let merge = |wiring, h, transform, carry| Some(Self { wiring, h: Some(h), transform, carry, carried: x });
         if skip == x {
             let Some((t, h)) = gated(flow, new, None) else { return merge(Wiring::Residual, new, None, None) };
             // t·(h - x) + x is the coupled form too.
@@ -60,7 +73,13 @@ impl Merge {
             };
         }
         let [p, q] = factors(flow, skip)?;
-        let carry = if p == x { q } else if q == x { p } else { return None };
+        let carry = if p == x {
+            q
+        } else if q == x {
+            p
+        } else {
+            return None;
+        };
         match gated(flow, new, Some(carry)) {
             Some((t, h)) if one_minus(graph, carry) == Some(t) || one_minus(graph, t) == Some(carry) => {
                 merge(Wiring::Highway, h, Some(t), None)
@@ -78,7 +97,13 @@ impl Merge {
             let flip = |[p, q]: [usize; 2]| [[p, q], [q, p]];
             let pairs = flip(one).into_iter().flat_map(|one| flip(other).map(|other| (one, other)));
             let coupled = |([t, h], [c, carried]): ([usize; 2], [usize; 2])| {
-                let merge = |t, h, carried| Self { wiring: Wiring::Highway, h: Some(h), transform: Some(t), carry: None, carried };
+                let merge = |t, h, carried| Self {
+                    wiring: Wiring::Highway,
+                    h: Some(h),
+                    transform: Some(t),
+                    carry: None,
+                    carried,
+                };
                 if one_minus(graph, c) == Some(t) {
                     Some(merge(t, h, carried))
                 } else {
@@ -89,11 +114,14 @@ impl Merge {
         }
         let layers = |value: usize| {
             let region = Region::between(graph, x, &[value]);
-            let is_linear = region.nodes.iter().all(|&node| LINEAR.contains(&graph.nodes[node].op.as_str()) || !flow.is_live(graph.nodes[node].outputs[0]));
+            let is_linear = region.nodes.iter().all(|&node| {
+                LINEAR.contains(&graph.nodes[node].op.as_str()) || !flow.is_live(graph.nodes[node].outputs[0])
+            });
             (!region.nodes.is_empty()).then_some((is_linear, region.layers(graph)))
         };
         let (of_a, of_b) = (layers(a)?, layers(b)?);
-        let merge = |h, carried| Some(Self { wiring: Wiring::Residual, h: Some(h), transform: None, carry: None, carried });
+        let merge =
+            |h, carried| Some(Self { wiring: Wiring::Residual, h: Some(h), transform: None, carry: None, carried });
         match (of_a, of_b) {
             ((true, skip), (_, body)) if skip < body => merge(b, a),
             ((_, body), (true, skip)) if skip < body => merge(a, b),

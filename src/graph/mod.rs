@@ -1,9 +1,11 @@
 //! Networks that are graphs in ONNX files.
 //!
 //! `wire` and `proto` read what a file says of its nodes, `region` what depends on what, `line` finds the blocks and
-//! `merge` how each is wired; `build` cuts the graph there, `engine` runs its parts, and `network` is the line of stem,
+//! `merge` how each is wired; `build` cuts the graph there, `assemble` makes stages of
+//! the blocks, `engine` runs its parts, and `network` is the line of stem,
 //! stages and head that they make.
 
+mod assemble;
 mod build;
 mod cost;
 mod engine;

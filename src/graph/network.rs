@@ -15,6 +15,8 @@ use crate::{Error, Result};
 pub struct GraphNetwork {
     /// The blocks that were asked for, where they were not to be found.
     pub(super) given: Option<Vec<Vec<[String; 2]>>>,
+    /// Sums with a skip in the whole graph.
+    pub(super) skips: usize,
     pub(super) path: PathBuf,
     pub(super) graph: Graph,
     pub(super) engine: Engine,
@@ -83,13 +85,34 @@ impl GraphNetwork {
         &self.inputs
     }
 
+    /// What was found in the file, in words: a line for the graph, and one for what runs.
+    pub fn found(&self) -> String {
+        let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
+        let sums = match (&self.given, self.skips.saturating_sub(blocks)) {
+            (Some(_), _) => "blocks as --blocks names them".to_owned(),
+            (None, 0) => format!("{blocks} sums with a skip, all of them blocks"),
+            (None, rest) => {
+                format!("{blocks} sums with a skip are blocks; {rest} more lie within these or beside the line")
+            }
+        };
+        let sides = match self.stem.to.len() - 1 {
+            0 => String::new(),
+            count => format!("; values from before the blocks that they need: {count}"),
+        };
+        format!(
+            "graph of {} nodes, {sums}{sides}\nblock by block it computes what it computes as a whole, bit for bit\n",
+            self.graph.nodes.len()
+        )
+    }
+
     /// Makes the network take samples whose inputs have these shapes, without the batch: free sides become theirs, and
     /// a row of values takes the values of an image.
     ///
     /// # Errors
     /// [`Error::Shape`] for an input that takes other shapes.
     pub fn fit(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
-        let fits = |inputs: &[Input]| inputs.len() == shapes.len() && inputs.iter().zip(shapes).all(|(i, s)| i.shape == *s);
+        let fits =
+            |inputs: &[Input]| inputs.len() == shapes.len() && inputs.iter().zip(shapes).all(|(i, s)| i.shape == *s);
         if fits(&self.inputs) {
             return Ok(());
         }
@@ -105,7 +128,11 @@ impl GraphNetwork {
             let place = again.inputs.iter().zip(shapes).position(|(i, s)| i.shape != *s).unwrap_or(0);
             let input = &again.inputs[place];
             let found = shapes.get(place).cloned().unwrap_or_default();
-            return Err(Error::Shape { name: format!("input '{}' of a sample", input.name), found, expected: input.shape.clone() });
+            return Err(Error::Shape {
+                name: format!("input '{}' of a sample", input.name),
+                found,
+                expected: input.shape.clone(),
+            });
         }
         *self = again;
         Ok(())
@@ -198,7 +225,9 @@ impl GraphNetwork {
 
 /// Rows of `[outer, inner]` become rows of `[inner, outer]`.
 fn transposed(values: &[f32], outer: usize, inner: usize) -> Vec<f32> {
-    let sample = |row: &[f32]| (0..inner).flat_map(|i| (0..outer).map(move |o| (o, i))).map(|(o, i)| row[o * inner + i]).collect::<Vec<_>>();
+    let sample = |row: &[f32]| {
+        (0..inner).flat_map(|i| (0..outer).map(move |o| (o, i))).map(|(o, i)| row[o * inner + i]).collect::<Vec<_>>()
+    };
     values.chunks_exact((outer * inner).max(1)).flat_map(sample).collect()
 }
 

@@ -189,65 +189,77 @@ impl RawGraph {
         taken.filter(|name| !name.is_empty() && !own.contains(name)).cloned().collect()
     }
 
-    /// Names become numbers. What passes a value on unchanged disappears.
+    /// Names become numbers.
     fn link(self) -> Said<Graph> {
-        let mut graph = Graph { has_external_data: self.arrays.iter().any(|a| a.is_external), ..Graph::default() };
-        let mut known: HashMap<String, usize> = HashMap::new();
-        let add = |graph: &mut Graph, value: Value| {
-            graph.values.push(value);
-            graph.values.len() - 1
-        };
+        let mut linking = Linking::default();
+        linking.graph.has_external_data = self.arrays.iter().any(|a| a.is_external);
         for array in self.arrays {
             let (name, element) = (array.name.clone(), array.element);
-            let id = add(&mut graph, Value { name: name.clone(), array: Some(array), element, is_fixed: true, ..Value::default() });
-            known.insert(name, id);
+            linking.add(Value { name, array: Some(array), element, is_fixed: true, ..Value::default() });
         }
         for (name, element, sides) in self.inputs {
             // Old files list their arrays among their inputs.
-            if !known.contains_key(&name) {
-                let id = add(&mut graph, Value { name: name.clone(), element, sides, ..Value::default() });
-                graph.inputs.push(id);
-                known.insert(name, id);
+            if !linking.known.contains_key(&name) {
+                let id = linking.add(Value { name, element, sides, ..Value::default() });
+                linking.graph.inputs.push(id);
             }
         }
-        for RawNode { op, name, inputs, outputs, attributes } in self.nodes {
-            let captured = attributes.iter().flat_map(|a| &a.captured);
-            let find = |taken: &String| {
-                let missing = || format!("{op} '{name}' takes '{taken}', which nothing before it gives");
-                Ok(if taken.is_empty() { None } else { Some(*known.get(taken).ok_or_else(missing)?) })
-            };
-            let inputs: Vec<Option<usize>> = inputs.iter().chain(captured).map(find).collect::<Said<_>>()?;
-            if let (true, [Some(same)], [given]) = (op == "Identity", inputs.as_slice(), outputs.as_slice()) {
-                known.insert(given.clone(), *same);
-                continue;
-            }
-            let index = graph.nodes.len();
-            let mut array = attributes.iter().find_map(|a| a.array.clone()).filter(|_| op == "Constant");
-            graph.has_external_data |= array.as_ref().is_some_and(|a| a.is_external);
-            let is_fixed = inputs.iter().flatten().all(|&value| graph.values[value].is_fixed);
-            let mut given = Vec::new();
-            for name in outputs.into_iter().filter(|name| !name.is_empty()) {
-                let producer = Some(index);
-                let value = Value { name: name.clone(), producer, array: array.take(), is_fixed, ..Value::default() };
-                let id = add(&mut graph, value);
-                if known.insert(name.clone(), id).is_some() {
-                    return Err(format!("'{name}' is given twice"));
-                }
-                given.push(id);
-            }
-            for value in inputs.iter().flatten() {
-                let consumers = &mut graph.values[*value].consumers;
-                if consumers.last() != Some(&index) {
-                    consumers.push(index);
-                }
-            }
-            graph.nodes.push(Node { op, name, inputs, outputs: given, attributes });
-        }
+        self.nodes.into_iter().try_for_each(|node| linking.node(node))?;
+        let Linking { mut graph, known } = linking;
         for name in self.outputs {
-            let id = known.get(&name).ok_or_else(|| format!("nothing gives its output '{name}'"))?;
-            graph.outputs.push(*id);
+            graph.outputs.push(*known.get(&name).ok_or_else(|| format!("nothing gives its output '{name}'"))?);
         }
         Ok(graph)
+    }
+}
+
+/// A graph whose nodes are added one by one.
+#[derive(Default)]
+struct Linking {
+    graph: Graph,
+    known: HashMap<String, usize>,
+}
+
+impl Linking {
+    fn add(&mut self, value: Value) -> usize {
+        let id = self.graph.values.len();
+        self.known.insert(value.name.clone(), id);
+        self.graph.values.push(value);
+        id
+    }
+
+    /// Adds a node; one that passes a value on unchanged disappears.
+    fn node(&mut self, RawNode { op, name, inputs, outputs, attributes }: RawNode) -> Said<()> {
+        let captured = attributes.iter().flat_map(|a| &a.captured);
+        let find = |taken: &String| {
+            let missing = || format!("{op} '{name}' takes '{taken}', which nothing before it gives");
+            Ok(if taken.is_empty() { None } else { Some(*self.known.get(taken).ok_or_else(missing)?) })
+        };
+        let inputs: Vec<Option<usize>> = inputs.iter().chain(captured).map(find).collect::<Said<_>>()?;
+        if let Some(name) = outputs.iter().find(|name| self.known.contains_key(*name)) {
+            return Err(format!("'{name}' is given twice"));
+        }
+        if let (true, [Some(same)], [given]) = (op == "Identity", inputs.as_slice(), outputs.as_slice()) {
+            self.known.insert(given.clone(), *same);
+            return Ok(());
+        }
+        let index = self.graph.nodes.len();
+        let mut array = attributes.iter().find_map(|a| a.array.clone()).filter(|_| op == "Constant");
+        self.graph.has_external_data |= array.as_ref().is_some_and(|a| a.is_external);
+        let is_fixed = inputs.iter().flatten().all(|&value| self.graph.values[value].is_fixed);
+        let mut given = Vec::new();
+        for name in outputs.into_iter().filter(|name| !name.is_empty()) {
+            let producer = Some(index);
+            given.push(self.add(Value { name, producer, array: array.take(), is_fixed, ..Value::default() }));
+        }
+        for value in inputs.iter().flatten() {
+            let consumers = &mut self.graph.values[*value].consumers;
+            if consumers.last() != Some(&index) {
+                consumers.push(index);
+            }
+        }
+        self.graph.nodes.push(Node { op, name, inputs, outputs: given, attributes });
+        Ok(())
     }
 }
 
@@ -312,8 +324,7 @@ impl Array {
             }
         }
         let wrong = || format!("array '{}': shape {dims:?} is none of a network", array.name);
-        array.shape =
-            dims.iter().map(|&side| usize::try_from(side)).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        array.shape = dims.iter().map(|&side| usize::try_from(side)).collect::<Result<_, _>>().map_err(|_| wrong())?;
         let count = array.shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side));
         let count = count.filter(|&count| count <= MOST_VALUES).ok_or_else(wrong)?;
         if let (Some(raw), Some(size)) = (raw, size_of_element(array.element))
@@ -354,7 +365,9 @@ fn declared(fields: Fields<'_>) -> Said<(String, i64, Vec<Option<usize>>)> {
                     for field in tensor.fields()? {
                         match field? {
                             (1, number) => element = number.integer()?,
-                            (2, shape) => sides = shape.fields()?.map(|side| side_of(side?.1)).collect::<Result<_, _>>()?,
+                            (2, shape) => {
+                                sides = shape.fields()?.map(|side| side_of(side?.1)).collect::<Result<_, _>>()?
+                            }
                             _ => {}
                         }
                     }

@@ -26,7 +26,13 @@ impl<'a> Flow<'a> {
     /// For the paths to one output.
     pub(super) fn new(graph: &'a Graph, output: usize) -> Self {
         let count = graph.nodes.len();
-        let mut flow = Self { graph, live: vec![false; count], next: vec![None; count], depth: vec![0; count], reaches: vec![false; count] };
+        let mut flow = Self {
+            graph,
+            live: vec![false; count],
+            next: vec![None; count],
+            depth: vec![0; count],
+            reaches: vec![false; count],
+        };
         for node in 0..count {
             flow.live[node] = flow.passes(node) && graph.nodes[node].takes().any(|value| flow.is_live(value));
         }
@@ -39,7 +45,7 @@ impl<'a> Flow<'a> {
             let consumers = flow.consumers(node);
             if let Some((&first, rest)) = consumers.split_first() {
                 flow.reaches[node] = true;
-                flow.next[node] = rest.iter().fold(Some(first), |met, &other| met.and_then(|met| flow.meet(met, other)));
+                flow.next[node] = rest.iter().try_fold(first, |met, &other| flow.meet(met, other));
                 flow.depth[node] = flow.next[node].map_or(0, |next| flow.depth[next] + 1);
             }
         }
@@ -106,7 +112,9 @@ impl Region {
         // Shapes count here: what is computed of the shape of what runs through has to be computed again.
         let mut depends = vec![false; (last + 1).saturating_sub(first)];
         for node in first..=last {
-            let is_inside = |value: usize| value == from || graph.values[value].producer.is_some_and(|p| p >= first && depends[p - first]);
+            let is_inside = |value: usize| {
+                value == from || graph.values[value].producer.is_some_and(|p| p >= first && depends[p - first])
+            };
             depends[node - first] = graph.nodes[node].takes().any(is_inside);
         }
         let mut needed = vec![false; depends.len()];

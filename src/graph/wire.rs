@@ -119,8 +119,11 @@ mod tests {
             assert_eq!(Fields(&message[..end]).all(|field| field.is_ok()), whole, "{end}");
         }
         // A length of 2^63, a group, and a number that never ends.
-        let hostile: [&[u8]; 3] =
-            [&[0x12, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0], &[0x0b], &[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]];
+        let hostile: [&[u8]; 3] = [
+            &[0x12, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0],
+            &[0x0b],
+            &[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1],
+        ];
         for bytes in hostile {
             assert!(Fields(bytes).next().unwrap().is_err());
         }

@@ -23,13 +23,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-pub(crate) use self::arrays::one_line;
-use self::arrays::StateDict;
 #[cfg(feature = "onnx")]
 pub use self::any::OpenedGraph;
 pub use self::any::{Any, any};
-pub(crate) use self::check::compare;
+use self::arrays::StateDict;
+pub(crate) use self::arrays::one_line;
 pub use self::check::check;
+pub(crate) use self::check::compare;
 use self::layout::Layout;
 pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
 pub use self::options::{Options, arch, blocks, labels};
