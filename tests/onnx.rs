@@ -329,7 +329,7 @@ proptest! {
     #[test]
     fn damaged_files_end_in_one_line(cut in any::<bool>(), place in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let mut bytes = std::fs::read(fixture("plain.script.onnx")).unwrap();
-        let small = std::fs::read(fixture("bottleneck-batch1.script.onnx")).unwrap();
+        let small = std::fs::read(fixture("encoder-post.script.onnx")).unwrap();
         if bit % 2 == 0 {
             bytes = small;
         }

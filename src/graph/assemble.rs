@@ -46,9 +46,12 @@ pub(super) fn network(
         let shape = &shapes[&plan.output];
         format!("output '{output}' has shape {shape:?}, expected [batch, classes] or [batch, positions, classes]")
     })?;
-    let is_sequence =
-        |node: usize| graph.nodes[node].op == "Conv" && cost::weight(&graph, node).is_some_and(|a| a.shape.len() == 3);
-    let channels_first = (0..graph.nodes.len()).any(is_sequence);
+    // Blocks that convolve have their channels first; those that are made of matrix products have them last.
+    let convolves = |found: &Found| {
+        let nodes = Region::between(&graph, found.input, &[found.output]).nodes;
+        nodes.into_iter().any(|node| graph.nodes[node].op == "Conv")
+    };
+    let channels_first = plan.blocks.iter().any(convolves);
     let first = plan.blocks[0].input;
     let mut counter = Counter::default();
     let before: Vec<usize> = graph.values[first].producer.map_or(Vec::new(), |last| (0..=last).collect());
@@ -227,7 +230,7 @@ fn classes(shape: &[usize], batch: usize) -> Option<usize> {
 /// A sample's shape with its channels first.
 fn in_our_order(shape: &[usize], channels_first: bool) -> Vec<usize> {
     match shape {
-        [_, positions, channels] if !channels_first => vec![*channels, *positions],
+        [_, rest @ .., channels] if !channels_first => [&[*channels], rest].concat(),
         [_, rest @ ..] => rest.to_vec(),
         [] => Vec::new(),
     }

@@ -51,7 +51,7 @@ impl GraphNetwork {
     /// [`Error::Io`] and [`Error::File`] that names the node, value or array at fault; a graph without skips, or one
     /// that cannot be cut, is refused.
     pub fn open(path: &Path, blocks: Option<&[Vec<[String; 2]>]>, shapes: &[Vec<usize>]) -> Result<Self> {
-        let wrong = |what: String| Error::file(path, what);
+        let wrong = |what: String| Error::file(path, one_line(&what));
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let graph = Graph::read(&bytes).map_err(wrong)?;
         drop(bytes);

@@ -24,7 +24,7 @@ pub struct GraphNetwork {
     pub(super) inputs: Vec<Input>,
     /// The batch that the file was exported for; `None` where it is free.
     pub(super) batch: Option<usize>,
-    /// Whether sequences are `[batch, channels, positions]`, as one-dimensional convolutions take them.
+    /// Whether estimates are `[batch, channels, …]`, as convolutions take them, or `[batch, …, channels]`.
     pub(super) channels_first: bool,
     pub(super) stem: Part,
     pub(super) stages: Vec<Stage>,
@@ -212,13 +212,12 @@ impl GraphNetwork {
         &self.stages[at.stage].blocks[at.block]
     }
 
-    /// Whether an estimate of this shape has its channels last, and how many there are.
-    fn channels(&self, shape: &[usize]) -> (bool, usize) {
+    /// Channels of an estimate of this shape, and positions where the channels come last.
+    fn channels(&self, shape: &[usize]) -> (usize, Option<usize>) {
         match shape {
-            [_, channels] => (false, *channels),
-            [_, _, channels] if !self.channels_first => (true, *channels),
-            [_, channels, ..] => (false, *channels),
-            _ => (false, 1),
+            [_, positions @ .., channels] if !self.channels_first => (*channels, Some(positions.iter().product())),
+            [_, channels, ..] => (*channels, None),
+            _ => (1, None),
         }
     }
 }
@@ -304,9 +303,9 @@ impl Network for GraphNetwork {
             let shape = shape(piece);
             let values = floats(piece).unwrap_or_default();
             units = shape[1..].iter().product();
-            let (is_last, count) = self.channels(&shape);
+            let (count, positions) = self.channels(&shape);
             channels = count;
-            if is_last { all.extend(transposed(&values, shape[1], count)) } else { all.extend(values) }
+            all.extend(positions.map_or(values.clone(), |positions| transposed(&values, positions, count)));
         }
         all.truncate(estimate.samples * units);
         (all, channels)
@@ -324,8 +323,8 @@ impl Network for GraphNetwork {
                 values.extend(&last);
             }
             let own = &values[at..at + size];
-            let (is_last, channels) = self.channels(&shape);
-            let own = if is_last { transposed(own, channels, shape[1]) } else { own.to_vec() };
+            let (channels, positions) = self.channels(&shape);
+            let own = positions.map_or(own.to_vec(), |positions| transposed(own, channels, positions));
             at += size;
             pieces.push(array(&shape, own, false).unwrap_or_else(|_| piece.clone()));
         }

@@ -6,11 +6,10 @@ use burn::tensor::Device;
 
 use super::{Opened, Options, open};
 use crate::Result;
-use crate::data::Normalization;
-#[cfg(feature = "onnx")]
-use crate::graph::GraphNetwork;
 use crate::nn::Network;
 use crate::report::Outline;
+#[cfg(feature = "onnx")]
+use crate::{data::Normalization, graph::GraphNetwork};
 
 /// Any network that can be opened.
 pub enum Any {

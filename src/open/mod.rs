@@ -27,8 +27,10 @@ use burn::tensor::Device;
 pub use self::any::OpenedGraph;
 pub use self::any::{Any, any};
 use self::arrays::StateDict;
+#[cfg(feature = "onnx")]
 pub(crate) use self::arrays::one_line;
 pub use self::check::check;
+#[cfg(feature = "onnx")]
 pub(crate) use self::check::compare;
 use self::layout::Layout;
 pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
