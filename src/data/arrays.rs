@@ -169,7 +169,7 @@ mod tests {
         }
         let says = |bytes: Vec<u8>, expected: &str| assert_eq!(npy("x", bytes.as_slice()).unwrap_err(), expected);
         says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
-        says(file("<U4", "(2,)", &[0; 24]), "'x' holds <U4, or numbers that f32 does not hold");
+        says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, or numbers that f32 does not hold");
         says(
             file("<f4", "(9999999999, 9999999999)", &[]),
             "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",
