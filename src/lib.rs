@@ -3,6 +3,8 @@
 pub mod data;
 pub mod device;
 mod error;
+#[cfg(feature = "onnx")]
+pub mod graph;
 pub mod kernel;
 pub mod measure;
 pub mod model;

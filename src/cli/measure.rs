@@ -9,9 +9,11 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::data::{Dataset, Normalization, Spec, Split, View};
 use unrolled::measure::{self, Only, Source};
+#[cfg(feature = "onnx")]
+use unrolled::model::check_classes;
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, check_writable, open::Opened, write_whole};
+use unrolled::{Error, check_writable, open::Any, write_whole};
 
 use super::target::{Opening, Target};
 use super::{DataArgs, output};
@@ -48,7 +50,7 @@ pub(super) struct Measure {
 /// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct Compare {
-    /// Run directories, model files, PyTorch or safetensors files
+    /// Run directories, model files, PyTorch, safetensors or ONNX files
     #[arg(required = true, num_args = 2..)]
     targets: Vec<PathBuf>,
     #[command(flatten)]
@@ -94,10 +96,14 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let opened = self.target.open(device)?;
-        let source = source(&self.target.name(), &opened, &self.data)?;
+        let mut opened = self.target.open(device)?;
+        let source = source(&self.target.name(), &mut opened, &self.data)?;
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
-        let score = measure::evaluate(&opened.model, &source, |n| bar.inc(n))?;
+        let score = match &opened {
+            Any::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
+            #[cfg(feature = "onnx")]
+            Any::Graph(opened) => measure::evaluate(&opened.network, &source, |n| bar.inc(n)),
+        }?;
         bar.finish_and_clear();
         if self.json { output::print_json(&score) } else { output::print(&text::score(&score)) }
     }
@@ -107,9 +113,9 @@ impl Measure {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
-        let opened = self.target.open(device)?;
+        let mut opened = self.target.open(device)?;
         let name = self.target.name();
-        let source = source(&name, &opened, &self.data)?;
+        let source = source(&name, &mut opened, &self.data)?;
         let measured = take(&name, &opened, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
@@ -126,9 +132,9 @@ impl Compare {
         // All are opened and held against the data before any is measured.
         let mut all = Vec::new();
         for target in &self.targets {
-            let opened = self.opening.open(target, device)?;
+            let mut opened = self.opening.open(target, device)?;
             let name = target.display().to_string();
-            let source = source(&name, &opened, &self.data)?;
+            let source = source(&name, &mut opened, &self.data)?;
             all.push((name, opened, source));
         }
         let all: Vec<Measurements> = all
@@ -152,24 +158,81 @@ pub(super) fn opened_data(args: &DataArgs, split: Split) -> Result<Dataset, Erro
 }
 
 /// The samples, normalized as the network was trained, once they are known to suit it.
-pub(super) fn source(name: &str, opened: &Opened, args: &DataArgs) -> anyhow::Result<Source> {
+pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
     let dataset = opened_data(args, args.split.into())?.limit(args.limit.map_or(0, usize::from));
-    let dataset = if opened.names_classes { dataset.among(&opened.card.classes) } else { dataset };
-    let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
+    let dataset = match opened {
+        Any::Trained(opened) if opened.names_classes => dataset.among(&opened.card.classes),
+        _ => dataset,
+    };
+    let dataset = suited(opened, dataset).map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    let is_image = dataset.arrays().is_none();
+    let normalization = match opened {
+        Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => match &opened.normalization {
+            Some(normalization) => normalization.clone(),
+            // Arrays are what the network takes.
+            None if !is_image => Normalization::uniform(0.0, 1.0),
+            None => {
+                let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
+                return Err(Error::Usage(format!("{name}: {what}")).into());
+            }
+        },
+    };
     let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
     let classes = source.dataset.classes();
-    // A network without names for its classes answers with as many numbers, and the data's order has to do.
-    let unnamed = !opened.names_classes && opened.card.classes.len() == classes.len();
-    let names_fit = if unnamed { Ok(()) } else { opened.card.check_classes(classes) };
-    let fits = names_fit.and_then(|()| source.check(&opened.model));
+    let names_fit = match opened {
+        // Arrays have numbers for labels.
+        _ if !is_image => Ok(()),
+        // A network without names for its classes answers with as many numbers, and the data's order has to do.
+        Any::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => Ok(()),
+        Any::Trained(opened) => opened.card.check_classes(classes),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
+    };
+    let fits = names_fit.and_then(|()| source.check(opened.outline()));
     fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
-    Ok(source)
+    labelled(opened, source)
+}
+
+/// Arrays in the order in which the network takes them, and a graph for samples of their shape.
+fn suited(opened: &mut Any, dataset: Dataset) -> Result<Dataset, Error> {
+    #[cfg(feature = "onnx")]
+    let dataset = if let Any::Graph(graph) = opened {
+        let names: Vec<String> = graph.network.inputs().iter().map(|input| input.name.clone()).collect();
+        let dataset = dataset.arranged(&names)?;
+        let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
+        graph.network.fit(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
+        dataset
+    } else {
+        dataset
+    };
+    if dataset.arrays().is_none() {
+        return Ok(dataset);
+    }
+    let labels = dataset.labels().to_vec();
+    dataset.relabelled(labels, opened.outline().classes)
+}
+
+/// Samples without labels are labelled with what the whole network says.
+fn labelled(opened: &Any, source: Source) -> anyhow::Result<Source> {
+    if source.dataset.is_labelled() {
+        return Ok(source);
+    }
+    let predictions = match opened {
+        Any::Trained(opened) => measure::predictions(&opened.model, &source),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => measure::predictions(&opened.network, &source),
+    }?;
+    let Source { dataset, normalization, batch, .. } = source;
+    let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
+    let dataset = dataset.relabelled(predictions, opened.outline().classes)?;
+    Ok(Source::new(Arc::new(dataset), normalization, batch))
 }
 
 /// Measures one network with a progress bar.
-fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
-    let network = &opened.model;
-    let needed = measure::bytes_per_sample(network.outline(), what.only());
+fn take(name: &str, opened: &Any, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
+    let needed = measure::bytes_per_sample(opened.outline(), what.only());
     let fits = what.memory.unwrap_or_else(super::memory::quarter) / needed;
     if fits == 0 && what.memory.is_some() {
         let needed = super::memory::shown(needed);
@@ -179,7 +242,12 @@ fn take(name: &str, opened: &Opened, source: &Source, data: &DataArgs, what: &Wh
         .into());
     }
     let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
-    measured(name, &data.describe(), network, &source, opened.history.clone(), what.only(), what.seed)
+    let (data, only, seed) = (data.describe(source.dataset.is_labelled()), what.only(), what.seed);
+    match opened {
+        Any::Trained(opened) => measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed),
+        #[cfg(feature = "onnx")]
+        Any::Graph(opened) => measured(name, &data, &opened.network, &source, Vec::new(), only, seed),
+    }
 }
 
 /// Measures one network with a progress bar, for `measure`, `compare` and `demo`.

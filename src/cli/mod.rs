@@ -12,6 +12,7 @@ mod train;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use unrolled::data::Split;
+use unrolled::kernel::Kernels;
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
 /// needed.
@@ -25,6 +26,15 @@ struct Cli {
     /// Where to compute
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
+    /// Which operations compute on the CPU: our own, or the engine's as a reference
+    #[arg(long, global = true, value_enum, default_value_t = Operations::Own)]
+    kernels: Operations,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Operations {
+    Own,
+    Stock,
 }
 
 #[derive(Subcommand)]
@@ -51,7 +61,8 @@ enum Command {
 /// The samples to use.
 #[derive(Args)]
 struct DataArgs {
-    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or folder:DIR
+    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, or arrays:FILE: a .npz
+    /// file with an array for each input of the network and maybe one named labels, or a .npy file
     #[arg(long, value_name = "SPEC")]
     data: String,
     /// Which part of the data
@@ -61,7 +72,7 @@ struct DataArgs {
     #[arg(long, value_name = "N")]
     limit: Option<std::num::NonZeroUsize>,
     /// Samples that run through the network at once
-    #[arg(long, value_name = "N", default_value = "250")]
+    #[arg(long, value_name = "N", default_value = "64")]
     batch: std::num::NonZeroUsize,
     /// For a folder: resize the shorter side to so many pixels
     #[arg(long, value_name = "PIXELS")]
@@ -73,9 +84,16 @@ struct DataArgs {
 
 impl DataArgs {
     /// The data as a report names them.
-    fn describe(&self) -> String {
-        let part = if self.split == Part::Train { "training" } else { "test" };
-        format!("{}, {part} split", self.data)
+    fn describe(&self, is_labelled: bool) -> String {
+        let part = match self.split {
+            _ if !is_labelled => {
+                "without labels: accuracy is agreement with the whole network, loss divergence from it"
+            }
+            _ if self.data.starts_with("arrays:") => "with labels",
+            Part::Train => "training split",
+            Part::Test => "test split",
+        };
+        format!("{}, {part}", self.data)
     }
 }
 
@@ -97,6 +115,10 @@ impl From<Part> for Split {
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let device = unrolled::device::open(&cli.device)?;
+    match cli.kernels {
+        Operations::Own => Kernels::Own.choose(),
+        Operations::Stock => Kernels::Stock.choose(),
+    }
     match cli.command {
         Command::Demo(command) => command.run(&device),
         Command::Train(command) => command.run(&device),

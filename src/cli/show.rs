@@ -3,8 +3,7 @@
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
-use unrolled::nn::Network;
-use unrolled::open::Opening;
+use unrolled::open::{Any, Opening};
 use unrolled::report::{Outline, text};
 
 use super::output;
@@ -32,11 +31,21 @@ struct Shown<'a> {
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let opened = self.target.open(device)?;
-        let (outline, opening) = (opened.model.outline(), opened.opening.as_ref());
+        let outline = opened.outline();
+        let opening = match &opened {
+            Any::Trained(opened) => opened.opening.as_ref(),
+            #[cfg(feature = "onnx")]
+            Any::Graph(_) => None,
+        };
         if self.json {
             return output::print_json(&Shown { outline, opening });
         }
-        let opening = opening.map_or(String::new(), |opening| format!("\n{opening}"));
-        output::print(&format!("{}{opening}", text::outline(outline)))
+        let found = match &opened {
+            Any::Trained(_) => opening.map(ToString::to_string),
+            #[cfg(feature = "onnx")]
+            Any::Graph(opened) => Some(opened.network.found()),
+        };
+        let found = found.map_or(String::new(), |found| format!("\n{found}"));
+        output::print(&format!("{}{found}", text::outline(outline)))
     }
 }

@@ -12,6 +12,7 @@ use unrolled::data::Split;
 use unrolled::measure::{self, Only, Source};
 use unrolled::model::Model;
 use unrolled::nn::{At, Network, Route};
+use unrolled::open::{self, Any};
 use unrolled::report::{self, Slimming, text};
 use unrolled::slim::{self, By, Came, Form, Healed, Plan, Target};
 use unrolled::train::{Event, Experiment};
@@ -186,8 +187,8 @@ impl Slim {
 
     fn prepare(&self, device: &Device) -> anyhow::Result<Prepared<Came>> {
         let options = self.target.opening.options()?;
-        let opened = self.target.open(device)?;
         let name = self.target.name();
+        let opened = open::open(&self.target.target, &options, device)?;
         let plan = self.plan.as_deref().map(|path| -> Result<_, Error> {
             let plan = Plan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
             Ok((plan.removed(path, opened.model.outline())?, plan.seed))
@@ -202,7 +203,10 @@ impl Slim {
                 Some(named.map_err(|e| Error::Usage(format!("--blocks: {e}")))?)
             }
         };
-        let whole = source(&name, &opened, &self.data)?;
+        let mut any = Any::Trained(Box::new(opened));
+        let whole = source(&name, &mut any, &self.data)?;
+        #[cfg_attr(not(feature = "onnx"), expect(irrefutable_let_patterns))]
+        let Any::Trained(opened) = any else { unreachable!("it was opened as such") };
         let bytes = self.memory.unwrap_or_else(super::memory::quarter);
         let fits = bytes / measure::bytes_per_sample(opened.model.outline(), &[Only::Influence]);
         let batch = whole.batch.min(fits.max(1) as usize);
@@ -225,7 +229,7 @@ impl Slim {
         let healing = healing.transpose()?;
         let experiment = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
         Ok(Prepared {
-            form: Came { opened, options, device: device.clone() },
+            form: Came { opened: *opened, options, device: device.clone() },
             choosing,
             proving,
             healing,
@@ -290,7 +294,7 @@ impl Slim {
         bar.finish_and_clear();
         Ok(Slimming {
             target: self.target.name(),
-            data: self.data.describe(),
+            data: self.data.describe(true),
             seed: *seed,
             outline: network.outline().clone(),
             stays: slim::removable(form).1,

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 use unrolled::Result;
-use unrolled::open::{self, Opened, Options};
+use unrolled::open::{self, Any, Options};
 
 /// A network to open.
 #[derive(Args)]
 pub(super) struct Target {
-    /// A run directory, a model file, or a PyTorch or safetensors file
+    /// A run directory, a model file, or a PyTorch, safetensors or ONNX file
     pub(super) target: PathBuf,
     #[command(flatten)]
     pub(super) opening: Opening,
@@ -35,10 +35,13 @@ pub(super) struct Opening {
     /// Leave out arrays that the network has no place for
     #[arg(long)]
     partial: bool,
+    /// The blocks of an ONNX file, where they are not to be found: stages = [[["value in", "value out"], …], …]
+    #[arg(long, value_name = "FILE")]
+    cut: Option<PathBuf>,
 }
 
 impl Target {
-    pub(super) fn open(&self, device: &Device) -> Result<Opened> {
+    pub(super) fn open(&self, device: &Device) -> Result<Any> {
         self.opening.open(&self.target, device)
     }
 
@@ -48,8 +51,8 @@ impl Target {
 }
 
 impl Opening {
-    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Opened> {
-        open::open(target, &self.options()?, device)
+    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Any> {
+        open::any(target, &self.options()?, device)
     }
 
     pub(super) fn options(&self) -> Result<Options> {
@@ -59,6 +62,7 @@ impl Opening {
             std: self.std.clone(),
             labels: self.labels.as_deref().map(open::labels).transpose()?,
             partial: self.partial,
+            cut: self.cut.as_deref().map(open::cut).transpose()?,
         })
     }
 }

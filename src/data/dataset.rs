@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrays::{self, Array, Arrays};
 use super::folder::Folder;
 use super::normalization::Normalization;
 use super::planes::Planes;
@@ -67,9 +68,11 @@ enum Store {
     Memory(Vec<u8>, u8),
     /// In files that are decoded when asked for.
     Folder(Folder),
+    /// As numbers, one row a sample.
+    Arrays(Vec<Array>),
 }
 
-/// One split of a data set: images of one shape with a label each.
+/// One split of a data set: images of one shape with a label each, or rows of arrays, which may have none.
 #[derive(Debug)]
 pub struct Dataset {
     store: Arc<Store>,
@@ -79,6 +82,7 @@ pub struct Dataset {
     /// Place of every sample in the store.
     places: Vec<usize>,
     normalization: Normalization,
+    is_labelled: bool,
 }
 
 impl Dataset {
@@ -89,7 +93,7 @@ impl Dataset {
     pub fn open(spec: &Spec, split: Split, view: &View) -> Result<Self> {
         let (kind, dir) = (spec.kind(), spec.dir());
         view.check(kind)?;
-        if kind != Kind::Digits {
+        if !matches!(kind, Kind::Digits | Kind::Arrays) {
             read::directory(dir)?;
         }
         let ten = |names: &[&str; 10]| Ok(names::owned(names));
@@ -99,6 +103,7 @@ impl Dataset {
             Kind::FashionMnist => (idx::open(kind, dir, split)?, ten(&names::FASHION_MNIST)),
             Kind::Cifar10 => (cifar::open_10(dir, split)?, ten(&names::CIFAR_10)),
             Kind::Cifar100 => (cifar::open_100(dir, split)?, cifar::names_100(dir)),
+            Kind::Arrays => return Ok(Self::of_arrays(arrays::open(dir)?)),
             Kind::Folder => return Ok(Self::folder(Folder::open(dir, split, *view)?)),
         };
         let white = if kind == Kind::Digits { digits::WHITE } else { u8::MAX };
@@ -109,6 +114,7 @@ impl Dataset {
             places: (0..packed.labels.len()).collect(),
             labels: packed.labels,
             normalization: Normalization::of(kind),
+            is_labelled: true,
         })
     }
 
@@ -120,7 +126,76 @@ impl Dataset {
             labels: std::mem::take(&mut folder.labels),
             store: Arc::new(Store::Folder(folder)),
             normalization: Normalization::of(Kind::Folder),
+            is_labelled: true,
         }
+    }
+
+    fn of_arrays(Arrays { arrays, labels }: Arrays) -> Self {
+        let sizes = arrays.iter().map(|array| array.shape.iter().product::<usize>());
+        let shape = match arrays.as_slice() {
+            [Array { shape, .. }] if shape.len() == 3 => [shape[0], shape[1], shape[2]],
+            _ => [1, 1, sizes.sum()],
+        };
+        let rows = arrays[0].values.len() / arrays[0].shape.iter().product::<usize>().max(1);
+        let is_labelled = labels.is_some();
+        let labels = labels.unwrap_or_else(|| vec![0; rows]);
+        let classes = (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect();
+        let normalization = Normalization::of(Kind::Arrays);
+        let (store, places) = (Arc::new(Store::Arrays(arrays)), (0..labels.len()).collect());
+        Self { store, shape, classes, labels, places, normalization, is_labelled }
+    }
+
+    /// Names and shapes of the arrays that a sample is made of, one after another; `None` where it is an image.
+    pub fn arrays(&self) -> Option<Vec<(&str, &[usize])>> {
+        match &*self.store {
+            Store::Arrays(arrays) => Some(arrays.iter().map(|a| (a.name.as_str(), a.shape.as_slice())).collect()),
+            _ => None,
+        }
+    }
+
+    /// The same samples with their arrays in the order of these names; a single array may have any.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that names an array that is missing or is not asked for.
+    pub fn arranged(mut self, names: &[String]) -> Result<Self> {
+        let store = Arc::get_mut(&mut self.store).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
+        let Store::Arrays(arrays) = store else { return Ok(self) };
+        if names.len() == 1 && arrays.len() == 1 {
+            return Ok(self);
+        }
+        let have = |arrays: &[Array]| arrays.iter().map(|a| a.name.clone()).collect::<Vec<_>>().join(", ");
+        for (place, name) in names.iter().enumerate() {
+            let found = arrays.iter().position(|array| array.name == *name);
+            let what =
+                || Error::Usage(format!("no array '{name}', which the network takes; there are {}", have(arrays)));
+            let found = found.ok_or_else(what)?;
+            arrays.swap(place, found);
+        }
+        match arrays.get(names.len()) {
+            Some(array) => Err(Error::Usage(format!("array '{}': the network takes {}", array.name, names.join(", ")))),
+            None => Ok(self),
+        }
+    }
+
+    /// Whether the samples have labels; where they have none, all are 0.
+    pub fn is_labelled(&self) -> bool {
+        self.is_labelled
+    }
+
+    /// The same samples with other labels, of so many classes that have numbers alone.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there are other labels than samples, or one is none of the classes.
+    pub fn relabelled(mut self, labels: Vec<u32>, classes: usize) -> Result<Self> {
+        if labels.len() != self.labels.len() {
+            return Err(Error::Usage(format!("{} labels for {} samples", labels.len(), self.labels.len())));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(Error::Usage(format!("label {label}, the network answers with {classes} classes")));
+        }
+        self.classes = (0..classes).map(|class| class.to_string()).collect();
+        self.labels = labels;
+        Ok(self)
     }
 
     /// Keeps the first `n` samples in the data set's order; all of them where `n` is 0 or larger than the data set.
@@ -174,6 +249,7 @@ impl Dataset {
                 labels: half.iter().map(|&sample| self.labels[sample]).collect(),
                 places: half.iter().map(|&sample| self.places[sample]).collect(),
                 normalization: self.normalization.clone(),
+                is_labelled: self.is_labelled,
             }
         })
     }
@@ -213,6 +289,9 @@ impl Dataset {
         match &*self.store {
             Store::Memory(bytes, _) => sum.update(bytes),
             Store::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
+            Store::Arrays(arrays) => {
+                arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));
+            }
         }
         sum.finalize()
     }
@@ -245,6 +324,10 @@ impl Dataset {
                 out.iter_mut().zip(bytes).for_each(|(x, &byte)| *x = f32::from(byte) / white);
             }
             Store::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
+            Store::Arrays(arrays) => {
+                let values = arrays.iter().flat_map(|array| array.row(index));
+                out.iter_mut().zip(values).for_each(|(x, &value)| *x = value);
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! images that scikit-learn ships. All other data sets are read from a directory.
 
 mod ahead;
+mod arrays;
 mod augment;
 mod cifar;
 mod dataset;

@@ -48,15 +48,17 @@ pub(super) enum Kind {
     Cifar10,
     Cifar100,
     Folder,
+    Arrays,
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("digits", Kind::Digits),
     ("mnist", Kind::Mnist),
     ("fashion-mnist", Kind::FashionMnist),
     ("cifar10", Kind::Cifar10),
     ("cifar100", Kind::Cifar100),
     ("folder", Kind::Folder),
+    ("arrays", Kind::Arrays),
 ];
 
 impl Kind {
@@ -67,7 +69,7 @@ impl Kind {
 }
 
 /// A data set by format and directory: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`,
-/// `cifar100:DIR` or `folder:DIR`.
+/// `cifar100:DIR`, `folder:DIR` or `arrays:FILE`.
 ///
 /// Parsing looks only at the text; whether the directory holds the data set shows when it is opened. In
 /// configurations it is that text too.
@@ -83,7 +85,7 @@ impl Spec {
         self.kind
     }
 
-    /// The directory of the data set; empty for `digits`, which is built in.
+    /// The directory of the data set, or its file; empty for `digits`, which is built in.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -110,6 +112,9 @@ impl FromStr for Spec {
                 Err(Error::Usage(format!("data set '{text}': digits is built in and takes no directory")))
             }
             Kind::Digits => Ok(()),
+            Kind::Arrays if dir.is_empty() => {
+                Err(Error::Usage(format!("data set '{text}': the file is missing, expected arrays:FILE.npz or .npy")))
+            }
             _ if dir.is_empty() => {
                 Err(Error::Usage(format!("data set '{text}': the directory is missing, expected {name}:DIR")))
             }
@@ -161,8 +166,9 @@ mod tests {
     fn a_wrong_text_is_told_what_would_be_right() {
         for (text, message) in [
             ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
-            ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder"),
+            ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder, arrays"),
             ("mnist", "data set 'mnist': the directory is missing, expected mnist:DIR"),
+            ("arrays:", "data set 'arrays:': the file is missing, expected arrays:FILE.npz or .npy"),
             ("folder:", "data set 'folder:': the directory is missing, expected folder:DIR"),
             ("digits:a", "data set 'digits:a': digits is built in and takes no directory"),
             ("digits:", "data set 'digits:': digits is built in and takes no directory"),

@@ -1,6 +1,7 @@
 //! What passes through a network: feature maps, in the engine's layout or in that of the kernels.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, activation, module, ops::ConvOptions};
 
@@ -21,11 +22,21 @@ pub enum Kernels {
     Stock,
 }
 
+/// Whether [`Kernels::of`] says [`Kernels::Stock`] whatever the device.
+static STOCK: AtomicBool = AtomicBool::new(false);
+
 impl Kernels {
     /// What suits a device.
     pub fn of(device: &Device) -> Self {
         let cpu = Device::flex();
-        if *device == cpu || *device == cpu.autodiff() { Self::Own } else { Self::Stock }
+        let is_cpu = *device == cpu || *device == cpu.autodiff();
+        if is_cpu && !STOCK.load(Ordering::Relaxed) { Self::Own } else { Self::Stock }
+    }
+
+    /// From now on every network of this process that is built or opened computes with these where it can. A program
+    /// decides that once, when it starts; a library sets them for one network (`Parameters::set_kernels`).
+    pub fn choose(self) {
+        STOCK.store(self == Self::Stock, Ordering::Relaxed);
     }
 }
 

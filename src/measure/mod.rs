@@ -246,3 +246,11 @@ pub fn measure<N: Network + 'static>(
 pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u64)) -> Result<Score> {
     Ok(score(&walk(network, source, &mut [], progress)?.answers))
 }
+
+/// What a whole network says of every sample: the labels of samples that have none.
+///
+/// # Errors
+/// Where the samples do not fit the network, or cannot be read.
+pub fn predictions(network: &impl Network, source: &Source) -> Result<Vec<u32>> {
+    Ok(walk(network, source, &mut [], |_| ())?.answers.iter().map(|answer| answer.prediction).collect())
+}

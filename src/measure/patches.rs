@@ -24,7 +24,7 @@ pub struct PatchProbe {
 }
 
 struct Stage {
-    /// `[block][filter]`: the greatest activation first.
+    /// `[block][filter]`: the greatest activation first. No filters where it is not known what they see.
     best: Vec<Vec<Vec<Place>>>,
     /// The greatest activation of every filter in a sample, after the last block.
     peaks: Moments,
@@ -41,8 +41,9 @@ struct Place {
 impl PatchProbe {
     /// For a network and the samples that it will see, in their order.
     pub fn new(outline: &Outline, dataset: Arc<Dataset>) -> Self {
+        let is_image = dataset.arrays().is_none();
         let stage = |s: &StageOutline| Stage {
-            best: vec![vec![Vec::new(); s.shape[0]]; s.blocks.len()],
+            best: vec![vec![Vec::new(); if is_image && is_known(s) { s.shape[0] } else { 0 }]; s.blocks.len()],
             peaks: Moments::default(),
         };
         Self { dataset, stages: outline.stages.iter().map(stage).collect(), samples: 0 }
@@ -80,6 +81,9 @@ impl PatchProbe {
 impl<N: Network> Probe<N> for PatchProbe {
     fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
         let stage = &mut self.stages[at.stage];
+        if stage.best[at.block].is_empty() {
+            return;
+        }
         let positions = seen.units() / seen.channels;
         let is_last = at.block + 1 == stage.best.len();
         for (n, sample) in seen.after().chunks_exact(seen.units()).enumerate() {
@@ -110,14 +114,26 @@ impl<N: Network> Probe<N> for PatchProbe {
     fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut all = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
+            if stage.best.iter().all(Vec::is_empty) {
+                continue;
+            }
             let filter = most_varied(&stage.peaks.deviations());
             for (block, best) in outline.blocks.iter().zip(&stage.best) {
                 let patches = self.patches(filter, &best[filter], outline, block)?;
                 all.insert(block.name.clone(), patches);
             }
         }
-        measured.patches = Some(all);
+        measured.patches = (!all.is_empty()).then_some(all);
         Ok(())
+    }
+}
+
+/// Whether it is known what the units of a stage see: of a graph that others wrote it is not, unless a filter is one unit.
+fn is_known(stage: &StageOutline) -> bool {
+    match stage.shape[..] {
+        [_, 1, 1] => true,
+        [_, _, _] => stage.blocks.iter().all(|block| block.receptive_field.is_some()),
+        _ => false,
     }
 }
 

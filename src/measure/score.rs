@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::moments::Stream;
 use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
-use crate::nn::{Network, Samples};
-use crate::report::{Estimate, Score};
+use crate::nn::Samples;
+use crate::report::{Estimate, Outline, Score};
 use crate::{Error, Result};
 
 /// How a network answered one sample.
@@ -59,6 +59,11 @@ impl Answer {
     ) -> impl Iterator<Item = Self> + 'a {
         let rows = logits.chunks_exact(classes).zip(whole.chunks_exact(classes));
         rows.zip(labels).map(|((row, whole), &label)| Self::new(row, label, whole))
+    }
+
+    /// The same answer where there are no labels: what it loses is its divergence from the whole network's.
+    fn unlabelled(self) -> Self {
+        Self { loss: self.kl, ..self }
     }
 }
 
@@ -116,12 +121,18 @@ impl Source {
         batches(&self.dataset, &plan)
     }
 
+    /// An answer for one row of logits, and that of the whole network. Samples without labels are labelled with what
+    /// the whole network says: an answer is right where it agrees, and loses what it diverges.
+    pub fn answer(&self, logits: &[f32], label: u32, whole: &[f32]) -> Answer {
+        let answer = Answer::new(logits, label, whole);
+        if self.dataset.is_labelled() { answer } else { answer.unlabelled() }
+    }
+
     /// Checks that a network can take these samples and answers with as many classes.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Usage`] that names both sides.
-    pub fn check(&self, network: &impl Network) -> Result<()> {
-        let outline = network.outline();
+    pub fn check(&self, outline: &Outline) -> Result<()> {
         if outline.input != self.dataset.shape() {
             return Err(Error::Shape {
                 name: "samples of the data set, [channels, height, width]".into(),

@@ -19,7 +19,7 @@ pub fn sweep<N: Network>(
     whole: &Whole,
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Answer>>> {
-    source.check(network)?;
+    source.check(network.outline())?;
     if routes.is_empty() {
         return Ok(Vec::new());
     }
@@ -38,7 +38,7 @@ pub fn sweep<N: Network>(
         let mut arrive = |route: usize, estimate: N::Estimate| {
             let logits = network.head(estimate)?;
             for ((row, &index), &label) in logits.values.chunks_exact(classes).zip(&indices).zip(&labels) {
-                answers[route][index] = Answer::new(row, label, whole.row(index, classes));
+                answers[route][index] = source.answer(row, label, whole.row(index, classes));
             }
             Ok(())
         };

@@ -93,7 +93,7 @@ pub fn walk<N: Network>(
     probes: &mut [Box<dyn Probe<N> + '_>],
     mut progress: impl FnMut(u64),
 ) -> Result<Whole> {
-    source.check(network)?;
+    source.check(network.outline())?;
     let mut whole = Whole::default();
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
@@ -124,7 +124,8 @@ pub fn walk<N: Network>(
         let logits = network.head(estimate)?;
         let labels = &seen.labels;
         probes.iter_mut().try_for_each(|probe| probe.end(network, labels))?;
-        whole.answers.extend(Answer::all(&logits.values, logits.classes, labels, &logits.values));
+        let rows = logits.values.chunks_exact(logits.classes).zip(labels);
+        whole.answers.extend(rows.map(|(row, &label)| source.answer(row, label, row)));
         whole.logits.extend(logits.values);
         progress(labels.len() as u64);
     }

@@ -51,20 +51,7 @@ impl Card {
     /// # Errors
     /// [`Error::Usage`] that names the first class that differs.
     pub fn check_classes(&self, names: &[String]) -> Result<()> {
-        let differs = self.classes.iter().zip(names).position(|(ours, theirs)| ours != theirs);
-        match differs {
-            _ if self.classes.len() != names.len() => Err(Error::Usage(format!(
-                "the data set has {} classes, the network answers with {}",
-                names.len(),
-                self.classes.len()
-            ))),
-            Some(k) => Err(Error::Usage(format!(
-                "class {k} of the data set is '{}', that of the network is '{}': these are other classes, or in another \
-                 order",
-                names[k], self.classes[k]
-            ))),
-            None => Ok(()),
-        }
+        check_classes(&self.classes, names)
     }
 
     /// What of a card that was read cannot be.
@@ -78,6 +65,26 @@ impl Card {
             () if !self.std.iter().all(|s| s.is_finite() && *s > 0.0) => Some("std: expected numbers above 0".into()),
             () => None,
         }
+    }
+}
+
+/// Whether a data set's classes are a network's.
+///
+/// # Errors
+/// [`Error::Usage`] that names the first class that differs.
+pub fn check_classes(ours: &[String], theirs: &[String]) -> Result<()> {
+    let differs = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs);
+    match differs {
+        _ if ours.len() != theirs.len() => Err(Error::Usage(format!(
+            "the data set has {} classes, the network answers with {}",
+            theirs.len(),
+            ours.len()
+        ))),
+        Some(k) => Err(Error::Usage(format!(
+            "class {k} of the data set is '{}', that of the network is '{}': these are other classes, or in another order",
+            theirs[k], ours[k]
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -11,6 +11,6 @@ mod trained;
 
 pub use config::{ModelConfig, Width};
 pub(crate) use file::CARD;
-pub use file::{Card, Opened, from_bytes, to_bytes};
+pub use file::{Card, Opened, check_classes, from_bytes, to_bytes};
 pub use table::{Family, Kind, StemKind};
 pub use trained::Model;

@@ -84,7 +84,7 @@ impl Array {
 }
 
 /// Somebody else's words on one line: no more than one can read, and nothing that a terminal would obey.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, "?");
     match line.char_indices().nth(240) {
         Some((end, _)) => format!("{}…", &line[..end]),

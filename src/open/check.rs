@@ -22,9 +22,14 @@ pub fn check(model: &Model) -> Result<()> {
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
     let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
-    let line = model.along(&Route::identity(model.outline()), &Samples { values, shape })?.values;
+    compare(model, &Samples { values, shape }, &whole)
+}
+
+/// Walks samples along the identity route and compares with what the whole network computed.
+pub(crate) fn compare(network: &impl Network, samples: &Samples, whole: &[f32]) -> Result<()> {
+    let line = network.along(&Route::identity(network.outline()), samples)?.values;
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    if bits(&whole) == bits(&line) {
+    if bits(whole) == bits(&line) {
         return Ok(());
     }
     Err(Error::Usage("self-check: block by block the network computes something else than as a whole".into()))

@@ -1,10 +1,11 @@
-//! Opening: a network from a run directory, from a model file, or from somebody else's PyTorch or safetensors file.
+//! Opening: a network from a run directory, from a model file, or from somebody else's PyTorch, safetensors or ONNX file.
 //!
 //! A foreign file goes through five steps, a file each: its arrays are listed without being read (`pytorch`,
 //! `tensors`), wrappers and prefixes are taken off their names (`names`), the names are translated into ours
 //! (`layout`), their shapes say which network it is (`recognise`), and every array is put in its place or named in the
 //! report (`apply`). Nothing in a file is ever executed, and nothing is skipped silently.
 
+mod any;
 mod apply;
 mod archive;
 mod arrays;
@@ -23,12 +24,19 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+#[cfg(feature = "onnx")]
+pub use self::any::OpenedGraph;
+pub use self::any::{Any, any};
 use self::arrays::StateDict;
+#[cfg(feature = "onnx")]
+pub(crate) use self::arrays::one_line;
 pub use self::check::check;
+#[cfg(feature = "onnx")]
+pub(crate) use self::check::compare;
 use self::layout::Layout;
 pub use self::naming::Naming;
 pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
-pub use self::options::{Options, arch, labels};
+pub use self::options::{Options, arch, cut, labels};
 use crate::model::{Card, Model, from_bytes, to_bytes};
 use crate::report::Epoch;
 use crate::{Error, Result, train};
@@ -74,6 +82,10 @@ impl Opened {
 /// [`Error::Io`] or [`Error::File`] that names the file and the arrays at fault, [`Error::Config`] or
 /// [`Error::Usage`] for options that do not fit.
 pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened> {
+    if any::is_graph(target) {
+        let what = format!("{}: an ONNX file holds a graph, which is run as it is; expected", target.display());
+        return Err(Error::Usage(format!("{what} a run, a model file, a PyTorch or a safetensors file")));
+    }
     let mut opened = match index_in(target)? {
         Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
         None if target.is_dir() => {

@@ -21,6 +21,8 @@ pub struct Options {
     pub labels: Option<Vec<String>>,
     /// Whether arrays that the network has no place for may be left out.
     pub partial: bool,
+    /// Of a graph: its blocks, the names of the values in and out of each, by stages; where it is not left to be found.
+    pub cut: Option<Vec<Vec<[String; 2]>>>,
 }
 
 impl Options {
@@ -52,7 +54,7 @@ impl Options {
 }
 
 /// The same error, of the option that was given in place of the key.
-fn as_option(error: Error) -> Error {
+pub(super) fn as_option(error: Error) -> Error {
     match error {
         Error::Config { key, what } => Error::Config { key: key.replace("data.normalization.", "--"), what },
         other => other,
@@ -79,6 +81,24 @@ pub fn arch(text: &str) -> Result<ModelConfig> {
     let table: Table = toml::from_str(&toml)
         .map_err(|e| Error::file(path, format!("no [model] table: {}", super::arrays::one_line(e.message()))))?;
     Ok(table.model)
+}
+
+/// The blocks of a graph in a TOML file: `stages`, a list of stages, each a list of `["value in", "value out"]`.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::File`] where it is no such file.
+pub fn cut(path: &Path) -> Result<Vec<Vec<[String; 2]>>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Blocks {
+        stages: Vec<Vec<[String; 2]>>,
+    }
+    let toml = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let blocks: Blocks = toml::from_str(&toml).map_err(|e| {
+        let what = super::arrays::one_line(e.message());
+        Error::file(path, format!("expected stages = [[[\"value in\", \"value out\"], …], …]: {what}"))
+    })?;
+    Ok(blocks.stages)
 }
 
 /// The names of classes in a file, one a line.

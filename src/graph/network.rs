@@ -1,0 +1,333 @@
+//! A graph as a network: stem, stages and head are parts of it that run from value to value.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rten::Value;
+
+use super::engine::{Engine, array, floats, shape};
+use super::proto::Graph;
+use crate::nn::{At, Inside, Logits, Network, Samples};
+use crate::report::Outline;
+use crate::{Error, Result};
+
+/// A network that is a graph in a file of somebody else's: every block is a value in, a value out.
+pub struct GraphNetwork {
+    /// The blocks that were asked for, where they were not to be found.
+    pub(super) given: Option<Vec<Vec<[String; 2]>>>,
+    /// Sums with a skip in the whole graph.
+    pub(super) skips: usize,
+    pub(super) path: PathBuf,
+    pub(super) graph: Graph,
+    pub(super) engine: Engine,
+    pub(super) outline: Outline,
+    pub(super) inputs: Vec<Input>,
+    /// The batch that the file was exported for; `None` where it is free.
+    pub(super) batch: Option<usize>,
+    /// Whether estimates are `[batch, channels, …]`, as convolutions take them, or `[batch, …, channels]`.
+    pub(super) channels_first: bool,
+    pub(super) stem: Part,
+    pub(super) stages: Vec<Stage>,
+    pub(super) head: Part,
+}
+
+/// What has to be given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Its name in the file.
+    pub name: String,
+    /// Its shape without the batch.
+    pub shape: Vec<usize>,
+    /// Whether it takes whole numbers, such as tokens.
+    pub is_whole: bool,
+}
+
+pub(super) struct Stage {
+    /// What stands before the first block; `None` where that takes what leaves the stage before.
+    pub enter: Option<Part>,
+    pub blocks: Vec<Block>,
+}
+
+pub(super) struct Block {
+    /// The estimate, and behind it what can be seen: `h`, transform and carry gate.
+    pub body: Part,
+    pub has_h: bool,
+    pub gates: [bool; 2],
+    /// The shortcut; `None` where the input is carried as it is.
+    pub shortcut: Option<Part>,
+    /// From the sum to what follows it in every block.
+    pub after: Option<Part>,
+    pub fixed: Option<&'static str>,
+}
+
+/// A part of the graph: a value in, values out.
+pub(super) struct Part {
+    /// `None` for the stem, which takes the inputs.
+    pub from: Option<usize>,
+    pub to: Vec<usize>,
+    /// Values that are computed before the stages and needed here.
+    pub sides: Vec<usize>,
+}
+
+/// The estimate of some samples, and what was computed before the stages that later blocks need.
+#[derive(Clone)]
+pub struct Flowing {
+    /// In pieces of the batch that the file was exported for, the last one filled up; one piece where it is free.
+    pieces: Arc<Vec<Value>>,
+    /// Of each piece the values that blocks need beside the estimate.
+    sides: Arc<Vec<Vec<Value>>>,
+    samples: usize,
+}
+
+impl GraphNetwork {
+    /// What has to be given, in the order in which a sample's values are.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// What was found in the file, in words: a line for the graph, and one for what runs.
+    pub fn found(&self) -> String {
+        let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
+        let sums = match (&self.given, self.skips.saturating_sub(blocks)) {
+            (Some(_), _) => "blocks as --cut names them".to_owned(),
+            (None, 0) => format!("{blocks} sums with a skip, all of them blocks"),
+            (None, rest) => {
+                format!("{blocks} sums with a skip are blocks; {rest} more lie within these or beside the line")
+            }
+        };
+        let sides = match self.stem.to.len() - 1 {
+            0 => String::new(),
+            count => format!("; values from before the blocks that they need: {count}"),
+        };
+        format!(
+            "graph of {} nodes, {sums}{sides}\nblock by block it computes what it computes as a whole, bit for bit\n",
+            self.graph.nodes.len()
+        )
+    }
+
+    /// Makes the network take samples whose inputs have these shapes, without the batch: free sides become theirs, and
+    /// a row of values takes the values of an image.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an input that takes other shapes.
+    pub fn fit(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
+        let fits =
+            |inputs: &[Input]| inputs.len() == shapes.len() && inputs.iter().zip(shapes).all(|(i, s)| i.shape == *s);
+        if fits(&self.inputs) {
+            return Ok(());
+        }
+        if let ([input], [shape]) = (self.inputs.as_slice(), shapes)
+            && input.shape.iter().product::<usize>() == shape.iter().product::<usize>()
+            && shape.len() == 3
+        {
+            self.outline.input.clone_from(shape);
+            return Ok(());
+        }
+        let again = Self::open(&self.path, self.given.as_deref(), shapes)?;
+        if !fits(&again.inputs) {
+            let place = again.inputs.iter().zip(shapes).position(|(i, s)| i.shape != *s).unwrap_or(0);
+            let input = &again.inputs[place];
+            let found = shapes.get(place).cloned().unwrap_or_default();
+            return Err(Error::Shape {
+                name: format!("input '{}' of a sample", input.name),
+                found,
+                expected: input.shape.clone(),
+            });
+        }
+        *self = again;
+        Ok(())
+    }
+
+    fn failed(&self, what: impl std::fmt::Display) -> Error {
+        Error::file(&self.path, what.to_string())
+    }
+
+    /// Runs a part for each piece; the outputs of each.
+    fn run(&self, part: &Part, estimate: &Flowing) -> Result<Vec<Vec<Value>>> {
+        let run = |(piece, sides): (&Value, &Vec<Value>)| {
+            let needed = self.stem.to[1..].iter().copied().zip(sides).filter(|(value, _)| part.sides.contains(value));
+            let given: Vec<(usize, &Value)> = part.from.map(|from| (from, piece)).into_iter().chain(needed).collect();
+            self.engine.run(&self.graph, &given, &part.to).map_err(|e| self.failed(e))
+        };
+        estimate.pieces.iter().zip(estimate.sides.iter()).map(run).collect()
+    }
+
+    /// Runs a part that gives one value.
+    fn flow(&self, part: &Part, estimate: &Flowing) -> Result<Flowing> {
+        let pieces = self.run(part, estimate)?.into_iter().map(|mut given| given.swap_remove(0));
+        Ok(Flowing { pieces: Arc::new(pieces.collect()), ..estimate.clone() })
+    }
+
+    /// The inputs of each piece.
+    fn pieces(&self, samples: &Samples) -> Result<Vec<Vec<(usize, Value)>>> {
+        let size: usize = self.inputs.iter().map(|input| input.shape.iter().product::<usize>()).sum();
+        let count = samples.shape[0];
+        if samples.values.len() != count * size || count == 0 {
+            let expected = self.outline.input.clone();
+            return Err(Error::Shape { name: "samples".into(), found: samples.shape[1..].to_vec(), expected });
+        }
+        let batch = self.batch.unwrap_or(count);
+        let piece = |first: usize| {
+            let mut at = 0;
+            let given = self.inputs.iter().zip(&self.graph.inputs).map(|(input, &value)| {
+                let own: usize = input.shape.iter().product();
+                // The last sample fills up the last piece.
+                let rows = (first..first + batch).map(|row| row.min(count - 1) * size + at);
+                let values: Vec<f32> = rows.flat_map(|from| &samples.values[from..from + own]).copied().collect();
+                at += own;
+                let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
+                Ok((value, array(&shape, values, input.is_whole).map_err(|e| self.failed(e))?))
+            });
+            given.collect::<Result<Vec<_>>>()
+        };
+        (0..count).step_by(batch).map(piece).collect()
+    }
+
+    /// The whole graph at once, as whoever exported it runs it.
+    pub(super) fn whole(&self, samples: &Samples) -> Result<Logits> {
+        let run = |given: Vec<(usize, Value)>| {
+            let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
+            let mut outputs = self.engine.run(&self.graph, &given, &self.head.to).map_err(|e| self.failed(e))?;
+            Ok(outputs.swap_remove(0))
+        };
+        let outputs: Result<Vec<Value>> = self.pieces(samples)?.into_iter().map(run).collect();
+        self.logits(&outputs?, samples.shape[0])
+    }
+
+    fn logits(&self, outputs: &[Value], samples: usize) -> Result<Logits> {
+        let classes = self.outline.classes;
+        let mut values = Vec::new();
+        for output in outputs {
+            let shape = shape(output);
+            let all = floats(output).ok_or_else(|| self.failed("its output holds no floats"))?;
+            // Of a sequence the answer is that of its last position.
+            let row = all.len() / shape.first().copied().unwrap_or(1).max(1);
+            all.chunks_exact(row.max(1)).for_each(|row| values.extend(&row[row.len() - classes.min(row.len())..]));
+        }
+        values.truncate(samples * classes);
+        Ok(Logits { values, classes })
+    }
+
+    fn block_at(&self, at: At) -> &Block {
+        &self.stages[at.stage].blocks[at.block]
+    }
+
+    /// Channels of an estimate of this shape, and positions where the channels come last.
+    fn channels(&self, shape: &[usize]) -> (usize, Option<usize>) {
+        match shape {
+            [_, positions @ .., channels] if !self.channels_first => (*channels, Some(positions.iter().product())),
+            [_, channels, ..] => (*channels, None),
+            _ => (1, None),
+        }
+    }
+}
+
+/// Rows of `[outer, inner]` become rows of `[inner, outer]`.
+fn transposed(values: &[f32], outer: usize, inner: usize) -> Vec<f32> {
+    let sample = |row: &[f32]| {
+        (0..inner).flat_map(|i| (0..outer).map(move |o| (o, i))).map(|(o, i)| row[o * inner + i]).collect::<Vec<_>>()
+    };
+    values.chunks_exact((outer * inner).max(1)).flat_map(sample).collect()
+}
+
+impl Network for GraphNetwork {
+    type Estimate = Flowing;
+
+    fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    fn stem(&self, samples: &Samples) -> Result<Flowing> {
+        let (mut pieces, mut sides) = (Vec::new(), Vec::new());
+        for given in self.pieces(samples)? {
+            let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
+            let mut values = self.engine.run(&self.graph, &given, &self.stem.to).map_err(|e| self.failed(e))?;
+            sides.push(values.split_off(1));
+            pieces.append(&mut values);
+        }
+        Ok(Flowing { pieces: Arc::new(pieces), sides: Arc::new(sides), samples: samples.shape[0] })
+    }
+
+    fn enter(&self, stage: usize, estimate: Flowing) -> Result<Flowing> {
+        match &self.stages[stage].enter {
+            Some(part) => self.flow(part, &estimate),
+            None => Ok(estimate),
+        }
+    }
+
+    fn inside(&self, at: At, estimate: Flowing) -> Result<Inside<Flowing>> {
+        let block = self.block_at(at);
+        let mut values: Vec<std::vec::IntoIter<Value>> =
+            self.run(&block.body, &estimate)?.into_iter().map(Vec::into_iter).collect();
+        let mut next = || {
+            let pieces: Vec<Value> = values.iter_mut().filter_map(Iterator::next).collect();
+            Flowing { pieces: Arc::new(pieces), ..estimate.clone() }
+        };
+        let new = next();
+        let seen = block.has_h.then(&mut next);
+        let [transform, carry] = block.gates.map(|has| has.then(&mut next));
+        let h = match seen {
+            Some(h) => h,
+            // Where several values are added, what they add is the difference.
+            None => {
+                let (after, before) = (self.values(&new).0, self.values(&estimate).0);
+                self.rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect())
+            }
+        };
+        Ok(Inside { h, transform, carry, estimate: new })
+    }
+
+    fn block(&self, at: At, estimate: Flowing) -> Result<Flowing> {
+        let body = &self.block_at(at).body;
+        let part = Part { from: body.from, to: body.to[..1].to_vec(), sides: body.sides.clone() };
+        self.flow(&part, &estimate)
+    }
+
+    fn shortcut(&self, at: At, estimate: Flowing) -> Result<Flowing> {
+        let block = self.block_at(at);
+        if let Some(why) = block.fixed {
+            return Err(Error::Usage(format!("{at} cannot be left out: {why}")));
+        }
+        let carried = block.shortcut.as_ref().map_or(Ok(estimate.clone()), |part| self.flow(part, &estimate))?;
+        block.after.as_ref().map_or(Ok(carried.clone()), |part| self.flow(part, &carried))
+    }
+
+    fn head(&self, estimate: Flowing) -> Result<Logits> {
+        let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
+        self.logits(&outputs, estimate.samples)
+    }
+
+    fn values(&self, estimate: &Flowing) -> (Vec<f32>, usize) {
+        let (mut all, mut channels, mut units) = (Vec::new(), 1, 1);
+        for piece in estimate.pieces.iter() {
+            let shape = shape(piece);
+            let values = floats(piece).unwrap_or_default();
+            units = shape[1..].iter().product();
+            let (count, positions) = self.channels(&shape);
+            channels = count;
+            all.extend(positions.map_or(values.clone(), |positions| transposed(&values, positions, count)));
+        }
+        all.truncate(estimate.samples * units);
+        (all, channels)
+    }
+
+    fn rebuild(&self, like: &Flowing, mut values: Vec<f32>) -> Flowing {
+        let units = values.len() / like.samples.max(1);
+        let last = values[values.len() - units..].to_vec();
+        let mut at = 0;
+        let mut pieces = Vec::new();
+        for piece in like.pieces.iter() {
+            let shape = shape(piece);
+            let size = shape[0] * units;
+            while values.len() < at + size {
+                values.extend(&last);
+            }
+            let own = &values[at..at + size];
+            let (channels, positions) = self.channels(&shape);
+            let own = positions.map_or(own.to_vec(), |positions| transposed(own, channels, positions));
+            at += size;
+            pieces.push(array(&shape, own, false).unwrap_or_else(|_| piece.clone()));
+        }
+        Flowing { pieces: Arc::new(pieces), ..like.clone() }
+    }
+}

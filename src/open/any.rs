@@ -1,0 +1,81 @@
+//! Any network that can be opened: one that is built from our parts, or a graph that is run as it is.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::{Opened, Options, open};
+use crate::Result;
+use crate::nn::Network;
+use crate::report::Outline;
+#[cfg(feature = "onnx")]
+use crate::{data::Normalization, graph::GraphNetwork};
+
+/// Any network that can be opened.
+pub enum Any {
+    /// Built from our parts: it can be trained and written out again.
+    Trained(Box<Opened>),
+    /// A graph in an ONNX file.
+    #[cfg(feature = "onnx")]
+    Graph(Box<OpenedGraph>),
+}
+
+/// A graph that was opened.
+#[cfg(feature = "onnx")]
+pub struct OpenedGraph {
+    /// The network.
+    pub network: GraphNetwork,
+    /// What its samples were normalized with, where somebody said so: no such file does.
+    pub normalization: Option<Normalization>,
+    /// Names of its classes, where somebody said them.
+    pub labels: Option<Vec<String>>,
+}
+
+impl Any {
+    /// The network's stages and blocks.
+    pub fn outline(&self) -> &Outline {
+        match self {
+            Self::Trained(opened) => opened.model.outline(),
+            #[cfg(feature = "onnx")]
+            Self::Graph(opened) => opened.network.outline(),
+        }
+    }
+}
+
+/// Whether a path is that of an ONNX file, by its name.
+pub(super) fn is_graph(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+}
+
+/// Opens what [`open`] opens, and ONNX files.
+///
+/// # Errors
+/// As [`open`]; [`crate::Error::File`] that names the node, value or array at fault in a graph.
+pub fn any(target: &Path, options: &Options, device: &Device) -> Result<Any> {
+    if is_graph(target) { graph(target, options) } else { Ok(Any::Trained(Box::new(open(target, options, device)?))) }
+}
+
+#[cfg(not(feature = "onnx"))]
+fn graph(target: &Path, _: &Options) -> Result<Any> {
+    let what = "built without the feature onnx, which reads such files";
+    Err(crate::Error::Usage(format!("{}: {what}", target.display())))
+}
+
+#[cfg(feature = "onnx")]
+fn graph(target: &Path, options: &Options) -> Result<Any> {
+    let network = GraphNetwork::open(target, options.cut.as_deref(), &[])?;
+    let classes = network.outline().classes;
+    if let Some(labels) = options.labels.as_ref().filter(|labels| labels.len() != classes) {
+        let what = format!("--labels: {} names, the network has {classes} classes", labels.len());
+        return Err(crate::Error::Usage(what));
+    }
+    let channels = network.outline().input[0];
+    let given = |values: &Option<Vec<f32>>, other: f32| values.clone().unwrap_or_else(|| vec![other]);
+    let is_given = options.mean.is_some() || options.std.is_some();
+    let normalization =
+        is_given.then(|| Normalization { mean: given(&options.mean, 0.0), std: given(&options.std, 1.0) });
+    if let Some(normalization) = &normalization {
+        normalization.check(channels).map_err(super::options::as_option)?;
+    }
+    Ok(Any::Graph(Box::new(OpenedGraph { network, normalization, labels: options.labels.clone() })))
+}
