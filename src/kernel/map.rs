@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::{Device, Tensor, activation, module, ops::ConvOptions};
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, activation, module};
 
 use super::combine::{Carry, Combine};
 use super::conv::{Conv, Prepared, blocks};
@@ -11,6 +12,7 @@ use super::convolve::{Convolve, Waits};
 use super::lanes::LANES;
 use super::norm::EPSILON;
 use super::op::apply;
+use super::pool::MaxPool;
 use super::statistics::Statistics;
 
 /// Which operations compute.
@@ -287,6 +289,35 @@ impl Map {
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
         let operands = [Some(h), blocked(transform), blocked(c), blocked(x)];
         Self(State::Blocked(combine(operands, carry, relu)))
+    }
+
+    /// The greatest value of every window of `size` pixels a side. `ceil`: whether a last window that reaches over the
+    /// edge counts.
+    pub fn max_pool(self, size: usize, Stride { stride, padding }: Stride, ceil: bool) -> Self {
+        match self.0 {
+            State::Blocked(map) if !map.dense => {
+                // The greatest of what a ReLU leaves is what it leaves of the greatest.
+                let mut map = if map.waits.norm { settled(map) } else { map };
+                let [_, _, height, width, _] = map.values.dims();
+                let side = |length: usize| {
+                    let room = length + 2 * padding - size;
+                    room / stride + 1 + usize::from(ceil && !room.is_multiple_of(stride))
+                };
+                let input = [map.channels, height, width];
+                let output = [map.channels, side(height), side(width)];
+                let pool = MaxPool { input, output, size, stride, padding };
+                map.values = apply::<5>(pool, vec![map.values.into_dispatch()]).0;
+                map.statistics = None;
+                Self(State::Blocked(map))
+            }
+            other => {
+                let options = MaxPoolOptions::new([size; 2])
+                    .with_stride([stride; 2])
+                    .with_padding([padding; 2])
+                    .with_ceil_mode(ceil);
+                Self(State::Plain(module::max_pool2d(Self(other).into_plain(), options)))
+            }
+        }
     }
 
     /// Every channel's average, `[batch, channels, 1, 1]`.

@@ -13,6 +13,7 @@ mod map;
 mod norm;
 mod op;
 mod parts;
+mod pool;
 mod statistics;
 
 pub use keeping::Keeping;

@@ -247,7 +247,9 @@ impl Line {
     fn stem(&self, pass: &mut Pass, x: Map) -> Map {
         let x = pass.dropout(x, self.input_dropout);
         let x = layer_and_norm(&self.stem, &self.stem_norm, pass, x);
-        if self.stem_relu { x.relu().settle() } else { x.settle() }
+        let x = if self.stem_relu { x.relu() } else { x };
+        // What waits is cheap to do again wherever the estimate is read, but its gradient is not.
+        if pass.is_training() { x.settle() } else { x }
     }
 
     fn head(&self, pass: &mut Pass, mut x: Map) -> Tensor<2> {

@@ -78,8 +78,8 @@ impl Layer {
         let weights = if pass.is_training() {
             self.weights(parameters, folded)
         } else {
-            // Batch after batch is computed with the same.
-            parameters.kept((self.weight, folded.map(|norm| norm.scale)), || self.weights(parameters, folded))
+            // Batch after batch is computed with the same. Blocks that share weights and scale have statistics of their own.
+            parameters.kept((self.weight, folded.map(|norm| norm.mean)), || self.weights(parameters, folded))
         };
         match self.window {
             Some(Window { stride, padding, .. }) => {

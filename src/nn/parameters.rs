@@ -172,7 +172,7 @@ impl Parameters {
         self.entries.iter().filter(|p| p.is_trained()).map(count).sum()
     }
 
-    /// What a layer makes of its weight and the scale that is folded into it, made once until any array changes.
+    /// What a layer makes of its weight and of the normalization with this mean, made once until any array changes.
     pub(crate) fn kept(&self, key: (Id, Option<Id>), make: impl FnOnce() -> Weights) -> Weights {
         // A thread that panicked while it made weights has put none in.
         let mut kept = self.kept.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

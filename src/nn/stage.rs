@@ -1,9 +1,7 @@
 //! A stage: a run of blocks of the same dimensionality.
 
-use burn::tensor::{module, ops::MaxPoolOptions};
-
 use super::{Block, BlockPlan, Builder, Pass, Shape, Window};
-use crate::kernel::Map;
+use crate::kernel::{Map, Stride};
 use crate::{Error, Result};
 
 /// Maximum pooling.
@@ -19,11 +17,7 @@ impl Pool {
     /// `[batch, channels, height, width]` to smaller height and width.
     pub fn forward(&self, x: Map) -> Map {
         let Window { size, stride, padding } = self.window;
-        let options = MaxPoolOptions::new([size; 2])
-            .with_stride([stride; 2])
-            .with_padding([padding; 2])
-            .with_ceil_mode(self.ceil);
-        Map::from(module::max_pool2d(x.into_plain(), options))
+        x.max_pool(size, Stride { stride, padding }, self.ceil)
     }
 
     fn side(&self, side: usize) -> Option<usize> {

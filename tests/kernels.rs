@@ -1,0 +1,136 @@
+//! The operations of this crate against the engine's: values and all gradients, over shapes of all sorts.
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use proptest::prelude::*;
+use unrolled::kernel::{Carried, Kernels, Map, Stride, Weights};
+
+/// Both round in f32 along sums of some hundred terms in another order.
+const TOLERANCE: f32 = 1e-5;
+
+/// Values that depend on the seed alone, none near 0, where a ReLU would tell the two apart.
+fn draw<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let value = (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+        value + 0.1f32.copysign(value)
+    };
+    let values: Vec<f32> = std::iter::repeat_with(next).take(shape.iter().product()).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff())
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// The two agree, relative to the largest value.
+fn agree(what: &str, ours: &[f32], stock: &[f32]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(ours.len(), stock.len(), "{}", what);
+    let largest = stock.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
+    for (a, b) in ours.iter().zip(stock) {
+        prop_assert!((a - b).abs() <= TOLERANCE * largest, "{}: {} and {} of {}", what, a, b, largest);
+    }
+    Ok(())
+}
+
+/// Gradients of a weighted sum of an output.
+fn back(output: &Tensor<4>) -> Gradients {
+    (output.clone() * draw(output.dims(), 99)).sum().backward()
+}
+
+/// Normalization with the statistics of the batch, ReLU and a convolution; the values and all gradients.
+fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stride, has_bias: bool) -> Vec<Vec<f32>> {
+    let (x, weight) = (draw([n, c, h, w], 1).require_grad(), draw([out, c, size, size], 2).require_grad());
+    let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
+    let bias = draw([out], 5).require_grad();
+    // A window of one pixel with weights of 1 brings the values into the layout of the kernels.
+    let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
+    let one = Stride { stride: 1, padding: 0 };
+    let map = Map::from(x.clone()).convolve(kernels, Weights::new(eye, None), one, true);
+    let (map, [mean, variance]) = map.normalize_batch(scale.clone(), shift.clone());
+    let weights = Weights::new(weight.clone(), has_bias.then(|| bias.clone()));
+    let output = map.relu().convolve(kernels, weights, stride, false).into_plain();
+    let gradients = back(&output);
+    let mut all = vec![host(output), host(mean), host(variance)];
+    all.push(host(x.grad(&gradients).unwrap()));
+    all.push(host(weight.grad(&gradients).unwrap()));
+    all.extend([scale, shift].map(|p| host(p.grad(&gradients).unwrap())));
+    if has_bias {
+        all.push(host(bias.grad(&gradients).unwrap()));
+    }
+    all
+}
+
+/// `t·h + c·x` of one wiring, h normalized by the batch; the values and all gradients.
+fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: bool) -> Vec<Vec<f32>> {
+    let inputs: [Tensor<4>; 4] = std::array::from_fn(|i| draw([n, c, h, w], 10 + i as u64).require_grad());
+    let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
+    let eye = Tensor::<2>::eye(c, &inputs[0].device()).reshape([c, c, 1, 1]);
+    let one = Stride { stride: 1, padding: 0 };
+    let map = |i: usize| Map::from(inputs[i].clone()).convolve(kernels, Weights::new(eye.clone(), None), one, false);
+    let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
+    let (transform, carried) = match wiring {
+        0 => (None, None),
+        1 => (None, Some(Carried::All(map(3)))),
+        2 => (Some(map(1)), Some(Carried::Rest(map(3)))),
+        3 => (Some(map(1)), Some(Carried::Gated(map(2), map(3)))),
+        4 => (Some(map(1)), Some(Carried::All(map(3)))),
+        _ => (None, Some(Carried::Gated(map(2), map(3)))),
+    };
+    let output = Map::combine(new, transform, carried, relu).into_plain();
+    let gradients = back(&output);
+    let mut all = vec![host(output)];
+    all.extend(inputs.into_iter().filter_map(|input| input.grad(&gradients)).map(host));
+    all.extend([scale, shift].map(|p| host(p.grad(&gradients).unwrap())));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_agree(
+        n in 2usize..6,
+        c in 1usize..40,
+        out in 1usize..40,
+        (h, w) in (4usize..19, 4usize..19),
+        size in prop::sample::select(vec![1usize, 2, 3, 5, 7]),
+        (stride, padding) in (1usize..3, 0usize..4),
+        has_bias: bool,
+    ) {
+        prop_assume!(h.min(w) + 2 * padding >= size && padding < size);
+        let shape = [n, c, h, w, out, size];
+        let [ours, stock] =
+            [Kernels::Own, Kernels::Stock].map(|k| convolved(k, shape, Stride { stride, padding }, has_bias));
+        let names = ["output", "mean", "variance", "dx", "dw", "dscale", "dshift", "dbias"];
+        for (what, (ours, stock)) in names.iter().zip(ours.iter().zip(&stock)) {
+            agree(what, ours, stock)?;
+        }
+    }
+
+    #[test]
+    fn sums_of_all_wirings_agree(
+        wiring in 0usize..6,
+        (n, c) in (2usize..6, 1usize..40),
+        (h, w) in (1usize..9, 2usize..9),
+        relu: bool,
+    ) {
+        let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| combined(k, wiring, [n, c, h, w], relu));
+        prop_assert_eq!(ours.len(), stock.len());
+        for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+            agree(&format!("wiring {wiring}, array {place}"), ours, stock)?;
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    // A ReLU that turned it into 0 would hide a training that has diverged.
+    let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
+    let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
+    let one = Stride { stride: 1, padding: 0 };
+    let y = Map::from(x).convolve(Kernels::Own, Weights::new(eye, None), one, false).relu().into_plain();
+    assert!(host(y).iter().all(|value| value.is_nan()));
+}
