@@ -23,6 +23,8 @@ import torch.nn.functional as F
 import networks
 
 # Name, model, shape of a sample, classes, samples at once, whether it trains; the same list is in `benches/work.rs`.
+# Seconds before each, so that nobody's threads still spin on another's time.
+PAUSE = 0.2
 RESNET = {"kind": "resnet", "depth": 20, "shortcut": "projection"}
 WORK = [
     ("resnet20-train", RESNET, (3, 32, 32), 10, 128, True),
@@ -119,8 +121,10 @@ def main():
         times = {kind: [] for kind in kinds + list(others)}
         for _ in range(arguments.rounds):
             for kind in kinds:
+                time.sleep(PAUSE)
                 times[kind].append(ours(kind))
             for kind, step in others.items():
+                time.sleep(PAUSE)
                 begun = time.perf_counter()
                 step()
                 times[kind].append((time.perf_counter() - begun) * 1e3)

@@ -98,11 +98,7 @@ mod flex {
 
     fn tensors(slots: Slots<Flex>) -> Vec<(FlexTensor, Vec<usize>)> {
         let shaped = |tensor: FlexTensor| {
-            let tensor = if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
-                tensor
-            } else {
-                tensor.to_contiguous()
-            };
+            let tensor = if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() };
             let shape = tensor.layout().shape().to_vec();
             (tensor, shape)
         };
@@ -110,8 +106,10 @@ mod flex {
     }
 
     fn array((tensor, shape): &(FlexTensor, Vec<usize>)) -> Array<'_> {
-        let count = shape.iter().product();
-        Array { values: &tensor.storage::<f32>()[..count], shape }
+        // A part of a longer vector, such as one of all parameters, begins somewhere in it.
+        let start = tensor.layout().start_offset();
+        let count: usize = shape.iter().product();
+        Array { values: &tensor.storage::<f32>()[start..start + count], shape }
     }
 
     fn tensor(Output { values, shape }: Output) -> FlexTensor {

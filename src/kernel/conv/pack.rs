@@ -6,15 +6,32 @@ use crate::kernel::lanes::LANES;
 /// `[out, in, size, size]` to `[out / 16, in / 16, size, size, 16 in, 16 out]`, zeros where there are no channels.
 pub(crate) fn pack(weight: &[f32], out: usize, input: usize, size: usize) -> Vec<f32> {
     let mut packed = vec![0.0; blocks(out) * blocks(input) * size * size * SQUARE];
-    each(out, input, size, |plain, place| packed[place] = weight[plain]);
+    let squares = packed.chunks_exact_mut(SQUARE).enumerate();
+    squares
+        .for_each(|(place, square)| each(place, out, input, size * size, |plain, lane| square[lane] = weight[plain]));
     packed
 }
 
 /// The other way.
 pub(crate) fn unpack(packed: &[f32], out: usize, input: usize, size: usize) -> Vec<f32> {
     let mut weight = vec![0.0; out * input * size * size];
-    each(out, input, size, |plain, place| weight[plain] = packed[place]);
+    let squares = packed.chunks_exact(SQUARE).enumerate();
+    squares
+        .for_each(|(place, square)| each(place, out, input, size * size, |plain, lane| weight[plain] = square[lane]));
     weight
+}
+
+/// Calls for every weight of a square with its place in the plain order and in the square.
+#[inline(always)]
+fn each(place: usize, out: usize, input: usize, taps: usize, mut f: impl FnMut(usize, usize)) {
+    let (o, i, tap) = (place / taps / blocks(input) * LANES, place / taps % blocks(input) * LANES, place % taps);
+    for row in 0..LANES.min(input - i) {
+        let mut plain = (o * input + i + row) * taps + tap;
+        for column in 0..LANES.min(out - o) {
+            f(plain, row * LANES + column);
+            plain += input * taps;
+        }
+    }
 }
 
 /// The same weights for the way back: what was an output is an input, and the taps lie in reverse.
@@ -30,21 +47,4 @@ pub(crate) fn transpose(packed: &[f32], out_blocks: usize, in_blocks: usize, tap
         }
     }
     turned
-}
-
-/// Calls for every weight with its place in the plain and in the packed order.
-#[inline(always)]
-fn each(out: usize, input: usize, size: usize, mut f: impl FnMut(usize, usize)) {
-    let taps = size * size;
-    let mut plain = 0;
-    for o in 0..out {
-        for i in 0..input {
-            let mut place = (o / LANES * blocks(input) + i / LANES) * taps * SQUARE + i % LANES * LANES + o % LANES;
-            for _ in 0..taps {
-                f(plain, place);
-                plain += 1;
-                place += SQUARE;
-            }
-        }
-    }
 }
