@@ -3,7 +3,7 @@
     cargo bench --bench work --no-run                       # prints where the program lies
     .venv/bin/python reference/bench.py PROGRAM [--rounds 7] [--only NAME,...] [--no-compile]
 
-Every round does each work once with every candidate; the figures are medians over the rounds, and the ratio is ours to
+Every round does each work a few times with every candidate; the figures are medians over the rounds, and the ratio is ours to
 the best of the others. PyTorch runs eager, eager with channels last, and compiled; ONNX Runtime runs what it can,
 inference. Prints the table of `docs/PERFORMANCE.md`. Without PyTorch, `cargo bench --bench work -- NAME...` times ours.
 """
@@ -25,6 +25,8 @@ import networks
 # Name, model, shape of a sample, classes, samples at once, whether it trains; the same list is in `benches/work.rs`.
 # Seconds before each, so that nobody's threads still spin on another's time.
 PAUSE = 0.2
+# How often each work is done in a row: training and measuring do the same again and again.
+TIMES = 5
 RESNET = {"kind": "resnet", "depth": 20, "shortcut": "projection"}
 WORK = [
     ("resnet20-train", RESNET, (3, 32, 32), 10, 128, True),
@@ -94,9 +96,9 @@ class Ours:
         self.process = subprocess.Popen([program], stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def __call__(self, name):
-        self.process.stdin.write(f"{name} 1\n")
+        self.process.stdin.write(f"{name} {TIMES}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return [float(time) for time in self.process.stdout.readline().split()]
 
 
 def main():
@@ -122,12 +124,13 @@ def main():
         for _ in range(arguments.rounds):
             for kind in kinds:
                 time.sleep(PAUSE)
-                times[kind].append(ours(kind))
+                times[kind] += ours(kind)
             for kind, step in others.items():
                 time.sleep(PAUSE)
-                begun = time.perf_counter()
-                step()
-                times[kind].append((time.perf_counter() - begun) * 1e3)
+                for _ in range(TIMES):
+                    begun = time.perf_counter()
+                    step()
+                    times[kind].append((time.perf_counter() - begun) * 1e3)
         median = {kind: statistics.median(all) for kind, all in times.items()}
         best = min(others, key=median.get)
         listed = ", ".join(f"{kind} {median[kind]:.1f}" for kind in times if kind != name)
