@@ -14,7 +14,8 @@ use unrolled::train::{Optimizer, TrainConfig};
 static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
 
 /// Every piece: name, model, shape of a sample, classes, samples at once, whether it trains.
-const WORK: [(&str, &str, [usize; 3], usize, usize, bool); 5] = [
+type Work = (&'static str, &'static str, [usize; 3], usize, usize, bool);
+const WORK: [Work; 5] = [
     ("resnet20-train", "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'", [3, 32, 32], 10, 128, true),
     (
         "highway20-train",
@@ -74,7 +75,8 @@ fn main() {
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let mut work = piece(name.trim_end_matches("-stock"), kernels)?;
                 // Twice to fill caches and buffers.
-                (work(), work());
+                work();
+                work();
                 entry.insert(work)
             }
         };

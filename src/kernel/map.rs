@@ -52,8 +52,8 @@ pub struct Map(State);
 #[derive(Clone, Debug)]
 enum State {
     /// `[batch, channels, height, width]`.
-    Plain(Tensor<4>),
-    Blocked(Blocked),
+    Plain(Box<Tensor<4>>),
+    Blocked(Box<Blocked>),
 }
 
 #[derive(Clone, Debug)]
@@ -110,11 +110,15 @@ pub enum Carried {
 impl From<Tensor<4>> for Map {
     /// From `[batch, channels, height, width]`.
     fn from(values: Tensor<4>) -> Self {
-        Self(State::Plain(values))
+        Self::plain(values)
     }
 }
 
 impl Map {
+    fn plain(values: Tensor<4>) -> Self {
+        Self(State::Plain(Box::new(values)))
+    }
+
     /// `[batch, channels, height, width]`.
     pub fn dims(&self) -> [usize; 4] {
         match &self.0 {
@@ -129,7 +133,7 @@ impl Map {
     /// The values as the engine has them, `[batch, channels, height, width]`.
     pub fn into_plain(self) -> Tensor<4> {
         let map = match self.settle().0 {
-            State::Plain(values) => return values,
+            State::Plain(values) => return *values,
             State::Blocked(map) => map,
         };
         let [batch, blocks, height, width, _] = map.values.dims();
@@ -142,7 +146,7 @@ impl Map {
     }
 
     /// The same values in blocks. Samples of one pixel are what dense layers take and give.
-    fn into_blocked(self, dense: bool) -> Blocked {
+    fn into_blocked(self, dense: bool) -> Box<Blocked> {
         let values = match self.0 {
             State::Blocked(map) if map.dense == dense => return map,
             other => Self(other).into_plain(),
@@ -161,7 +165,7 @@ impl Map {
         } else {
             values.reshape([batch, blocks, LANES, height, width]).permute([0, 1, 3, 4, 2])
         };
-        Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None }
+        Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None })
     }
 
     /// Does what waits.
@@ -177,7 +181,7 @@ impl Map {
     /// `max(x, 0)`.
     pub fn relu(self) -> Self {
         match self.0 {
-            State::Plain(values) => Self(State::Plain(activation::relu(values))),
+            State::Plain(values) => Self::plain(activation::relu(*values)),
             State::Blocked(mut map) => {
                 map.waits.relu = true;
                 map.statistics = None;
@@ -189,9 +193,9 @@ impl Map {
     /// `1 / (1 + e^-x)`.
     pub fn sigmoid(self) -> Self {
         match self.0 {
-            State::Plain(values) => Self(State::Plain(activation::sigmoid(values))),
+            State::Plain(values) => Self::plain(activation::sigmoid(*values)),
             // Nobody but a measurement looks at a gate by itself.
-            blocked => Self(State::Plain(activation::sigmoid(Self(blocked).into_plain()))),
+            blocked => Self::plain(activation::sigmoid(Self(blocked).into_plain())),
         }
     }
 
@@ -200,8 +204,8 @@ impl Map {
     pub fn normalize_batch(self, scale: Tensor<1>, shift: Tensor<1>) -> (Self, [Tensor<1>; 2]) {
         match self.0 {
             State::Plain(values) => {
-                let seen = module::batch_norm_train(values, scale, shift, EPSILON);
-                (Self(State::Plain(seen.output)), [seen.mean, seen.variance])
+                let seen = module::batch_norm_train(*values, scale, shift, EPSILON);
+                (Self::plain(seen.output), [seen.mean, seen.variance])
             }
             State::Blocked(map) => {
                 let mut map = settled(map);
@@ -224,7 +228,7 @@ impl Map {
         match self.0 {
             State::Plain(values) => {
                 let [scale, shift, mean, variance] = norm;
-                Self(State::Plain(module::batch_norm(values, scale, shift, mean, variance, EPSILON)))
+                Self::plain(module::batch_norm(*values, scale, shift, mean, variance, EPSILON))
             }
             State::Blocked(map) => {
                 let mut map = settled(map);
@@ -247,7 +251,7 @@ impl Map {
         let [out, _, size, width] = weights.weight.dims();
         if kernels == Kernels::Stock || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-            return Self(State::Plain(module::conv2d(self.into_plain(), weights.weight, weights.bias, options)));
+            return Self::plain(module::conv2d(self.into_plain(), weights.weight, weights.bias, options));
         }
         let [_, channels, height, width] = self.dims();
         let conv = Conv::new([channels, height, width], out, size, stride, padding);
@@ -269,7 +273,7 @@ impl Map {
             Some(bias) => y + bias.unsqueeze(),
             None => y,
         };
-        Self(State::Plain(y.reshape([batch, out, 1, 1])))
+        Self::plain(y.reshape([batch, out, 1, 1]))
     }
 
     /// `t·h + c·x`, and a ReLU where one is wanted; `t` is the sigmoid of `transform`.
@@ -283,7 +287,7 @@ impl Map {
         let State::Blocked(h) = h.0 else {
             let plain = |map: Self| map.into_plain();
             let sum = stock(h.into_plain(), transform.map(plain), carry, c.map(plain), x.map(plain));
-            return Self(State::Plain(if relu { activation::relu(sum) } else { sum }));
+            return Self::plain(if relu { activation::relu(sum) } else { sum });
         };
         let dense = h.dense;
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
@@ -315,7 +319,7 @@ impl Map {
                     .with_stride([stride; 2])
                     .with_padding([padding; 2])
                     .with_ceil_mode(ceil);
-                Self(State::Plain(module::max_pool2d(Self(other).into_plain(), options)))
+                Self::plain(module::max_pool2d(Self(other).into_plain(), options))
             }
         }
     }
@@ -325,47 +329,49 @@ impl Map {
         let [batch, channels, height, width] = self.dims();
         match self.settle().0 {
             map if height * width == 1 => Self(map),
-            State::Plain(values) => Self(State::Plain(module::adaptive_avg_pool2d(values, [1, 1]))),
+            State::Plain(values) => Self::plain(module::adaptive_avg_pool2d(*values, [1, 1])),
             State::Blocked(map) => {
                 let blocks = blocks(channels);
                 let sums = map.values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
                 let all = sums.reshape([batch, blocks * LANES, 1, 1]);
-                Self(State::Plain(if channels == blocks * LANES { all } else { all.narrow(1, 0, channels) }))
+                Self::plain(if channels == blocks * LANES { all } else { all.narrow(1, 0, channels) })
             }
         }
     }
 }
 
 /// A map on which nothing waits.
-fn settled(map: Blocked) -> Blocked {
+fn settled(map: Box<Blocked>) -> Box<Blocked> {
     match Map(State::Blocked(map)).settle().0 {
         State::Blocked(map) => map,
         State::Plain(_) => unreachable!("blocks stay blocks"),
     }
 }
 
-fn convolve(map: Blocked, conv: Conv, weights: Weights, statistics: bool) -> Blocked {
+fn convolve(map: Box<Blocked>, conv: Conv, weights: Weights, statistics: bool) -> Box<Blocked> {
     let (channels, dense) = (conv.output[0], map.dense);
     let Weights { weight, bias, prepared } = weights;
     let operation = Convolve { conv, has_bias: bias.is_some(), waits: map.waits, statistics, prepared };
-    let mut inputs = vec![map.values.into_dispatch(), weight.into_dispatch()];
+    let Blocked { values, norm, .. } = *map;
+    let mut inputs = vec![values.into_dispatch(), weight.into_dispatch()];
     inputs.extend(bias.map(Tensor::into_dispatch));
-    inputs.extend(map.norm.into_iter().flatten().map(Tensor::into_dispatch));
+    inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
     let (values, seen) = apply::<5>(operation, inputs);
     let statistics = <[Tensor<1>; 2]>::try_from(seen).ok();
-    Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics }
+    Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics })
 }
 
-fn combine(operands: [Option<Blocked>; 4], carry: Carry, relu: bool) -> Blocked {
+fn combine(operands: [Option<Box<Blocked>>; 4], carry: Carry, relu: bool) -> Box<Blocked> {
     let waits = operands.each_ref().map(|map| map.as_ref().map(|map| map.waits));
     let (channels, dense) = operands[0].as_ref().map(|map| (map.channels, map.dense)).expect("h");
     let mut inputs = Vec::new();
     for map in operands.into_iter().flatten() {
-        inputs.push(map.values.into_dispatch());
-        inputs.extend(map.norm.into_iter().flatten().map(Tensor::into_dispatch));
+        let Blocked { values, norm, .. } = *map;
+        inputs.push(values.into_dispatch());
+        inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
     }
     let (values, _) = apply::<5>(Combine { operands: waits, carry, relu, channels }, inputs);
-    Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None }
+    Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None })
 }
 
 /// The engine's operations for the same sum.

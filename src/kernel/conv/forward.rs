@@ -81,13 +81,13 @@ pub(super) unsafe fn row<L: Lanes>(
     unsafe {
         match (L::WIDE, columns, stride, left) {
             (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16>(x, w, summands, sums),
-            (true, 3, 1, _) if sums.count % 8 != 0 && sums.count % 7 == 0 => {
+            (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
                 pixels::<L, 3, 1, 2, 7>(x, w, summands, sums)
             }
             (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8>(x, w, summands, sums),
             (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16>(x, w, summands, sums),
-            (true, _, 1, 4..) if sums.count % 7 == 0 => pixels::<L, 1, 1, 4, 7>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count % 8 != 0 => pixels::<L, 1, 1, 2, 14>(x, w, summands, sums),
+            (true, _, 1, 4..) if sums.count.is_multiple_of(7) => pixels::<L, 1, 1, 4, 7>(x, w, summands, sums),
+            (true, _, 1, _) if !sums.count.is_multiple_of(8) => pixels::<L, 1, 1, 2, 14>(x, w, summands, sums),
             (true, _, 1, _) => pixels::<L, 1, 1, 2, 8>(x, w, summands, sums),
             (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8>(x, w, summands, sums),
             (true, _, 2, _) => pixels::<L, 1, 2, 2, 8>(x, w, summands, sums),

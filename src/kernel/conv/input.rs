@@ -39,7 +39,7 @@ impl InputGradient {
         let row = output[2] + before + behind;
         // Pixel `first` of a phase is reached through weight `r` from the gradient at `(first + padding - r) / stride`.
         let reach = |first: usize| {
-            let all = (0..size).rev().filter(move |r| (first + padding + stride * size - r) % stride == 0);
+            let all = (0..size).rev().filter(move |r| (first + padding + stride * size - r).is_multiple_of(stride));
             all.map(move |r| (r, (first + padding + stride * before - r) / stride))
         };
         let columns = if size == 3 && stride == 1 { 3 } else { 1 };

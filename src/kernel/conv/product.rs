@@ -38,6 +38,8 @@ pub(crate) struct Sums {
 /// # Safety
 /// All that [`Summands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and room for the sums.
 #[inline(always)]
+// The first constant of every `unroll` is 0.
+#[allow(clippy::absurd_extreme_comparisons)]
 pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
     x: *const f32,
     w: *const f32,
@@ -64,7 +66,7 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
                     unroll!(j < (P - 1) * S + KW, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27, {
                         let value = L::splat(*x.add(j * LANES));
                         unroll!(kw < KW, 0 1 2, {
-                            if j >= kw && (j - kw) % S == 0 && (j - kw) / S < P {
+                            if j >= kw && (j - kw).is_multiple_of(S) && (j - kw) / S < P {
                                 unroll!(o < O, 0 1 2 3, {
                                     all[o][(j - kw) / S] = all[o][(j - kw) / S].mul_add(weights[o][kw], value);
                                 })
