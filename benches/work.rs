@@ -1,5 +1,6 @@
 //! Times pieces of work, as `reference/bench.py` asks for them: a line `NAME COUNT` on the standard input is answered by
-//! a line of so many milliseconds. Without a pipe, `cargo bench --bench work NAME...` times each by itself.
+//! a line of so many milliseconds, and `memory` by the most memory held so far, KiB. Without a pipe,
+//! `cargo bench --bench work -- NAME...` times each by itself.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::Instant;
@@ -66,6 +67,12 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     }))
 }
 
+/// The most memory that this process has held, KiB, where the system says it.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
 fn main() {
     let mut pieces = std::collections::HashMap::new();
     let mut time = |name: &str, count: usize| -> Option<String> {
@@ -95,6 +102,11 @@ fn main() {
         return;
     }
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        if line == "memory" {
+            println!("{}", peak().map_or("unknown".into(), |kib| kib.to_string()));
+            std::io::stdout().flush().expect("standard output");
+            continue;
+        }
         let (name, count) = line.split_once(' ').unwrap_or((&line, "1"));
         let count = count.parse().unwrap_or(1);
         println!("{}", time(name, count).unwrap_or_else(|| format!("no work '{name}'")));

@@ -3,18 +3,23 @@
     cargo bench --bench work --no-run                       # prints where the program lies
     .venv/bin/python reference/bench.py PROGRAM [--rounds 7] [--only NAME,...] [--no-compile]
 
+    .venv/bin/python reference/bench.py PROGRAM --memory    # peak memory of the training steps instead
+
 Every round does each work a few times with every candidate; the figures are medians over the rounds, and the ratio is ours to
 the best of the others. PyTorch runs eager, eager with channels last, and compiled; ONNX Runtime runs what it can,
-inference. Prints the table of `docs/PERFORMANCE.md`. Without PyTorch, `cargo bench --bench work -- NAME...` times ours.
+inference. Prints the tables of `docs/PERFORMANCE.md`; `--write` puts that of the times there. Without PyTorch, `cargo bench --bench work -- NAME...` times ours.
 """
 
 import argparse
+import datetime
 import gc
 import io
 import os
-import platform
+import pathlib
+import resource
 import statistics
 import subprocess
+import sys
 import time
 
 import torch
@@ -96,9 +101,43 @@ class Ours:
         self.process = subprocess.Popen([program], stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def __call__(self, name):
-        self.process.stdin.write(f"{name} {TIMES}\n")
+        return self.ask(f"{name} {TIMES}")
+
+    def ask(self, line):
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
         return [float(time) for time in self.process.stdout.readline().split()]
+
+
+def eager_memory(name):
+    """Peak memory that five training steps add to a process, KiB; called in a process of its own."""
+    config, shape, classes, batch = next(work[1:5] for work in WORK if work[0] == name)
+    x, labels = torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
+    step = training(networks.build(config, shape, classes), x, labels)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(5):
+        step()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def memory(program):
+    """The table of peak memory: ours of the whole process, PyTorch's without what importing it takes."""
+    print("| peak memory of a training step | ours, whole process | eager | ratio |\n|---|---|---|---|")
+    for name in [work[0] for work in WORK if work[5]]:
+        ours = Ours(program, torch.get_num_threads())
+        ours(name)
+        ours = ours.ask("memory")[0] / 1024
+        command = [sys.executable, __file__, program, "--eager-memory", name]
+        eager = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
+        print(f"| {name} | {ours:.0f} MiB | {eager:.0f} MiB | {ours / eager:.2f} |", flush=True)
+
+
+def write(table):
+    """Puts a table between its marks in `docs/PERFORMANCE.md`."""
+    path = pathlib.Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
+    before, rest = path.read_text().split("<!-- bench.py -->\n", 1)
+    _, after = rest.split("<!-- end -->\n", 1)
+    path.write_text(f"{before}<!-- bench.py -->\n{table}<!-- end -->\n{after}")
 
 
 def main():
@@ -108,11 +147,20 @@ def main():
     parser.add_argument("--only", default=",".join(work[0] for work in WORK))
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--stock", action="store_true", help="time the engine's operations too")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--eager-memory", help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
     arguments = parser.parse_args()
+    if arguments.eager_memory:
+        return eager_memory(arguments.eager_memory)
+    if arguments.memory:
+        return memory(arguments.program)
     threads = torch.get_num_threads()
     ours = Ours(arguments.program, threads)
-    print(f"{threads} threads, {platform.processor() or platform.machine()}, PyTorch {torch.__version__}")
-    print("| work | ours, ms | others, ms | ratio |\n|---|---|---|---|")
+    processor = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    when = f"{datetime.date.today()}, {threads} threads, {processor}, PyTorch {torch.__version__}"
+    table = f"| {when} | ours, ms | others, ms | ratio |\n|---|---|---|---|\n"
+    print(table, end="")
     for name, config, shape, classes, batch, trains in WORK:
         if name not in arguments.only.split(","):
             continue
@@ -134,9 +182,13 @@ def main():
         median = {kind: statistics.median(all) for kind, all in times.items()}
         best = min(others, key=median.get)
         listed = ", ".join(f"{kind} {median[kind]:.1f}" for kind in times if kind != name)
-        print(f"| {name} | {median[name]:.1f} | {listed} | {median[name] / median[best]:.2f} to {best} |", flush=True)
+        row = f"| {name} | {median[name]:.1f} | {listed} | {median[name] / median[best]:.2f} to {best} |"
+        print(row, flush=True)
+        table += row + "\n"
         del others
         gc.collect()
+    if arguments.write:
+        write(table)
 
 
 if __name__ == "__main__":
