@@ -327,6 +327,11 @@ def export(path, network, inputs, names, free, dynamo):
     onnx.save(model, path)
 
 
+def with_softmax(name, network, inputs, names, free):
+    """The same network with probabilities for answers."""
+    export(OUT / f"{name}-softmax.onnx", nn.Sequential(network, nn.Softmax(1)), inputs, names, free, True)
+
+
 def main():
     warnings.filterwarnings("ignore")
     OUT.mkdir(parents=True, exist_ok=True)
@@ -340,6 +345,8 @@ def main():
             export(path, network, inputs, names, free, dynamo)
             cases.append({"file": path.name, "case": name, "inputs": names, "stages": stages})
             print(f"{path.name:<30} {path.stat().st_size:>8}", file=sys.stderr)
+        if name == "highway-mlp":
+            with_softmax(name, network, inputs, names, free)
     save_file(arrays, OUT / "goldens.safetensors")
     (OUT / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
 

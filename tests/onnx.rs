@@ -93,6 +93,25 @@ fn along(network: &GraphNetwork, samples: &Samples, route: &Route) -> Vec<f32> {
 }
 
 #[test]
+fn probabilities_are_read_as_what_a_softmax_makes_them_of() {
+    let case = cases().into_iter().find(|case| case.case == "highway-mlp").unwrap();
+    let samples = samples(&case);
+    let along = |file: &str| {
+        let network = opened(file);
+        let logits = network.along(&Route::identity(network.outline()), &samples).unwrap();
+        let each = logits.values.chunks_exact(logits.classes).flat_map(|row| {
+            let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
+            row.iter().map(move |&z| f64::from(z).exp() / sum).collect::<Vec<_>>()
+        });
+        each.collect::<Vec<f64>>()
+    };
+    let (with, without) = (along("highway-mlp-softmax.onnx"), along("highway-mlp.onnx"));
+    for (a, b) in with.iter().zip(&without) {
+        assert!((a - b).abs() <= TOLERANCE, "{a} {b}");
+    }
+}
+
+#[test]
 fn stages_and_blocks_are_found_as_they_were_built() {
     for case in cases() {
         let network = opened(&case.file);

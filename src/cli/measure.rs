@@ -277,7 +277,10 @@ fn remove_tables(dir: &Path) -> Result<(), Error> {
         name.strip_suffix(".csv")
             .is_some_and(|name| ["runs", "early-exit"].contains(&name) || name.parse::<Only>().is_ok())
     };
-    // A directory that is not there yet has no tables.
+    // Without the numbers of an earlier report the files are somebody else's. A directory that is not there has none.
+    if !dir.join("measurements.json").exists() {
+        return Ok(());
+    }
     let Ok(entries) = dir.read_dir() else { return Ok(()) };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.file_name().and_then(|name| name.to_str()).is_some_and(ours) {

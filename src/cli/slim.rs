@@ -51,7 +51,7 @@ pub(super) struct Slim {
     /// The ranking that decides which blocks go first
     #[arg(long, value_parser = by_parser(), default_value = "greedy")]
     by: By,
-    /// Write the slimmed network to this file, in the form in which it came
+    /// Write the slimmed network to this safetensors file, with the names that came in
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write no network, and say what would be
@@ -166,21 +166,48 @@ impl Slim {
             check_writable(path.parent().unwrap_or(Path::new("")))?;
         }
         self.report.as_deref().map_or(Ok(()), check_writable)?;
+        if heals && self.data.split == super::Part::Train {
+            return wrong(
+                "--split train: healing learns from these samples, and they would prove what it learned".into(),
+            );
+        }
+        if self.target.target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
+            return wrong(format!("{}: ONNX files can be shown and measured, not slimmed", self.target.name()));
+        }
+        if let Some(plan) = &self.save_plan {
+            self.check_plan_path(plan)?;
+        }
         let Some(out) = &self.out else { return Ok(()) };
         if out.extension().is_none_or(|extension| extension != "safetensors") {
             return wrong(format!("{}: what is written is safetensors; end the name in .safetensors", out.display()));
         }
-        // Renaming replaces a link, not what it leads to; who names one means what it leads to all the same.
+        self.check_beside_network(out)
+    }
+
+    /// A plan replaces nothing but a plan.
+    fn check_plan_path(&self, plan: &Path) -> Result<(), Error> {
+        self.check_beside_network(plan)?;
+        if self.out.as_deref() == Some(plan) {
+            return Err(Error::Usage(format!("{}: --out and --save-plan name the same file", plan.display())));
+        }
+        let is_other =
+            plan.exists() && std::fs::read_to_string(plan).map_or(true, |old| Plan::parse(plan, &old).is_err());
+        if is_other {
+            return Err(Error::Usage(format!("{}: there is a file that is no plan; name another", plan.display())));
+        }
+        Ok(())
+    }
+
+    /// Renaming replaces a link, not what it leads to; who names one means what it leads to all the same.
+    fn check_beside_network(&self, path: &Path) -> Result<(), Error> {
         let input = &self.target.target;
         let real = |path: &Path| path.canonicalize().ok();
-        let (input_real, out_real) = (real(input), real(out));
-        let is_inside =
-            input.is_dir() && out_real.as_ref().zip(input_real.as_ref()).is_some_and(|(o, i)| o.starts_with(i));
-        if out_real.is_some() && (out_real == input_real || is_inside) {
-            return wrong(format!(
+        let (Some(of_input), Some(of_path)) = (real(input), real(path)) else { return Ok(()) };
+        if of_path == of_input || input.is_dir() && of_path.starts_with(&of_input) {
+            return Err(Error::Usage(format!(
                 "{}: part of the network that is slimmed, which is never overwritten; name another file",
-                out.display()
-            ));
+                path.display()
+            )));
         }
         Ok(())
     }

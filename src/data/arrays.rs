@@ -63,6 +63,12 @@ pub(super) fn open(path: &Path) -> Result<Arrays> {
     if *rows == 0 || first.values.is_empty() {
         return Err(wrong(format!("'{}' has no samples", first.name)));
     }
+    for (array, rows) in &read {
+        if let Some(place) = array.values.iter().position(|value| !value.is_finite()) {
+            let (row, value) = (place / (array.values.len() / rows).max(1), array.values[place]);
+            return Err(wrong(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name)));
+        }
+    }
     let whole = |&v: &f32| {
         if v >= 0.0 && v.fract() == 0.0 {
             Ok(v as u32)
@@ -143,6 +149,16 @@ mod tests {
     fn file(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
         [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x.npy");
+        let floats: Vec<u8> = [0.5_f32, 1.0, f32::NAN, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        std::fs::write(&path, file("<f4", "(2, 2)", &floats)).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.ends_with("'array' holds NaN in row 1, expected finite numbers"), "{error}");
     }
 
     #[test]

@@ -176,6 +176,11 @@ impl GraphNetwork {
                 let values: Vec<f32> = rows.flat_map(|from| &samples.values[from..from + own]).copied().collect();
                 at += own;
                 let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
+                if let Some(part) = values.iter().find(|value| input.is_whole && value.fract() != 0.0) {
+                    let what =
+                        format!("input '{}' takes whole numbers, and there is {part} among its values", input.name);
+                    return Err(Error::Usage(what));
+                }
                 Ok((value, array(&shape, values, input.is_whole).map_err(|e| self.failed(e))?))
             });
             given.collect::<Result<Vec<_>>>()
@@ -196,7 +201,7 @@ impl GraphNetwork {
 
     fn logits(&self, outputs: &[Value], samples: usize) -> Result<Logits> {
         let classes = self.outline.classes;
-        let mut values = Vec::new();
+        let mut values: Vec<f32> = Vec::new();
         for output in outputs {
             let shape = shape(output);
             let all = floats(output).ok_or_else(|| self.failed("its output holds no floats"))?;
@@ -205,6 +210,12 @@ impl GraphNetwork {
             all.chunks_exact(row.max(1)).for_each(|row| values.extend(&row[row.len() - classes.min(row.len())..]));
         }
         values.truncate(samples * classes);
+        // Of a graph that ends in a softmax the logarithms are logits: a second softmax gives its probabilities again.
+        if self.head.to.first().is_some_and(|&output| self.graph.given_by(output, &["Softmax"]).is_some()) {
+            // What is not a number stays so.
+            let least = f32::MIN_POSITIVE;
+            values.iter_mut().for_each(|p| *p = if *p < least { least } else { *p }.ln());
+        }
         Ok(Logits { values, classes })
     }
 

@@ -28,6 +28,10 @@ pub fn check(model: &Model) -> Result<()> {
 /// Walks samples along the identity route and compares with what the whole network computed.
 pub(crate) fn compare(network: &impl Network, samples: &Samples, whole: &[f32]) -> Result<()> {
     let line = network.along(&Route::identity(network.outline()), samples)?.values;
+    if let Some(value) = whole.iter().find(|value| !value.is_finite()) {
+        let what = format!("self-check: it answers random samples with {value}; some array in it is not finite");
+        return Err(Error::Usage(what));
+    }
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     if bits(whole) == bits(&line) {
         return Ok(());

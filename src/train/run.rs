@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::{Experiment, Origin, State};
+use crate::kernel::Kernels;
 use crate::model::{Card, Model, to_bytes};
 use crate::report::Epoch;
 use crate::whole::{is_unfinished, write_whole};
@@ -71,6 +72,7 @@ impl Run {
             )));
         }
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        run.check_kernels()?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let dir = dir.display();
@@ -195,14 +197,37 @@ impl Run {
         write_whole(&self.dir.join(MODEL), &to_bytes(model, card, &[], Default::default())?)
     }
 
+    /// Other operations round otherwise, and a run that goes on with them is no longer the one that began.
+    fn check_kernels(&self) -> Result<()> {
+        // Runs that are older than our operations do not say.
+        let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
+        let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
+        match versions["kernels"].as_str() {
+            Some(before) if before != kernels() => Err(Error::Usage(format!(
+                "{}: begun with --kernels {before}; the run can only be resumed as it began",
+                self.dir.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn write_versions(&self) -> Result<()> {
         let versions = serde_json::json!({
             "unrolled": env!("CARGO_PKG_VERSION"),
             "burn": "0.22.1",
             "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
+            "kernels": kernels(),
         });
         write_whole(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
+    }
+}
+
+/// Which operations compute on the CPU, as the command line calls them.
+fn kernels() -> &'static str {
+    match Kernels::of(&Device::flex()) {
+        Kernels::Own => "own",
+        Kernels::Stock => "stock",
     }
 }
 
