@@ -1,11 +1,11 @@
 //! What passes through a network: feature maps, in the engine's layout or in that of the kernels.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, activation, module};
+use burn::tensor::{Tensor, activation, module};
 
+use super::choice::Kernels;
 use super::combine::{Carry, Combine};
 use super::conv::{Conv, Prepared, blocks};
 use super::convolve::{Convolve, Waits};
@@ -14,33 +14,6 @@ use super::norm::EPSILON;
 use super::op::apply;
 use super::pool::MaxPool;
 use super::statistics::Statistics;
-
-/// Which operations compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernels {
-    /// Those of this room, for the CPU.
-    Own,
-    /// The engine's: the reference, and what other devices have.
-    Stock,
-}
-
-/// Whether [`Kernels::of`] says [`Kernels::Stock`] whatever the device.
-static STOCK: AtomicBool = AtomicBool::new(false);
-
-impl Kernels {
-    /// What suits a device.
-    pub fn of(device: &Device) -> Self {
-        let cpu = Device::flex();
-        let is_cpu = *device == cpu || *device == cpu.autodiff();
-        if is_cpu && !STOCK.load(Ordering::Relaxed) { Self::Own } else { Self::Stock }
-    }
-
-    /// From now on every network of this process that is built or opened computes with these where it can. A program
-    /// decides that once, when it starts; a library sets them for one network (`Parameters::set_kernels`).
-    pub fn choose(self) {
-        STOCK.store(self == Self::Stock, Ordering::Relaxed);
-    }
-}
 
 /// The feature maps of some samples.
 ///

@@ -4,6 +4,7 @@
 //! one register of AVX-512. Channels that are missing from the last block are zeros. Convolution, its input gradient and
 //! its weight gradient all read and write this layout; nothing is ever transposed between them.
 
+mod choice;
 mod combine;
 mod conv;
 mod convolve;
@@ -16,6 +17,7 @@ mod parts;
 mod pool;
 mod statistics;
 
+pub use choice::Kernels;
 pub use keeping::Keeping;
-pub use map::{Carried, Kernels, Map, Stride, Weights};
+pub use map::{Carried, Map, Stride, Weights};
 pub(crate) use norm::EPSILON;
