@@ -57,7 +57,8 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
         let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), leaves.device());
         let mut training = Training::new(0, step);
         let logits = model.forward(&mut Pass::training(&leaves, &mut training), x);
-        let gradient = leaves.gradient(&cross_entropy(logits, &labels, 0.0).backward());
+        let loss = cross_entropy(leaves.kernels(), logits, &labels, 0.0);
+        let gradient = leaves.gradient(&loss.mean.backward());
         let values = optimizer.step(&train, 1e-3, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
         for (id, statistic) in training.statistics {

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{At, MOMENTUM, Network, Pass, Samples, Training};
+use unrolled::nn::{At, MOMENTUM, Memory, Network, Pass, Samples, Training};
 
 mod draws;
 
@@ -110,7 +110,7 @@ fn walk(model: &Model, samples: Samples) -> Vec<f32> {
             estimate = model.block(At { stage, block }, estimate).unwrap();
         }
     }
-    model.head(estimate).unwrap().values
+    model.head(estimate, &mut Memory::default()).unwrap().values
 }
 
 fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'static str, Arrays>) {

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{Dataset, Spec, Split, View};
 use unrolled::measure::{Answer, Only, Source, Whole, measure, orders, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Network, Route, Samples, Wiring};
+use unrolled::nn::{At, Memory, Network, Route, Samples, Wiring};
 
 const SAMPLES: usize = 60;
 /// Sums in another order; a root and a quotient.
@@ -57,7 +57,7 @@ fn a_repeat_that_is_scaled_back_keeps_the_norm() {
             row.iter_mut().for_each(|a| *a *= scale);
         }
         estimate = Tensor::<4>::from_data(TensorData::new(values, shape), &Device::flex()).into();
-        let logits = model.head(estimate.clone()).unwrap();
+        let logits = model.head(estimate.clone(), &mut Memory::default()).unwrap();
         let loss =
             Answer::all(&logits.values, 10, source.dataset.labels(), &logits.values).map(|a| a.loss).sum::<f64>();
         let all = measured.repeats.as_ref().unwrap();

@@ -7,7 +7,7 @@ use unrolled::data::{Dataset, Spec, Split, View};
 use unrolled::kernel::Map;
 use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Network, Route, Samples, Wiring};
+use unrolled::nn::{At, Memory, Network, Route, Samples, Wiring};
 
 fn digits(samples: usize) -> Source {
     let spec: Spec = "digits".parse().unwrap();
@@ -339,8 +339,12 @@ fn gradients_reach_every_block() {
     let stem = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
     let start = model.enter(0, stem).unwrap();
     let steps = &Route::identity(model.outline()).steps()[1..];
-    let head =
-        |start: Map| model.head(steps.iter().fold(start, |a, &step| model.step(step, a).unwrap())).unwrap().values;
+    let head = |start: Map| {
+        model
+            .head(steps.iter().fold(start, |a, &step| model.step(step, a).unwrap()), &mut Memory::default())
+            .unwrap()
+            .values
+    };
     // Each sample's loss counts by the length of its gradient at the outputs, softmax minus label.
     let lengths: Vec<f64> = head(start.clone())
         .chunks_exact(10)
@@ -392,7 +396,9 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let head = |estimates: Vec<Vec<f32>>| {
         let shape = [32, 8, 1, 1];
         let data = burn::tensor::TensorData::new(estimates.concat(), shape);
-        let logits = model.head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into()).unwrap();
+        let logits = model
+            .head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into(), &mut Memory::default())
+            .unwrap();
         let answers = Answer::all(&logits.values, 10, labels, &whole.logits);
         answers.map(|a| a.loss).sum::<f64>() / 32.0
     };

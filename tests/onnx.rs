@@ -13,7 +13,7 @@ use serde::Deserialize;
 use unrolled::data::{Dataset, Normalization, Spec, Split, View};
 use unrolled::graph::{Flowing, GraphNetwork};
 use unrolled::measure::{Only, Source, measure, predictions};
-use unrolled::nn::{At, Network, Route, Samples, Step};
+use unrolled::nn::{At, Memory, Network, Route, Samples, Step};
 use unrolled::open::{Options, open};
 
 /// Largest error allowed, relative to the largest value; PyTorch computed in f32 too, in another order.
@@ -89,7 +89,7 @@ fn error(found: &[f32], golden: &str) -> f64 {
 }
 
 fn along(network: &GraphNetwork, samples: &Samples, route: &Route) -> Vec<f32> {
-    network.along(route, samples).unwrap().values
+    network.along(route, samples, &mut Memory::default()).unwrap().values
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn probabilities_are_read_as_what_a_softmax_makes_them_of() {
     let samples = samples(&case);
     let along = |file: &str| {
         let network = opened(file);
-        let logits = network.along(&Route::identity(network.outline()), &samples).unwrap();
+        let logits = network.along(&Route::identity(network.outline()), &samples, &mut Memory::default()).unwrap();
         let each = logits.values.chunks_exact(logits.classes).flat_map(|row| {
             let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
             row.iter().map(move |&z| f64::from(z).exp() / sum).collect::<Vec<_>>()

@@ -252,6 +252,7 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     assert_eq!(found.opening.unwrap().layout, "unrolled");
 
     let card = unrolled::model::Card {
+        characters: None,
         model: model.config().clone(),
         input: [3, 32, 32],
         classes: (0..10).map(|c| c.to_string()).collect(),

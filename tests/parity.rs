@@ -65,7 +65,7 @@ fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
         let x = Tensor::<4>::from_data(TensorData::new(x, shape), leaves.device());
         let mut training = Training::new(0, step);
         let logits = model.forward(&mut Pass::training(&leaves, &mut training), x);
-        let loss = cross_entropy(logits, &labels, train.label_smoothing);
+        let loss = cross_entropy(model.parameters.kernels(), logits, &labels, train.label_smoothing).mean;
         let gradient = leaves.gradient(&loss.backward());
         let values = optimizer.step(train, train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);

@@ -24,6 +24,7 @@ fn digits(split: Split, samples: usize) -> Source {
 fn card(model: &Model) -> Card {
     let normalization = digits(Split::Test, 1).normalization;
     Card {
+        characters: None,
         model: model.config().clone(),
         input: [1, 8, 8],
         classes: (0..10).map(|digit| digit.to_string()).collect(),

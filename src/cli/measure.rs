@@ -159,12 +159,19 @@ pub(super) fn opened_data(args: &DataArgs, split: Split) -> Result<Dataset, Erro
 
 /// The samples, normalized as the network was trained, once they are known to suit it.
 pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
-    let dataset = opened_data(args, args.split.into())?.limit(args.limit.map_or(0, usize::from));
+    let named = |e: Error| Error::Usage(format!("{name} and {}: {e}", args.data));
+    let dataset = opened_data(args, args.split.into())?;
     let dataset = match opened {
-        Any::Trained(opened) if opened.names_classes => dataset.among(&opened.card.classes),
-        _ => dataset,
+        Any::Trained(opened) => match opened.card.vocabulary() {
+            Some(vocabulary) => dataset.read_by(vocabulary).map_err(named)?,
+            None if opened.names_classes => dataset.among(&opened.card.classes),
+            None => dataset,
+        },
+        #[cfg(feature = "onnx")]
+        Any::Graph(_) => dataset,
     };
-    let dataset = suited(opened, dataset).map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    let dataset = dataset.limit(args.limit.map_or(0, usize::from));
+    let dataset = suited(opened, dataset).map_err(named)?;
     let is_image = dataset.arrays().is_none();
     let normalization = match opened {
         Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
@@ -191,7 +198,7 @@ pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::R
         Any::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
     };
     let fits = names_fit.and_then(|()| source.check(opened.outline()));
-    fits.map_err(|e| Error::Usage(format!("{name} and {}: {e}", args.data)))?;
+    fits.map_err(named)?;
     labelled(opened, source)
 }
 

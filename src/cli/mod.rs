@@ -61,8 +61,9 @@ enum Command {
 /// The samples to use.
 #[derive(Args)]
 struct DataArgs {
-    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, or arrays:FILE: a .npz
-    /// file with an array for each input of the network and maybe one named labels, or a .npy file
+    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR; text:DIR with train.txt, valid.txt and
+    /// test.txt; or arrays:FILE: a .npz file with an array for each input of the network and maybe one named labels, or a
+    /// .npy file
     #[arg(long, value_name = "SPEC")]
     data: String,
     /// Which part of the data
@@ -91,6 +92,7 @@ impl DataArgs {
             }
             _ if self.data.starts_with("arrays:") => "with labels",
             Part::Train => "training split",
+            Part::Valid => "validation split",
             Part::Test => "test split",
         };
         format!("{}, {part}", self.data)
@@ -100,6 +102,8 @@ impl DataArgs {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     Train,
+    /// Of a text
+    Valid,
     Test,
 }
 
@@ -107,6 +111,7 @@ impl From<Part> for Split {
     fn from(part: Part) -> Self {
         match part {
             Part::Train => Self::Train,
+            Part::Valid => Self::Valid,
             Part::Test => Self::Test,
         }
     }

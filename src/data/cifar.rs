@@ -31,7 +31,7 @@ const CIFAR_100: Format = Format { kind: Kind::Cifar100, classes: &[20, 100], ar
 pub(super) fn open_10(dir: &Path, split: Split) -> Result<Packed> {
     match split {
         Split::Train => open(&CIFAR_10, dir, &TRAIN_10),
-        Split::Test => open(&CIFAR_10, dir, &["test_batch.bin"]),
+        Split::Test | Split::Valid => open(&CIFAR_10, dir, &["test_batch.bin"]),
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn open_10(dir: &Path, split: Split) -> Result<Packed> {
 pub(super) fn open_100(dir: &Path, split: Split) -> Result<Packed> {
     match split {
         Split::Train => open(&CIFAR_100, dir, &["train.bin"]),
-        Split::Test => open(&CIFAR_100, dir, &["test.bin"]),
+        Split::Test | Split::Valid => open(&CIFAR_100, dir, &["test.bin"]),
     }
 }
 

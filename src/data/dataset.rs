@@ -9,6 +9,7 @@ use super::folder::Folder;
 use super::normalization::Normalization;
 use super::planes::Planes;
 use super::spec::{Kind, Spec, Split};
+use super::text::{self, Passages, Vocabulary};
 use super::{cifar, digits, idx, names, read};
 use crate::random::{Purpose, shuffle, stream};
 use crate::{Error, Result};
@@ -70,6 +71,8 @@ enum Store {
     Folder(Folder),
     /// As numbers, one row a sample.
     Arrays(Vec<Array>),
+    /// As words, each of which follows another.
+    Text(Passages),
 }
 
 /// One split of a data set: images of one shape with a label each, or rows of arrays, which may have none.
@@ -83,6 +86,7 @@ pub struct Dataset {
     places: Vec<usize>,
     normalization: Normalization,
     is_labelled: bool,
+    streams: usize,
 }
 
 impl Dataset {
@@ -96,6 +100,9 @@ impl Dataset {
         if !matches!(kind, Kind::Digits | Kind::Arrays) {
             read::directory(dir)?;
         }
+        if split == Split::Valid && kind != Kind::Text {
+            return Err(Error::Usage(format!("{} has no split 'valid', but train and test", kind.name())));
+        }
         let ten = |names: &[&str; 10]| Ok(names::owned(names));
         let (packed, classes) = match kind {
             Kind::Digits => (digits::open(split)?, ten(&names::DIGITS)),
@@ -105,6 +112,7 @@ impl Dataset {
             Kind::Cifar100 => (cifar::open_100(dir, split)?, cifar::names_100(dir)),
             Kind::Arrays => return Ok(Self::of_arrays(arrays::open(dir)?)),
             Kind::Folder => return Ok(Self::folder(Folder::open(dir, split, *view)?)),
+            Kind::Text => return Self::text(Passages::open(dir, split)?),
         };
         let white = if kind == Kind::Digits { digits::WHITE } else { u8::MAX };
         Ok(Self {
@@ -115,6 +123,7 @@ impl Dataset {
             labels: packed.labels,
             normalization: Normalization::of(kind),
             is_labelled: true,
+            streams: 1,
         })
     }
 
@@ -127,6 +136,7 @@ impl Dataset {
             store: Arc::new(Store::Folder(folder)),
             normalization: Normalization::of(Kind::Folder),
             is_labelled: true,
+            streams: 1,
         }
     }
 
@@ -142,7 +152,64 @@ impl Dataset {
         let classes = (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect();
         let normalization = Normalization::of(Kind::Arrays);
         let (store, places) = (Arc::new(Store::Arrays(arrays)), (0..labels.len()).collect());
-        Self { store, shape, classes, labels, places, normalization, is_labelled }
+        Self { store, shape, classes, labels, places, normalization, is_labelled, streams: 1 }
+    }
+
+    fn text(passages: Passages) -> Result<Self> {
+        let labels = passages.labels()?;
+        let vocabulary = passages.vocabulary();
+        let dataset = Self {
+            shape: [1, 1, vocabulary.length],
+            classes: vocabulary.words.clone(),
+            places: (0..labels.len()).collect(),
+            labels,
+            normalization: Normalization::of(Kind::Text),
+            is_labelled: true,
+            streams: 1,
+            store: Arc::new(Store::Text(passages)),
+        };
+        Ok(dataset.in_streams(STREAMS))
+    }
+
+    /// Of a text, the words and characters that it is told by.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        match &*self.store {
+            Store::Text(passages) => Some(passages.vocabulary()),
+            _ => None,
+        }
+    }
+
+    /// The same text for a network that knows these words and characters.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it is no text, or holds a word for which the network has no place.
+    pub fn read_by(self, vocabulary: Vocabulary) -> Result<Self> {
+        match Arc::try_unwrap(self.store) {
+            Ok(Store::Text(passages)) => Self::text(passages.read_by(vocabulary)),
+            _ => Err(Error::Usage("the network takes words; give its samples as text:DIR".into())),
+        }
+    }
+
+    /// How many streams the samples form: sample `n` belongs to stream `n % streams` and continues sample
+    /// `n - streams`. Samples that do not follow each other form one.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// The same text cut into so many streams of equal length, but for one word; samples that do not follow each other
+    /// stay as they are.
+    #[must_use]
+    pub fn in_streams(mut self, streams: usize) -> Self {
+        if self.vocabulary().is_none() {
+            return self;
+        }
+        let mut pairs: Vec<(usize, u32)> = self.places.iter().copied().zip(self.labels.iter().copied()).collect();
+        pairs.sort_unstable();
+        let streams = streams.clamp(1, pairs.len().max(1));
+        let order = text::in_streams(pairs.len(), streams);
+        (self.places, self.labels) = order.into_iter().map(|place| pairs[place]).unzip();
+        self.streams = streams;
+        self
     }
 
     /// Names and shapes of the arrays that a sample is made of, one after another; `None` where it is an image.
@@ -234,11 +301,16 @@ impl Dataset {
     }
 
     /// Two halves that share no sample, drawn by a seed, each in the data set's order; of an odd number the second has
-    /// one more.
+    /// one more. The halves of a text are the first and the second of every stream.
     pub fn halves(&self, seed: u64) -> [Self; 2] {
         let mut drawn: Vec<usize> = (0..self.len()).collect();
-        shuffle(&mut stream(seed, Purpose::Chosen, &[]), &mut drawn);
-        let (one, other) = drawn.split_at(self.len() / 2);
+        let mut middle = self.len() / 2;
+        if self.streams == 1 {
+            shuffle(&mut stream(seed, Purpose::Chosen, &[]), &mut drawn);
+        } else {
+            middle = middle / self.streams * self.streams;
+        }
+        let (one, other) = drawn.split_at(middle);
         [one, other].map(|half| {
             let mut half = half.to_vec();
             half.sort_unstable();
@@ -250,6 +322,7 @@ impl Dataset {
                 places: half.iter().map(|&sample| self.places[sample]).collect(),
                 normalization: self.normalization.clone(),
                 is_labelled: self.is_labelled,
+                streams: self.streams,
             }
         })
     }
@@ -288,6 +361,7 @@ impl Dataset {
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
         match &*self.store {
             Store::Memory(bytes, _) => sum.update(bytes),
+            Store::Text(passages) => passages.bytes().for_each(|byte| sum.update(&[byte])),
             Store::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
             Store::Arrays(arrays) => {
                 arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));
@@ -324,6 +398,7 @@ impl Dataset {
                 out.iter_mut().zip(bytes).for_each(|(x, &byte)| *x = f32::from(byte) / white);
             }
             Store::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
+            Store::Text(passages) => passages.sample(index, out),
             Store::Arrays(arrays) => {
                 let values = arrays.iter().flat_map(|array| array.row(index));
                 out.iter_mut().zip(values).for_each(|(x, &value)| *x = value);
@@ -351,6 +426,9 @@ impl Dataset {
         }
     }
 }
+
+/// Streams that a text is cut into where nothing else is said, as in Kim et al. 2015.
+pub const STREAMS: usize = 20;
 
 #[cfg(test)]
 mod tests;

@@ -157,8 +157,8 @@ fn split_dirs(dir: &Path, split: Split) -> Result<(PathBuf, PathBuf)> {
         (_, None, None) => Ok((dir.to_owned(), dir.to_owned())),
         (Split::Train, Some(train), _) => Ok((train.clone(), train)),
         (Split::Train, None, Some(_)) => Err(missing("train")),
-        (Split::Test, train, Some(test)) => Ok((train.unwrap_or_else(|| test.clone()), test)),
-        (Split::Test, Some(_), None) => Err(missing("test, val or valid")),
+        (Split::Test | Split::Valid, train, Some(test)) => Ok((train.unwrap_or_else(|| test.clone()), test)),
+        (Split::Test | Split::Valid, Some(_), None) => Err(missing("test, val or valid")),
     }
 }
 

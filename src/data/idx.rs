@@ -16,7 +16,7 @@ const CLASSES: u8 = 10;
 pub(super) fn open(kind: Kind, dir: &Path, split: Split) -> Result<Packed> {
     let prefix = match split {
         Split::Train => "train",
-        Split::Test => "t10k",
+        Split::Test | Split::Valid => "t10k",
     };
     let images_path = locate(kind, dir, prefix, "images", 3)?;
     let labels_path = locate(kind, dir, prefix, "labels", 1)?;

@@ -25,11 +25,12 @@ mod normalization;
 mod planes;
 mod read;
 mod spec;
+mod text;
 #[cfg(feature = "fetch")]
 mod unpack;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, View};
+pub use dataset::{Dataset, STREAMS, View};
 #[cfg(feature = "fetch")]
 pub use fetch::{Progress, fetch, fetch_from};
 pub use known::{Known, Remote, known};
@@ -37,3 +38,4 @@ pub use loader::{Batch, Batches, Order, Plan, batches};
 pub use names::cifar as cifar_classes;
 pub use normalization::Normalization;
 pub use spec::{Spec, Split};
+pub use text::Vocabulary;

@@ -24,7 +24,7 @@ impl Normalization {
     }
 
     /// The customary one of a data set: mean and deviation of its training pixels, for folders those of ImageNet, for
-    /// arrays none.
+    /// arrays and texts none.
     pub(super) fn of(kind: Kind) -> Self {
         let channels = |mean: [f32; 3], std: [f32; 3]| Self { mean: mean.to_vec(), std: std.to_vec() };
         match kind {
@@ -33,7 +33,7 @@ impl Normalization {
             Kind::FashionMnist => Self::uniform(0.2860, 0.3530),
             Kind::Cifar10 => channels([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
             Kind::Cifar100 => channels([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
-            Kind::Arrays => Self::uniform(0.0, 1.0),
+            Kind::Arrays | Kind::Text => Self::uniform(0.0, 1.0),
             Kind::Folder => channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         }
     }

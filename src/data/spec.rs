@@ -14,6 +14,8 @@ use crate::{Error, Result};
 pub enum Split {
     /// The samples to learn from, `train`.
     Train,
+    /// The samples that decide when to stop and what to keep, `valid`: of a text alone.
+    Valid,
     /// The samples to measure on, `test`.
     Test,
 }
@@ -24,8 +26,9 @@ impl FromStr for Split {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "train" => Ok(Self::Train),
+            "valid" => Ok(Self::Valid),
             "test" => Ok(Self::Test),
-            _ => Err(Error::unknown("split", text, ["train", "test"])),
+            _ => Err(Error::unknown("split", text, ["train", "valid", "test"])),
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Train => "train",
+            Self::Valid => "valid",
             Self::Test => "test",
         })
     }
@@ -49,9 +53,10 @@ pub(super) enum Kind {
     Cifar100,
     Folder,
     Arrays,
+    Text,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 8] = [
     ("digits", Kind::Digits),
     ("mnist", Kind::Mnist),
     ("fashion-mnist", Kind::FashionMnist),
@@ -59,6 +64,7 @@ const KINDS: [(&str, Kind); 7] = [
     ("cifar100", Kind::Cifar100),
     ("folder", Kind::Folder),
     ("arrays", Kind::Arrays),
+    ("text", Kind::Text),
 ];
 
 impl Kind {
@@ -69,7 +75,7 @@ impl Kind {
 }
 
 /// A data set by format and directory: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`,
-/// `cifar100:DIR`, `folder:DIR` or `arrays:FILE`.
+/// `cifar100:DIR`, `folder:DIR`, `arrays:FILE` or `text:DIR`.
 ///
 /// Parsing looks only at the text; whether the directory holds the data set shows when it is opened. In
 /// configurations it is that text too.
@@ -157,7 +163,7 @@ mod tests {
         for text in ["digits", "mnist:a/b", "fashion-mnist:.", "cifar10:C:\\x", "cifar100:/a", "folder:my pictures"] {
             assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
         }
-        for text in ["train", "test"] {
+        for text in ["train", "valid", "test"] {
             assert_eq!(text.parse::<Split>().unwrap().to_string(), text);
         }
     }
@@ -166,7 +172,7 @@ mod tests {
     fn a_wrong_text_is_told_what_would_be_right() {
         for (text, message) in [
             ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
-            ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder, arrays"),
+            ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder, arrays, text"),
             ("mnist", "data set 'mnist': the directory is missing, expected mnist:DIR"),
             ("arrays:", "data set 'arrays:': the file is missing, expected arrays:FILE.npz or .npy"),
             ("folder:", "data set 'folder:': the directory is missing, expected folder:DIR"),
@@ -175,8 +181,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Spec>().unwrap_err().to_string(), message);
         }
-        let error = "valid".parse::<Split>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown split 'valid', known: train, test");
+        let error = "dev".parse::<Split>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown split 'dev', known: train, valid, test");
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub(super) fn network(
         name: name(path, &inputs, batch),
         input: sample(&inputs),
         classes,
+        is_language_model: false,
         parameters: stem_parameters + blocks + head_parameters,
         flops: Counter::default().cost(&graph, &all, shapes, samples).flops,
         stem_parameters,

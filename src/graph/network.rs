@@ -7,7 +7,7 @@ use rten::Value;
 
 use super::engine::{Engine, array, floats, shape};
 use super::proto::Graph;
-use crate::nn::{At, Inside, Logits, Network, Samples};
+use crate::nn::{At, Inside, Logits, Memory, Network, Samples};
 use crate::report::Outline;
 use crate::{Error, Result};
 
@@ -303,7 +303,7 @@ impl Network for GraphNetwork {
         block.after.as_ref().map_or(Ok(carried.clone()), |part| self.flow(part, &carried))
     }
 
-    fn head(&self, estimate: Flowing) -> Result<Logits> {
+    fn head(&self, estimate: Flowing, _: &mut Memory) -> Result<Logits> {
         let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
         self.logits(&outputs, estimate.samples)
     }

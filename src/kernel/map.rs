@@ -31,8 +31,8 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Blocked {
-    /// `[batch, channels / 16, height, width, 16]`; of dense layers `[1, channels / 16, 1, batch, 16]`: a dense layer is a
-    /// 1x1 convolution of one image whose pixels are the samples.
+    /// `[batch, channels / 16, height, width, 16]`; of dense layers `[images, channels / 16, 1, pixels, 16]`: a dense layer
+    /// is a 1x1 convolution of a few images whose pixels are the samples.
     values: Tensor<5>,
     channels: usize,
     dense: bool,
@@ -98,7 +98,7 @@ impl Map {
             State::Plain(values) => values.dims(),
             State::Blocked(map) => {
                 let [batch, _, height, width, _] = map.values.dims();
-                if map.dense { [width, map.channels, 1, 1] } else { [batch, map.channels, height, width] }
+                if map.dense { [batch * width, map.channels, 1, 1] } else { [batch, map.channels, height, width] }
             }
         }
     }
@@ -111,7 +111,8 @@ impl Map {
         };
         let [batch, blocks, height, width, _] = map.values.dims();
         let plain = if map.dense {
-            map.values.reshape([blocks, width, LANES]).permute([1, 0, 2]).reshape([width, blocks * LANES, 1, 1])
+            let samples = map.values.reshape([batch, blocks, width, LANES]).permute([0, 2, 1, 3]);
+            samples.reshape([batch * width, blocks * LANES, 1, 1])
         } else {
             map.values.permute([0, 1, 4, 2, 3]).reshape([batch, blocks * LANES, height, width])
         };
@@ -134,7 +135,10 @@ impl Map {
             Tensor::cat(vec![values, zeros], 1)
         };
         let values = if dense {
-            values.reshape([batch, blocks, LANES]).permute([1, 0, 2]).reshape([1, blocks, 1, batch, LANES])
+            let images = images(batch);
+            let pixels = batch / images;
+            let samples = values.reshape([images, pixels, blocks, LANES]).permute([0, 2, 1, 3]);
+            samples.reshape([images, blocks, 1, pixels, LANES])
         } else {
             values.reshape([batch, blocks, LANES, height, width]).permute([0, 1, 3, 4, 2])
         };
@@ -236,7 +240,7 @@ impl Map {
         let [batch, channels, height, width] = self.dims();
         let out = weights.weight.dims()[0];
         if kernels == Kernels::Own && height * width == 1 {
-            let conv = Conv::new([channels, 1, batch], out, 1, 1, 0);
+            let conv = Conv::new([channels, 1, batch / images(batch)], out, 1, 1, 0);
             return Self(State::Blocked(convolve(self.into_blocked(true), conv, weights, statistics)));
         }
         let Weights { weight, bias, .. } = weights;
@@ -312,6 +316,15 @@ impl Map {
         }
     }
 }
+
+/// Images that so many samples of dense layers are laid out as, so that threads can share them: as many as leave each at
+/// least [`FEWEST`] pixels. A number of samples that cannot be divided is one image.
+fn images(samples: usize) -> usize {
+    (2..=samples / FEWEST).rev().find(|&images| samples.is_multiple_of(images)).unwrap_or(1)
+}
+
+/// Fewer pixels would use the weights too seldom while they lie in registers.
+const FEWEST: usize = 28;
 
 /// A map on which nothing waits.
 fn settled(map: Box<Blocked>) -> Box<Blocked> {

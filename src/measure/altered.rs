@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::influence::dot;
 use crate::Result;
-use crate::nn::{At, Inside, Logits, Network, Samples};
+use crate::nn::{At, Inside, Logits, Memory, Network, Samples};
 use crate::report::Outline;
 
 /// What is altered.
@@ -86,8 +86,8 @@ impl<N: Network> Network for Altered<'_, N> {
         Ok(self.network.rebuild(&estimate, values))
     }
 
-    fn head(&self, estimate: N::Estimate) -> Result<Logits> {
-        self.network.head(estimate)
+    fn head(&self, estimate: N::Estimate, memory: &mut Memory) -> Result<Logits> {
+        self.network.head(estimate, memory)
     }
 
     fn values(&self, estimate: &N::Estimate) -> (Vec<f32>, usize) {

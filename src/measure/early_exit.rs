@@ -58,6 +58,7 @@ mod tests {
         };
         let stage = StageOutline { name: "stage1".into(), shape: vec![1], blocks: vec![block(30), block(50)] };
         Outline {
+            is_language_model: false,
             name: String::new(),
             input: vec![1, 1, 1],
             classes: 2,

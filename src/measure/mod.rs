@@ -244,7 +244,7 @@ pub fn measure<N: Network + 'static>(
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u64)) -> Result<Score> {
-    Ok(score(&walk(network, source, &mut [], progress)?.answers))
+    Ok(score(&walk::through(network, source, &mut [], progress, drop)?))
 }
 
 /// What a whole network says of every sample: the labels of samples that have none.
@@ -252,5 +252,5 @@ pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u6
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn predictions(network: &impl Network, source: &Source) -> Result<Vec<u32>> {
-    Ok(walk(network, source, &mut [], |_| ())?.answers.iter().map(|answer| answer.prediction).collect())
+    Ok(walk::through(network, source, &mut [], |_| (), drop)?.iter().map(|answer| answer.prediction).collect())
 }

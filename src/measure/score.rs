@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::moments::Stream;
 use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
-use crate::nn::Samples;
+use crate::nn::{Logits, Samples};
 use crate::report::{Estimate, Outline, Score};
 use crate::{Error, Result};
 
@@ -29,7 +31,7 @@ impl Answer {
     pub fn new(logits: &[f32], label: u32, whole: &[f32]) -> Self {
         let prediction = logits.iter().enumerate().fold(0, |best, (k, z)| if *z > logits[best] { k } else { best });
         let ours = LogSoftmax::new(logits);
-        let theirs = LogSoftmax::new(whole);
+        let theirs = if std::ptr::eq(logits, whole) { ours } else { LogSoftmax::new(whole) };
         let divergence = |(q, p): (&f32, &f32)| {
             let p = theirs.of(*p);
             // A class that the network is certain not to be adds nothing, however certain the other is.
@@ -41,7 +43,12 @@ impl Answer {
             correct: prediction == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan()),
             loss: -ours.of(at_label),
             confidence: ours.of(logits[prediction]).exp(),
-            kl: logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0),
+            // Of the whole network from itself there is none to add up.
+            kl: if std::ptr::eq(logits, whole) {
+                0.0
+            } else {
+                logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0)
+            },
         }
     }
 
@@ -68,6 +75,7 @@ impl Answer {
 }
 
 /// The logarithm of a softmax, `z - ln Σ exp(z)`, in f64.
+#[derive(Clone, Copy)]
 pub(super) struct LogSoftmax {
     best: f32,
     log_sum: f64,
@@ -110,7 +118,7 @@ impl Source {
     /// [`Error::Config`] where the normalization does not fit.
     pub fn batches(&self) -> Result<Batches> {
         let plan = Plan {
-            batch: self.batch,
+            batch: whole_steps(self.batch, &self.dataset),
             order: self.order,
             augment: Augment::default(),
             normalization: self.normalization.clone(),
@@ -126,6 +134,12 @@ impl Source {
     pub fn answer(&self, logits: &[f32], label: u32, whole: &[f32]) -> Answer {
         let answer = Answer::new(logits, label, whole);
         if self.dataset.is_labelled() { answer } else { answer.unlabelled() }
+    }
+
+    /// The whole network's answers to the samples of a batch.
+    pub(super) fn answers(&self, logits: &Logits, labels: &[u32]) -> Vec<Answer> {
+        let rows = logits.values.par_chunks_exact(logits.classes).zip(labels);
+        rows.map(|(row, &label)| self.answer(row, label, row)).collect()
     }
 
     /// Checks that a network can take these samples and answers with as many classes.
@@ -146,6 +160,12 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// The number of samples next to `batch` that are whole steps of all streams.
+pub(super) fn whole_steps(batch: usize, dataset: &Dataset) -> usize {
+    let streams = dataset.streams();
+    (batch / streams).max(1) * streams
 }
 
 /// The samples of a batch as a network takes them, and their labels.

@@ -3,7 +3,7 @@
 use super::work::Work;
 use super::{Answer, Source, Whole, samples};
 use crate::Result;
-use crate::nn::{Network, Route, Step};
+use crate::nn::{Memory, Network, Route, Step};
 
 /// Runs all samples along every route. Returns the answers of each; `whole` are those of the whole network, which
 /// [`walk`](super::walk()) gives, to compare with.
@@ -29,6 +29,7 @@ pub fn sweep<N: Network>(
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let mut answers = vec![whole.answers.clone(); routes.len()];
     let classes = network.outline().classes;
+    let mut memories = vec![Memory::new(source.dataset.streams()); routes.len()];
     let work = Work::new(network.outline());
     for batch in source.batches()? {
         let batch = batch?;
@@ -36,7 +37,7 @@ pub fn sweep<N: Network>(
         let (samples, labels) = samples(batch);
         let batch_size = labels.len() as u64;
         let mut arrive = |route: usize, estimate: N::Estimate| {
-            let logits = network.head(estimate)?;
+            let logits = network.head(estimate, &mut memories[route])?;
             for ((row, &index), &label) in logits.values.chunks_exact(classes).zip(&indices).zip(&labels) {
                 answers[route][index] = source.answer(row, label, whole.row(index, classes));
             }

@@ -102,6 +102,14 @@ pub(super) fn work(work: &Work, legs: &[(Along, Route)]) -> u64 {
 /// The samples in a random order, whole circles in every batch, so that the size of a batch changes nothing; and how many
 /// samples form a circle.
 fn in_circles(source: &Source, seed: u64) -> (Source, usize) {
+    let streams = source.dataset.streams();
+    if streams > 1 {
+        // Neighbours are of different streams already, and a recurrent head needs their order.
+        let circles = [streams, streams / 2, streams / 4]
+            .into_iter()
+            .filter(|&circle| circle > 1 && streams.is_multiple_of(circle) && source.dataset.len() % circle != 1);
+        return (source.clone(), circles.max().unwrap_or(streams));
+    }
     let circle = circle(source.dataset.len());
     let batch = (source.batch / circle).max(1) * circle;
     (Source { order: Order::Shuffled { seed, epoch: 0 }, batch, ..source.clone() }, circle)

@@ -2,7 +2,7 @@
 
 use super::{Answer, Source, samples};
 use crate::Result;
-use crate::nn::{At, Inside, Network};
+use crate::nn::{At, Inside, Memory, Network};
 use crate::report::Measurements;
 
 /// Something that looks at the estimates of a network while samples run through it.
@@ -91,10 +91,24 @@ pub fn walk<N: Network>(
     network: &N,
     source: &Source,
     probes: &mut [Box<dyn Probe<N> + '_>],
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Result<Whole> {
+    let mut logits = Vec::new();
+    let answers = through(network, source, probes, progress, |batch| logits.extend(batch))?;
+    Ok(Whole { answers, logits })
+}
+
+/// The same, with every batch's outputs shown to `keep`: those of many samples and classes are more than fits in memory.
+pub(super) fn through<N: Network>(
+    network: &N,
+    source: &Source,
+    probes: &mut [Box<dyn Probe<N> + '_>],
+    mut progress: impl FnMut(u64),
+    mut keep: impl FnMut(Vec<f32>),
+) -> Result<Vec<Answer>> {
     source.check(network.outline())?;
-    let mut whole = Whole::default();
+    let mut answers = Vec::new();
+    let mut memory = Memory::new(source.dataset.streams());
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
         let mut seen = Seen { labels, ..Seen::default() };
@@ -121,13 +135,12 @@ pub fn walk<N: Network>(
             }
             probes.iter_mut().for_each(|probe| probe.leave(s, &seen));
         }
-        let logits = network.head(estimate)?;
+        let logits = network.head(estimate, &mut memory)?;
         let labels = &seen.labels;
         probes.iter_mut().try_for_each(|probe| probe.end(network, labels))?;
-        let rows = logits.values.chunks_exact(logits.classes).zip(labels);
-        whole.answers.extend(rows.map(|(row, &label)| source.answer(row, label, row)));
-        whole.logits.extend(logits.values);
+        answers.extend(source.answers(&logits, labels));
+        keep(logits.values);
         progress(labels.len() as u64);
     }
-    Ok(whole)
+    Ok(answers)
 }

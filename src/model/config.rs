@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Kind, StemKind};
+use super::{Kind, Size, StemKind};
 use crate::nn::{BodyKind, GateKind, LastRelu, Order, ShortcutKind, Wiring};
 
 /// Which network.
@@ -16,9 +16,23 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
     /// Blocks of each stage, in place of a depth: for networks for images, any number of stages (three in
-    /// `highway-mnist`).
+    /// `highway-mnist`); for language models one stage, or `[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<Vec<usize>>,
+    /// Of a language model: `small` or `large`, the sizes of Kim et al. 2015, for what is left open below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// Of a language model: maps of the filters over one character, over two, and so on; their sum is the width of its
+    /// blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maps: Option<Vec<usize>>,
+    /// Of a language model: units of each LSTM layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<usize>,
+    /// Of a language model: different characters, those that mark a word's ends and none among them. The data set decides
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub characters: Option<usize>,
     /// The layer before the first stage: `3x3` or `7x7-pool`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stem: Option<StemKind>,
@@ -70,8 +84,8 @@ pub struct ModelConfig {
     /// Whether the blocks of a stage share their parameters, their normalization statistics apart.
     #[serde(default)]
     pub share_weights: bool,
-    /// Probabilities of dropping units of the input, of what enters each later stage, and of what the classifier sees;
-    /// one number stands for all.
+    /// Probabilities of dropping units of the input, of what enters each later stage, and of what the classifier sees; in
+    /// language models between the LSTM layers and of what the classifier sees. One number stands for all.
     #[serde(default, deserialize_with = "one_or_all")]
     pub dropout: Vec<f64>,
 }
@@ -106,6 +120,10 @@ impl ModelConfig {
             kind,
             depth: None,
             blocks: None,
+            size: None,
+            maps: None,
+            units: None,
+            characters: None,
             stem: None,
             width: None,
             widen: None,

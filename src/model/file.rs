@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Model, ModelConfig};
+use crate::data::Vocabulary;
 use crate::{Error, Result};
 
 /// What a model file says of itself.
@@ -17,8 +18,11 @@ pub struct Card {
     pub model: ModelConfig,
     /// `[channels, height, width]` of a sample.
     pub input: [usize; 3],
-    /// Names of the classes, in the order of the outputs.
+    /// Names of the classes, in the order of the outputs; of a language model the words that it knows.
     pub classes: Vec<String>,
+    /// The characters that a language model knows, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub characters: Option<String>,
     /// Subtracted from each channel of a sample of values 0 to 1.
     pub mean: Vec<f32>,
     /// Divides each channel after that.
@@ -46,6 +50,12 @@ struct Stored {
 }
 
 impl Card {
+    /// The words and characters that a language model knows; of others none.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let characters = self.characters.as_ref()?.chars().collect();
+        Some(Vocabulary { words: self.classes.clone(), characters, length: self.input[2] })
+    }
+
     /// Whether a data set means the same by its labels.
     ///
     /// # Errors
@@ -62,6 +72,9 @@ impl Card {
                 Some(format!("mean and std: expected one value, or one for each of {} channels", self.input[0]))
             }
             () if !self.mean.iter().all(|m| m.is_finite()) => Some("mean: expected finite numbers".into()),
+            () if self.vocabulary().is_some_and(|known| self.model.characters != Some(known.numbers())) => {
+                Some("characters: other than the network has embeddings for".into())
+            }
             () if !self.std.iter().all(|s| s.is_finite() && *s > 0.0) => Some("std: expected numbers above 0".into()),
             () => None,
         }
@@ -200,6 +213,7 @@ mod tests {
             model: ModelConfig::new(Kind::Mlp).with_depth(3).with_width(4),
             input: [1, 2, 2],
             classes: vec!["ant".into(), "bee".into()],
+            characters: None,
             mean: vec![0.5],
             std: vec![0.5],
             data: "folder:insects".into(),

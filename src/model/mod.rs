@@ -2,7 +2,9 @@
 //! layout, in any wiring, and the paper's and its relatives' Highway networks.
 
 mod config;
+mod ends;
 mod file;
+mod line;
 mod plan;
 mod resolve;
 mod slimmed;
@@ -12,5 +14,5 @@ mod trained;
 pub use config::{ModelConfig, Width};
 pub(crate) use file::CARD;
 pub use file::{Card, Opened, check_classes, from_bytes, to_bytes};
-pub use table::{Family, Kind, StemKind};
+pub use table::{Family, Kind, Size, StemKind};
 pub use trained::Model;

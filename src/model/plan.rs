@@ -2,7 +2,7 @@
 
 use super::resolve::Resolved;
 use super::table::{Family, StemKind};
-use crate::nn::{BlockPlan, BodyPlan, Order, Pool, StagePlan, Window};
+use crate::nn::{BlockPlan, BodyPlan, Order, Pool, RecurrentPlan, SpellingPlan, StagePlan, Window};
 
 /// Everything that decides the arrays of a network.
 #[derive(Clone, Debug)]
@@ -22,15 +22,25 @@ pub(super) struct Plan {
     pub norm: bool,
     /// Whether normalization (if there is any) and ReLU stand before the classifier.
     pub last_norm: bool,
+    /// Stem and head of a language model, in place of those above.
+    pub words: Option<(SpellingPlan, RecurrentPlan)>,
+    /// Where it is set, all weights start uniform in `±spread`.
+    pub spread: Option<f32>,
 }
+
+/// Values that stand for a character, LSTM layers, and where all parameters of a language model start (Kim et al. 2015).
+const EMBEDDING: usize = 15;
+const LSTM_LAYERS: usize = 2;
+const SPREAD: f32 = 0.05;
 
 /// What a resolved configuration is built from.
 pub(super) fn plan(config: &Resolved) -> Plan {
     let family = config.kind.family();
     let grows = matches!(family, Family::Small | Family::Large);
-    let is_mnist = family == Family::HighwayMnist;
+    let (is_mnist, is_words) = (family == Family::HighwayMnist, family == Family::Words);
     let dropout = |place: usize| match config.dropout.as_slice() {
         [] if is_mnist => [0.2, 0.3, 0.4, 0.5][place],
+        [] if is_words => 0.5,
         [] => 0.0,
         [all] => *all,
         each => each[place],
@@ -38,7 +48,7 @@ pub(super) fn plan(config: &Resolved) -> Plan {
     let total: usize = config.blocks.iter().sum();
     let mut before = 0;
     let mut stages = Vec::new();
-    for (s, &count) in config.blocks.iter().enumerate() {
+    for (s, &count) in config.blocks.iter().enumerate().filter(|(_, count)| **count > 0) {
         let out = if grows { ((config.width * config.widen) << s) * config.body.spread() } else { config.width };
         let stride = if grows && s > 0 { 2 } else { 1 };
         let block = |k: usize| {
@@ -59,7 +69,7 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         before += count;
     }
     let window = match config.stem {
-        StemKind::Dense => None,
+        StemKind::Dense | StemKind::Characters => None,
         StemKind::Small => Some(Window::same(3, 1)),
         StemKind::Large => Some(Window::same(7, 2)),
         StemKind::Mnist => Some(Window { size: 5, stride: 1, padding: 0 }),
@@ -68,9 +78,16 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         stem: (config.width, window),
         stem_relu: config.order == Order::Post,
         input_dropout: dropout(0),
-        last_dropout: dropout(stages.len()),
+        last_dropout: dropout(stages.len().max(1)),
         last_pool: is_mnist.then_some(pool(2, 0, true)),
         stages,
+        words: config.words.as_ref().map(|words| {
+            let characters = words.characters;
+            let recurrent =
+                RecurrentPlan { layers: LSTM_LAYERS, units: words.units, dropout: [dropout(0), dropout(1)] };
+            (SpellingPlan { characters, embedding: EMBEDDING, maps: words.maps.clone() }, recurrent)
+        }),
+        spread: is_words.then_some(SPREAD),
         average: !is_mnist,
         norm: config.norm,
         last_norm: config.last_norm,

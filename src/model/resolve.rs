@@ -1,7 +1,7 @@
 //! From a configuration to one with nothing left open.
 
 use super::config::{ModelConfig, Width};
-use super::table::{Family, Kind, StemKind};
+use super::table::{Family, Kind, Size, StemKind};
 use crate::nn::{BodyKind, GateKind, LastRelu, Order, Shape, ShortcutKind, Wiring};
 use crate::{Error, Result};
 
@@ -27,6 +27,16 @@ pub(super) struct Resolved {
     pub survival: Vec<f64>,
     pub share_weights: bool,
     pub dropout: Vec<f64>,
+    /// Of a language model.
+    pub words: Option<Words>,
+}
+
+/// What a language model has beside its blocks; the fields are those of [`ModelConfig`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Words {
+    pub maps: Vec<usize>,
+    pub units: usize,
+    pub characters: usize,
 }
 
 /// More would halve an image of any size to nothing.
@@ -53,16 +63,18 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         None => config.kind.blocks(config.depth.unwrap_or(defaults.depth), body)?,
     };
     // The input, what enters each later stage, and what the classifier sees.
-    let places = blocks.len() + 1;
+    let places = blocks.len().max(1) + 1;
     if config.dropout.len() > 1 && config.dropout.len() != places {
         let what = format!("{} numbers, expected one, or {places} for this network's places", config.dropout.len());
         return Err(Error::config("model.dropout", what));
     }
     check_survival(config, blocks.iter().sum())?;
+    let words = words(config)?;
     let adds_all = wiring.carries_all() || wiring == Wiring::COnly;
     let total: usize = blocks.iter().sum();
-    let body_scale = if adds_all && !norm { 1.0 / (total as f64).sqrt() } else { 1.0 };
-    let width = match config.width.unwrap_or(defaults.width) {
+    let body_scale = if adds_all && !norm && words.is_none() { 1.0 / (total as f64).sqrt() } else { 1.0 };
+    let own = words.as_ref().map(|words| Width::Units(words.maps.iter().sum()));
+    let width = match own.unwrap_or(config.width.unwrap_or(defaults.width)) {
         Width::Units(units) => units,
         Width::Match { wiring, units } => matching_width(config, wiring, units, input, classes)?,
     };
@@ -74,6 +86,7 @@ pub(super) fn resolve(config: &ModelConfig, input: Shape, classes: usize) -> Res
         return Err(Error::config("model.width", what));
     }
     Ok(Resolved {
+        words,
         kind: config.kind,
         blocks,
         stem,
@@ -132,11 +145,15 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     if let Some(scale) = config.body_scale.filter(|scale| !(0.0..=MOST as f64).contains(scale)) {
         return wrong("body_scale", &format!("{scale}: a number from 0 to {MOST} is needed"));
     }
-    if (family == Family::Mlp) != (body == BodyKind::Dense) {
-        return wrong("body", "'dense' belongs to the kind 'mlp', the others to networks for images");
+    let is_words = family == Family::Words;
+    if (family == Family::Mlp || is_words) != (body == BodyKind::Dense) {
+        return wrong("body", "'dense' belongs to the kinds 'mlp' and 'char-lm', the others to networks for images");
     }
-    if (family == Family::Mlp) != (stem == StemKind::Dense) {
-        return wrong("stem", "'dense' belongs to the kind 'mlp', the others to networks for images");
+    if (family == Family::Mlp) != (stem == StemKind::Dense) || is_words != (stem == StemKind::Characters) {
+        return wrong(
+            "stem",
+            "'dense' belongs to the kind 'mlp', 'characters' to 'char-lm', the others to networks for images",
+        );
     }
     if config.order == Order::Post && config.last_norm == Some(true) {
         return wrong("last_norm", "belongs to model.order = 'pre'");
@@ -156,8 +173,13 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
             wrong("blocks", "three stages are needed, such as [2, 3, 3]")
         }
         Some(_) if config.depth.is_some() => wrong("blocks", "stands in place of model.depth; give one of the two"),
+        Some(blocks) if is_words && blocks.len() != 1 => {
+            wrong("blocks", "one stage is needed, such as [2], or [0] for none")
+        }
         Some([]) => wrong("blocks", "no stage; at least one is needed, such as [2, 2, 2, 2]"),
-        Some(blocks) if blocks.contains(&0) => wrong("blocks", "a stage without blocks; each needs at least 1"),
+        Some(blocks) if blocks.contains(&0) && !is_words => {
+            wrong("blocks", "a stage without blocks; each needs at least 1")
+        }
         Some(blocks) if blocks.len() > MOST_STAGES => wrong("blocks", &format!("more than {MOST_STAGES} stages")),
         Some(blocks) if blocks.iter().any(|&count| count > MOST_LAYERS) => {
             wrong("blocks", &format!("more than {MOST_LAYERS} blocks in a stage"))
@@ -165,6 +187,53 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
         Some(_) => Ok(()),
     }
 }
+
+/// What a language model has beside its blocks.
+fn words(config: &ModelConfig) -> Result<Option<Words>> {
+    let wrong = |key: &str, what: &str| Err(Error::config(format!("model.{key}"), what));
+    if config.kind.family() != Family::Words {
+        let given = [
+            ("size", config.size.is_some()),
+            ("maps", config.maps.is_some()),
+            ("units", config.units.is_some()),
+            ("characters", config.characters.is_some()),
+        ];
+        return match given.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) => wrong(key, "belongs to the kind 'char-lm'"),
+            None => Ok(None),
+        };
+    }
+    let others = [
+        ("depth", config.depth.is_some(), "give model.blocks, such as [2]"),
+        ("width", config.width.is_some_and(|w| !matches!(w, Width::Units(0))), "the sum of model.maps; give those"),
+        ("body_scale", config.body_scale.is_some_and(|s| s != 1.0), "all weights of this kind start alike"),
+    ];
+    let size = config.size.unwrap_or(Size::Small);
+    let maps = config.maps.clone().unwrap_or_else(|| size.maps());
+    let units = config.units.unwrap_or(size.units());
+    let characters = config.characters.unwrap_or(KIMS_CHARACTERS);
+    if let Some((key, _, what)) = others.into_iter().find(|(key, given, _)| {
+        // A resolved configuration names the width that its maps have.
+        *given && !(*key == "width" && config.width == Some(Width::Units(maps.iter().sum())))
+    }) {
+        return wrong(key, what);
+    }
+    if maps.is_empty() || maps.len() > MOST_FILTER || maps.iter().any(|maps| !(1..=MOST).contains(maps)) {
+        return wrong("maps", &format!("1 to {MOST_FILTER} numbers of 1 to {MOST} are needed, such as [25, 50, 75]"));
+    }
+    if !(1..=MOST).contains(&units) {
+        return wrong("units", &format!("{units}: 1 to {MOST} are possible"));
+    }
+    if !(2..=MOST_CHANNELS).contains(&characters) {
+        return wrong("characters", &format!("{characters}: at least none and one more are needed"));
+    }
+    Ok(Some(Words { maps, units, characters }))
+}
+
+/// Of the Penn Treebank, as Kim et al. count them.
+const KIMS_CHARACTERS: usize = 51;
+/// Characters that the widest filter may see.
+const MOST_FILTER: usize = 64;
 
 fn check_survival(config: &ModelConfig, blocks: usize) -> Result<()> {
     let wrong = |what: String| Err(Error::config("model.survival", what));
@@ -205,6 +274,7 @@ impl Resolved {
     pub(super) fn depth(&self) -> usize {
         match self.kind.family() {
             Family::Mlp => 1 + self.blocks[0],
+            Family::Words => self.blocks[0],
             _ => 2 + self.blocks.iter().sum::<usize>() * self.body.layers(),
         }
     }
@@ -214,11 +284,16 @@ impl Resolved {
 impl From<&Resolved> for ModelConfig {
     fn from(full: &Resolved) -> Self {
         let depth = full.depth();
-        let tabled = full.kind.blocks(depth, full.body).is_ok_and(|blocks| blocks == full.blocks);
+        let words = full.words.as_ref();
+        let tabled = words.is_none() && full.kind.blocks(depth, full.body).is_ok_and(|blocks| blocks == full.blocks);
         Self {
             kind: full.kind,
             depth: tabled.then_some(depth),
             blocks: (!tabled).then(|| full.blocks.clone()),
+            size: None,
+            maps: words.map(|words| words.maps.clone()),
+            units: words.map(|words| words.units),
+            characters: words.map(|words| words.characters),
             stem: Some(full.stem),
             width: Some(Width::Units(full.width)),
             widen: Some(full.widen),

@@ -28,6 +28,9 @@ pub enum Kind {
     /// The paper's 50-layer Highway-Full network (Section 5.1): `highway-50` with a third ReLU on H.
     #[serde(rename = "highway-full-50")]
     HighwayFull50,
+    /// Character-aware language model: words from their characters, one stage of dense blocks, two LSTM layers, a softmax
+    /// over words (Kim et al. 2015; Section 5.2).
+    CharLm,
 }
 
 /// The layouts that the named networks have.
@@ -41,6 +44,36 @@ pub enum Family {
     Large,
     /// The ten-layer network for MNIST.
     HighwayMnist,
+    /// Words of a text.
+    Words,
+}
+
+/// The sizes of Kim et al. 2015.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Size {
+    /// Filters of one to six characters, 525 maps, LSTM layers of 300 units.
+    Small,
+    /// Filters of one to seven characters, 1100 maps, LSTM layers of 650 units.
+    Large,
+}
+
+impl Size {
+    /// Maps of the filters of 1, 2, … characters.
+    pub(super) fn maps(self) -> Vec<usize> {
+        match self {
+            Self::Small => vec![25, 50, 75, 100, 125, 150],
+            Self::Large => vec![50, 100, 150, 200, 200, 200, 200],
+        }
+    }
+
+    /// Units of an LSTM layer.
+    pub(super) fn units(self) -> usize {
+        match self {
+            Self::Small => 300,
+            Self::Large => 650,
+        }
+    }
 }
 
 /// The layer before the first stage.
@@ -58,6 +91,9 @@ pub enum StemKind {
     /// A 5x5 convolution without padding, that of the network for MNIST.
     #[serde(rename = "5x5")]
     Mnist,
+    /// Filters over the characters of a word.
+    #[serde(rename = "characters")]
+    Characters,
 }
 
 /// What stands where a configuration leaves something open.
@@ -76,7 +112,7 @@ pub(super) struct Defaults {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Mlp,
         Self::Resnet,
         Self::Imagenet,
@@ -84,6 +120,7 @@ impl Kind {
         Self::Highway110,
         Self::Highway50,
         Self::HighwayFull50,
+        Self::CharLm,
     ];
 
     /// The name that configuration files, help and reports use.
@@ -96,6 +133,7 @@ impl Kind {
             Self::Highway110 => "highway-110",
             Self::Highway50 => "highway-50",
             Self::HighwayFull50 => "highway-full-50",
+            Self::CharLm => "char-lm",
         }
     }
 
@@ -106,6 +144,7 @@ impl Kind {
             Self::Resnet | Self::Highway110 => Family::Small,
             Self::Imagenet | Self::Highway50 | Self::HighwayFull50 => Family::Large,
             Self::HighwayMnist => Family::HighwayMnist,
+            Self::CharLm => Family::Words,
         }
     }
 
@@ -117,6 +156,7 @@ impl Kind {
             Family::Large if config.depth.is_some_and(|d| d < 50) => (18, 64, BodyKind::Basic, true, StemKind::Large),
             Family::Large => (50, 64, BodyKind::Bottleneck, true, StemKind::Large),
             Family::HighwayMnist => (10, 32, BodyKind::Conv, false, StemKind::Mnist),
+            Family::Words => (1, 0, BodyKind::Dense, false, StemKind::Characters),
         };
         let projects = self.family() == Family::Large || self == Self::Highway110;
         let shortcut = if projects { ShortcutKind::Projection } else { ShortcutKind::ZeroPadding };
@@ -146,6 +186,7 @@ impl Kind {
             Self::Highway50 => Defaults { width: matched, wiring: Wiring::Highway, ..usual },
             Self::HighwayFull50 => Defaults { width: matched, wiring: Wiring::Highway, last_relu: on_h, ..usual },
             Self::HighwayMnist => Defaults { wiring: Wiring::Highway, ..usual },
+            Self::CharLm => Defaults { wiring: Wiring::Highway, gate_bias: -2.0, last_relu: on_h, ..usual },
         }
     }
 
@@ -183,6 +224,7 @@ impl Kind {
                 (152, BodyKind::Bottleneck) => Ok(vec![3, 8, 36, 3]),
                 _ => wrong(format!("{depth}: 18 or 34 with basic bodies, 50, 101 or 152 with bottlenecks")),
             },
+            Family::Words => Ok(vec![1]),
             Family::HighwayMnist if depth == 10 => Ok(vec![2, 3, 3]),
             Family::HighwayMnist => wrong(format!("{depth}: this network has 10 layers")),
         }

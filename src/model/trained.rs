@@ -1,16 +1,16 @@
-//! A network that can be trained here, and the line of stem, stages and head that it is.
+//! A network that can be trained here.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::ModelConfig;
-use super::plan::{self, Plan};
-use super::resolve::{Resolved, resolve};
+use super::line::Line;
+use super::resolve::resolve;
 use crate::kernel::Map;
 use crate::nn::{
-    At, Block, Builder, Init, Inside, Layer, Logits, Network, Norm, Parameters, Pass, Pool, Samples, Shape, Stage,
-    Step, layer_and_norm, loss_directions, normalize, parameters_host,
+    At, Block, Builder, Inside, Logits, Memory, Network, Parameters, Pass, Samples, Shape, Stage, Step,
+    loss_directions, parameters_host,
 };
-use crate::report::{BlockOutline, Outline, ReceptiveField, StageOutline};
+use crate::report::Outline;
 use crate::{Error, Result};
 
 /// A network built from a [`ModelConfig`], with its parameters.
@@ -21,23 +21,6 @@ pub struct Model {
     line: Line,
     /// All arrays.
     pub parameters: Parameters,
-}
-
-/// The parts of a network; the arrays they work with lie in its [`Parameters`].
-#[derive(Clone, Debug)]
-struct Line {
-    input: Shape,
-    stem: Layer,
-    stem_norm: Option<Norm>,
-    stem_relu: bool,
-    input_dropout: f64,
-    stages: Vec<Stage>,
-    head_norm: Option<Norm>,
-    head_relu: bool,
-    last_pool: Option<Pool>,
-    last_dropout: f64,
-    average: bool,
-    classifier: Layer,
 }
 
 impl Model {
@@ -86,20 +69,13 @@ impl Model {
 
     /// The outputs before the softmax, `[batch, classes]`, for `[batch, channels, height, width]`.
     pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<2> {
-        let mut x = self.line.stem(pass, x.into());
-        for stage in &self.line.stages {
-            x = stage.enter(pass, x);
-            for block in &stage.blocks {
-                x = block.forward(pass, x);
-            }
-        }
-        self.line.head(pass, x)
+        self.line.forward(pass, x)
     }
 
     /// The first place on the line whose values are not finite, for a message.
     pub fn first_not_finite(&self, pass: &mut Pass, x: Tensor<4>) -> String {
         let is_finite = |x: &Map| parameters_host(x.clone().into_plain().inner()).iter().all(|v| v.is_finite());
-        let mut x = self.line.stem(pass, x.into());
+        let mut x = self.line.stem.forward(pass, x.into());
         if !is_finite(&x) {
             return "stem".into();
         }
@@ -138,7 +114,7 @@ impl Model {
 
     /// Whether what leaves the stem went through a ReLU.
     pub(super) fn stem_ends_in_relu(&self) -> bool {
-        self.line.stem_relu
+        self.line.stem.ends_in_relu()
     }
 
     fn block_at(&self, at: At) -> &Block {
@@ -160,126 +136,6 @@ pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Resul
     Ok(Model::unset(config, input, classes, &Device::flex())?.outline.parameters)
 }
 
-impl Line {
-    fn new(builder: &mut Builder, config: &Resolved, input: Shape, classes: usize) -> Result<(Self, Outline)> {
-        let plan = plan::plan(config);
-        let (stem, stem_norm, mut shape) = Self::make_stem(builder, input, &plan)?;
-        let stem_parameters = builder.parameters.trained();
-        let mut field = stem.field(Some(ReceptiveField::PIXEL));
-        let mut outlines = Vec::new();
-        let mut stages = Vec::new();
-        for (s, stage_plan) in plan.stages.iter().enumerate() {
-            let mut blocks = Vec::new();
-            let mut before = (builder.parameters.trained(), builder.flops);
-            if let Some(pool) = &stage_plan.pool {
-                field = field.map(|field| pool.window.field(field));
-            }
-            let (stage, output) = Stage::new(builder, s + 1, shape, stage_plan, |builder, block, _| {
-                let now = (builder.parameters.trained(), builder.flops);
-                field = block.field(field);
-                blocks.push(BlockOutline {
-                    name: At { stage: s, block: blocks.len() }.to_string(),
-                    wiring: block.wiring().name().into(),
-                    body: block.describe_body(),
-                    shortcut: block.describe_shortcut().into(),
-                    parameters: now.0 - before.0,
-                    flops: now.1 - before.1,
-                    receptive_field: field,
-                    fixed: block.fixed().map(Into::into),
-                });
-                before = now;
-            })?;
-            shape = output;
-            outlines.push(StageOutline { name: format!("stage{}", s + 1), shape: shape.to_vec(), blocks });
-            stages.push(stage);
-        }
-        let before_head = builder.parameters.trained();
-        let head_norm = if plan.last_norm && plan.norm {
-            Some(builder.within("head", |b| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))))?)
-        } else {
-            None
-        };
-        if let Some(pool) = &plan.last_pool {
-            shape = pool.output("head", shape)?;
-        }
-        if plan.average {
-            shape = [shape[0], 1, 1];
-        }
-        let (classifier, _) = builder.within("head", |b| b.layer(shape, classes, None, Init::Uniform, Some(0.0)))?;
-        let line = Self {
-            input,
-            stem,
-            stem_norm,
-            stem_relu: plan.stem_relu,
-            input_dropout: plan.input_dropout,
-            stages,
-            head_norm,
-            head_relu: plan.last_norm,
-            last_pool: plan.last_pool,
-            last_dropout: plan.last_dropout,
-            average: plan.average,
-            classifier,
-        };
-        let parameters = builder.parameters.trained();
-        let outline = Outline {
-            name: describe(config),
-            input: input.to_vec(),
-            classes,
-            parameters,
-            flops: builder.flops,
-            stem_parameters,
-            head_parameters: parameters - before_head,
-            stages: outlines,
-        };
-        Ok((line, outline))
-    }
-
-    fn make_stem(builder: &mut Builder, input: Shape, plan: &Plan) -> Result<(Layer, Option<Norm>, Shape)> {
-        let (out, window) = plan.stem;
-        builder.within("stem", |b| {
-            let has_norm = plan.norm && plan.stem_relu;
-            let (layer, shape) = b.layer(input, out, window, Init::He(1.0), (!plan.norm).then_some(0.0))?;
-            let norm = has_norm.then(|| b.within("norm", |b| Ok(b.norm(out, 0.0)))).transpose()?;
-            Ok((layer, norm, shape))
-        })
-    }
-
-    fn stem(&self, pass: &mut Pass, x: Map) -> Map {
-        let x = pass.dropout(x, self.input_dropout);
-        let x = layer_and_norm(&self.stem, &self.stem_norm, pass, x);
-        let x = if self.stem_relu { x.relu() } else { x };
-        // What waits is cheap to do again wherever the estimate is read, but its gradient is not.
-        if pass.is_training() { x.settle() } else { x }
-    }
-
-    fn head(&self, pass: &mut Pass, mut x: Map) -> Tensor<2> {
-        x = normalize(&self.head_norm, pass, x);
-        if self.head_relu {
-            x = x.relu();
-        }
-        if let Some(pool) = &self.last_pool {
-            x = pool.forward(x);
-        }
-        x = pass.dropout(x, self.last_dropout);
-        if self.average {
-            x = x.average();
-        }
-        // The classifier is no block: the engine's product is as good for it.
-        let logits = self.classifier.forward(pass, x).into_plain();
-        let [batch, classes, ..] = logits.dims();
-        logits.reshape([batch, classes])
-    }
-}
-
-/// Such as `mlp-50 highway, width 64`, or `resnet-26 residual, width 16 x 10` where the stages are wider than the stem.
-fn describe(config: &Resolved) -> String {
-    let depth = format!("-{}", config.depth());
-    let kind = config.kind.name();
-    let kind = kind.strip_suffix(&depth).unwrap_or(kind);
-    let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
-    format!("{kind}{depth} {}, width {}{widen}", config.wiring, config.width)
-}
-
 impl Network for Model {
     type Estimate = Map;
 
@@ -288,7 +144,7 @@ impl Network for Model {
     }
 
     fn stem(&self, samples: &Samples) -> Result<Map> {
-        Ok(self.line.stem(&mut self.pass(), self.tensor(samples)?.into()))
+        Ok(self.line.stem.forward(&mut self.pass(), self.tensor(samples)?.into()))
     }
 
     fn enter(&self, stage: usize, estimate: Map) -> Result<Map> {
@@ -310,16 +166,22 @@ impl Network for Model {
         }
     }
 
-    fn head(&self, estimate: Map) -> Result<Logits> {
-        let logits = self.line.head(&mut self.pass(), estimate);
+    fn head(&self, estimate: Map, memory: &mut Memory) -> Result<Logits> {
+        let mut pass = self.pass().remembering(std::mem::take(memory));
+        let logits = self.line.head.forward(&mut pass, estimate);
+        *memory = pass.memory().clone();
         let classes = logits.dims()[1];
         Ok(Logits { values: parameters_host(logits), classes })
     }
 
     fn head_gradient(&self, estimate: &Map, labels: &[u32]) -> Result<Option<Map>> {
+        // What a word loses is no function of its estimate alone.
+        if self.line.head.remembers() {
+            return Ok(None);
+        }
         let constants = self.parameters.constants();
         let x = Tensor::from_inner(estimate.clone().into_plain()).require_grad();
-        let logits = self.line.head(&mut Pass::inference(&constants), x.clone().into());
+        let logits = self.line.head.forward(&mut Pass::inference(&constants), x.clone().into());
         let shape = logits.dims();
         let directions = loss_directions(&parameters_host(logits.clone().inner()), labels);
         let directions = Tensor::<2>::from_data(TensorData::new(directions, shape), constants.device());

@@ -16,6 +16,8 @@ pub struct Builder {
     /// Multiply-adds of one sample times two, so far.
     pub flops: u64,
     seed: u64,
+    /// Where it is set, all weights and what is added to all biases start uniform in `±spread`.
+    spread: Option<f32>,
     name: Vec<String>,
     statistics: Option<String>,
 }
@@ -23,7 +25,16 @@ pub struct Builder {
 impl Builder {
     /// Starts with no parameters.
     pub fn new(parameters: Parameters, seed: u64) -> Self {
-        Self { parameters, flops: 0, seed, name: Vec::new(), statistics: None }
+        Self { parameters, flops: 0, seed, spread: None, name: Vec::new(), statistics: None }
+    }
+
+    /// From here on all weights start uniform in `±spread`, and all biases that far from where they start otherwise.
+    pub fn set_spread(&mut self, spread: f32) {
+        self.spread = Some(spread);
+    }
+
+    pub(crate) fn spread(&self) -> f32 {
+        self.spread.unwrap_or(0.0)
     }
 
     /// Builds a part under a longer name.
@@ -74,15 +85,32 @@ impl Builder {
             Init::Glorot => (2.0 / (fan_in + fan_out) as f64).sqrt(),
             Init::Uniform => 1.0 / (fan_in as f64).sqrt(),
         } as f32;
-        let draw = |rng: &mut ChaCha8Rng| match init {
-            Init::Uniform => deviation * (2.0 * uniform(rng) - 1.0),
+        let spread = self.spread;
+        let draw = |rng: &mut ChaCha8Rng| match (spread, init) {
+            (Some(spread), _) => spread * (2.0 * uniform(rng) - 1.0),
+            (None, Init::Uniform) => deviation * (2.0 * uniform(rng) - 1.0),
             _ => deviation * normal(rng),
         };
         let weight = self.parameter("weight", shape, Role::Weight, draw);
-        let bias = bias.map(|value| self.parameter("bias", vec![out], Role::Bias, |_| value));
+        let bias = bias.map(|value| self.bias(out, value));
         let multiply_adds = output.iter().fold(fan_in as u64, |all, &side| all.saturating_mul(side as u64));
         self.flops = self.flops.saturating_add(multiply_adds.saturating_mul(2));
         Ok((Layer { weight, bias, window, channels: [channels, out] }, output))
+    }
+
+    fn bias(&mut self, out: usize, value: f32) -> Id {
+        let spread = self.spread();
+        self.parameter("bias", vec![out], Role::Bias, |rng| match spread {
+            0.0 => value,
+            _ => value + spread * (2.0 * uniform(rng) - 1.0),
+        })
+    }
+
+    /// A weight of any shape and a bias of so many values, both uniform in `±spread`.
+    pub(crate) fn weights(&mut self, shape: Vec<usize>, out: usize) -> [Id; 2] {
+        let spread = self.spread();
+        let weight = self.parameter("weight", shape, Role::Weight, |rng| spread * (2.0 * uniform(rng) - 1.0));
+        [weight, self.bias(out, 0.0)]
     }
 
     /// A normalization of so many channels whose shift starts at the given value.
@@ -104,7 +132,7 @@ impl Builder {
         }
     }
 
-    fn parameter(
+    pub(crate) fn parameter(
         &mut self,
         last: &str,
         shape: Vec<usize>,

@@ -1,6 +1,6 @@
 //! What measuring and slimming need of a network, and nothing else.
 
-use super::{Inside, Route, Step};
+use super::{Inside, Memory, Route, Step};
 use crate::Result;
 use crate::report::Outline;
 
@@ -109,19 +109,20 @@ pub trait Network {
         }
     }
 
-    /// The outputs.
+    /// The outputs. A network whose outputs depend on the samples before finds in `memory` what it left there behind the
+    /// batch before, along the same route; others do not look at it.
     ///
     /// # Errors
     /// Where the computation fails.
-    fn head(&self, estimate: Self::Estimate) -> Result<Logits>;
+    fn head(&self, estimate: Self::Estimate, memory: &mut Memory) -> Result<Logits>;
 
-    /// The outputs along a route.
+    /// The outputs along a route; `memory` as of [`Network::head`].
     ///
     /// # Errors
     /// As of [`Network::stem`] and [`Network::step`].
-    fn along(&self, route: &Route, samples: &Samples) -> Result<Logits> {
+    fn along(&self, route: &Route, samples: &Samples, memory: &mut Memory) -> Result<Logits> {
         let first = self.stem(samples)?;
-        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?)
+        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?, memory)
     }
 
     /// The gradient of every sample's cross-entropy with respect to what enters the head, scaled to unit length at the

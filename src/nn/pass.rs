@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Id, Parameters};
+use super::{Id, Memory, Parameters};
 use crate::kernel::Map;
 use crate::random::{Purpose, stream, uniform};
 
@@ -12,6 +12,8 @@ pub struct Pass<'a> {
     pub parameters: &'a Parameters,
     training: Option<&'a mut Training>,
     keeps: bool,
+    /// In training that of [`Training`] takes its place.
+    memory: Memory,
 }
 
 /// What a training pass draws and what it leaves behind.
@@ -23,24 +25,32 @@ pub struct Training {
     /// Statistics of the batch, mean and unbiased variance, by the running statistics that they move, in the order in
     /// which the layers ran: [`Parameters::follow`] moves them.
     pub statistics: Vec<(Id, Tensor<1>)>,
+    /// What recurrent layers remember: of the step before, and after the pass of this one.
+    pub memory: Memory,
 }
 
 impl Training {
     /// For one training step; its random numbers depend on the seed and the step alone.
     pub fn new(seed: u64, step: u64) -> Self {
-        Self { seed, step, draws: 0, statistics: Vec::new() }
+        Self { seed, step, draws: 0, statistics: Vec::new(), memory: Memory::default() }
+    }
+
+    /// The same step, behind what recurrent layers remember of the one before.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory, ..self }
     }
 }
 
 impl<'a> Pass<'a> {
     /// A pass that computes what the network answers.
     pub fn inference(parameters: &'a Parameters) -> Self {
-        Self { parameters, training: None, keeps: false }
+        Self { parameters, training: None, keeps: false, memory: Memory::default() }
     }
 
     /// A pass that trains: normalizations use the statistics of the batch, dropout drops.
     pub fn training(parameters: &'a Parameters, training: &'a mut Training) -> Self {
-        Self { parameters, training: Some(training), keeps: true }
+        Self { parameters, training: Some(training), keeps: true, memory: Memory::default() }
     }
 
     /// Whether this pass trains.
@@ -50,7 +60,35 @@ impl<'a> Pass<'a> {
 
     /// The same pass, for what runs a second time: it keeps no statistics.
     pub(crate) fn quiet(&mut self) -> Pass<'_> {
-        Pass { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false }
+        let memory = self.memory.clone();
+        Pass { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false, memory }
+    }
+
+    /// The same pass with what recurrent layers remember; it is for passes that do not train.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// What recurrent layers remember.
+    pub fn memory(&self) -> &Memory {
+        self.training.as_ref().map_or(&self.memory, |training| &training.memory)
+    }
+
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        match &mut self.training {
+            Some(training) => &mut training.memory,
+            None => &mut self.memory,
+        }
+    }
+
+    /// What a recurrent layer remembers, as constants of this pass.
+    pub(crate) fn remembered(&self, layer: usize, units: usize) -> [Tensor<2>; 2] {
+        let device = self.parameters.device();
+        match &self.training {
+            Some(training) => training.memory.of(layer, units, &device.clone().inner()).map(Tensor::from_inner),
+            None => self.memory.of(layer, units, device),
+        }
     }
 
     /// Keeps what a batch has in the place of a running statistic.
@@ -73,19 +111,29 @@ impl<'a> Pass<'a> {
 
     /// Dropout: in training every unit is zeroed with `probability`, and the others grow to keep the mean.
     pub(crate) fn dropout(&mut self, x: Map, probability: f64) -> Map {
-        let Some(training) = &mut self.training else { return x };
-        if probability <= 0.0 {
-            return x;
+        match self.mask(x.dims(), probability) {
+            Some(mask) => Map::from(x.into_plain() * mask),
+            None => x,
         }
+    }
+
+    /// The same for `[samples, units]`.
+    pub(crate) fn dropout_rows(&mut self, x: Tensor<2>, probability: f64) -> Tensor<2> {
+        match self.mask(x.dims(), probability) {
+            Some(mask) => x * mask,
+            None => x,
+        }
+    }
+
+    /// What dropout multiplies with; `None` where it drops nothing.
+    fn mask<const D: usize>(&mut self, dims: [usize; D], probability: f64) -> Option<Tensor<D>> {
+        let training = self.training.as_mut().filter(|_| probability > 0.0)?;
         training.draws += 1;
         let mut rng = stream(training.seed, Purpose::Dropout, &[training.step, training.draws]);
         let kept = (1.0 / (1.0 - probability)) as f32;
-        let dims = x.dims();
         let mask: Vec<f32> = (0..dims.iter().product())
             .map(|_| if f64::from(uniform(&mut rng)) < probability { 0.0 } else { kept })
             .collect();
-        let x = x.into_plain();
-        let mask = Tensor::<4>::from_data(TensorData::new(mask, dims), &x.device());
-        Map::from(x * mask)
+        Some(Tensor::from_data(TensorData::new(mask, dims), self.parameters.device()))
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::model::Model;
-use crate::nn::{Network, Pass, Route, Samples, parameters_host};
+use crate::nn::{Memory, Network, Pass, Route, Samples, parameters_host};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub fn check(model: &Model) -> Result<()> {
 
 /// Walks samples along the identity route and compares with what the whole network computed.
 pub(crate) fn compare(network: &impl Network, samples: &Samples, whole: &[f32]) -> Result<()> {
-    let line = network.along(&Route::identity(network.outline()), samples)?.values;
+    let line = network.along(&Route::identity(network.outline()), samples, &mut Memory::default())?.values;
     if let Some(value) = whole.iter().find(|value| !value.is_finite()) {
         let what = format!("self-check: it answers random samples with {value}; some array in it is not finite");
         return Err(Error::Usage(what));

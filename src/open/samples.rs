@@ -38,6 +38,7 @@ pub(super) fn card(
         model: model.config().clone(),
         input: network.input,
         classes: class_names(model).unwrap_or_else(|| numbers(network.classes)),
+        characters: None,
         mean,
         std,
         data: path.display().to_string(),

@@ -133,6 +133,7 @@ fn network(target: &str, name: &str, stages: Vec<StageOutline>, seed: u64) -> Me
     let parameters: u64 = stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.parameters).sum();
     let blocks: usize = stages.iter().map(|stage| stage.blocks.len()).sum();
     let outline = Outline {
+        is_language_model: false,
         name: name.into(),
         input: vec![3, 32, 32],
         classes: 10,

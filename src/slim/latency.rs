@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::measure::{Source, samples};
-use crate::nn::{Network, Route, Samples};
+use crate::nn::{Memory, Network, Route, Samples};
 use crate::report::Estimate;
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ pub(super) fn latency<N: Network, const K: usize>(networks: [&N; K], source: &So
 fn timed<N: Network>(network: &N, sample: &Samples) -> Result<f64> {
     let route = Route::identity(network.outline());
     let begun = Instant::now();
-    network.along(&route, sample)?;
+    network.along(&route, sample, &mut Memory::default())?;
     Ok(1e3 * begun.elapsed().as_secs_f64())
 }
 

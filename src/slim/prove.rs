@@ -7,7 +7,7 @@ use super::choose::{removals, without};
 use super::latency::latency;
 use super::{Form, Progress};
 use crate::measure::{Answer, Source, Whole, lesion, samples, score, sweep, walk};
-use crate::nn::{At, Network, Route};
+use crate::nn::{At, Memory, Network, Route};
 use crate::report::{Epoch, Outline, Ranking, Sizes, Slimmed, Version};
 use crate::{Error, Result, write_checked};
 
@@ -137,9 +137,10 @@ fn outputs(
     mut advance: impl FnMut(u64),
 ) -> Result<Whole> {
     let mut found = Whole::default();
+    let mut memory = Memory::new(source.dataset.streams());
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
-        let logits = network.along(route, &samples)?;
+        let logits = network.along(route, &samples, &mut memory)?;
         let rows = &whole.logits[found.logits.len()..][..logits.values.len()];
         found.answers.extend(Answer::all(&logits.values, logits.classes, &labels, rows));
         found.logits.extend(logits.values);

@@ -58,8 +58,11 @@ fn one() -> usize {
 pub struct TrainConfig {
     /// Passes over the training samples.
     pub epochs: u64,
-    /// Samples a step.
+    /// Samples a step; of a text the streams that are read side by side.
     pub batch: usize,
+    /// Of a text: words of every stream that a step goes back through (truncated backpropagation through time).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Seed of initial values, order, augmentation and dropout.
     pub seed: u64,
     /// `sgd` or `adamw`.
@@ -84,7 +87,8 @@ pub struct TrainConfig {
     pub milestones: Vec<u64>,
     /// Factor of `step` and `plateau`.
     pub factor: f64,
-    /// `plateau` multiplies the rate when the evaluated loss did not fall by at least this much in an epoch.
+    /// `plateau` multiplies the rate when the evaluated loss, of a language model the perplexity, did not fall by at least
+    /// this much in an epoch.
     pub threshold: f64,
     /// Largest norm of the gradient over all parameters; 0 for no limit.
     pub clip_norm: f64,
@@ -147,6 +151,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 10,
             batch: 128,
+            steps: None,
             seed: 0,
             optimizer: Method::Sgd,
             rate: 0.1,
@@ -193,6 +198,27 @@ impl Experiment {
     /// [`Error::Config`] if a value cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::config("experiment", e.to_string()))
+    }
+
+    /// Checks what only a text, or only other samples, can have.
+    pub(super) fn check_words(&self, is_text: bool) -> Result<()> {
+        let is_language_model = self.model.kind.family() == crate::model::Family::Words;
+        match self.train.steps {
+            _ if is_text != is_language_model => Err(Error::config(
+                "model.kind",
+                format!(
+                    "'{}' and {}: a text is for 'char-lm', and that for a text",
+                    self.model.kind.name(),
+                    self.data.source
+                ),
+            )),
+            Some(0) => Err(Error::config("train.steps", "0: at least 1 is needed")),
+            Some(_) if !is_text => Err(Error::config("train.steps", "belongs to a text")),
+            None if is_text => {
+                Err(Error::config("train.steps", "words of every stream a step, such as 35, are needed"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<()> {

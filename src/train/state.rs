@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
 use crate::model::{Card, Model, ModelConfig, from_bytes, to_bytes};
-use crate::nn::parameters_host;
+use crate::nn::{Memory, parameters_host};
 use crate::report::Epoch;
 use crate::{Error, Result};
 
@@ -46,6 +46,8 @@ pub struct State {
     pub position: Position,
     /// Finished epochs.
     pub history: Vec<Epoch>,
+    /// What recurrent layers remember of the batch before.
+    pub memory: Memory,
 }
 
 /// What a training is of: a checkpoint of another network, optimizer or data set is not continued.
@@ -61,7 +63,7 @@ pub struct Origin {
 
 /// The part of a checkpoint that is no array.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+struct Progress {
     data: u32,
     position: Position,
     schedule: Schedule,
@@ -74,6 +76,12 @@ const MEMORY: &str = "unrolled.training";
 /// Names of the arrays that are no parameters.
 const AVERAGE: &str = "training.average";
 const MOMENT: &str = "training.moment";
+/// What a recurrent layer remembers.
+const REMEMBERED: [&str; 2] = ["h", "c"];
+
+fn remembered(layer: usize, name: &str) -> String {
+    format!("training.lstm{}.{name}", layer + 1)
+}
 
 impl State {
     /// Before the first step.
@@ -87,6 +95,7 @@ impl State {
             schedule: Schedule::default(),
             position: Position::default(),
             history: Vec::new(),
+            memory: Memory::new(config.batch),
         }
     }
 
@@ -114,7 +123,12 @@ impl State {
             let values = parameters_host(average.clone());
             extra.push((AVERAGE.to_owned(), vec![values.len()], values));
         }
-        let memory = Memory {
+        for (layer, state) in self.memory.state.iter().enumerate() {
+            for (name, values) in REMEMBERED.into_iter().zip(state) {
+                extra.push((remembered(layer, name), values.dims().to_vec(), parameters_host(values.clone())));
+            }
+        }
+        let memory = Progress {
             data,
             position: self.position.clone(),
             schedule: self.schedule.clone(),
@@ -135,7 +149,7 @@ impl State {
             .metadata
             .get(MEMORY)
             .ok_or_else(|| Error::file(path, "a model without a training's state; resuming needs a checkpoint"))?;
-        let memory: Memory = serde_json::from_str(memory)
+        let memory: Progress = serde_json::from_str(memory)
             .map_err(|e| Error::file(path, format!("metadata entry '{MEMORY}' cannot be read: {e}")))?;
         if opened.card.model != origin.model {
             return Err(Error::file(path, "a checkpoint of another network than config.toml has"));
@@ -145,7 +159,11 @@ impl State {
         }
         let mut state = Self::new(opened.model, &origin.train);
         let trained = state.model.parameters.trained() as usize;
-        let mut extra: HashMap<String, Vec<f32>> = opened.extra.into_iter().map(|(n, _, v)| (n, v)).collect();
+        let mut arrays: HashMap<String, (Vec<usize>, Vec<f32>)> =
+            opened.extra.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
+        state.memory = Self::recall(path, &mut arrays, origin.train.batch, device)?;
+        let mut extra: HashMap<String, Vec<f32>> =
+            arrays.into_iter().map(|(name, (_, values))| (name, values)).collect();
         if let Some((name, values)) = extra.iter().find(|(_, values)| values.len() != trained) {
             return Err(Error::file(path, format!("{name}: {} values, expected {trained}", values.len())));
         }
@@ -166,5 +184,35 @@ impl State {
         state.schedule = memory.schedule;
         state.history = memory.history;
         Ok(state)
+    }
+
+    /// What recurrent layers remembered.
+    fn recall(
+        path: &Path,
+        arrays: &mut HashMap<String, (Vec<usize>, Vec<f32>)>,
+        streams: usize,
+        device: &Device,
+    ) -> Result<Memory> {
+        let mut memory = Memory::new(streams);
+        for layer in 0.. {
+            let mut both = Vec::new();
+            for name in REMEMBERED.map(|name| remembered(layer, name)) {
+                match arrays.remove(&name) {
+                    Some((shape, values)) if shape.len() == 2 && shape[0] == streams => {
+                        both.push(Tensor::<2>::from_data(TensorData::new(values, [shape[0], shape[1]]), device));
+                    }
+                    Some((shape, _)) => {
+                        return Err(Error::file(path, format!("{name}: {shape:?}, expected {streams} streams")));
+                    }
+                    None => {}
+                }
+            }
+            match <[Tensor<2>; 2]>::try_from(both) {
+                Ok(state) => memory.state.push(state),
+                Err(none) if none.is_empty() => break,
+                Err(_) => return Err(Error::file(path, format!("{} has no partner", remembered(layer, "h or c")))),
+            }
+        }
+        Ok(memory)
     }
 }

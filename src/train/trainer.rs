@@ -7,10 +7,10 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Experiment, Origin, Run, State};
-use crate::data::{Batch, Dataset, Normalization, Order, Plan, Spec, Split, View, batches};
-use crate::measure::{Answer, Source, evaluate};
-use crate::model::{Card, Model};
-use crate::nn::{MOMENTUM, Network, Pass, Training, cross_entropy, parameters_host};
+use crate::data::{Batch, Dataset, Normalization, Order, Plan, STREAMS, Spec, Split, View, Vocabulary, batches};
+use crate::measure::{Source, evaluate};
+use crate::model::{Card, Model, ModelConfig};
+use crate::nn::{MOMENTUM, Memory, Network, Pass, Training, cross_entropy};
 use crate::report::{Epoch, Score};
 use crate::{Error, Result};
 
@@ -62,25 +62,32 @@ impl Trainer {
         let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
+        let characters = samples.vocabulary().map(Vocabulary::numbers);
+        let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
         // No run directory for a network that cannot be.
-        let planned = Model::unset(&experiment.model, shape, classes, device)?;
+        let planned = Model::unset(&model, shape, classes, device)?;
         check_augmented(&experiment, &planned, shape)?;
         let origin = Origin { train: train.clone(), model: planned.config().clone(), data: samples.fingerprint() };
         let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
         let state = match run.latest(&origin, device)? {
             Some(state) => state,
-            None => State::new(Model::new(&experiment.model, shape, classes, train.seed, device)?, train),
+            None => State::new(Model::new(&model, shape, classes, train.seed, device)?, train),
         };
         let card = Card {
             model: state.model.config().clone(),
             input: shape,
             classes: samples.classes().to_vec(),
+            characters: samples.vocabulary().map(|known| known.characters.iter().collect()),
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             data: experiment.data.source.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        let held_out = Source::new(Arc::new(held_out), normalization, train.batch.max(EVALUATED_AT_ONCE));
+        let held_out = Source::new(
+            Arc::new(held_out),
+            normalization,
+            (train.batch * train.steps.unwrap_or(1)).max(EVALUATED_AT_ONCE),
+        );
         Ok(Self { experiment, samples: Arc::new(samples), held_out, data: origin.data, card, state, run })
     }
 
@@ -160,33 +167,31 @@ impl Trainer {
         let rate = state.schedule.rate(train, state.position.step, per_epoch);
         let leaves = state.model.parameters.tracked();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
-        let mut training = Training::new(train.seed, state.position.step);
+        let before = std::mem::take(&mut state.memory);
+        let mut training = Training::new(train.seed, state.position.step).remembering(before.clone());
 
         let logits = state.model.forward(&mut Pass::training(&leaves, &mut training), x.clone());
-        let loss = cross_entropy(logits.clone(), &batch.labels, train.label_smoothing);
-        let value: f32 = loss.clone().into_scalar();
+        let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
+        let value: f32 = loss.mean.clone().into_scalar();
         if !value.is_finite() {
-            let mut again = Training::new(train.seed, state.position.step);
+            let mut again = Training::new(train.seed, state.position.step).remembering(before);
             let place = state.model.first_not_finite(&mut Pass::training(&leaves, &mut again), x);
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.position.step + 1, what });
         }
-        let gradient = leaves.gradient(&loss.backward());
+        let gradient = leaves.gradient(&loss.mean.backward());
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
-        state.model.parameters.follow(training.statistics, |_| MOMENTUM);
+        state.model.parameters.follow(std::mem::take(&mut training.statistics), |_| MOMENTUM);
         if let Some(average) = state.average.take() {
             state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
         }
-        let classes = self.card.classes.len();
-        let logits = parameters_host(logits.inner());
+        state.memory = training.memory;
         let position = &mut state.position;
-        for answer in Answer::all(&logits, classes, &batch.labels, &logits) {
-            position.loss_sum += answer.loss;
-            position.correct += u64::from(answer.correct);
-            position.seen += 1;
-        }
+        position.loss_sum += loss.each.iter().sum::<f64>();
+        position.correct += loss.correct;
+        position.seen += batch.labels.len() as u64;
         position.batch += 1;
         position.step += 1;
         Ok(())
@@ -200,7 +205,8 @@ impl Trainer {
             return Err(Error::NonFinite { step: self.state.position.step, what });
         }
         let train = &self.experiment.train;
-        let State { position, schedule, history, .. } = &mut self.state;
+        let State { position, schedule, history, memory, .. } = &mut self.state;
+        *memory = Memory::new(memory.streams());
         history.push(Epoch {
             epoch: position.epoch + 1,
             rate: schedule.rate(train, position.step.saturating_sub(1), position.batch),
@@ -210,14 +216,19 @@ impl Trainer {
             test_accuracy: score.accuracy,
             seconds: position.seconds,
         });
-        schedule.epoch_ended(train, score.loss);
+        // The threshold is in units of the score.
+        let score_of = |loss: f64| if self.card.characters.is_some() { loss.exp() } else { loss };
+        schedule.epoch_ended(train, score_of(score.loss));
         *position = super::Position { epoch: position.epoch + 1, step: position.step, ..Default::default() };
         Ok(score)
     }
 
     fn is_best(&self, score: &Score) -> bool {
         let mut earlier = self.state.history.iter().rev().skip(1);
-        earlier.all(|epoch| epoch.test_accuracy < score.accuracy)
+        match self.card.characters {
+            Some(_) => earlier.all(|epoch| epoch.test_loss > score.loss),
+            None => earlier.all(|epoch| epoch.test_accuracy < score.accuracy),
+        }
     }
 
     fn checkpoint(&self) -> Result<()> {
@@ -227,8 +238,12 @@ impl Trainer {
     fn plan(&self) -> Plan {
         let Experiment { data, train, .. } = &self.experiment;
         Plan {
-            batch: train.batch,
-            order: Order::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
+            batch: train.batch * train.steps.unwrap_or(1),
+            order: match self.card.characters {
+                // Words have to follow each other.
+                Some(_) => Order::Sequential,
+                None => Order::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
+            },
             augment: data.augment,
             normalization: Normalization { mean: self.card.mean.clone(), std: self.card.std.clone() },
             drop_last: false,
@@ -264,12 +279,18 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let spec: Spec = data.source.parse()?;
     let view = View { resize: data.resize, crop: data.crop };
     let open = |split| Dataset::open(&spec, split, &view);
-    let mut samples = open(Split::Train)?;
+    let mut samples = open(Split::Train)?.in_streams(1);
+    experiment.check_words(samples.vocabulary().is_some())?;
     if data.limit > 0 {
         samples = samples.limit(data.limit);
     }
+    let streams = experiment.train.batch;
+    if samples.vocabulary().is_some() && samples.len() < streams {
+        return Err(Error::config("train.batch", format!("{streams} streams of a text of {} words", samples.len())));
+    }
     if data.validation == 0 {
-        let test = open(Split::Test)?;
+        let is_text = samples.vocabulary().is_some();
+        let test = open(if is_text { Split::Valid } else { Split::Test })?;
         if test.shape() != samples.shape() {
             return Err(Error::Shape {
                 name: format!("test split of {}, [channels, height, width]", data.source),
@@ -277,7 +298,7 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
                 expected: samples.shape().to_vec(),
             });
         }
-        return Ok((samples, test));
+        return Ok((samples.in_streams(streams), test));
     }
     let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
         Error::config(
@@ -285,6 +306,6 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
             format!("{} of {} samples leaves none to train with", data.validation, samples.len()),
         )
     })?;
-    let held_out = open(Split::Train)?.limit(samples.len()).skip(rest);
-    Ok((samples.limit(rest), held_out))
+    let held_out = open(Split::Train)?.in_streams(1).limit(samples.len()).skip(rest).in_streams(STREAMS);
+    Ok((samples.limit(rest).in_streams(streams), held_out))
 }

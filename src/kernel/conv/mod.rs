@@ -8,6 +8,7 @@ macro_rules! unroll {
 }
 
 mod bordered;
+mod dense;
 mod forward;
 mod input;
 mod pack;
@@ -19,7 +20,8 @@ mod weight;
 mod winograd;
 
 pub(crate) use bordered::{Bordered, Prologue};
-pub(crate) use pack::{pack, unpack};
+pub(crate) use dense::Dense;
+pub(crate) use pack::{pack, transpose, unpack};
 
 use std::borrow::Cow;
 use std::ops::Range;

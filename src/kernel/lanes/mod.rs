@@ -34,6 +34,7 @@ pub(crate) trait Lanes: Copy {
     fn div(self, other: Self) -> Self;
     /// The greater one; `other` where that is not a number, so that a ReLU hides none.
     fn max(self, other: Self) -> Self;
+    /// The lesser one; `other` where that is not a number.
     fn min(self, other: Self) -> Self;
     /// `self` in the lanes in which `test` is positive, 0 in the others.
     fn where_positive(self, test: Self) -> Self;
@@ -42,10 +43,10 @@ pub(crate) trait Lanes: Copy {
     /// `2^self` for whole numbers from -126 to 127.
     fn exp2_whole(self) -> Self;
 
-    /// `e^self`, to about 2e-7 relative; arguments are cut to ±87.
+    /// `e^self`, to about 2e-7 relative; arguments are cut to ±87, and what is no number stays none.
     #[inline(always)]
     fn exp(self) -> Self {
-        let x = self.max(Self::splat(-87.0)).min(Self::splat(87.0));
+        let x = Self::splat(87.0).min(Self::splat(-87.0).max(self));
         let whole = x.mul(Self::splat(std::f32::consts::LOG2_E)).round();
         // ln 2 in two parts, the first of few bits: the product with a whole number is exact.
         let rest = x.mul_add(whole, Self::splat(-0.693_359_4)).mul_add(whole, Self::splat(2.121_944_4e-4));
@@ -62,6 +63,13 @@ pub(crate) trait Lanes: Copy {
     fn sigmoid(self) -> Self {
         let one = Self::splat(1.0);
         one.div(one.add(Self::splat(0.0).sub(self).exp()))
+    }
+
+    /// `1 - 2 / (e^(2·self) + 1)`, to about 1e-7 absolute.
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        let one = Self::splat(1.0);
+        one.sub(Self::splat(2.0).div(one.add(self.add(self).exp())))
     }
 }
 

@@ -31,7 +31,7 @@ fn samples([channels, height, width]: [usize; 3]) -> Samples {
 }
 
 fn bits(model: &Model, route: &Route, samples: &Samples) -> Vec<u32> {
-    model.along(route, samples).unwrap().values.iter().map(|v| v.to_bits()).collect()
+    model.along(route, samples, &mut crate::nn::Memory::default()).unwrap().values.iter().map(|v| v.to_bits()).collect()
 }
 
 /// Every kind of network, wiring and order: what is left is what the route computes, and differs from the whole.

@@ -11,6 +11,9 @@ pub struct Outline {
     pub input: Vec<usize>,
     /// Number of classes.
     pub classes: usize,
+    /// Whether samples are words of a text, each answered by the next: the score is then the perplexity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_language_model: bool,
     /// Trained parameters, all of them; running statistics of normalizations do not count.
     pub parameters: u64,
     /// Multiply-adds of one sample times two, normalizations and activations left out.

@@ -1,0 +1,38 @@
+//! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
+
+use super::forward::row;
+use super::product::{SQUARE, Summands, Sums};
+use crate::kernel::lanes::{LANES, Lanes};
+
+/// Blocks in, blocks out, and packed weights.
+pub(crate) struct Dense<'a> {
+    pub input: usize,
+    pub output: usize,
+    pub weight: &'a [f32],
+}
+
+impl Dense<'_> {
+    /// `[input, samples, 16]` to `[output, samples, 16]`; behind the input there must be room for [`LANES`] samples more.
+    #[inline(always)]
+    pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, to: &mut [f32]) {
+        assert!(x.len() >= (self.input * samples + LANES) * LANES && to.len() >= self.output * samples * LANES);
+        assert_eq!(self.weight.len(), self.input * self.output * SQUARE);
+        let summands = Summands {
+            taps: &[(0, 0)],
+            channels: self.input * LANES,
+            x_block: samples * LANES,
+            w_block: SQUARE,
+            w_out: self.input * SQUARE,
+        };
+        let mut first = 0;
+        while first < self.output {
+            let start = first * samples * LANES;
+            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples };
+            // SAFETY: input and output hold what the assertions say.
+            first += unsafe {
+                let w = self.weight.as_ptr().add(first * summands.w_out);
+                row::<L>(1, 1, self.output - first, x.as_ptr(), w, summands, sums)
+            };
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Operations on samples that lie one behind the other, `[samples, units]`: what language models need beside blocks.
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+use super::choice::Kernels;
+use super::likelihood::Likelihood;
+use super::lstm::Lstm;
+use super::matrix::Linear;
+use super::op::apply;
+use super::spelling::{Spelling, Words};
+
+/// `x·Wᵀ + b`, `[samples, in]` to `[samples, out]`, for a weight `[out, in]`.
+pub fn linear(kernels: Kernels, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    match kernels {
+        Kernels::Own => apply::<2>(Linear, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()]).0,
+        Kernels::Stock => x.matmul(weight.transpose()) + bias.unsqueeze(),
+    }
+}
+
+/// Long short-term memory over all steps of some streams: `i, f, o = σ(·)`, `g = tanh(·)` of `x + W·h`, then
+/// `c = f·c + i·g` and `h = o·tanh(c)`, with h and c of the step before.
+///
+/// `x` is `[samples, 4·units]` in the order i, f, g, o, the weight `[4·units, units]`, and `state` h and c of every stream
+/// before the first step, `[streams, units]`. Sample `n` belongs to step `n / streams` and stream `n % streams`; the last
+/// step may lack streams. `trains`: a way back follows. Returns h of every sample, `[samples, units]`, and the state behind
+/// the last step, which has no gradient.
+pub fn lstm(
+    kernels: Kernels,
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    state: [Tensor<2>; 2],
+    trains: bool,
+) -> (Tensor<2>, [Tensor<2>; 2]) {
+    let [streams, units] = state[0].dims();
+    if kernels == Kernels::Stock {
+        return stock_lstm(x, weight, state);
+    }
+    let [h, c] = state.map(Tensor::into_dispatch);
+    let operation = Lstm::new(streams, units, trains);
+    let (outputs, ends) = apply::<2>(operation, vec![x.into_dispatch(), weight.into_dispatch(), h, c]);
+    let ends: Vec<Tensor<2>> = ends.into_iter().map(|end| end.reshape([streams, units])).collect();
+    (outputs, ends.try_into().expect("h and c"))
+}
+
+/// The same with the engine's operations, step by step.
+fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -> (Tensor<2>, [Tensor<2>; 2]) {
+    let ([streams, units], samples) = (h.dims(), x.dims()[0]);
+    let mut outputs = Vec::new();
+    for start in (0..samples).step_by(streams) {
+        let here = streams.min(samples - start);
+        let (own, rest) = ([h.clone(), c.clone()].map(|s| s.narrow(0, 0, here)), streams - here);
+        let [own_h, own_c] = own;
+        let gates = x.clone().narrow(0, start, here) + own_h.matmul(weight.clone().transpose());
+        let gate = |k: usize| gates.clone().narrow(1, k * units, units);
+        let [i, f, o] = [0, 1, 3].map(|k| activation::sigmoid(gate(k)));
+        let next_c = f * own_c + i * activation::tanh(gate(2));
+        let next_h = o * activation::tanh(next_c.clone());
+        outputs.push(next_h.clone());
+        let with_rest = |next: Tensor<2>, all: Tensor<2>| match rest {
+            0 => next,
+            _ => Tensor::cat(vec![next, all.narrow(0, here, rest)], 0),
+        };
+        (h, c) = (with_rest(next_h, h), with_rest(next_c, c));
+    }
+    (Tensor::cat(outputs, 0), [h, c])
+}
+
+/// `max over s of Σ_j table[character s + j][tap j]` for filters of 1, 2, … characters with so many `maps` each.
+///
+/// `characters` holds `length` a sample, 0 for none behind the last; the table is `[characters, Σ width·maps]` with the taps
+/// of a filter one behind the other and zeros in row 0. Returns `[samples, Σ maps]`. Every different word is computed once.
+pub fn spelling(kernels: Kernels, characters: &[u32], length: usize, table: Tensor<2>, maps: &[usize]) -> Tensor<2> {
+    if kernels == Kernels::Own {
+        let operation = Spelling::new(Words::new(characters, length), maps);
+        return apply::<2>(operation, vec![table.into_dispatch()]).0;
+    }
+    let samples = characters.len() / length;
+    // No character stays the row of zeros that it is.
+    let (none, others) = (table.clone().narrow(0, 0, 1).detach(), table.dims()[0] - 1);
+    let table = Tensor::cat(vec![none, table.narrow(0, 1, others)], 0);
+    let mut row = 0;
+    let mut all = Vec::new();
+    for (k, &maps) in maps.iter().enumerate() {
+        let windows = length - k;
+        let mut sum: Option<Tensor<2>> = None;
+        for tap in 0..=k {
+            let at = |sample: usize| characters[sample * length + tap..][..windows].iter().map(|&c| c as i32);
+            let indices: Vec<i32> = (0..samples).flat_map(at).collect();
+            let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [samples * windows]), &table.device());
+            let rows = table.clone().narrow(1, row, maps).select(0, indices);
+            sum = Some(match sum {
+                Some(sum) => sum + rows,
+                None => rows,
+            });
+            row += maps;
+        }
+        let sums = sum.expect("a filter has a tap").reshape([samples, windows, maps]);
+        all.push(sums.max_dim(1).reshape([samples, maps]));
+    }
+    Tensor::cat(all, 1)
+}
+
+/// What [`likelihood`] finds.
+pub struct Likely {
+    /// The mean over the samples, nats, with the smoothed target; `[1]`, the one with a gradient.
+    pub mean: Tensor<1>,
+    /// `-ln p` of every sample's label.
+    pub losses: Tensor<1>,
+    /// Every sample's likeliest class.
+    pub best: Tensor<1>,
+}
+
+/// Softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
+/// `s / classes` for every class, as in PyTorch. On the CPU alone.
+pub fn likelihood(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Likely {
+    let (mean, rest) = apply::<1>(Likelihood::new(labels, smoothing), vec![logits.into_dispatch()]);
+    let [losses, best] = rest.try_into().expect("losses and classes");
+    Likely { mean, losses, best }
+}

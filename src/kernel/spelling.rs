@@ -1,0 +1,211 @@
+//! Words from their characters: narrow convolutions over the characters, and the greatest value over time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
+use super::norm::{lanes, put};
+use super::op::{Array, Operation, Output};
+use super::parts::{Shared, parts, unwritten};
+
+/// The characters of some words, each of which is computed once however often it occurs.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// Characters of one word; 0 stands for none, behind the last one.
+    length: usize,
+    /// The different words, one behind the other.
+    characters: Vec<u32>,
+    /// Which of them every sample is.
+    samples: Vec<usize>,
+}
+
+impl Words {
+    /// From the characters of every sample, `length` each.
+    pub(super) fn new(characters: &[u32], length: usize) -> Self {
+        let mut places = HashMap::new();
+        let mut words = Self { length, characters: Vec::new(), samples: Vec::new() };
+        for word in characters.chunks_exact(length) {
+            let next = places.len();
+            let place = *places.entry(word).or_insert(next);
+            if place == next {
+                words.characters.extend(word);
+            }
+            words.samples.push(place);
+        }
+        words
+    }
+
+    fn different(&self) -> usize {
+        self.characters.len() / self.length
+    }
+
+    fn word(&self, place: usize) -> &[u32] {
+        &self.characters[place * self.length..(place + 1) * self.length]
+    }
+}
+
+/// `max over s of Σ_j table[character s + j][filter's tap j]` for filters of 1, 2, … characters, each of which has as many
+/// maps as `maps` says. A convolution of embedded characters is such a sum: its table is embedding times weights, and
+/// what was a product becomes a sum of rows.
+///
+/// Inputs: the table, `[characters, Σ width·maps]`, in which a filter's taps lie one behind the other, and no character,
+/// 0, is a row of zeros. Output: `[samples, Σ maps]`.
+#[derive(Debug)]
+pub(super) struct Spelling {
+    pub words: Arc<Words>,
+    pub maps: Vec<usize>,
+    /// Where each filter has its greatest value, of every word and map, for the way back.
+    places: OnceLock<Vec<f32>>,
+}
+
+impl Spelling {
+    pub(super) fn new(words: Words, maps: &[usize]) -> Self {
+        Self { words: Arc::new(words), maps: maps.to_vec(), places: OnceLock::new() }
+    }
+
+    /// Maps of all filters.
+    fn out(&self) -> usize {
+        self.maps.iter().sum()
+    }
+
+    /// Of every filter its width, its maps, and where they begin in the output and in a row of the table.
+    fn filters(&self) -> Vec<Filter> {
+        let (mut out, mut row) = (0, 0);
+        let filters = self.maps.iter().enumerate().map(|(k, &maps)| {
+            let filter = Filter { width: k + 1, maps, out, row };
+            out += maps;
+            row += filter.width * maps;
+            filter
+        });
+        filters.collect()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Filter {
+    width: usize,
+    maps: usize,
+    out: usize,
+    row: usize,
+}
+
+impl Operation for Spelling {
+    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+        let (table, out, different) = (&inputs[0], self.out(), self.words.different());
+        let (mut values, mut places) = (unwritten(different * out), unwritten(different * out));
+        let shared = [&mut values, &mut places].map(|values| Shared::new(values));
+        let filters = self.filters();
+        parts(different, |words| {
+            let range = words.start * out..words.end * out;
+            // SAFETY: every part has its own words.
+            let [values, places] = shared.map(|all| unsafe { all.part(range.clone()) });
+            let words = words.map(|word| self.words.word(word)).collect();
+            let row = table.shape[1];
+            dispatch(Isa::best(), Forward { words, filters: &filters, table: table.values, row, out, values, places });
+        });
+        let mut all = Vec::with_capacity(self.words.samples.len() * out);
+        for &word in &self.words.samples {
+            all.extend_from_slice(&values[word * out..(word + 1) * out]);
+        }
+        self.places.get_or_init(|| places);
+        vec![Output { shape: vec![self.words.samples.len(), out], values: all }]
+    }
+
+    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
+        let (out, row) = (self.out(), inputs[0].shape[1]);
+        let places = self.places.get().expect("forward came before");
+        let mut of_words = vec![0.0; self.words.different() * out];
+        for (&word, gradient) in self.words.samples.iter().zip(gradient.values.chunks_exact(out)) {
+            let to = &mut of_words[word * out..(word + 1) * out];
+            to.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+        }
+        let mut table = vec![0.0; inputs[0].values.len()];
+        for (word, (gradient, places)) in of_words.chunks_exact(out).zip(places.chunks_exact(out)).enumerate() {
+            let characters = self.words.word(word);
+            for filter in self.filters() {
+                for map in 0..filter.maps {
+                    let start = places[filter.out + map] as usize;
+                    for tap in 0..filter.width {
+                        let character = characters[start + tap] as usize;
+                        if character > 0 {
+                            table[character * row + filter.row + tap * filter.maps + map] += gradient[filter.out + map];
+                        }
+                    }
+                }
+            }
+        }
+        vec![Output { values: table, shape: inputs[0].shape.to_vec() }]
+    }
+}
+
+struct Forward<'a> {
+    words: Vec<&'a [u32]>,
+    filters: &'a [Filter],
+    table: &'a [f32],
+    row: usize,
+    out: usize,
+    values: &'a mut [f32],
+    places: &'a mut [f32],
+}
+
+impl Work for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let rows = self.values.chunks_exact_mut(self.out).zip(self.places.chunks_exact_mut(self.out));
+        for (word, (values, places)) in self.words.iter().zip(rows) {
+            let length = word.iter().position(|&c| c == 0).unwrap_or(word.len());
+            for filter in self.filters {
+                // Behind the word all windows are alike: nothing but what is no character.
+                let windows = (word.len() + 1 - filter.width).min(length + 1);
+                for first in (0..filter.maps).step_by(LANES) {
+                    let count = LANES.min(filter.maps - first);
+                    let (most, place) = greatest::<L>(self.table, self.row, word, windows, filter, first, count);
+                    let range = filter.out + first..filter.out + first + count;
+                    let mut all = [[0.0; LANES]; 2];
+                    put(most, &mut all[0]);
+                    put(place, &mut all[1]);
+                    values[range.clone()].copy_from_slice(&all[0][..count]);
+                    places[range].copy_from_slice(&all[1][..count]);
+                }
+            }
+        }
+    }
+}
+
+/// The greatest sum of some maps over all windows, and where it is; the first of equals.
+#[inline(always)]
+fn greatest<L: Lanes>(
+    table: &[f32],
+    row: usize,
+    word: &[u32],
+    windows: usize,
+    filter: &Filter,
+    first: usize,
+    count: usize,
+) -> (L, L) {
+    let (mut most, mut place) = (L::splat(f32::NEG_INFINITY), L::splat(0.0));
+    for start in 0..windows {
+        let mut sum = L::splat(0.0);
+        for tap in 0..filter.width {
+            let character = word[start + tap] as usize;
+            if character == 0 {
+                continue;
+            }
+            let at = character * row + filter.row + tap * filter.maps + first;
+            sum = sum.add(if at + LANES <= table.len() {
+                lanes(&table[at..])
+            } else {
+                let mut last = [0.0; LANES];
+                last[..count].copy_from_slice(&table[at..at + count]);
+                lanes(&last)
+            });
+        }
+        let here = L::splat(start as f32);
+        let gain = if start == 0 { L::splat(1.0) } else { sum.sub(most) };
+        place = place.add(here.sub(place).where_positive(gain));
+        most = most.max(sum);
+    }
+    (most, place)
+}

@@ -1,0 +1,160 @@
+//! The language model against PyTorch's: `reference/char_lm.py` writes what is expected.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
+use unrolled::kernel::Kernels;
+use unrolled::model::{Kind, Model, ModelConfig, Size};
+use unrolled::nn::{Memory, Network, Pass, Training, Wiring, cross_entropy};
+use unrolled::train::{Optimizer, TrainConfig};
+
+mod draws;
+
+/// Largest relative error of a loss. The expected ones are f64; PyTorch's own f32 loses up to 1e-6 of them.
+const TOLERANCE: f64 = 2e-5;
+
+#[derive(Deserialize)]
+struct Expected {
+    streams: usize,
+    steps: usize,
+    length: usize,
+    characters: usize,
+    classes: usize,
+    train: TrainConfig,
+    cases: Vec<Case>,
+    counts: Vec<Count>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    model: ModelConfig,
+    losses: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    size: Size,
+    blocks: usize,
+    wiring: Wiring,
+    parameters: u64,
+}
+
+fn expected() -> Expected {
+    serde_json::from_str(include_str!("goldens/char_lm.json")).unwrap()
+}
+
+/// So that a file with fewer cases does not pass.
+const CASES: usize = 8;
+const BATCHES: usize = 10;
+
+#[test]
+fn ten_steps_lose_what_pytorch_loses() {
+    let expected = expected();
+    assert_eq!(expected.cases.len(), CASES);
+    let mut failures = Vec::new();
+    let mut worst = 0.0_f64;
+    for case in &expected.cases {
+        assert_eq!(case.losses.len(), BATCHES);
+        for kernels in [Kernels::Own, Kernels::Stock] {
+            let found = losses(&expected, &case.model, kernels);
+            for (step, (found, loss)) in found.into_iter().zip(&case.losses).enumerate() {
+                let error = (found / loss - 1.0).abs();
+                worst = worst.max(error);
+                if error.is_nan() || error > TOLERANCE {
+                    let name = format!("{:?} {:?}, {kernels:?}", case.model.wiring, case.model.blocks);
+                    failures.push(format!("{name}: step {step}: {found}, expected {loss}: {error:.1e}"));
+                }
+            }
+        }
+    }
+    println!("{CASES} cases, largest error {worst:.1e}");
+    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> {
+    let config = ModelConfig { characters: Some(sizes.characters), ..config.clone() };
+    let mut model = Model::new(&config, [1, 1, sizes.length], sizes.classes, 0, &Device::flex()).unwrap();
+    model.parameters.set_kernels(kernels);
+    draws::fill(&mut model.parameters, 0);
+    no_character_is_zeros(&mut model, sizes.characters);
+    let mut optimizer = Optimizer::new(&sizes.train, &model.parameters);
+    let mut memory = Memory::new(sizes.streams);
+    let count = sizes.streams * sizes.steps;
+    let mut step = |k: usize| {
+        let (characters, labels) = batch(sizes, k);
+        let leaves = model.parameters.tracked();
+        let x = TensorData::new(characters, [count, 1, 1, sizes.length]);
+        let mut training = Training::new(0, k as u64).remembering(std::mem::take(&mut memory));
+        let logits =
+            model.forward(&mut Pass::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
+        let loss = cross_entropy(kernels, logits, &labels, 0.0);
+        let gradient = leaves.gradient(&loss.mean.backward());
+        let values = optimizer.step(&sizes.train, sizes.train.rate, model.parameters.flatten(), gradient);
+        model.parameters.unflatten(&values);
+        memory = training.memory;
+        f64::from(loss.mean.into_scalar::<f32>())
+    };
+    (0..BATCHES).map(&mut step).collect()
+}
+
+fn no_character_is_zeros(model: &mut Model, characters: usize) {
+    let id = model.parameters.find("stem.characters.weight").unwrap();
+    let mut values = model.parameters.get(id).host();
+    let size = values.len() / characters;
+    values[..size].fill(0.0);
+    model.parameters.set_host(id, &[characters, size], values).unwrap();
+}
+
+/// Characters and labels of a batch, step by step.
+fn batch(sizes: &Expected, k: usize) -> (Vec<f32>, Vec<u32>) {
+    let count = sizes.streams * sizes.steps;
+    let lengths = draws::labels(0, &format!("batch{k}.lengths"), count, sizes.length - 1);
+    let drawn = draws::labels(0, &format!("batch{k}.characters"), count * sizes.length, sizes.characters - 1);
+    let words = drawn.chunks_exact(sizes.length).zip(lengths);
+    let characters = words.flat_map(|(word, length)| {
+        word.iter().enumerate().map(move |(i, &c)| if i <= length as usize { (c + 1) as f32 } else { 0.0 })
+    });
+    (characters.collect(), draws::labels(0, &format!("batch{k}.labels"), count, sizes.classes))
+}
+
+/// The counts of Section 5.2, to the unit by PyTorch and rounded as the paper has them.
+#[test]
+fn parameters_are_those_of_the_paper() {
+    let millions = [14.53, 15.74, 16.95, 19.37, 19.37, 19.37, 19.37, 21.80];
+    let counts = expected().counts;
+    assert_eq!(counts.len(), 9);
+    for (row, Count { size, blocks, wiring, parameters }) in counts.iter().enumerate() {
+        let config = ModelConfig { size: Some(*size), blocks: Some(vec![*blocks]), ..ModelConfig::new(Kind::CharLm) };
+        let config = config.with_wiring(*wiring);
+        let found = Model::count(&config, [1, 1, 21], 10_000).unwrap();
+        assert_eq!(found, *parameters, "{size:?}, {blocks} {wiring}");
+        if let Some(expected) = millions.get(row) {
+            assert!((found as f64 / 1e6 - expected).abs() < 0.005, "{size:?}, {blocks} {wiring}: {found}");
+        }
+    }
+}
+
+/// A text in one batch, or cut into many: the outputs are the same, bit for bit, as long as memory is handed on.
+#[test]
+fn memory_joins_what_batches_part() {
+    let sizes = expected();
+    let config = ModelConfig { characters: Some(sizes.characters), ..sizes.cases[3].model.clone() };
+    let model = Model::new(&config, [1, 1, sizes.length], sizes.classes, 1, &Device::flex()).unwrap();
+    let (characters, _) = batch(&sizes, 0);
+    let samples = |range: std::ops::Range<usize>| unrolled::nn::Samples {
+        values: characters[range.start * sizes.length..range.end * sizes.length].to_vec(),
+        shape: [range.len(), 1, 1, sizes.length],
+    };
+    let route = unrolled::nn::Route::identity(model.outline());
+    let mut memory = Memory::new(sizes.streams);
+    let whole = model.along(&route, &samples(0..11), &mut memory).unwrap().values;
+    let mut memory = Memory::new(sizes.streams);
+    let mut parts = Vec::new();
+    for range in [0..3, 3..9, 9..11] {
+        parts.extend(model.along(&route, &samples(range), &mut memory).unwrap().values);
+    }
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&whole), bits(&parts));
+    let mut forgetful = Memory::new(sizes.streams);
+    let late = model.along(&route, &samples(3..9), &mut forgetful).unwrap().values;
+    assert_ne!(bits(&late), bits(&whole[3 * sizes.classes..9 * sizes.classes]));
+}
