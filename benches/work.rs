@@ -8,7 +8,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{Pass, Training, cross_entropy};
+use unrolled::nn::{Memory, Network, Pass, Training, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 #[global_allocator]
@@ -16,7 +16,7 @@ static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
 
 /// Every piece: name, model, shape of a sample, classes, samples at once, whether it trains.
 type Work = (&'static str, &'static str, [usize; 3], usize, usize, bool);
-const WORK: [Work; 5] = [
+const WORK: [Work; 6] = [
     ("resnet20-train", "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'", [3, 32, 32], 10, 128, true),
     (
         "highway20-train",
@@ -29,7 +29,22 @@ const WORK: [Work; 5] = [
     ("resnet20-infer", "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'", [3, 32, 32], 10, 128, false),
     ("resnet50-infer", "kind = 'imagenet'\ndepth = 50", [3, 224, 224], 1000, 4, false),
     ("mlp50-train", "kind = 'mlp'\ndepth = 50\nwidth = 64\nwiring = 'highway'", [1, 28, 28], 10, 128, true),
+    // Twenty streams of 35 words.
+    ("char-lm-train", "kind = 'char-lm'\ncharacters = 51", [1, 1, 21], 10_000, 700, true),
 ];
+
+const STREAMS: usize = 20;
+/// Different words of 700 in a row of English.
+const WORDS: usize = 380;
+
+/// Characters of made-up words.
+fn words(count: usize, length: usize) -> Vec<f32> {
+    let word = |i: usize| {
+        let word = i * 7919 % WORDS;
+        (0..length).map(move |c| if c < 3 + word % 8 { (1 + (word * 31 + c * 17) % 50) as f32 } else { 0.0 })
+    };
+    (0..count).flat_map(word).collect()
+}
 
 /// A piece of work, ready to be done again and again.
 fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
@@ -39,7 +54,12 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     let mut model = Model::new(&config, shape, classes, 0, &device).expect("a network");
     model.parameters.set_kernels(kernels);
     let size: usize = batch * shape.iter().product::<usize>();
-    let values: Vec<f32> = (0..size).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect();
+    let is_text = model.outline().is_language_model;
+    let values: Vec<f32> = if is_text {
+        words(batch, shape[2])
+    } else {
+        (0..size).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect()
+    };
     let labels: Vec<u32> = (0..batch).map(|i| (i % classes) as u32).collect();
     let dims = [batch, shape[0], shape[1], shape[2]];
     if !trains {
@@ -49,18 +69,23 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
             std::hint::black_box(logits.into_data());
         }));
     }
-    let train = TrainConfig::default();
+    let train = match is_text {
+        true => TrainConfig { momentum: 0.0, clip_norm: 5.0, ..TrainConfig::default() },
+        false => TrainConfig::default(),
+    };
+    let mut memory = Memory::new(if is_text { STREAMS } else { 1 });
     let mut optimizer = Optimizer::new(&train, &model.parameters);
     let mut step = 0;
     Some(Box::new(move || {
         let leaves = model.parameters.tracked();
         let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), leaves.device());
-        let mut training = Training::new(0, step);
+        let mut training = Training::new(0, step).remembering(std::mem::take(&mut memory));
         let logits = model.forward(&mut Pass::training(&leaves, &mut training), x);
         let loss = cross_entropy(leaves.kernels(), logits, &labels, 0.0);
         let gradient = leaves.gradient(&loss.mean.backward());
         let values = optimizer.step(&train, 1e-3, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
+        memory = training.memory;
         for (id, statistic) in training.statistics {
             model.parameters.set(id, statistic);
         }
