@@ -1,104 +1,59 @@
 """Times this project against PyTorch and ONNX Runtime: the same work, the same threads, in turn, in one run.
 
-    cargo bench --bench work --no-run                       # prints where the program lies
-    .venv/bin/python reference/bench.py PROGRAM [--rounds 7] [--only NAME,...] [--no-compile]
+    .venv/bin/python reference/bench.py                      # everything, with random weights and images
+    .venv/bin/python reference/bench.py --weights resnet20.th resnet56.th --data CIFAR10_DIR --write
+    python reference/bench.py --ours --only mlp50-train      # ours alone: needs neither PyTorch nor anything else
 
-    .venv/bin/python reference/bench.py PROGRAM --memory    # peak memory of the training steps instead
+Every round does each work a few times with every candidate; the figures are medians over the rounds, and the ratio is
+ours to the best of the others. PyTorch runs eager, eager with channels last, and compiled; ONNX Runtime runs what it
+can, inference. Of a lesion sweep ours is the whole process, the other a loop over a network that is in memory. Of memory
+ours is that of the whole process, PyTorch's what the steps add to it.
 
-Every round does each work a few times with every candidate; the figures are medians over the rounds, and the ratio is ours to
-the best of the others. PyTorch runs eager, eager with channels last, and compiled; ONNX Runtime runs what it can,
-inference. Prints the tables of `docs/PERFORMANCE.md`; `--write` puts that of the times there. Without PyTorch, `cargo bench --bench work -- NAME...` times ours.
+Prints the table of `docs/PERFORMANCE.md`; `--write` puts it there.
 """
 
 import argparse
+import collections
 import datetime
 import gc
-import io
+import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-import torch
-import torch.nn.functional as F
+import generated
 
-import networks
-
-# Name, model, shape of a sample, classes, samples at once, whether it trains; the same list is in `benches/work.rs`.
+ROOT = pathlib.Path(__file__).parent.parent
 # Seconds before each, so that nobody's threads still spin on another's time.
 PAUSE = 0.2
 # How often each work is done in a row: training and measuring do the same again and again.
 TIMES = 5
+# What the ratio should not exceed in training, in inference, in the sweep, and in memory.
+TRAINING, INFERENCE, SWEEP, MEMORY = 0.7, 1.0, 0.5, 1.0
+# `config` is a model, `shape` a sample's, `batch` how many at once; the same list is in `benches/work.rs`.
+Work = collections.namedtuple("Work", "name config shape classes batch trains")
 RESNET = {"kind": "resnet", "depth": 20, "shortcut": "projection"}
+MLP = {"kind": "mlp", "depth": 50, "width": 64, "wiring": "highway"}
 WORK = [
-    ("resnet20-train", RESNET, (3, 32, 32), 10, 128, True),
-    ("highway20-train", RESNET | {"wiring": "highway"}, (3, 32, 32), 10, 128, True),
-    ("resnet20-infer", RESNET, (3, 32, 32), 10, 128, False),
-    ("resnet50-infer", {"kind": "imagenet", "depth": 50}, (3, 224, 224), 1000, 4, False),
-    ("mlp50-train", {"kind": "mlp", "depth": 50, "width": 64, "wiring": "highway"}, (1, 28, 28), 10, 128, True),
+    Work("resnet20-train", RESNET, (3, 32, 32), 10, 128, True),
+    Work("highway20-train", RESNET | {"wiring": "highway"}, (3, 32, 32), 10, 128, True),
+    Work("mlp50-train", MLP, (1, 28, 28), 10, 128, True),
+    Work("resnet20-infer", RESNET, (3, 32, 32), 10, 128, False),
+    Work("resnet50-infer", {"kind": "imagenet", "depth": 50}, (3, 224, 224), 1000, 4, False),
 ]
-
-
-def training(network, x, labels):
-    optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(x), labels).backward()
-        optimizer.step()
-
-    return step
-
-
-def inference(network, x):
-    network.eval()
-
-    def step():
-        with torch.inference_mode():
-            network(x)
-
-    return step
-
-
-def onnx(network, x, threads):
-    import onnxruntime
-
-    file = io.BytesIO()
-    torch.onnx.export(network.eval(), (x,), file, dynamo=False)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
-    name, values = session.get_inputs()[0].name, x.numpy()
-    return lambda: session.run(None, {name: values})
-
-
-def candidates(config, shape, classes, batch, trains, compiles, threads):
-    """Every way to do a work that others offer."""
-    torch.manual_seed(0)
-    x, labels = torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
-    build = lambda: networks.build(config, shape, classes)
-    work = lambda network, x: training(network, x, labels) if trains else inference(network, x)
-    found = {"eager": work(build(), x)}
-    if shape[1] > 28:
-        last = torch.channels_last
-        found["channels_last"] = work(build().to(memory_format=last), x.to(memory_format=last))
-    if compiles:
-        found["compiled"] = work(torch.compile(build()), x)
-    if not trains:
-        found["onnxruntime"] = onnx(build(), x, threads)
-    return found
+DEPTHS = [20, 56]
 
 
 class Ours:
     """The program of `benches/work.rs`, which does what it is told and says how long it took."""
 
-    def __init__(self, program, threads):
-        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
+    def __init__(self, program):
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen([program], stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen([program], stdin=pipe, stdout=pipe, text=True)
 
     def __call__(self, name):
         return self.ask(f"{name} {TIMES}")
@@ -108,85 +63,189 @@ class Ours:
         self.process.stdin.flush()
         return [float(time) for time in self.process.stdout.readline().split()]
 
-
-def eager_memory(name):
-    """Peak memory that five training steps add to a process, KiB; called in a process of its own."""
-    config, shape, classes, batch = next(work[1:5] for work in WORK if work[0] == name)
-    x, labels = torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
-    step = training(networks.build(config, shape, classes), x, labels)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(5):
-        step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def memory(program):
-    """The table of peak memory: ours of the whole process, PyTorch's without what importing it takes."""
-    print("| peak memory of a training step | ours, whole process | eager | ratio |\n|---|---|---|---|")
-    for name in [work[0] for work in WORK if work[5]]:
-        ours = Ours(program, torch.get_num_threads())
-        ours(name)
-        ours = ours.ask("memory")[0] / 1024
-        command = [sys.executable, __file__, program, "--eager-memory", name]
-        eager = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
-        print(f"| {name} | {ours:.0f} MiB | {eager:.0f} MiB | {ours / eager:.2f} |", flush=True)
+def timed(step):
+    begun = time.perf_counter()
+    step()
+    return time.perf_counter() - begun
 
 
-def write(table):
-    """Puts a table between its marks in `docs/PERFORMANCE.md`."""
-    path = pathlib.Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
-    before, rest = path.read_text().split("<!-- bench.py -->\n", 1)
-    _, after = rest.split("<!-- end -->\n", 1)
-    path.write_text(f"{before}<!-- bench.py -->\n{table}<!-- end -->\n{after}")
+def row(what, ours, others, goal, digits=1):
+    """A line of the table; `others` are medians by name."""
+    listed = ", ".join(f"{kind} {value:.{digits}f}" for kind, value in others.items())
+    best = min(others, key=others.get, default=None)
+    ratio = f"{ours / others[best]:.2f} to {best}" if best else ""
+    return f"| {what} | {ours:.{digits}f} | {listed} | {ratio} | {goal if best else ''} |"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", default=",".join(work[0] for work in WORK))
-    parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--stock", action="store_true", help="time the engine's operations too")
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--eager-memory", help=argparse.SUPPRESS)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
-    arguments = parser.parse_args()
-    if arguments.eager_memory:
-        return eager_memory(arguments.eager_memory)
-    if arguments.memory:
-        return memory(arguments.program)
-    threads = torch.get_num_threads()
-    ours = Ours(arguments.program, threads)
-    processor = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    when = f"{datetime.date.today()}, {threads} threads, {processor}, PyTorch {torch.__version__}"
-    table = f"| {when} | ours, ms | others, ms | ratio |\n|---|---|---|---|\n"
-    print(table, end="")
-    for name, config, shape, classes, batch, trains in WORK:
-        if name not in arguments.only.split(","):
+def works(arguments):
+    """A row for each piece of work."""
+    ours = Ours(arguments.program)
+    for work in WORK:
+        if work.name not in arguments.only:
             continue
-        others = candidates(config, shape, classes, batch, trains, not arguments.no_compile, threads)
+        others = {}
+        if not arguments.ours:
+            import candidates
+
+            others = candidates.candidates(work, not arguments.no_compile)
         for step in others.values():
             step(), step()
-        kinds = [name] + ([f"{name}-stock"] if arguments.stock else [])
-        times = {kind: [] for kind in kinds + list(others)}
+        kinds = [work.name] + ([f"{work.name}-stock"] if arguments.stock else [])
+        times = collections.defaultdict(list)
         for _ in range(arguments.rounds):
             for kind in kinds:
                 time.sleep(PAUSE)
                 times[kind] += ours(kind)
             for kind, step in others.items():
                 time.sleep(PAUSE)
-                for _ in range(TIMES):
-                    begun = time.perf_counter()
-                    step()
-                    times[kind].append((time.perf_counter() - begun) * 1e3)
+                times[kind] += [timed(step) * 1e3 for _ in range(TIMES)]
         median = {kind: statistics.median(all) for kind, all in times.items()}
-        best = min(others, key=median.get)
-        listed = ", ".join(f"{kind} {median[kind]:.1f}" for kind in times if kind != name)
-        row = f"| {name} | {median[name]:.1f} | {listed} | {median[name] / median[best]:.2f} to {best} |"
-        print(row, flush=True)
-        table += row + "\n"
-        del others
+        own = median.pop(work.name)
+        yield row(f"{work.name}, ms", own, median, TRAINING if work.trains else INFERENCE)
+        others.clear()
         gc.collect()
+    ours.close()
+
+
+def sweeps(arguments, directory):
+    """A row for the lesion sweep of each depth, and one for what depth costs."""
+    generated.images(directory, arguments.limit)
+    data = arguments.data or directory
+    images = [] if arguments.data else ["random images"]
+    own, other = {}, {}
+    for depth in DEPTHS:
+        given = next((path for path in arguments.weights if f"resnet{depth}" in pathlib.Path(path).name), None)
+        weights = given or str(pathlib.Path(directory, f"resnet{depth}.safetensors"))
+        if not given:
+            generated.weights(weights, depth)
+        own[depth], others, equal = swept(arguments, weights, data)
+        other[depth] = others.get("eager")
+        notes = "; ".join(images + ([] if given else ["random weights"]) + equal)
+        what = f"lesion sweep, ResNet-{depth}, {arguments.limit:,} images, s" + (f" ({notes})" if notes else "")
+        yield row(what, own[depth], others, SWEEP)
+    first, last = DEPTHS
+    times = lambda found: f"{found[last] / found[first]:.1f} times" if found[first] else ""
+    blocks = (last - 2) / (first - 2)
+    yield f"| the same, ResNet-{last} to ResNet-{first}, {blocks:.1f} times the blocks | {times(own)} | {times(other)} | | |"
+
+
+def swept(arguments, weights, data):
+    """Median seconds of ours and of the others, and whether both found the same."""
+    command = [arguments.unrolled, "measure", weights, "--data", f"cifar10:{data}", "--limit", str(arguments.limit)]
+    command += ["--only", "lesion", "--json"]
+    ours, others, equal = [], [], []
+    if not arguments.ours:
+        import lesion_sweep
+
+        network = lesion_sweep.trained(weights)
+        x, labels = lesion_sweep.images(data, arguments.limit)
+    for _ in range(arguments.sweeps):
+        time.sleep(PAUSE)
+        begun = time.perf_counter()
+        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["lesion"]
+        ours.append(time.perf_counter() - begun)
+        if not arguments.ours:
+            time.sleep(PAUSE)
+            begun = time.perf_counter()
+            expected = lesion_sweep.sweep(network, x, labels)
+            others.append(time.perf_counter() - begun)
+            del expected[""]
+            same = sum(found[block]["accuracy"] == value for block, value in expected.items())
+            equal = [f"{same} of {len(expected)} accuracies equal"]
+    return statistics.median(ours), {"eager": statistics.median(others)} if others else {}, equal
+
+
+def memory(arguments):
+    """A row for the peak memory of each training step."""
+    for work in WORK:
+        if not work.trains:
+            continue
+        ours = Ours(arguments.program)
+        ours(work.name)
+        own = ours.ask("memory")[0] / 1024
+        ours.close()
+        others = {}
+        if not arguments.ours:
+            command = [sys.executable, pathlib.Path(__file__).with_name("candidates.py"), work.name]
+            others["eager"] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
+        yield row(f"{work.name}, peak memory, MiB", own, others, MEMORY, 0)
+
+
+def built():
+    """Has the programs built, and says where they lie."""
+    command = ["cargo", "bench", "--bench", "work", "--no-run", "--message-format", "json"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    found = {m["target"]["name"]: m["executable"] for m in messages if m.get("executable")}
+    return found["work"], found["unrolled"]
+
+
+def machine(arguments):
+    """The versions, and what they ran on."""
+    processor = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    version = subprocess.run([arguments.unrolled, "--version"], check=True, capture_output=True, text=True).stdout
+    facts = [str(datetime.date.today()), version.strip(), processor, f"{os.environ['RAYON_NUM_THREADS']} threads"]
+    if not arguments.ours:
+        import candidates
+
+        facts.append(candidates.versions())
+    return ", ".join(facts)
+
+
+def write(table):
+    """Puts a table between its marks in `docs/PERFORMANCE.md`."""
+    path = ROOT / "docs" / "PERFORMANCE.md"
+    before, rest = path.read_text().split("<!-- bench.py -->\n", 1)
+    _, after = rest.split("<!-- end -->\n", 1)
+    path.write_text(f"{before}<!-- bench.py -->\n{table}<!-- end -->\n{after}")
+
+
+def threads(arguments):
+    if arguments.ours:
+        return os.cpu_count()
+    import torch
+
+    return torch.get_num_threads()
+
+
+def main():
+    names = [work.name for work in WORK] + ["lesion", "memory"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", nargs="?", help="of `cargo bench --bench work --no-run`, which is called without it")
+    parser.add_argument("--unrolled", help="the program itself, where it does not lie a directory above the other")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sweeps", type=int, default=3, help="rounds of the lesion sweep")
+    parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}")
+    parser.add_argument("--ours", action="store_true", help="ours alone")
+    parser.add_argument("--weights", nargs="*", default=[], help="files whose names begin with resnet20 and resnet56")
+    parser.add_argument("--data", help="directory of CIFAR-10")
+    parser.add_argument("--limit", type=int, default=2000, help="images of the lesion sweep")
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--stock", action="store_true", help="time the engine's operations too")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
+    arguments = parser.parse_args()
+    arguments.only = arguments.only.split(",")
+    if unknown := set(arguments.only) - set(names):
+        parser.error(f"--only: no {', '.join(sorted(unknown))}, there are {', '.join(names)}")
+    if arguments.program:
+        arguments.unrolled = arguments.unrolled or pathlib.Path(arguments.program).parent.parent / "unrolled"
+    else:
+        arguments.program, arguments.unrolled = built()
+    os.environ["RAYON_NUM_THREADS"] = str(threads(arguments))
+    table = f"| {machine(arguments)} | ours | others | ratio | goal |\n|---|---|---|---|---|\n"
+    print(table, end="", flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        parts = [works(arguments)]
+        parts += [sweeps(arguments, directory)] if "lesion" in arguments.only else []
+        parts += [memory(arguments)] if "memory" in arguments.only else []
+        for line in (line for part in parts for line in part):
+            print(line, flush=True)
+            table += line + "\n"
     if arguments.write:
         write(table)
 

@@ -1,22 +1,15 @@
-"""Times the lesion sweep of a trained CIFAR ResNet: ours against the PyTorch loop that a user would write.
+"""The lesion sweep of a CIFAR ResNet as a user of PyTorch would write it: every block left out in turn.
 
-    .venv/bin/python reference/lesion_sweep.py WEIGHTS.th CIFAR10_DIR [--limit 500] [--runs 3] [--unrolled target/release/unrolled]
-
-Both leave every block out in turn over the same images, on as many threads; they take turns, and medians are compared.
-Ours includes the start of the process and the reading of its files.
+`bench.py` times it against ours; `slim.py` uses its network.
 """
 
-import argparse
 import gzip
-import json
 import pathlib
 import re
-import statistics
-import subprocess
-import time
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -62,6 +55,22 @@ class ResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+def state_of(path):
+    """The arrays of a file, PyTorch's or safetensors."""
+    if pathlib.Path(path).suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
+
+
+def trained(path):
+    """The network of a file, whose names say how deep it is."""
+    state = state_of(path)
+    network = ResNet([1 + max(int(found[1]) for name in state if (found := re.match(r"layer1\.(\d+)", name)))] * 3)
+    network.load_state_dict(state)
+    return network.eval()
+
+
 def images(directory, limit):
     packed = pathlib.Path(directory, "test_batch.bin")
     data = packed.read_bytes() if packed.exists() else gzip.open(f"{packed}.gz").read()
@@ -78,48 +87,11 @@ def accuracy(network, x, labels):
 
 
 def sweep(network, x, labels):
-    found = {}
+    """The accuracy with each block left out, and first that of the whole network, which ours computes too."""
+    found = {"": accuracy(network, x, labels)}
     for stage in range(1, 4):
         for k, block in enumerate(getattr(network, f"layer{stage}"), start=1):
             block.left_out = True
             found[f"stage{stage}.block{k}"] = accuracy(network, x, labels)
             block.left_out = False
     return found
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("weights")
-    parser.add_argument("data")
-    parser.add_argument("--limit", type=int, default=500)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--unrolled", default="target/release/unrolled")
-    arguments = parser.parse_args()
-    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)["state_dict"]
-    state = {name.removeprefix("module."): value for name, value in state.items()}
-    blocks = 1 + max(int(re.match(r"layer1\.(\d+)", name)[1]) for name in state if name.startswith("layer1."))
-    network = ResNet([blocks] * 3)
-    network.load_state_dict(state)
-    network.eval()
-    x, labels = images(arguments.data, arguments.limit)
-    command = [arguments.unrolled, "measure", arguments.weights, "--data", f"cifar10:{arguments.data}"]
-    command += ["--limit", str(arguments.limit), "--only", "lesion", "--json"]
-    ours, theirs = [], []
-    for _ in range(arguments.runs):
-        begun = time.perf_counter()
-        document = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        ours.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        accuracy(network, x, labels)
-        expected = sweep(network, x, labels)
-        theirs.append(time.perf_counter() - begun)
-        differing = sum(document["lesion"][block]["accuracy"] != value for block, value in expected.items())
-        print(f"ours {ours[-1]:.1f} s, PyTorch {theirs[-1]:.1f} s, {differing} of {len(expected)} accuracies differ")
-    a, b = statistics.median(ours), statistics.median(theirs)
-    threads = torch.get_num_threads()
-    print(f"{3 * blocks} blocks, {arguments.limit} images, {threads} threads, PyTorch {torch.__version__}:", end=" ")
-    print(f"ours {a:.1f} s, PyTorch {b:.1f} s, ratio {a / b:.2f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -13,17 +13,9 @@ import pathlib
 import re
 
 import torch
-from lesion_sweep import ResNet, images
-from safetensors.torch import load_file
+from lesion_sweep import ResNet, images, state_of
 from torch import nn
 from torch.nn import functional as F
-
-
-def state_of(path):
-    if pathlib.Path(path).suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name.removeprefix("module."): value for name, value in state.get("state_dict", state).items()}
 
 
 def counts(state):

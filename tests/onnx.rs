@@ -332,6 +332,52 @@ fn what_is_no_line_of_blocks_is_refused() {
     assert!(message.contains("an ONNX file holds a graph"), "{message}");
 }
 
+/// What a command ends with on standard error; it has to fail, in one line.
+fn refusal(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled")).args(arguments).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && message.lines().count() == 1, "{arguments:?}: {message}");
+    message
+}
+
+#[test]
+fn what_has_no_meaning_for_a_graph_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.npz");
+    let case = cases().into_iter().find(|case| case.file == "encoder-pre.onnx").unwrap();
+    data(&case, &path, None);
+    let (network, samples) = (fixture(&case.file).display().to_string(), format!("arrays:{}", path.display()));
+    let on_samples = |arguments: &[&str]| refusal(&[arguments, &["--data", &samples]].concat());
+
+    let message = on_samples(&["eval", &network]);
+    assert!(message.contains("x.npz: no labels, so that there is no accuracy"), "{message}");
+    let message = on_samples(&["measure", &network, "--only", "lesion,gradients"]);
+    assert!(message.contains("--only gradients: nothing to measure in encoder-pre.onnx"), "{message}");
+    assert!(message.contains("expected of estimation") && !message.contains("gates"), "{message}");
+    let message = on_samples(&["measure", &network, "--mean", "0.5"]);
+    assert!(message.contains("--mean, --std: input 'input_ids' takes whole numbers"), "{message}");
+}
+
+#[test]
+fn blocks_are_found_without_running_anything() {
+    for case in cases() {
+        let found = unrolled::graph::blocks(&fixture(&case.file)).unwrap();
+        let blocks: usize = case.stages.iter().map(|stage| stage.blocks.len()).sum();
+        assert_eq!(found.len(), blocks, "{}", case.file);
+        // Named so, the same network opens.
+        let network = opened(&case.file);
+        let counts: Vec<usize> = network.outline().stages.iter().map(|stage| stage.blocks.len()).collect();
+        let mut rest = found.as_slice();
+        let stages = counts.iter().map(|&count| {
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            own.to_vec()
+        });
+        let cut = GraphNetwork::open(&fixture(&case.file), Some(&stages.collect::<Vec<_>>()), &[]).unwrap();
+        assert_eq!(cut.outline(), network.outline(), "{}", case.file);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

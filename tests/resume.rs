@@ -57,6 +57,8 @@ fn a_killed_run_ends_in_the_same_bytes() {
     let (whole, broken) = (home.path().join("whole"), home.path().join("broken"));
     assert!(train(&config, &whole, &[]).status().unwrap().success());
 
+    // Of a run that was killed before it had written anything an empty directory is left.
+    std::fs::create_dir(&broken).unwrap();
     let mut seen = None;
     let mut kills = 0;
     for pause in [0, 3, 11, 5] {
@@ -92,6 +94,19 @@ fn a_run_is_not_overwritten_and_not_resumed_with_another_configuration() {
     let other = message(&["--resume", "--set", "train.rate=0.5"]);
     assert!(other.contains("train.rate was 0.05, now 0.5"), "{other}");
     assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), model);
+}
+
+#[test]
+fn a_run_that_never_began_is_not_resumed() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let out = home.path().join("misspelt");
+    let output = train(&config, &out, &["--resume"]).stderr(Stdio::piped()).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.ends_with("misspelt: nothing to resume, there is no such directory\n"), "{message}");
+    assert!(message.lines().count() == 1 && !out.exists());
 }
 
 #[test]

@@ -542,3 +542,26 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
     // Veit et al. 2016: a trained residual network without two of its blocks still answers far better than chance.
     assert!(slimmed.versions[0].lesion.score.accuracy > 0.3, "{slimmed:?}");
 }
+
+#[test]
+fn show_says_what_slimming_leaves() {
+    for file in ["cifar-a.zip.pt", "preact-bottleneck.zip.pt"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(file);
+        let (_, stays) = removable(&opened(&path, Options::default()));
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled"))
+            .args(["show", "--json"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let blocks = shown["stages"].as_array().unwrap().iter().flat_map(|stage| stage["blocks"].as_array().unwrap());
+        let mut fixed = 0;
+        for block in blocks {
+            let why = stays.get(block["name"].as_str().unwrap());
+            assert_eq!(block["fixed"].as_str(), why.map(String::as_str), "{file}: {block}");
+            fixed += usize::from(why.is_some());
+        }
+        assert_eq!(fixed, stays.len(), "{file}");
+        assert!(fixed > 0, "{file}: nothing that could differ");
+    }
+}

@@ -86,6 +86,22 @@ impl What {
     fn only(&self) -> &[Only] {
         if self.only.is_empty() { &Only::ALL } else { &self.only }
     }
+
+    /// Checks that every measurement that was asked for has something to measure in one of the networks.
+    fn check(&self, networks: &[&Any]) -> Result<(), Error> {
+        let fits = |only: &Only| {
+            networks.iter().any(|network| match network {
+                Any::Trained(opened) => only.fits(&opened.model),
+                #[cfg(feature = "onnx")]
+                Any::Graph(opened) => only.fits(&opened.network),
+            })
+        };
+        let Some(misfit) = self.only.iter().find(|only| !fits(only)) else { return Ok(()) };
+        let others: Vec<&str> = Only::ALL.iter().filter(|only| fits(only)).map(|only| only.name()).collect();
+        let names: Vec<&str> = networks.iter().map(|network| network.outline().name.as_str()).collect();
+        let (misfit, names, others) = (misfit.name(), names.join(", "), others.join(", "));
+        Err(Error::Usage(format!("--only {misfit}: nothing to measure in {names}, expected of {others}")))
+    }
 }
 
 /// Lists the measurements with what they show in the help text.
@@ -97,7 +113,11 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let mut opened = self.target.open(device)?;
-        let source = source(&self.target.name(), &mut opened, &self.data)?;
+        let source = samples(&self.target.name(), &mut opened, &self.data)?;
+        if !source.dataset.is_labelled() {
+            let what = "no labels, so that there is no accuracy; measure tells what each block does to the answers";
+            return Err(Error::Usage(format!("{}: {what}", self.data.data)).into());
+        }
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = match &opened {
             Any::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
@@ -114,6 +134,7 @@ impl Measure {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
         let mut opened = self.target.open(device)?;
+        self.what.check(&[&opened])?;
         let name = self.target.name();
         let source = source(&name, &mut opened, &self.data)?;
         let measured = take(&name, &opened, &source, &self.data, &self.what)?;
@@ -137,6 +158,7 @@ impl Compare {
             let source = source(&name, &mut opened, &self.data)?;
             all.push((name, opened, source));
         }
+        self.what.check(&all.iter().map(|(_, opened, _)| opened).collect::<Vec<_>>())?;
         let all: Vec<Measurements> = all
             .into_iter()
             .map(|(name, opened, source)| take(&name, &opened, &source, &self.data, &self.what))
@@ -157,8 +179,14 @@ pub(super) fn opened_data(args: &DataArgs, split: Split) -> Result<Dataset, Erro
     Dataset::open(&spec, split, &View { resize: args.resize, crop: args.crop })
 }
 
-/// The samples, normalized as the network was trained, once they are known to suit it.
+/// The samples as [`samples`] has them; those without labels are labelled with what the whole network says.
 pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
+    let source = samples(name, opened, args)?;
+    labelled(opened, source)
+}
+
+/// The samples, normalized as the network was trained, once they are known to suit it.
+fn samples(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
     let named = |e: Error| Error::Usage(format!("{name} and {}: {e}", args.data));
     let dataset = opened_data(args, args.split.into())?;
     let dataset = match opened {
@@ -199,7 +227,7 @@ pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::R
     };
     let fits = names_fit.and_then(|()| source.check(opened.outline()));
     fits.map_err(named)?;
-    labelled(opened, source)
+    Ok(source)
 }
 
 /// Arrays in the order in which the network takes them, and a graph for samples of their shape.

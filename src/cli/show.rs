@@ -3,8 +3,10 @@
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
+use unrolled::nn::Network;
 use unrolled::open::{Any, Opening};
 use unrolled::report::{Outline, text};
+use unrolled::slim::{self, Came, Form};
 
 use super::output;
 use super::target::Target;
@@ -19,7 +21,7 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// The outline, and of a file that others wrote what became of its arrays.
+/// The outline, with what can be left out for good, and of a file that others wrote what became of its arrays.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -30,22 +32,31 @@ struct Shown<'a> {
 
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let opened = self.target.open(device)?;
-        let outline = opened.outline();
-        let opening = match &opened {
-            Any::Trained(opened) => opened.opening.as_ref(),
+        match self.target.open(device)? {
+            Any::Trained(opened) => {
+                let options = self.target.opening.options()?;
+                let form = Came { opened: *opened, options, device: device.clone() };
+                let mut outline = form.network().outline().clone();
+                let (_, stays) = slim::removable(&form);
+                for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+                    block.fixed = stays.get(&block.name).cloned();
+                }
+                let opening = form.opened.opening.as_ref();
+                let found = opening.map_or(String::new(), |opening| format!("\n{opening}"));
+                self.print(&Shown { outline: &outline, opening }, "can be left out for good", &found)
+            }
             #[cfg(feature = "onnx")]
-            Any::Graph(_) => None,
-        };
-        if self.json {
-            return output::print_json(&Shown { outline, opening });
+            Any::Graph(opened) => {
+                let shown = Shown { outline: opened.network.outline(), opening: None };
+                self.print(&shown, "can be left out", &format!("\n{}", opened.network.found()))
+            }
         }
-        let found = match &opened {
-            Any::Trained(_) => opening.map(ToString::to_string),
-            #[cfg(feature = "onnx")]
-            Any::Graph(opened) => Some(opened.network.found()),
-        };
-        let found = found.map_or(String::new(), |found| format!("\n{found}"));
-        output::print(&format!("{}{found}", text::outline(outline)))
+    }
+
+    fn print(&self, shown: &Shown, left_out: &str, found: &str) -> anyhow::Result<()> {
+        if self.json {
+            return output::print_json(shown);
+        }
+        output::print(&format!("{}{found}", text::outline(shown.outline, left_out)))
     }
 }

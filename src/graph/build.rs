@@ -43,6 +43,21 @@ pub(super) struct Plan {
     pub output: usize,
 }
 
+/// The blocks that are found in an ONNX file, the names of the values in and out of each; nothing of it is run.
+///
+/// # Errors
+/// As [`GraphNetwork::open`], but for what only shows when the graph runs.
+pub fn blocks(path: &Path) -> Result<Vec<[String; 2]>> {
+    let wrong = |what: String| Error::file(path, one_line(&what));
+    let graph = Graph::read(&std::fs::read(path).map_err(Error::io(path))?).map_err(wrong)?;
+    let output = output(&graph).map_err(wrong)?;
+    let (found, _) = line::find(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?;
+    let plan = Plan::new(&graph, output, found).map_err(wrong)?;
+    inputs(&graph, &[]).map_err(wrong)?;
+    let name = |value: usize| graph.values[value].name.clone();
+    Ok(plan.blocks.iter().map(|block| [name(block.input), name(block.output)]).collect())
+}
+
 impl GraphNetwork {
     /// Opens an ONNX file. `blocks` overrides what is found, the names of the values in and out of each, by stages;
     /// `shapes` are those of the inputs, without the batch, where the file leaves them free.

@@ -16,6 +16,7 @@ mod proto;
 mod region;
 mod wire;
 
+pub use build::blocks;
 pub use network::{Flowing, GraphNetwork, Input};
 
 /// What was asked for, or in one line why it cannot be; whoever knows the path of the file adds it.

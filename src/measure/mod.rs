@@ -38,8 +38,8 @@ pub use theory::TheoryProbe;
 pub use walk::{Probe, Seen, Whole, walk};
 
 use crate::Result;
-use crate::nn::{Network, Route};
-use crate::report::{Measurements, Outline, Score};
+use crate::nn::{Network, Route, Wiring};
+use crate::report::{BlockOutline, Measurements, Outline, Score};
 use ablation::MeanSteps;
 use tour::{Along, Beside, Tour};
 use work::Work;
@@ -143,6 +143,21 @@ impl std::str::FromStr for Only {
 }
 
 impl Only {
+    /// Whether a network has what it measures.
+    pub fn fits(self, network: &impl Network) -> bool {
+        let outline = network.outline();
+        let mut blocks = outline.stages.iter().flat_map(|stage| &stage.blocks);
+        match self {
+            Self::Lesion | Self::Several => !lesion::removable(outline).is_empty(),
+            Self::Pairs => lesion::removable(outline).windows(2).any(|pair| pair[0].stage == pair[1].stage),
+            Self::Gates => blocks.any(|block| block.wiring.parse().is_ok_and(Wiring::is_gated)),
+            Self::Gradients => network.knows_gradients() && blocks.any(BlockOutline::keeps_shape),
+            Self::Influence | Self::Theory => blocks.any(BlockOutline::keeps_shape),
+            Self::Repeats => !together::last_blocks(outline).is_empty(),
+            _ => true,
+        }
+    }
+
     /// What looks while the samples run through the whole network.
     fn probe<N: Network + 'static>(self, outline: &Outline, source: &Source, seed: u64) -> Option<Box<dyn Probe<N>>> {
         match self {

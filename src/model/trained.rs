@@ -202,6 +202,10 @@ impl Network for Model {
         Ok(x.grad(&along.sum().backward()).map(Map::from))
     }
 
+    fn knows_gradients(&self) -> bool {
+        true
+    }
+
     fn rebuild(&self, like: &Map, values: Vec<f32>) -> Map {
         Tensor::<4>::from_data(TensorData::new(values, like.dims()), self.parameters.device()).into()
     }

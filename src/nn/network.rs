@@ -149,6 +149,11 @@ pub trait Network {
         Ok(None)
     }
 
+    /// Whether [`Network::head_gradient`] and [`Network::pull_back`] answer.
+    fn knows_gradients(&self) -> bool {
+        false
+    }
+
     /// The values of an estimate, `[batch, units]` row-major, and the number of channels that the units divide into.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
 

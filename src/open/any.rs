@@ -74,6 +74,10 @@ fn graph(target: &Path, options: &Options) -> Result<Any> {
     let is_given = options.mean.is_some() || options.std.is_some();
     let normalization =
         is_given.then(|| Normalization { mean: given(&options.mean, 0.0), std: given(&options.std, 1.0) });
+    if let (true, Some(whole)) = (is_given, network.inputs().iter().find(|input| input.is_whole)) {
+        let what = format!("--mean, --std: input '{}' takes whole numbers, which are not normalized", whole.name);
+        return Err(crate::Error::Usage(what));
+    }
     if let Some(normalization) = &normalization {
         normalization.check(channels).map_err(super::options::as_option)?;
     }

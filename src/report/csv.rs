@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::result::{BlockGates, Estimate, Estimation, Lesion, Measurements, Patches, PerBlock, Shuffle};
 
-/// The measurements that were made, as pairs of a file name and its content.
+/// The measurements that were made, as pairs of a file name and its content; of those that found nothing there is no
+/// file.
 ///
 /// Accuracies and shares are fractions of 1, losses are in nats; a figure that does not exist is an empty field,
 /// one that is not finite reads `NaN`, `inf` or `-inf`.
@@ -30,7 +31,9 @@ pub fn csv(measurements: &Measurements) -> Vec<(String, String)> {
         ("iteration.csv", measurements.iteration.as_ref().map(|stages| named("stage", stages))),
         ("theory.csv", measurements.theory.as_ref().map(blocks)),
     ];
-    files.into_iter().chain(flat).filter_map(|(name, content)| Some((name.to_owned(), content?))).collect()
+    let files = files.into_iter().chain(flat).filter_map(|(name, content)| Some((name.to_owned(), content?)));
+    // A heading alone says nothing.
+    files.filter(|(_, content)| content.lines().nth(1).is_some()).collect()
 }
 
 fn estimation(blocks: &PerBlock<Estimation>) -> String {
@@ -233,6 +236,18 @@ mod tests {
             assert!(columns.len() > 49, "{name}");
             assert!(columns.iter().all(|&count| count == columns[0]), "{name}: {columns:?}");
         }
+    }
+
+    #[test]
+    fn what_found_nothing_has_no_file() {
+        let network = Measurements {
+            gradients: Some(PerBlock::new()),
+            gates: Some(PerBlock::new()),
+            pairs: Some(Vec::new()),
+            ..sample::residual()
+        };
+        let names: Vec<_> = csv(&network).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["estimation.csv", "lesion.csv", "shuffle.csv"]);
     }
 
     #[test]

@@ -48,12 +48,16 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens an existing run to continue it; one that was stopped before it had written anything is begun.
+    /// Opens an existing run to continue it; one that was stopped before it had written anything, so that its directory is
+    /// empty, is begun.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the run has another configuration, is being written to, or has lost its checkpoints.
+    /// [`Error::Usage`] if there is no such directory, or the run has another configuration, is being written to, or has lost its checkpoints.
     pub fn resume(dir: &Path, experiment: &Experiment) -> Result<Self> {
         let path = dir.join(CONFIG);
+        if !dir.exists() {
+            return Err(Error::Usage(format!("{}: nothing to resume, there is no such directory", dir.display())));
+        }
         if !path.exists() {
             return match is_empty(dir)? {
                 true => Self::create(dir, experiment),

@@ -69,6 +69,13 @@ impl Axis {
         Self { to: self.to.max(high), ..self }
     }
 
+    /// The same axis, cut off where no value can be.
+    pub(in crate::report) fn within(self, low: f64, high: f64) -> Self {
+        let (from, to) = (self.from.max(low), self.to.min(high));
+        let ticks = self.ticks.iter().copied().filter(|tick| (from..=to).contains(tick)).collect();
+        if from < to { Self { from, to, ticks, ..self } } else { self }
+    }
+
     /// The same axis, read from its high end to its low one.
     pub(in crate::report) fn reversed(self) -> Self {
         Self { from: self.to, to: self.from, ..self }
@@ -188,6 +195,18 @@ mod tests {
         assert_eq!(labels(&Axis::numbers(49, 8)), ["1", "10", "20", "30", "40"]);
         assert_eq!(labels(&Axis::numbers(3, 8)), ["1", "2", "3"]);
         assert_eq!(labels(&Axis::numbers(1, 8)), ["1"]);
+    }
+
+    #[test]
+    fn shares_end_at_a_hundred_percent() {
+        // Equal values are pushed apart, and whiskers may reach beyond.
+        for values in [[100.0, 100.0], [87.0, 104.0], [0.0, 0.0]] {
+            let axis = Axis::covering(values).within(0.0, 100.0);
+            let (from, to) = axis.ends();
+            assert!(0.0 <= from && from < to && to <= 100.0, "{values:?}: {axis:?}");
+            assert!(axis.ticks.iter().all(|tick| (from..=to).contains(tick)), "{values:?}: {axis:?}");
+        }
+        assert_eq!(Axis::covering([-3.0, -2.0]).within(0.0, 100.0).ends(), Axis::covering([-3.0, -2.0]).ends());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct Figure<'a> {
     pub(super) scale: f64,
     /// A value that the axis must hold, and where a line is drawn.
     pub(super) rule: f64,
+    /// Whether values are shares, from 0 to 1.
+    pub(super) is_share: bool,
 }
 
 impl Figure<'_> {
@@ -66,6 +68,7 @@ impl Figure<'_> {
             _ => Axis::numbers(1, 1),
         };
         let y = Axis::covering(all.iter().flatten().flat_map(|(_, e)| ends(e)).chain([self.scale * self.rule]));
+        let y = if self.is_share { y.within(0.0, self.scale) } else { y };
         Chart {
             title: self.title.into(),
             description: format!("{} of every block", self.title),

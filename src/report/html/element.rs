@@ -109,8 +109,8 @@ fn entry(drawing: &str, name: &str) -> String {
     format!("<li><svg viewBox=\"0 0 22 12\" aria-hidden=\"true\">{drawing}</svg>{}</li>\n", escape(name))
 }
 
-/// A network's line and point, as in the charts.
-fn key(place: usize) -> String {
+/// The line and point of a network, or of whatever else has a place, as in the charts.
+pub(super) fn key(place: usize) -> String {
     let colour = place % crate::report::chart::NETWORKS;
     let shape = match place % 4 {
         0 => "<circle cx=\"11\" cy=\"6\" r=\"4\"/>",

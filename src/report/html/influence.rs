@@ -25,13 +25,17 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         let blocks = network.influence.iter().flat_map(|blocks| numbered(network, blocks));
         blocks.map(|(number, influence)| (number, figure(influence))).collect::<Vec<_>>()
     };
-    let turn = Figure { title: "Block influence", y_label: "1 − cos", scale: 1.0, rule: 0.0 };
-    let size = Figure { title: "Relative size of the residual", y_label: "‖F‖ / ‖a‖", scale: 1.0, rule: 0.0 };
+    let turn = Figure { title: "Block influence", y_label: "1 − cos", scale: 1.0, rule: 0.0, is_share: false };
+    let size =
+        Figure {
+            title: "Relative size of the residual", y_label: "‖F‖ / ‖a‖", scale: 1.0, rule: 0.0, is_share: false
+        };
     let down = Figure {
         title: "Cosine of the residual with the descent of the loss",
         y_label: "cos(F, −∂L/∂a)",
         scale: 1.0,
         rule: 0.0,
+        is_share: false,
     };
     let gradients = |network: &Measurements| {
         let blocks = network.gradients.iter().flat_map(|blocks| numbered(network, blocks));

@@ -1,7 +1,8 @@
 use super::element;
-use super::together::errors;
+use super::together::{Errors, error};
 use crate::Result;
-use crate::report::result::{Estimate, Measurements, Repeat};
+use crate::report::chart::Colour;
+use crate::report::result::{Estimate, Measurements, Repeat, StageOutline};
 use crate::report::table::Table;
 use crate::report::{number, summary};
 
@@ -20,18 +21,14 @@ fn repeats(networks: &[Measurements]) -> Result<String> {
         "The last block of a stage runs again on its own output, up to twenty times more (divergence in Lippl et al. \
          2021). An iteration that has converged would not mind; one that was only ever unrolled so far diverges. \
          Scaled back means that after each further run every sample’s estimate gets the size that it had after the first: \
-         what is left is a change of direction.",
+         what is left is a change of direction. The grey line is the network as trained.",
     );
-    body += &element::legend(networks, has);
-    for (rescaled, what) in [(false, "further runs of a stage’s last block"), (true, "further runs, scaled back")] {
-        let points = networks.iter().map(|network| {
-            let repeats = network.repeats.iter().flatten().filter(|repeat| repeat.rescaled == rescaled);
-            repeats.map(|repeat| (repeat.times as f64, 100.0 * (1.0 - repeat.score.accuracy))).collect()
-        });
-        let points: Vec<Vec<(f64, f64)>> = points.collect();
-        if points.iter().any(|points| !points.is_empty()) {
-            body += &element::charts(&[errors(networks, points, what)?]);
+    body += &stages(networks);
+    for network in networks.iter().filter(|network| has(network)) {
+        if networks.len() > 1 {
+            body += &format!("<h3>{}</h3>\n", element::escape(&network.target));
         }
+        body += &element::charts(&curves(network)?);
     }
     let scores = networks.iter().flat_map(|network| network.repeats.iter().flatten()).map(|repeat| &repeat.score);
     body += &element::left_out(summary::not_finite(scores), "of these figures");
@@ -61,6 +58,40 @@ fn repeats(networks: &[Measurements]) -> Result<String> {
     }
     body += &element::numbers("Numbers", table);
     Ok(element::section("repeats", "Applying the last block again", &body))
+}
+
+/// Which colour and shape is which stage. One stage needs no legend.
+fn stages(networks: &[Measurements]) -> String {
+    let Some(most) = networks.iter().max_by_key(|network| network.outline.stages.len()) else { return String::new() };
+    let names = most.outline.stages.iter().enumerate();
+    let entries: Vec<(String, &str)> = names.map(|(place, stage)| (element::key(place), stage.name.as_str())).collect();
+    if entries.len() < 2 { String::new() } else { element::keys(&entries) }
+}
+
+/// The curves of every stage of a network, as it is and scaled back.
+fn curves(network: &Measurements) -> Result<Vec<String>> {
+    let mut figures = Vec::new();
+    for (rescaled, title) in [(false, "As it is"), (true, "Scaled back")] {
+        let curve = |stage: &StageOutline| -> Vec<(f64, f64)> {
+            let repeats = network.repeats.iter().flatten().filter(|repeat| repeat.rescaled == rescaled);
+            let own = repeats.filter(|repeat| stage.blocks.iter().any(|block| block.name == repeat.block));
+            own.map(|repeat| (repeat.times as f64, 100.0 * (1.0 - repeat.score.accuracy))).collect()
+        };
+        let curves: Vec<Vec<(f64, f64)>> = network.outline.stages.iter().map(curve).collect();
+        if curves.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let figure = Errors {
+            title,
+            x_label: "further runs of a stage’s last block",
+            trained: vec![(error(network), Colour::Muted)],
+            curves,
+            is_joined: true,
+            size: (element::width_of(2), 300.0),
+        };
+        figures.push(figure.figure()?);
+    }
+    Ok(figures)
 }
 
 /// The three indices of every stage.

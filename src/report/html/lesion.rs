@@ -159,8 +159,9 @@ fn ablation(networks: &[Measurements]) -> Result<String> {
         blocks.map(|(number, ablation)| (number, sort(ablation).accuracy_cost)).collect::<Vec<_>>()
     };
     let y_label = "cost, percentage points";
-    let mean = Figure { title: "Replaced by its mean", y_label, scale: 100.0, rule: 0.0 };
-    let resampled = Figure { title: "Replaced by another sample’s", y_label, scale: 100.0, rule: 0.0 };
+    let mean = Figure { title: "Replaced by its mean", y_label, scale: 100.0, rule: 0.0, is_share: false };
+    let resampled =
+        Figure { title: "Replaced by another sample’s", y_label, scale: 100.0, rule: 0.0, is_share: false };
     let figures =
         [mean.chart(networks, |n| of(n, |a| &a.mean))?, resampled.chart(networks, |n| of(n, |a| &a.resampled))?];
     body += &element::charts(&figures.into_iter().flatten().collect::<Vec<_>>());

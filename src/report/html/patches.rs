@@ -59,7 +59,11 @@ fn pictures(network: &Measurements, stage: &StageOutline) -> Result<String> {
     let shared = network.patches.iter().flat_map(|blocks| summary::shared_patches(blocks, stage));
     let shared: Vec<_> = shared.collect();
     let Some((_, found, _)) = shared.first() else { return Ok(String::new()) };
-    let mut grid = format!("<h4>{}, filter {}</h4>\n", element::escape(&stage.name), found.filter);
+    let few = match shared.len() {
+        rows if rows > MOST_ROWS => format!(", {MOST_ROWS} of its {rows} blocks"),
+        _ => String::new(),
+    };
+    let mut grid = format!("<h4>{}, filter {}{few}</h4>\n", element::escape(&stage.name), found.filter);
     grid += "<div class=\"scroll\" tabindex=\"0\"><div class=\"patches\">\n";
     for (row, (name, found, _)) in shared.iter().enumerate() {
         let Some(block) = stage.blocks.iter().find(|block| block.name == *name) else { continue };
@@ -236,6 +240,18 @@ mod tests {
         let wide = BlockOutline { receptive_field: Some(ReceptiveField { size: 9, jump: 1, start: -4 }), ..block };
         assert_eq!(framed(&outline, &wide, &patch).unwrap().dimensions(), (4, 4));
         assert!(framed(&outline, &wide, &Patch { pixels: Vec::new(), ..patch }).is_none());
+    }
+
+    #[test]
+    fn rows_that_are_not_shown_are_told() {
+        let mut network = sample::highway(0);
+        let stage = network.outline.stages[0].clone();
+        let none = crate::report::result::Patches { filter: 3, patches: Vec::new() };
+        let of = |blocks: &[BlockOutline]| Some(blocks.iter().map(|b| (b.name.clone(), none.clone())).collect());
+        network.patches = of(&stage.blocks);
+        assert!(pictures(&network, &stage).unwrap().starts_with("<h4>stage1, filter 3, 24 of its 49 blocks</h4>"));
+        network.patches = of(&stage.blocks[..24]);
+        assert!(pictures(&network, &stage).unwrap().starts_with("<h4>stage1, filter 3</h4>"));
     }
 
     #[test]

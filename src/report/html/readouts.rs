@@ -34,7 +34,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     let mut figures = Vec::new();
     for (name, sort) in SORTS {
         let title = format!("Accuracy read out by {name}");
-        let figure = Figure { title: &title, y_label: "accuracy, %", scale: 100.0, rule: 0.0 };
+        let figure = Figure { title: &title, y_label: "accuracy, %", scale: 100.0, rule: 0.0, is_share: true };
         figures.extend(figure.chart(networks, |network| {
             let blocks = network.readouts.iter().flat_map(|blocks| numbered(network, blocks));
             blocks.filter_map(|(number, readouts)| Some((number, accuracy(sort(readouts)?)))).collect()
@@ -158,8 +158,8 @@ fn exit_chart(networks: &[Measurements], sort: &str) -> Result<Option<String>> {
         description: format!("Accuracy against computation, {sort} read-outs"),
         x_label: "computation, % of the whole network’s".into(),
         y_label: "accuracy, %".into(),
-        x: Axis::covering(all.iter().map(|point| point.0)),
-        y: Axis::covering(all.iter().map(|point| point.1)),
+        x: Axis::covering(all.iter().map(|point| point.0)).within(0.0, 100.0),
+        y: Axis::covering(all.iter().map(|point| point.1)).within(0.0, 100.0),
         size: (element::width_of(2), 240.0),
         layers,
     };

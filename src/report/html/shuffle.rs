@@ -61,7 +61,7 @@ fn chart(networks: &[Measurements]) -> Result<String> {
         x_label: "Kendall’s τ to the trained order".into(),
         y_label: "Error (1 − accuracy), %".into(),
         x: Axis::between((lowest - 0.02).max(-1.0), 1.0).reversed(),
-        y: Axis::covering(all().map(|order| error(order.score.accuracy)).chain([0.0])),
+        y: Axis::covering(all().map(|order| error(order.score.accuracy)).chain([0.0])).within(0.0, 100.0),
         size: (820.0, 380.0),
         layers,
     }

@@ -95,7 +95,7 @@ fn line(choice: &Chosen) -> Result<String> {
         x_label: "blocks left out".into(),
         y_label: "Accuracy on the samples that choose, %".into(),
         x: Axis::covering(points.iter().map(|point| point.0)),
-        y: Axis::covering(points.iter().map(|point| point.1)),
+        y: Axis::covering(points.iter().map(|point| point.1)).within(0.0, 100.0),
         size: (element::PAGE_WIDTH, 240.0),
         layers: vec![
             Layer::new(Mark::Rule(100.0 * choice.baseline.accuracy), Colour::Muted),

@@ -143,6 +143,29 @@ fn one_block_and_two_hundred() {
 }
 
 #[test]
+fn stages_applied_again_are_told_apart() {
+    let mut network = sample::residual();
+    let score = network.baseline;
+    let agreement = crate::report::result::Estimate::default();
+    let repeat = |block: &str, rescaled| crate::report::result::Repeat {
+        block: block.into(),
+        times: 1,
+        rescaled,
+        score,
+        agreement,
+    };
+    network.repeats = Some(vec![repeat("stage1.block9", false), repeat("stage3.block9", false)]);
+    let page = page(vec![network]);
+    assert_sound(&page);
+    let section = page.split("<section id=\"repeats\">").nth(1).unwrap();
+    let legend = section.split("<ul class=\"legend\">").nth(1).unwrap().split("</ul>").next().unwrap();
+    assert_eq!(legend.matches("<li>").count(), 3, "{legend}");
+    let charts = section.split("<div class=\"charts\">").nth(1).unwrap();
+    // One point in the colour of each stage that has any.
+    assert!(charts.contains("var(--n0)") && !charts.contains("var(--n1)") && charts.contains("var(--n2)"));
+}
+
+#[test]
 fn gates_without_units() {
     let mut network = sample::highway(1);
     for gates in network.gates.as_mut().unwrap().values_mut() {

@@ -30,14 +30,21 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         y_label: "|E[F]| / std(F)",
         scale: 1.0,
         rule: 0.0,
+        is_share: false,
     };
-    let falls =
-        Figure { title: "Units whose error’s variance falls", y_label: "share of units, %", scale: 100.0, rule: 0.5 };
+    let falls = Figure {
+        title: "Units whose error’s variance falls",
+        y_label: "share of units, %",
+        scale: 100.0,
+        rule: 0.5,
+        is_share: true,
+    };
     let gate = Figure {
         title: "Correlation of learned and optimal gate over the units",
         y_label: "correlation",
         scale: 1.0,
         rule: 0.0,
+        is_share: false,
     };
     let figures = [
         bias.chart(networks, |n| of(n, |t| Some(t.residual_mean_relative)))?,

@@ -22,7 +22,16 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
         let sets = network.several.iter().flatten();
         sets.map(|set| (set.removed as f64, 100.0 * (1.0 - set.score.accuracy))).collect()
     });
-    body += &element::charts(&[errors(networks, points.collect(), "blocks left out")?]);
+    let trained = networks.iter().enumerate().filter(|(_, network)| has(network));
+    let figure = Errors {
+        title: "",
+        x_label: "blocks left out",
+        trained: trained.map(|(place, network)| (error(network), Colour::Network(place))).collect(),
+        curves: points.collect(),
+        is_joined: false,
+        size: (820.0, 340.0),
+    };
+    body += &element::charts(&[figure.figure()?]);
     let scores = networks.iter().flat_map(|network| network.several.iter().flatten()).map(|set| &set.score);
     body += &element::left_out(summary::not_finite(scores), "of these figures");
     let mut table = Table::new(["network", "left out", "seed", "accuracy", "95 % interval", "loss, nats", "<left"]);
@@ -43,27 +52,49 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("several", "Leaving several blocks out", &body))
 }
 
-/// Error against a count, a point each, and the networks as trained.
-pub(super) fn errors(networks: &[Measurements], points: Vec<Vec<(f64, f64)>>, x_label: &str) -> Result<String> {
-    let trained = |network: &Measurements| 100.0 * (1.0 - network.baseline.accuracy);
-    let most = points.iter().flatten().map(|(count, _)| *count).fold(1.0, f64::max);
-    let y = Axis::covering(points.iter().flatten().map(|(_, error)| *error).chain([0.0]));
-    let mut layers = Vec::new();
-    for (place, (network, points)) in networks.iter().zip(points).enumerate().filter(|(_, (_, p))| !p.is_empty()) {
-        layers.push(Layer::new(Mark::Rule(trained(network)), Colour::Network(place)).faint(0.5));
-        layers.push(Layer::new(Mark::Points(points, place), Colour::Network(place)).faint(0.75));
+/// Error of a network as trained, in percent.
+pub(super) fn error(network: &Measurements) -> f64 {
+    100.0 * (1.0 - network.baseline.accuracy)
+}
+
+/// Error against a count.
+pub(super) struct Errors<'a> {
+    pub(super) title: &'a str,
+    pub(super) x_label: &'a str,
+    /// Error of the networks as trained, a line each.
+    pub(super) trained: Vec<(f64, Colour)>,
+    /// Counts and errors in percent, each in the colour and shape of its place.
+    pub(super) curves: Vec<Vec<(f64, f64)>>,
+    /// Whether the points of a curve are joined by a line.
+    pub(super) is_joined: bool,
+    pub(super) size: (f64, f64),
+}
+
+impl Errors<'_> {
+    pub(super) fn figure(self) -> Result<String> {
+        let all = || self.curves.iter().flatten();
+        let most = all().map(|(count, _)| *count).fold(1.0, f64::max);
+        let y = Axis::covering(all().map(|(_, error)| *error).chain([0.0])).within(0.0, 100.0);
+        let rule = |(error, colour)| Layer::new(Mark::Rule(error), colour).faint(0.5);
+        let mut layers: Vec<Layer> = self.trained.into_iter().map(rule).collect();
+        for (place, points) in self.curves.into_iter().enumerate().filter(|(_, points)| !points.is_empty()) {
+            if self.is_joined {
+                layers.push(Layer::new(Mark::Line(points.clone()), Colour::Network(place)).faint(0.5));
+            }
+            layers.push(Layer::new(Mark::Points(points, place), Colour::Network(place)).faint(0.75));
+        }
+        Chart {
+            title: self.title.into(),
+            description: format!("Error against {}", self.x_label),
+            x_label: self.x_label.into(),
+            y_label: "Error (1 − accuracy), %".into(),
+            x: Axis::numbers(most as usize, 12),
+            y,
+            size: self.size,
+            layers,
+        }
+        .figure()
     }
-    Chart {
-        title: String::new(),
-        description: format!("Error against {x_label}"),
-        x_label: x_label.into(),
-        y_label: "Error (1 − accuracy), %".into(),
-        x: Axis::numbers(most as usize, 12),
-        y,
-        size: (820.0, 340.0),
-        layers,
-    }
-    .figure()
 }
 
 /// Pairs of blocks of one stage left out together.

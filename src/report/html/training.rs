@@ -27,10 +27,14 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
         ))
     });
     body += &element::legend(networks, trained);
-    let loss = chart(networks, "Loss", "Cross-entropy, nats", |e| e.train_loss, |e| e.test_loss)?;
-    let percent = |share: f64| 100.0 * share;
-    let accuracy =
-        chart(networks, "Accuracy", "Right answers, %", |e| percent(e.train_accuracy), |e| percent(e.test_accuracy))?;
+    let losses = |e: &Epoch| [e.train_loss, e.test_loss];
+    let accuracies = |e: &Epoch| [e.train_accuracy, e.test_accuracy].map(|share| 100.0 * share);
+    let all = |figures: &dyn Fn(&Epoch) -> [f64; 2]| {
+        let epochs = networks.iter().flat_map(|network| &network.training);
+        Axis::covering(epochs.flat_map(figures))
+    };
+    let loss = chart(networks, ["Loss", "Cross-entropy, nats"], all(&losses), losses)?;
+    let accuracy = chart(networks, ["Accuracy", "Right answers, %"], all(&accuracies).within(0.0, 100.0), accuracies)?;
     body += &element::charts(&[loss, accuracy]);
     let figures = networks.iter().flat_map(|network| &network.training);
     let figures = figures.flat_map(|e| [e.train_loss, e.test_loss, e.train_accuracy, e.test_accuracy]);
@@ -39,24 +43,24 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("training", "Training", &body))
 }
 
+/// `figures` gives that of the training split and that of the test split.
 fn chart(
     networks: &[Measurements],
-    title: &str,
-    y_label: &str,
-    train: impl Fn(&Epoch) -> f64,
-    test: impl Fn(&Epoch) -> f64,
+    [title, y_label]: [&str; 2],
+    y: Axis,
+    figures: impl Fn(&Epoch) -> [f64; 2],
 ) -> Result<String> {
-    let epochs = || networks.iter().flat_map(|network| &network.training);
+    let epochs = networks.iter().flat_map(|network| &network.training);
     let mut layers = Vec::new();
     for (place, network) in networks.iter().enumerate() {
-        let curve = |figure: &dyn Fn(&Epoch) -> f64| -> Vec<_> {
-            network.training.iter().map(|epoch| (epoch.epoch as f64, figure(epoch))).collect()
+        let curve = |split: usize| -> Vec<_> {
+            network.training.iter().map(|epoch| (epoch.epoch as f64, figures(epoch)[split])).collect()
         };
         let colour = Colour::Network(place);
-        layers.push(Layer::new(Mark::Line(curve(&train)), colour).faint(0.4));
-        layers.push(Layer::new(Mark::Line(curve(&test)), colour));
+        layers.push(Layer::new(Mark::Line(curve(0)), colour).faint(0.4));
+        layers.push(Layer::new(Mark::Line(curve(1)), colour));
         // A line needs two points; a single epoch must be seen too.
-        let last = curve(&test).pop().into_iter().collect();
+        let last = curve(1).pop().into_iter().collect();
         layers.push(Layer::new(Mark::Points(last, place), colour));
     }
     Chart {
@@ -64,8 +68,8 @@ fn chart(
         description: format!("{title} against epoch, training and test split"),
         x_label: "epoch".into(),
         y_label: y_label.into(),
-        x: Axis::numbers(epochs().map(|epoch| epoch.epoch).max().unwrap_or(1) as usize, 8),
-        y: Axis::covering(epochs().flat_map(|epoch| [train(epoch), test(epoch)])),
+        x: Axis::numbers(epochs.map(|epoch| epoch.epoch).max().unwrap_or(1) as usize, 8),
+        y,
         size: (element::width_of(2), 300.0),
         layers,
     }

@@ -55,7 +55,7 @@ pub struct BlockOutline {
     /// What a unit of its estimate sees of a sample; absent where it sees all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receptive_field: Option<ReceptiveField>,
-    /// Why the block cannot be left out; absent where it can be.
+    /// Why the block cannot be left out, or, as `show` has it, not for good; absent where it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
 }

@@ -2,10 +2,11 @@ use crate::report::number;
 use crate::report::result::{BlockOutline, Outline};
 use crate::report::table::Table;
 
-/// What a network is made of, from input to output; runs of blocks that are alike stand in one line.
-pub fn outline(outline: &Outline) -> String {
-    let mut table =
-        Table::new(["", "<shape", "<wiring", "<body", "<skip", "blocks", "parameters", "FLOPs", "<can be left out"]);
+/// What a network is made of, from input to output; runs of blocks that are alike stand in one line. `left_out` says in
+/// which sense blocks can be left out.
+pub fn outline(outline: &Outline, left_out: &str) -> String {
+    let left_out = format!("<{left_out}");
+    let mut table = Table::new(["", "<shape", "<wiring", "<body", "<skip", "blocks", "parameters", "FLOPs", &left_out]);
     table.row(["stem", "", "", "", "", "", &number::count(outline.stem_parameters)]);
     for stage in &outline.stages {
         let parameters = stage.blocks.iter().map(|block| block.parameters).sum();
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn blocks_that_are_alike_fold() {
-        let text = outline(&sample::residual().outline);
+        let text = outline(&sample::residual().outline, "can be left out");
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "resnet-56 residual, width 16");
         assert!(lines[1].starts_with("input 3×32×32, 10 classes, 3 stages, 27 blocks, "), "{}", lines[1]);
@@ -125,6 +126,6 @@ mod tests {
     #[test]
     fn a_network_without_stages_has_an_outline() {
         let empty = Outline { stages: Vec::new(), ..sample::residual().outline };
-        assert!(outline(&empty).contains("0 stages, 0 blocks"));
+        assert!(outline(&empty, "can be left out").contains("0 stages, 0 blocks"));
     }
 }
