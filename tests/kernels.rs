@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
-use unrolled::kernel::{Carried, Kernels, Map, Stride, Weights};
+use unrolled::kernel::{self, Carried, Kernels, Map, Stride, Weights};
 
 /// Both round in f32 along sums of some hundred terms in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -133,4 +133,77 @@ fn what_is_not_a_number_stays_so() {
     let one = Stride { stride: 1, padding: 0 };
     let y = Map::from(x).convolve(Kernels::Own, Weights::new(eye, None), one, false).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
+}
+
+/// Values, state and gradients of an LSTM over samples of which the last step may lack some.
+fn remembered(kernels: Kernels, [streams, samples, units]: [usize; 3]) -> Vec<Vec<f32>> {
+    let x: Tensor<2> = draw([samples, 4 * units], 1).require_grad();
+    let weight: Tensor<2> = draw([4 * units, units], 2).div_scalar(units as f32).require_grad();
+    let state = [3, 4].map(|seed| draw::<2>([streams, units], seed));
+    let (outputs, ends) = kernel::lstm(kernels, x.clone(), weight.clone(), state, true);
+    let gradients = (outputs.clone() * draw([samples, units], 99)).sum().backward();
+    let mut all = vec![host(outputs)];
+    all.extend(ends.map(host));
+    all.extend([x, weight].map(|p| host(p.grad(&gradients).unwrap())));
+    all
+}
+
+fn summed(kernels: Kernels, [rows, input, out]: [usize; 3]) -> Vec<Vec<f32>> {
+    let (x, weight): (Tensor<2>, Tensor<2>) = (draw([rows, input], 1), draw([out, input], 2));
+    let (x, weight, bias) = (x.require_grad(), weight.require_grad(), draw::<1>([out], 3).require_grad());
+    let y = kernel::linear(kernels, x.clone(), weight.clone(), bias.clone());
+    let gradients = (y.clone() * draw([rows, out], 99)).sum().backward();
+    let mut all = vec![host(y), host(x.grad(&gradients).unwrap()), host(weight.grad(&gradients).unwrap())];
+    all.push(host(bias.grad(&gradients).unwrap()));
+    all
+}
+
+fn spelled(kernels: Kernels, [words, length, maps]: [usize; 3]) -> Vec<Vec<f32>> {
+    const CHARACTERS: usize = 9;
+    let maps = [maps, maps + 3, 2 * maps];
+    let row = maps.iter().enumerate().map(|(k, maps)| (k + 1) * maps).sum();
+    let nothing = Tensor::<2>::zeros([1, row], &Device::flex().autodiff());
+    let others: Tensor<2> = draw([CHARACTERS - 1, row], 2).require_grad();
+    let table = Tensor::cat(vec![nothing, others.clone()], 0);
+    // Every third word occurs before, and some are shorter than the widest filter.
+    let word = |i: usize| (if i % 3 == 0 { i / 3 } else { i }) * 31;
+    let letter = |i: usize, c: usize| {
+        let ends = 1 + word(i) % length;
+        if c < ends { 1 + ((word(i) + c * c * 5) % (CHARACTERS - 1)) as u32 } else { 0 }
+    };
+    let characters: Vec<u32> = (0..words).flat_map(|i| (0..length).map(move |c| letter(i, c))).collect();
+    let y = kernel::spelling(kernels, &characters, length, table, &maps);
+    let gradients = (y.clone() * draw(y.dims(), 99)).sum().backward();
+    vec![host(y), host(others.grad(&gradients).unwrap())]
+}
+
+fn likely(kernels: Kernels, [rows, classes]: [usize; 2], smoothing: f64) -> Vec<Vec<f32>> {
+    let logits: Tensor<2> = draw([rows, classes], 5).mul_scalar(9.0).require_grad();
+    let labels: Vec<u32> = (0..rows).map(|row| (row * 7 % classes) as u32).collect();
+    let loss = unrolled::nn::cross_entropy(kernels, logits.clone(), &labels, smoothing);
+    let gradients = loss.mean.clone().backward();
+    let each = loss.each.iter().map(|&loss| loss as f32).collect();
+    vec![host(loss.mean), each, vec![loss.correct as f32], host(logits.grad(&gradients).unwrap())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn rows_are_the_engines(
+        streams in 1..23usize, samples in 1..90usize, units in 1..40usize, out in 1..50usize, length in 3..12usize,
+        smoothing in prop_oneof![Just(0.0), Just(0.1)],
+    ) {
+        let pairs = [
+            ("lstm", [Kernels::Own, Kernels::Stock].map(|k| remembered(k, [streams, samples, units]))),
+            ("linear", [Kernels::Own, Kernels::Stock].map(|k| summed(k, [samples, units, out]))),
+            ("spelling", [Kernels::Own, Kernels::Stock].map(|k| spelled(k, [samples, length, out]))),
+            ("likelihood", [Kernels::Own, Kernels::Stock].map(|k| likely(k, [samples, out + 1], smoothing))),
+        ];
+        for (what, [ours, stock]) in pairs {
+            for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+                agree(&format!("{what}, array {place}"), ours, stock)?;
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
+use unrolled::data::{Dataset, Spec, Split, View};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Kind, Model, ModelConfig, Size};
 use unrolled::nn::{Memory, Network, Pass, Training, Wiring, cross_entropy};
@@ -157,4 +158,22 @@ fn memory_joins_what_batches_part() {
     let mut forgetful = Memory::new(sizes.streams);
     let late = model.along(&route, &samples(3..9), &mut forgetful).unwrap().values;
     assert_ne!(bits(&late), bits(&whole[3 * sizes.classes..9 * sizes.classes]));
+}
+
+/// The Penn Treebank as it is usually counted, the ends of sentences among the words; skipped where it is not at hand.
+#[test]
+fn the_penn_treebank_has_as_many_words_as_others_count() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/ptb");
+    if !dir.is_dir() {
+        eprintln!("skipped: {} is not there", dir.display());
+        return;
+    }
+    let spec: Spec = format!("text:{}", dir.display()).parse().unwrap();
+    for (split, words) in [(Split::Train, 929_589), (Split::Valid, 73_760), (Split::Test, 82_430)] {
+        let text = Dataset::open(&spec, split, &View::default()).unwrap();
+        assert_eq!((text.len(), text.classes().len()), (words, 10_000), "{split}");
+        assert_eq!(text.shape(), [1, 1, 21]);
+        // Kim et al. count 51, with nothing and the two ends of a word; here the unknown one has a number too.
+        assert_eq!(text.vocabulary().unwrap().characters.len(), 48);
+    }
 }

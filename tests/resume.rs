@@ -28,6 +28,39 @@ weight_decay = 1e-4
 checkpoint_steps = 7
 "#;
 
+/// A text whose words remember those before, over the bounds of batches.
+const WORDS: &str = r#"
+[model]
+kind = "char-lm"
+maps = [6, 10]
+units = 12
+blocks = [2]
+dropout = 0.3
+
+[data]
+source = "text:HOME"
+
+[train]
+epochs = 6
+batch = 4
+steps = 9
+rate = 1.0
+momentum = 0.0
+schedule = "plateau"
+factor = 0.5
+threshold = 1.0
+clip_norm = 5.0
+checkpoint_steps = 7
+"#;
+
+/// Sentences that depend on nothing.
+fn text(sentences: usize) -> String {
+    let words = ["small", "dogs", "see", "the", "old", "bird", "and", "sing"];
+    let sentence =
+        |i: usize| (0..3 + i % 5).map(|k| words[(i * 7 + k * k * 3) % words.len()]).collect::<Vec<_>>().join(" ");
+    (0..sentences).map(|i| sentence(i) + "\n").collect()
+}
+
 fn train(config: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unrolled"));
     command.arg("train").arg(config).arg("--out").arg(out).args(more).stdout(Stdio::null()).stderr(Stdio::null());
@@ -51,9 +84,21 @@ fn wait_for_checkpoint(dir: &Path, seen: &mut Option<PathBuf>) {
 
 #[test]
 fn a_killed_run_ends_in_the_same_bytes() {
+    kill(CONFIG);
+}
+
+#[test]
+fn a_killed_reader_remembers_what_it_read() {
+    kill(WORDS);
+}
+
+fn kill(config: &str) {
     let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("train.txt"), text(400)).unwrap();
+    std::fs::write(home.path().join("valid.txt"), text(30)).unwrap();
+    let text = config.replace("HOME", &home.path().display().to_string().replace('\\', "/"));
     let config = home.path().join("config.toml");
-    std::fs::write(&config, CONFIG).unwrap();
+    std::fs::write(&config, text).unwrap();
     let (whole, broken) = (home.path().join("whole"), home.path().join("broken"));
     assert!(train(&config, &whole, &[]).status().unwrap().success());
 

@@ -73,7 +73,7 @@ impl Demo {
         let title = "Three deep networks, and how they refine their estimates";
         measure::write(&self.out, title, INTRO.map(str::to_owned).to_vec(), &networks, begun)?;
         for network in &networks {
-            output::print(&format!("{:<9} {}", network.target, text::score(&network.baseline)))?;
+            output::print(&format!("{:<9} {}", network.target, text::score(&network.baseline, &network.outline)))?;
         }
         let report = self.out.join("report.html");
         output::print(&format!("{} ({:.0} s)\n", report.display(), begun.elapsed().as_secs_f64()))

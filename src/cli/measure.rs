@@ -125,7 +125,7 @@ impl Eval {
             Any::Graph(opened) => measure::evaluate(&opened.network, &source, |n| bar.inc(n)),
         }?;
         bar.finish_and_clear();
-        if self.json { output::print_json(&score) } else { output::print(&text::score(&score)) }
+        if self.json { output::print_json(&score) } else { output::print(&text::score(&score, opened.outline())) }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use unrolled::model::Model;
 use unrolled::nn::Network;
-use unrolled::report::Epoch;
+use unrolled::report::{Epoch, Outline};
 use unrolled::train::{Event, Experiment, Trainer};
 
 use super::output;
@@ -35,7 +35,8 @@ impl Train {
         let name = self.config.file_stem().unwrap_or_default();
         let dir = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
         let (model, history) = train(experiment, &dir, self.resume, device)?;
-        let last = history.last().map_or(String::new(), |e| format!(", accuracy {:.2} %", 100.0 * e.test_accuracy));
+        let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
+        let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
     }
 }
@@ -54,6 +55,7 @@ pub(super) fn train(
     let template = "epoch {msg} {bar:20} {prefix} · {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let begun = std::time::Instant::now();
+    let outline = trainer.model().outline().clone();
     let mut seen = 0;
     let result = trainer.train(&mut |event| match event {
         Event::Step { step, steps, epoch, loss, accuracy, samples } => {
@@ -65,24 +67,30 @@ pub(super) fn train(
             }
             bar.set_position(step);
             bar.set_message(epoch.to_string());
-            bar.set_prefix(format!("loss {loss:.4} · accuracy {:.2} % · {rate:.0} samples/s", 100.0 * accuracy));
+            let (name, figure) = figure(&outline, loss, accuracy);
+            bar.set_prefix(format!("loss {loss:.4} · {name} {figure} · {rate:.0} samples/s"));
         }
-        Event::Epoch(epoch) => line(&bar, epoch),
+        Event::Epoch(epoch) => line(&bar, &outline, epoch),
     });
     bar.finish_and_clear();
     Ok(result?)
 }
 
-fn line(bar: &ProgressBar, epoch: &Epoch) {
+/// The score of a network and its name, such as `accuracy` and `97.31 %`, or `perplexity` and `92.31`.
+fn figure(outline: &Outline, loss: f64, accuracy: f64) -> (&'static str, String) {
+    match outline.perplexity(loss) {
+        Some(perplexity) => ("perplexity", format!("{perplexity:.2}")),
+        None => ("accuracy", format!("{:.2} %", 100.0 * accuracy)),
+    }
+}
+
+fn line(bar: &ProgressBar, outline: &Outline, epoch: &Epoch) {
+    let (name, train) = figure(outline, epoch.train_loss, epoch.train_accuracy);
+    let (_, test) = figure(outline, epoch.test_loss, epoch.test_accuracy);
+    let split = if outline.is_language_model { "valid" } else { "test" };
     let text = format!(
-        "epoch {:>3}  rate {:<9.3e} train loss {:.4} accuracy {:6.2} %  test loss {:.4} accuracy {:6.2} %  {:.1} s",
-        epoch.epoch,
-        epoch.rate,
-        epoch.train_loss,
-        100.0 * epoch.train_accuracy,
-        epoch.test_loss,
-        100.0 * epoch.test_accuracy,
-        epoch.seconds
+        "epoch {:>3}  rate {:<9.3e} train loss {:.4} {name} {train:>8}  {split} loss {:.4} {name} {test:>8}  {:.1} s",
+        epoch.epoch, epoch.rate, epoch.train_loss, epoch.test_loss, epoch.seconds
     );
     bar.suspend(|| output::say(&text));
 }

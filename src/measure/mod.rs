@@ -154,6 +154,8 @@ impl Only {
             Self::Gradients => network.knows_gradients() && blocks.any(BlockOutline::keeps_shape),
             Self::Influence | Self::Theory => blocks.any(BlockOutline::keeps_shape),
             Self::Repeats => !together::last_blocks(outline).is_empty(),
+            // A word is no picture.
+            Self::Patches => !outline.is_language_model,
             _ => true,
         }
     }
@@ -166,7 +168,8 @@ impl Only {
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
             Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
-            Self::Readouts => Some(Box::new(FittedProbe::new(outline, seed))),
+            // What is said of a word depends on those before it: no map from its estimate alone tells it.
+            Self::Readouts if !outline.is_language_model => Some(Box::new(FittedProbe::new(outline, seed))),
             Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
@@ -220,6 +223,7 @@ pub fn measure<N: Network + 'static>(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Measurements> {
     let outline = network.outline();
+    let only: Vec<Only> = only.iter().copied().filter(|only| only.fits(network)).collect();
     let samples = source.dataset.len();
     let tours: Vec<Tour> = only.iter().filter_map(|only| only.tour(outline, samples, seed)).collect();
     let legs: Vec<(Along, Route)> = tours.iter().flat_map(|tour| tour.legs.iter().cloned()).collect();
@@ -230,9 +234,10 @@ pub fn measure<N: Network + 'static>(
         probes.push(Box::new(&mut steps));
     }
     let work = Work::new(outline);
-    let walked = work.walk(only);
+    let walked = work.walk(&only);
     let after = tour::work(&work, &legs);
-    let fitted = if only.contains(&Only::Readouts) { FittedProbe::work(outline, samples) } else { 0 };
+    let fits = only.contains(&Only::Readouts) && !outline.is_language_model;
+    let fitted = if fits { FittedProbe::work(outline, samples) } else { 0 };
     let total = samples as u64 * (walked + after) + fitted;
     let mut done = 0;
     let mut advance = |work| {

@@ -35,6 +35,15 @@ pub(super) fn plus_minus(value: f64, half_width: f64) -> String {
     format!("{} ± {}", real(value), real(half_width))
 }
 
+/// A perplexity where there is one.
+pub(super) fn perplexity(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.is_finite() => format!("{value:.2}"),
+        Some(_) => NOT_FINITE.into(),
+        None => String::new(),
+    }
+}
+
 /// A fraction of 1 in percent.
 pub(super) fn percent(fraction: f64) -> String {
     if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { NOT_FINITE.into() }

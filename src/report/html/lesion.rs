@@ -115,6 +115,7 @@ fn table(networks: &[Measurements]) -> Table {
     let mut table = Table::new([
         "network",
         "<block left out",
+        "perplexity",
         "accuracy",
         "95 % interval",
         "cost, points of accuracy",
@@ -128,6 +129,7 @@ fn table(networks: &[Measurements]) -> Table {
             table.row([
                 network.target.clone(),
                 name.clone(),
+                number::perplexity(network.outline.perplexity(score.loss)),
                 number::percent(score.accuracy),
                 number::percent_interval(score.accuracy_ci95),
                 format!("{} ± {}", number::points(accuracy_cost.value), number::points(accuracy_cost.ci95)),
@@ -137,7 +139,7 @@ fn table(networks: &[Measurements]) -> Table {
         }
         for block in network.outline.stages.iter().flat_map(|stage| &stage.blocks) {
             let Some(reason) = &block.fixed else { continue };
-            table.row([network.target.as_str(), &block.name, "", "", "", "", "", reason]);
+            table.row([network.target.as_str(), &block.name, "", "", "", "", "", "", reason]);
         }
     }
     table

@@ -65,6 +65,7 @@ fn overview(networks: &[Measurements]) -> String {
     let mut table = Table::new([
         "network",
         "parameters",
+        "perplexity",
         "accuracy",
         "95 % interval",
         "loss, nats",
@@ -76,6 +77,7 @@ fn overview(networks: &[Measurements]) -> String {
         table.row([
             network.target.clone(),
             number::count(network.outline.parameters),
+            number::perplexity(network.outline.perplexity(baseline.loss)),
             number::percent(baseline.accuracy),
             number::percent_interval(baseline.accuracy_ci95),
             number::plus_minus(baseline.loss, baseline.loss_ci95),

@@ -13,7 +13,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     }
     let mut body = element::prose(
         "Mean cross-entropy and share of right answers after each epoch of the training that made these networks. \
-         Strong lines are the test split, faint lines the training split while it was being learnt.",
+         Strong lines are the test split, of language models the validation split, faint lines the training split while it was being learnt.",
     );
     body += &element::seen(networks, |network| {
         let last = network.training.last()?;
@@ -84,6 +84,7 @@ fn table(networks: &[Measurements]) -> Table {
         "training loss, nats",
         "training accuracy",
         "test loss, nats",
+        "test perplexity",
         "test accuracy",
         "seconds",
     ]);
@@ -96,6 +97,7 @@ fn table(networks: &[Measurements]) -> Table {
                 number::real(epoch.train_loss),
                 number::percent(epoch.train_accuracy),
                 number::real(epoch.test_loss),
+                number::perplexity(network.outline.perplexity(epoch.test_loss)),
                 number::percent(epoch.test_accuracy),
                 number::real(epoch.seconds),
             ]);

@@ -107,6 +107,13 @@ impl ReceptiveField {
     }
 }
 
+impl Outline {
+    /// The perplexity, `exp(loss)`, of a language model with that loss, nats; of other networks none.
+    pub fn perplexity(&self, loss: f64) -> Option<f64> {
+        self.is_language_model.then(|| loss.exp())
+    }
+}
+
 impl BlockOutline {
     /// Whether the estimate has the shape of what entered, so that the two can be compared unit by unit.
     pub fn keeps_shape(&self) -> bool {

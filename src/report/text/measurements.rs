@@ -7,7 +7,7 @@ use crate::report::{number, summary};
 pub fn measurements(measured: &Measurements) -> String {
     let mut text = format!("{}: {}\n", measured.target, measured.outline.name);
     text += &format!("data {}, {}, seed {}\n", measured.data, samples(measured.baseline.samples), measured.seed);
-    text += &super::score(&measured.baseline);
+    text += &super::score(&measured.baseline, &measured.outline);
     let tables = [blocks, patches, iteration, swaps, early_exit, together, indices, pairs].map(|table| table(measured));
     for table in tables {
         if !table.is_empty() {
@@ -27,13 +27,14 @@ fn blocks(measured: &Measurements) -> Table {
         "mean of a-A",
         "std of a-A",
         "std/std(A)",
+        "perplexity without",
         "accuracy without",
         "cost, points",
         "mean T",
         "mean C",
     ]);
     for block in summary::measured_blocks(measured) {
-        let mut row = vec![String::new(); 8];
+        let mut row = vec![String::new(); 9];
         row[0] = block.to_owned();
         if let Some(e) = measured.estimation.as_ref().and_then(|blocks| blocks.get(block)) {
             row[1] = number::plus_minus(e.mean, e.mean_ci95);
@@ -42,11 +43,12 @@ fn blocks(measured: &Measurements) -> Table {
         }
         if let Some(lesion) = measured.lesion.as_ref().and_then(|blocks| blocks.get(block)) {
             let cost = lesion.accuracy_cost;
-            row[4] = number::percent(lesion.score.accuracy);
-            row[5] = format!("{} ± {}", number::points(cost.value), number::points(cost.ci95));
+            row[4] = number::perplexity(measured.outline.perplexity(lesion.score.loss));
+            row[5] = number::percent(lesion.score.accuracy);
+            row[6] = format!("{} ± {}", number::points(cost.value), number::points(cost.ci95));
         }
         if let Some(gates) = measured.gates.as_ref().and_then(|blocks| blocks.get(block)) {
-            for (cell, gate) in [(6, &gates.transform), (7, &gates.carry)] {
+            for (cell, gate) in [(7, &gates.transform), (8, &gates.carry)] {
                 row[cell] = gate.as_ref().map_or_else(String::new, |gate| number::relative(gate.mean.value));
             }
         }

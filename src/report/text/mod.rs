@@ -9,12 +9,20 @@ pub use outline::outline;
 pub use slim::slimming;
 
 use super::number;
-use super::result::Score;
+use super::result::{Outline, Score};
 
-/// A score in one line.
-pub fn score(score: &Score) -> String {
+/// A score in one line; that of a language model begins with its perplexity.
+pub fn score(score: &Score, outline: &Outline) -> String {
+    let perplexity = match outline.perplexity(score.loss) {
+        Some(value) => {
+            let bounds = [score.loss - score.loss_ci95, score.loss + score.loss_ci95];
+            let [low, high] = bounds.map(|loss| number::perplexity(outline.perplexity(loss)));
+            format!("perplexity {} (95 % interval {low} to {high}), ", number::perplexity(Some(value)))
+        }
+        None => String::new(),
+    };
     format!(
-        "accuracy {} (95 % interval {}), loss {} nats, {}\n",
+        "{perplexity}accuracy {} (95 % interval {}), loss {} nats, {}\n",
         number::percent(score.accuracy),
         number::percent_interval(score.accuracy_ci95),
         number::plus_minus(score.loss, score.loss_ci95),
@@ -29,6 +37,7 @@ fn samples(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::sample;
 
     #[test]
     fn a_score_takes_one_line() {
@@ -40,8 +49,11 @@ mod tests {
             loss_ci95: 0.008,
         };
         let expected = "accuracy 97.31 % (95 % interval 96.97 to 97.62 %), loss 0.1021 ± 0.0080 nats, 10,000 samples\n";
-        assert_eq!(score(&result), expected);
+        let mut outline = sample::residual().outline;
+        assert_eq!(score(&result, &outline), expected);
         result.loss = f64::NAN;
-        assert!(score(&result).contains("loss not finite nats"));
+        assert!(score(&result, &outline).contains("loss not finite nats"));
+        (result.loss, outline.is_language_model) = (100f64.ln(), true);
+        assert!(score(&result, &outline).starts_with("perplexity 100.00 (95 % interval 99.20 to 100.80), accuracy "));
     }
 }
