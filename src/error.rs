@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to read or write a path.
-    #[error("{}: {}", path.display(), plain(source))]
+    #[error("{}: {}", line(path.display()), plain(source))]
     Io {
         /// The path that was read or written.
         path: PathBuf,
@@ -18,7 +18,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file was read, but is not what it should be: truncated, corrupt or of another format.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {}", line(path.display()), line(what))]
     File {
         /// The file at fault.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum Error {
         what: String,
     },
     /// A configuration key has a value that cannot be used.
-    #[error("{key}: {what}")]
+    #[error("{}: {}", line(key), line(what))]
     Config {
         /// The key, dotted, such as `train.epochs`.
         key: String,
@@ -34,7 +34,7 @@ pub enum Error {
         what: String,
     },
     /// A name is not among those known.
-    #[error("unknown {kind} '{name}'{}", did_you_mean(name, known))]
+    #[error("unknown {kind} '{}'{}", line(name), line(did_you_mean(name, known)))]
     Unknown {
         /// What was being named, such as `key` or `block`.
         kind: &'static str,
@@ -44,7 +44,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// An array has a shape that does not fit.
-    #[error("{name}: shape {found:?}, expected {expected:?}")]
+    #[error("{}: shape {found:?}, expected {expected:?}", line(name))]
     Shape {
         /// The parameter, input or layer concerned.
         name: String,
@@ -62,7 +62,7 @@ pub enum Error {
         what: String,
     },
     /// The request itself makes no sense for what was opened.
-    #[error("{0}")]
+    #[error("{}", line(_0))]
     Usage(String),
 }
 
@@ -101,6 +101,11 @@ impl Error {
     }
 }
 
+/// What somebody wrote, on one line, and nothing that a terminal would obey.
+fn line(text: impl std::fmt::Display) -> String {
+    text.to_string().replace(char::is_control, " ")
+}
+
 /// The operating system's reason without Rust's `(os error N)`.
 fn plain(source: &std::io::Error) -> String {
     let text = source.to_string();
@@ -135,6 +140,22 @@ mod tests {
         assert_eq!(near.to_string(), "unknown key 'epoch', did you mean 'epochs'?");
         let far = Error::unknown("wiring", "dense", ["plain", "highway"]);
         assert_eq!(far.to_string(), "unknown wiring 'dense', known: plain, highway");
+    }
+
+    #[test]
+    fn whatever_is_named_stays_on_one_line() {
+        let name = "a\nb\u{1b}[31m";
+        let errors = [
+            Error::Usage(format!("route '{name}'")),
+            Error::file(name, name),
+            Error::config(name, name),
+            Error::unknown("block", name, [name]),
+            Error::Shape { name: name.into(), found: vec![1], expected: vec![2] },
+            Error::io(name)(std::io::ErrorKind::NotFound.into()),
+        ];
+        for error in errors {
+            assert!(!error.to_string().contains(char::is_control), "{error:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,4 @@
 //! Any bytes, opened as a PyTorch or safetensors file: a network or an error, never a panic or unbounded memory.
-//!
-//! ```sh
-//! cargo +nightly fuzz run open -- -rss_limit_mb=2048 -max_len=262144
-//! ```
-//!
-//! The files in `tests/open` are a good corpus: copy them to `fuzz/corpus/open`.
 
 #![no_main]
 

@@ -7,7 +7,7 @@
 use super::early_exit::curve;
 use super::readout::readouts;
 use super::score::LogSoftmax;
-use super::softmax::Softmax;
+use super::softmax::{Softmax, Whitened};
 use super::walk::{Probe, Seen, Whole};
 use super::work::fits;
 use super::{Answer, moments::average};
@@ -95,9 +95,10 @@ impl<N: Network> Probe<N> for FittedProbe {
         let (one, other) = order.split_at(n / 2);
         let (mut linear, mut tuned) = (Vec::new(), Vec::new());
         for (_, features) in &self.blocks {
-            let fit = |targets: &[f32]| cross_fitted(features, [one, other], targets, labels, classes, &known);
-            linear.push(fit(&truth));
-            tuned.push(fit(&output));
+            let [to_labels, to_output] =
+                cross_fitted(features, [one, other], [&truth, &output], labels, classes, &known);
+            linear.push(to_labels);
+            tuned.push(to_output);
             progress(fits(n, features.channels, classes));
         }
         let exits = [("linear", &linear), ("tuned", &tuned)];
@@ -113,30 +114,30 @@ impl<N: Network> Probe<N> for FittedProbe {
     }
 }
 
-/// The answers of a read-out that was fitted to one half of the samples and answers the other, both ways.
+/// The answers of read-outs that were fitted to one half of the samples and answer the other, both ways: one for each of
+/// two targets.
 fn cross_fitted(
     features: &Features,
     halves: [&[usize]; 2],
-    targets: &[f32],
+    targets: [&[f32]; 2],
     labels: &[u32],
     classes: usize,
     whole: &Whole,
-) -> Vec<Answer> {
-    let mut answers = whole.answers.clone();
+) -> [Vec<Answer>; 2] {
+    let mut answers = [whole.answers.clone(), whole.answers.clone()];
     let of = |values: &[f32], width: usize, half: &[usize]| -> Vec<f32> {
         half.iter().flat_map(|&sample| &values[sample * width..(sample + 1) * width]).copied().collect()
     };
     let [one, other] = halves;
     for (fitted, judged) in [(one, other), (other, one)] {
-        let readout = Softmax::fit(
-            &of(&features.values, features.channels, fitted),
-            features.channels,
-            &of(targets, classes, fitted),
-            classes,
-        );
-        let logits = readout.logits(&of(&features.values, features.channels, judged));
-        for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
-            answers[sample] = Answer::new(row, labels[sample], whole.row(sample, classes));
+        // Most of the work where there are many channels, and the same whatever is fitted to.
+        let whitened = Whitened::new(&of(&features.values, features.channels, fitted), features.channels);
+        let others = whitened.others(&of(&features.values, features.channels, judged));
+        for (targets, answers) in targets.iter().zip(&mut answers) {
+            let logits = Softmax::fit(&whitened, &of(targets, classes, fitted), classes).logits(&others);
+            for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
+                answers[sample] = Answer::new(row, labels[sample], whole.row(sample, classes));
+            }
         }
     }
     answers

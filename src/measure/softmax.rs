@@ -15,27 +15,44 @@ const CURVATURE: f64 = 0.5 + RIDGE;
 /// Steps of accelerated descent. Each shrinks the distance by `1 - sqrt(RIDGE / CURVATURE)`, all together to 1e-9.
 pub(super) const STEPS: usize = 150;
 
-/// `logits = whiten(x)·W + b`.
-pub(super) struct Softmax {
+/// Features, whitened: centred and with unit covariance.
+pub(super) struct Whitened {
     mean: Vec<f32>,
     /// `[features, features]`: whitens centred features.
     whitening: Tensor<2>,
+    /// `[n, features]`: those that it was made of.
+    values: Tensor<2>,
+}
+
+/// `logits = x·W + b` of whitened features.
+pub(super) struct Softmax {
     weight: Tensor<2>,
     bias: Tensor<2>,
-    features: usize,
+}
+
+impl Whitened {
+    /// Of features `[n, width]`, row-major.
+    pub(super) fn new(values: &[f32], width: usize) -> Self {
+        let mean = column_means(values, width);
+        let centred = tensor(&subtract(values, &mean), width);
+        let n = (values.len() / width) as f64;
+        let covariance = centred.clone().transpose().matmul(centred.clone()).div_scalar(n);
+        let whitening = tensor(&whitening(&parameters_host(covariance), width), width);
+        Self { mean, values: centred.matmul(whitening.clone()), whitening }
+    }
+
+    /// Others, whitened as these were.
+    pub(super) fn others(&self, values: &[f32]) -> Tensor<2> {
+        tensor(&subtract(values, &self.mean), self.mean.len()).matmul(self.whitening.clone())
+    }
 }
 
 impl Softmax {
-    /// Minimizes the mean cross-entropy to target distributions `[n, classes]` from features `[n, width]`, row-major.
-    pub(super) fn fit(values: &[f32], width: usize, targets: &[f32], classes: usize) -> Self {
-        let n = values.len() / width;
-        let mean = column_means(values, width);
-        let centred = tensor(&subtract(values, &mean), width);
-        let covariance = centred.clone().transpose().matmul(centred.clone()).div_scalar(n as f64);
-        let whitening = tensor(&whitening(&parameters_host(covariance), width), width);
-        let x = centred.matmul(whitening.clone());
+    /// Minimizes the mean cross-entropy to target distributions `[n, classes]`, row-major, from features.
+    pub(super) fn fit(features: &Whitened, targets: &[f32], classes: usize) -> Self {
+        let x = &features.values;
+        let [n, width] = x.dims();
         let y = tensor(targets, classes);
-
         let device = Device::flex();
         let mut weight = Tensor::<2>::zeros([width, classes], &device);
         let mut bias = Tensor::<2>::zeros([1, classes], &device);
@@ -53,13 +70,12 @@ impl Softmax {
             bias_ahead = next_bias.clone() + (next_bias.clone() - bias).mul_scalar(momentum);
             (weight, bias) = (next, next_bias);
         }
-        Self { mean, whitening, weight, bias, features: width }
+        Self { weight, bias }
     }
 
-    /// The logits `[n, classes]` for features `[n, width]`.
-    pub(super) fn logits(&self, values: &[f32]) -> Vec<f32> {
-        let x = tensor(&subtract(values, &self.mean), self.features).matmul(self.whitening.clone());
-        parameters_host(x.matmul(self.weight.clone()) + self.bias.clone())
+    /// The logits `[n, classes]` for whitened features `[n, width]`.
+    pub(super) fn logits(&self, x: &Tensor<2>) -> Vec<f32> {
+        parameters_host(x.clone().matmul(self.weight.clone()) + self.bias.clone())
     }
 }
 
@@ -87,8 +103,7 @@ fn whitening(covariance: &[f32], width: usize) -> Vec<f32> {
     let mut lower = vec![0.0_f64; width * width];
     for i in 0..width {
         for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| lower[at(i, k)] * lower[at(j, k)]).sum();
-            let rest = f64::from(covariance[at(i, j)]) - dot;
+            let rest = f64::from(covariance[at(i, j)]) - dot(&lower[at(i, 0)..at(i, j)], &lower[at(j, 0)..at(j, j)]);
             lower[at(i, j)] = if i == j { (rest + floor).max(floor).sqrt() } else { rest / lower[at(j, j)] };
         }
     }
@@ -97,16 +112,40 @@ fn whitening(covariance: &[f32], width: usize) -> Vec<f32> {
     for column in 0..width {
         for i in column..width {
             let unit = if i == column { 1.0 } else { 0.0 };
-            let dot: f64 = (column..i).map(|k| lower[at(i, k)] * inverse[at(column, k)]).sum();
-            inverse[at(column, i)] = (unit - dot) / lower[at(i, i)];
+            let known = dot(&lower[at(i, column)..at(i, i)], &inverse[at(column, column)..at(column, i)]);
+            inverse[at(column, i)] = (unit - known) / lower[at(i, i)];
         }
     }
     inverse.iter().map(|&v| v as f32).collect()
 }
 
+/// In eight sums side by side: one alone would wait for itself.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (ones, others) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = ones.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b).sum();
+    for (ones, others) in ones.zip(others) {
+        for ((sum, a), b) in sums.iter_mut().zip(ones).zip(others) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// So wide that all sums side by side are used, with numbers whose products no sum rounds.
+    #[test]
+    fn a_dot_product_is_that_of_its_definition() {
+        for width in [0, 7, 8, 21] {
+            let a: Vec<f64> = (0..width).map(|i| f64::from(i * i)).collect();
+            let b: Vec<f64> = (0..width).map(|i| f64::from(3 - i)).collect();
+            let expected: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+            assert_eq!(dot(&a, &b), expected, "{width}");
+        }
+    }
 
     #[test]
     fn whitened_features_have_unit_covariance() {
@@ -129,8 +168,9 @@ mod tests {
         let place = |i: i32| (i as f32 - 19.5) / 10.0 + if i < 20 { -1.0 } else { 1.0 };
         let values: Vec<f32> = (0..40).flat_map(|i| [place(i), 7.0]).collect();
         let targets: Vec<f32> = (0..40).flat_map(|i| if i < 20 { [0.9, 0.1] } else { [0.2, 0.8] }).collect();
-        let fitted = Softmax::fit(&values, 2, &targets, 2);
-        let logits = fitted.logits(&values);
+        let features = Whitened::new(&values, 2);
+        let fitted = Softmax::fit(&features, &targets, 2);
+        let logits = fitted.logits(&features.others(&values));
         let right = logits.chunks_exact(2).enumerate().filter(|(i, row)| (row[0] > row[1]) == (*i < 20)).count();
         assert_eq!(right, 40);
         // Of the bias, which no ridge holds back: the mean of the answers is the mean of the targets.

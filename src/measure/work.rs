@@ -94,9 +94,9 @@ impl<'a> Work<'a> {
 pub(super) fn fits(samples: usize, channels: usize, classes: usize) -> u64 {
     let [half, channels, classes] = [samples / 2, channels, classes].map(|n| n as u64);
     let step = 4 * half * channels * classes + UNIT * half * classes + CALLS;
-    // Whitening is done in f64, number by number.
-    let whitening = 2 * half * channels * channels + 20 * channels.pow(3);
-    4 * (STEPS as u64 * step + whitening)
+    // Whitening is done in f64, on one thread, once for both sorts.
+    let whitening = 2 * half * channels * channels + 5 * channels.pow(3);
+    2 * (2 * STEPS as u64 * step + whitening)
 }
 
 fn units(stage: &StageOutline) -> u64 {
