@@ -5,6 +5,8 @@
 
 mod choose;
 mod form;
+#[cfg(feature = "onnx")]
+mod graph;
 mod heal;
 mod latency;
 mod plan;

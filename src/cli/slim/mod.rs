@@ -48,9 +48,9 @@ pub(super) struct Slim {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// The ranking that decides which blocks go first
-    #[arg(long, value_parser = by_parser(), default_value = "greedy")]
+    #[arg(long, value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
     by: By,
-    /// Write the slimmed network to this safetensors file, with the names that came in
+    /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write no network, and say what would be
@@ -59,10 +59,10 @@ pub(super) struct Slim {
     /// Write the plan to this file, to be edited and applied with --plan
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
-    /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all
+    /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all. Not of ONNX files
     #[arg(long, value_name = "N")]
     heal_norm: Option<usize>,
-    /// Train the slimmed network for so many epochs
+    /// Train the slimmed network for so many epochs. Not ONNX files
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u64).range(1..))]
     finetune: Option<u64>,
     /// The experiment file that says how to fine-tune [default: that of the run]
@@ -101,11 +101,12 @@ impl Slim {
         self.check_paths()?;
         let options = self.target.opening.options()?;
         let mut any = open::any(&self.target.target, &options, device)?;
+        self.target.opening.check_used(&[(&self.target.target, &any)])?;
         let whole = source(&self.target.name(), &mut any, &self.data)?;
         match any {
             Any::Trained(opened) => self.along(Came { opened: *opened, options, device: device.clone() }, whole),
             #[cfg(feature = "onnx")]
-            Any::Graph(_) => unreachable!("refused with the paths"),
+            Any::Graph(opened) => self.along(opened.network, whole),
         }
     }
 
@@ -124,6 +125,7 @@ impl Slim {
     /// Slims a network in whatever form it came, and says what came of it.
     fn along<F: Form>(&self, form: F, whole: Source) -> anyhow::Result<()> {
         let begun = Instant::now();
+        self.check_draft(&form)?;
         let prepared = self.prepare(&form, whole)?;
         let slimming = self.slim(&form, &prepared)?;
         if let Some(path) = &self.save_plan {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use unrolled::slim::Plan;
-use unrolled::{Error, check_writable};
+use unrolled::open::is_graph;
+use unrolled::slim::{self, Form, Plan};
+use unrolled::{Error, Piece, check_writable};
 
 use super::super::Part;
 use super::Slim;
@@ -41,17 +42,37 @@ impl Slim {
                 "--split train: healing learns from these samples, and they would prove what it learned".into(),
             );
         }
-        if self.target.target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
-            return wrong(format!("{}: ONNX files can be shown and measured, not slimmed", self.target.name()));
-        }
         if let Some(plan) = &self.save_plan {
             self.check_plan_path(plan)?;
         }
         let Some(out) = &self.out else { return Ok(()) };
-        if out.extension().is_none_or(|extension| extension != "safetensors") {
-            return wrong(format!("{}: what is written is safetensors; end the name in .safetensors", out.display()));
+        let (form, extension) =
+            if is_graph(&self.target.target) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
+        if out.extension().is_none_or(|found| found != extension) {
+            return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
         self.check_beside_network(out)
+    }
+
+    /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
+    pub(super) fn check_draft<F: Form>(&self, form: &F) -> Result<(), Error> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let draft = form.draft(form.network(), &slim::file_name(Some(out)))?;
+        let Some((name, pieces)) = &draft.beside else { return Ok(()) };
+        let beside = out.with_file_name(name);
+        if beside.symlink_metadata().is_ok() {
+            let what = "its arrays would be written there, and there is a file; remove it or name another --out";
+            return Err(Error::Usage(format!("{}: {what}", beside.display())));
+        }
+        let real = |path: &Path| path.canonicalize().ok();
+        for path in [&self.out, &self.save_plan].into_iter().flatten() {
+            let is_source =
+                |piece: &Piece| matches!(piece, Piece::File { path: source, .. } if real(source) == real(path));
+            if path.exists() && pieces.iter().any(is_source) {
+                return Err(Error::Usage(format!("{}: {PART_OF_NETWORK}", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// A plan replaces nothing but a plan.

@@ -86,6 +86,9 @@ impl Slim {
                 ));
             }
         };
+        if self.set.iter().any(|set| set.split('=').next().is_some_and(|key| key.trim() == "train.epochs")) {
+            return Err(Error::Usage("--set train.epochs: --finetune says for how many epochs".into()));
+        }
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let mut overrides = vec![format!("data.source={}", self.data.data)];
         overrides.extend(self.set.iter().cloned());
