@@ -2,10 +2,12 @@
 
 #![cfg(feature = "onnx")]
 
+mod npz;
 mod proto;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -135,6 +137,119 @@ proptest! {
     }
 }
 
+/// A graph of blocks of these sorts, with what follows every sum, and every estimate passed on under another name or
+/// given out, where that is asked for.
+fn drawn(sorts: &[u8], after: u8, renames: bool, gives: bool) -> Vec<u8> {
+    let mut all = vec![(2, b"drawn".to_vec()), (11, value("x", &[3])), (12, value("y", &[3]))];
+    let mut count = 0;
+    let mut matrix = |all: &mut Vec<(u64, Vec<u8>)>, sides: &[usize]| {
+        count += 1;
+        let name = format!("w{count}");
+        let values =
+            (0..sides.iter().product()).map(|i| ((i * 7 + count * 5) % 11) as f32 / 8.0 - 0.6).collect::<Vec<f32>>();
+        all.push((5, floats(&name, sides, &values)));
+        name
+    };
+    let mut names = 0;
+    let mut add = |all: &mut Vec<(u64, Vec<u8>)>, op: &str, takes: &[&str]| {
+        names += 1;
+        let name = format!("v{names}");
+        all.push((1, node(op, takes, &[&name], &[])));
+        name
+    };
+    all.push((5, floats("one", &[1], &[1.0])));
+    let (mut width, stem) = (4, matrix(&mut all, &[3, 4]));
+    let mut x = add(&mut all, "MatMul", &["x", &stem]);
+    for &sort in sorts {
+        let wide = if sort == 3 { width + 2 } else { width };
+        // What stands before a stage.
+        if sort == 4 {
+            let square = matrix(&mut all, &[width, width]);
+            x = add(&mut all, "MatMul", &[&x, &square]);
+        }
+        let w = matrix(&mut all, &[width, wide]);
+        let product = add(&mut all, "MatMul", &[&x, &w]);
+        let h = add(&mut all, "Relu", &[&product]);
+        let other = matrix(&mut all, &[width, wide]);
+        let sum = match sort {
+            // t·h + (1 - t)·x
+            1 => {
+                let product = add(&mut all, "MatMul", &[&x, &other]);
+                let t = add(&mut all, "Sigmoid", &[&product]);
+                let c = add(&mut all, "Sub", &["one", &t]);
+                let [new, carried] = [add(&mut all, "Mul", &[&t, &h]), add(&mut all, "Mul", &[&c, &x])];
+                add(&mut all, "Add", &[&new, &carried])
+            }
+            // x + f(x) + g(x)
+            2 => {
+                let product = add(&mut all, "MatMul", &[&x, &other]);
+                let both = add(&mut all, "Add", &[&x, &h]);
+                add(&mut all, "Add", &[&both, &product])
+            }
+            // P·x + g(f(x)), wider
+            3 => {
+                let carried = add(&mut all, "MatMul", &[&x, &other]);
+                let deep = matrix(&mut all, &[wide, wide]);
+                let deep = add(&mut all, "MatMul", &[&h, &deep]);
+                add(&mut all, "Add", &[&deep, &carried])
+            }
+            // x + f(x)
+            _ => add(&mut all, "Add", &[&h, &x]),
+        };
+        width = wide;
+        x = match after {
+            0 => sum,
+            1 => add(&mut all, "Relu", &[&sum]),
+            _ => {
+                let (scale, shift) = (matrix(&mut all, &[width]), matrix(&mut all, &[width]));
+                add(&mut all, "LayerNormalization", &[&sum, &scale, &shift])
+            }
+        };
+        if gives {
+            all.push((12, value(&x, &[width])));
+        }
+        if renames {
+            x = add(&mut all, "Identity", &[&x]);
+        }
+    }
+    let head = matrix(&mut all, &[width, 3]);
+    all.push((1, node("MatMul", &[&x, &head], &["y"], &[])));
+    file(&parts(&all))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The same for graphs of all sorts of blocks.
+    #[test]
+    fn drawn_graphs_compute_what_their_routes_compute(
+        sorts in prop::collection::vec(0..5_u8, 2..7),
+        after in 0..3_u8,
+        renames in any::<bool>(),
+        gives in any::<bool>(),
+        draw in any::<u32>(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, out) = (dir.path().join("whole.onnx"), dir.path().join("slim.onnx"));
+        let whole = drawn(&sorts, after, renames, gives);
+        std::fs::write(&path, &whole).unwrap();
+        let network = opened(&path);
+        prop_assert_eq!(blocks(network.outline()), sorts.len());
+        let (route, removed) = route(&network, draw);
+        let slim = network.slimmed(&route).unwrap();
+        let again = written(&slim, &out);
+        let samples = samples(&network, 3);
+        let expected = bits(&network, &route, &samples);
+        prop_assert_eq!(&bits(&slim, &identity(&slim), &samples), &expected);
+        prop_assert_eq!(&bits(&again, &identity(&again), &samples), &expected);
+        prop_assert_eq!(again.outline().parameters < network.outline().parameters, !removed.is_empty());
+        let new = std::fs::read(&out).unwrap();
+        check_the_rest(&whole, &new);
+        let outputs = |file: &[u8]| all(&graph(file), 12);
+        prop_assert_eq!(outputs(&new), outputs(&whole));
+    }
+}
+
 /// All of a file but what goes is as it was: fields, their order, and of nodes all but names that they take.
 fn check_the_rest(old: &[u8], new: &[u8]) {
     let but = |bytes: &[u8], numbers: &[u64]| {
@@ -227,7 +342,9 @@ fn slimmed(dir: &Path, bytes: &[u8], route: &str) -> Result<Vec<u8>, String> {
     let _ = std::fs::remove_file(dir.join("slim.onnx.data"));
     let samples = samples(&network, 2);
     let again = write_checked(&out, &draft, |inside| slim.reopened(inside)).map_err(|e| e.to_string())?;
-    assert_eq!(bits(&again, &identity(&again), &samples), bits(&network, &route, &samples));
+    let answers = bits(&again, &identity(&again), &samples);
+    assert_eq!(answers, bits(&network, &route, &samples));
+    assert!(answers.iter().any(|bits| f32::from_bits(*bits) != 0.0), "zeros are alike whatever runs");
     assert_eq!(draft.length(), slim.draft("slim.onnx").unwrap().length());
     Ok(std::fs::read(out).unwrap())
 }
@@ -335,13 +452,13 @@ fn choosing(all: &mut Vec<(u64, Vec<u8>)>, then: &[u8], other: &[u8]) {
 
 /// A graph of one node that takes a value from around it.
 fn single(op: &str, takes: &str) -> Vec<u8> {
-    parts(&[(1, node(op, &[takes], &["given"], &[])), (12, value("given", &[3]))])
+    parts(&[(1, node(op, &[takes], &["given"], &[])), (2, b"branch".to_vec()), (12, value("given", &[3]))])
 }
 
 #[test]
 fn graphs_in_nodes_take_what_stands_in_its_place() {
     let dir = tempfile::tempdir().unwrap();
-    let whole = line(|all| choosing(all, &single("Neg", "a2"), &single("Relu", "m3")));
+    let whole = line(|all| choosing(all, &single("Sigmoid", "a2"), &single("Relu", "m3")));
     slimmed(dir.path(), &whole, "1-2").unwrap();
     let slim = slimmed(dir.path(), &whole, "1,3").unwrap();
     let choice = all(&graph(&slim), 1).into_iter().find(|node| texts(node, 4) == ["If"]).unwrap();
@@ -349,7 +466,7 @@ fn graphs_in_nodes_take_what_stands_in_its_place() {
     let taken: Vec<String> = branches.flat_map(|branch| all(&branch, 1)).flat_map(|node| texts(&node, 1)).collect();
     assert_eq!(taken, ["a1", "m3"]);
     // What a branch calls so itself is its own.
-    let own = parts(&[(1, node("Neg", &["m3"], &["a2"], &[])), (12, value("a2", &[3]))]);
+    let own = parts(&[(1, node("Sigmoid", &["m3"], &["a2"], &[])), (12, value("a2", &[3]))]);
     let whole = line(|all| choosing(all, &own, &single("Relu", "m3")));
     assert!(drafted(dir.path(), &whole, "1,3").unwrap().windows(own.len()).any(|bytes| bytes == own));
 }
@@ -542,11 +659,7 @@ fn a_file_that_changed_proves_nothing() {
 fn source(dir: &Path, network: &GraphNetwork, count: usize) -> Source {
     let path = dir.join("x.npy");
     let samples = samples(network, count);
-    let size = samples.shape[3];
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {size}), }}\n");
-    let bytes = [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
-    let values = samples.values.iter().flat_map(|v| v.to_le_bytes());
-    std::fs::write(&path, bytes.into_iter().chain(values).collect::<Vec<u8>>()).unwrap();
+    std::fs::write(&path, npz::npy(&(vec![count, samples.shape[3]], samples.values))).unwrap();
     let spec: Spec = format!("arrays:{}", path.display()).parse().unwrap();
     let names: Vec<String> = network.inputs().iter().map(|input| input.name.clone()).collect();
     let open = || Dataset::open(&spec, Split::Test, &View::default()).unwrap().arranged(&names).unwrap();
@@ -578,4 +691,71 @@ fn without_labels_agreement_is_kept() {
     assert_eq!(proved.before.bytes, std::fs::metadata(&path).unwrap().len());
     assert_eq!(proved.after.bytes, std::fs::metadata(&out).unwrap().len());
     assert_eq!(proved.before.parameters - proved.after.parameters, 9);
+}
+
+/// The inputs of a network as arrays of their own.
+fn inputs(network: &GraphNetwork, samples: &Samples) -> Vec<(String, npz::Array)> {
+    let (count, size) = (samples.shape[0], samples.shape[3]);
+    let mut from = 0;
+    let split = |input: &unrolled::graph::Input| {
+        let own: usize = input.shape.iter().product();
+        let values = samples.values.chunks(size).flat_map(|row| row[from..from + own].to_vec()).collect();
+        from += own;
+        (input.name.clone(), ([vec![count], input.shape.clone()].concat(), values))
+    };
+    network.inputs().iter().map(split).collect()
+}
+
+/// A Python that can check: the one that `UNROLLED_PYTHON` names, or the usual one.
+fn python() -> Option<String> {
+    let named = std::env::var("UNROLLED_PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".into());
+    let found = Command::new(&python).args(["-c", "import numpy, onnx, onnxruntime"]).output();
+    let can = found.is_ok_and(|output| output.status.success());
+    assert!(can || named.is_none(), "UNROLLED_PYTHON: {python} has no onnx or no onnxruntime");
+    can.then_some(python)
+}
+
+/// Others accept the files, and compute what we compute.
+#[test]
+fn onnx_runtime_answers_as_we_do() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with onnx and onnxruntime; UNROLLED_PYTHON names one");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    let mut slim = |network: GraphNetwork, route: Route, name: &str| {
+        let out = dir.path().join(name);
+        let slim = written(&network.slimmed(&route).unwrap(), &out);
+        let samples = samples(&network, 3);
+        let logits = slim.along(&identity(&slim), &samples).unwrap();
+        let arrays = inputs(&slim, &samples);
+        let answers = (vec![3, logits.classes], logits.values);
+        let all = arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).chain([("logits", answers)]);
+        npz::write(&out.with_extension("npz"), all);
+        files.push(out);
+    };
+    for path in fixtures() {
+        let network = opened(&path);
+        let (route, _) = route(&network, u32::MAX);
+        slim(network, route, &path.file_name().unwrap().to_string_lossy());
+    }
+    let whole = dir.path().join("whole.onnx");
+    let cases = [
+        ("far.onnx", beside(dir.path(), places)),
+        ("output.onnx", line(|all| all.push((12, value("a2", &[3]))))),
+        ("choice.onnx", line(|all| choosing(all, &single("Sigmoid", "a2"), &single("Relu", "m3")))),
+    ];
+    for (name, bytes) in cases {
+        std::fs::write(&whole, bytes).unwrap();
+        let network = opened(&whole);
+        let route = Route::parse("1,3", network.outline()).unwrap();
+        slim(network, route, name);
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/check_onnx.py");
+    let output = Command::new(python).arg(script).args(&files).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.contains(", 3 samples answered")).count(), FIXTURES + 3, "{said}");
 }
