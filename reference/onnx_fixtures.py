@@ -2,7 +2,8 @@
 
 Values are random. `cases.json` lists the files with the stages and blocks that should be found in them;
 `goldens.safetensors` has, for each, the inputs, the logits, the estimate after every block, what every block adds, and
-the logits with every block left out: its shortcut and what follows the sum stay.
+the logits with every block left out: its shortcut and what follows the sum stay. A file small enough to be typed about
+goes to `tests/cmd/slim-onnx.in`.
 """
 
 import json
@@ -11,9 +12,11 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
@@ -332,6 +335,25 @@ def with_softmax(name, network, inputs, names, free):
     export(OUT / f"{name}-softmax.onnx", nn.Sequential(network, nn.Softmax(1)), inputs, names, free, True)
 
 
+def line(directory):
+    """Four blocks `x + relu(x·w)` in a file of a few hundred bytes, the same with its arrays beside it, and samples."""
+    random = np.random.default_rng(1)
+    array = lambda name: numpy_helper.from_array(random.standard_normal((3, 3)).astype(np.float32), name)
+    value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3])
+    nodes = [helper.make_node("MatMul", ["x", "stem"], ["a0"])]
+    for k in range(1, 5):
+        nodes.append(helper.make_node("MatMul", [f"a{k - 1}", f"w{k}"], [f"m{k}"]))
+        nodes.append(helper.make_node("Relu", [f"m{k}"], [f"h{k}"]))
+        nodes.append(helper.make_node("Add", [f"h{k}", f"a{k - 1}"], [f"a{k}"]))
+    nodes.append(helper.make_node("MatMul", ["a4", "head"], ["y"]))
+    arrays = [array(name) for name in ["stem", "w1", "w2", "w3", "w4", "head"]]
+    graph = helper.make_graph(nodes, "line", [value("x")], [value("y")], arrays)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, directory / "line.onnx")
+    onnx.save(model, directory / "far.onnx", save_as_external_data=True, location="far.data", size_threshold=0)
+    np.save(directory / "x.npy", random.standard_normal((40, 3)).astype(np.float32))
+
+
 def main():
     warnings.filterwarnings("ignore")
     OUT.mkdir(parents=True, exist_ok=True)
@@ -347,6 +369,7 @@ def main():
             print(f"{path.name:<30} {path.stat().st_size:>8}", file=sys.stderr)
         if name == "highway-mlp":
             with_softmax(name, network, inputs, names, free)
+    line(OUT.parent / "cmd" / "slim-onnx.in")
     save_file(arrays, OUT / "goldens.safetensors")
     (OUT / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
 

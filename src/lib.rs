@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod device;
+mod draft;
 mod error;
 #[cfg(feature = "onnx")]
 pub mod graph;
@@ -16,5 +17,6 @@ pub mod slim;
 pub mod train;
 mod whole;
 
+pub use draft::{Draft, Piece};
 pub use error::{Error, Result};
 pub use whole::{check_writable, write_checked, write_whole};

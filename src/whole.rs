@@ -3,33 +3,59 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::draft::{self, Draft};
 use crate::{Error, Result};
 
 /// Writes a file in one step: whoever opens `path` finds the old bytes or all of the new ones, never a part.
 ///
 /// Missing parent directories are created. Errors name `path` itself, whichever step failed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_checked(path, bytes, |_| Ok(()))
-}
-
-/// The same, but what was written is looked at before it gets its final name: it gets it only if the check passes.
-///
-/// # Errors
-/// [`Error::Io`] that names `path`; those of the check.
-pub fn write_checked<T>(path: &Path, bytes: &[u8], check: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let directory = directory_of(path);
     let file = begin(directory, bytes).map_err(Error::io(path))?;
-    let checked = check(file.path())?;
     file.persist(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
+    sync_directory(directory).map_err(Error::io(path))
+}
+
+/// Writes a file in one step, and the one beside it that it refers to, but both are looked at under their names in a
+/// directory of their own first: they get their place only if the check passes.
+///
+/// The file beside comes first and replaces nothing; where the other cannot follow it goes again.
+///
+/// # Errors
+/// [`Error::Io`] that names the path at fault; those of the check.
+pub fn write_checked<T>(path: &Path, draft: &Draft, check: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let directory = directory_of(path);
+    let folder = folder(directory).map_err(Error::io(path))?;
+    let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: names no file", path.display())))?;
+    let inside = folder.path().join(name);
+    draft::write(&inside, &draft.pieces).map_err(|failed| failed.at(path))?;
+    let beside = draft.beside.as_ref().map(|(name, pieces)| (folder.path().join(name), directory.join(name), pieces));
+    if let Some((inside, path, pieces)) = &beside {
+        draft::write(inside, pieces).map_err(|failed| failed.at(path))?;
+    }
+    let checked = check(&inside)?;
+    if let Some((inside, path, _)) = &beside {
+        let file = tempfile::TempPath::try_from_path(inside).map_err(Error::io(path))?;
+        file.persist_noclobber(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
+    }
+    if let Err(error) = std::fs::rename(&inside, path) {
+        let gone = beside.map_or(Ok(()), |(_, path, _)| std::fs::remove_file(path));
+        return Err(Error::io(path)(gone.err().unwrap_or(error)));
+    }
     sync_directory(directory).map_err(Error::io(path))?;
     Ok(checked)
+}
+
+fn folder(directory: &Path) -> std::io::Result<tempfile::TempDir> {
+    std::fs::create_dir_all(directory)?;
+    tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempdir_in(directory)
 }
 
 /// How a file is called while it is being written.
 const PREFIX: &str = ".whole-";
 const SUFFIX: &str = ".tmp";
 
-/// Whether a path is a file that a killed process had begun to write.
+/// Whether a path is a file, or a directory of them, that a killed process had begun to write.
 pub(crate) fn is_unfinished(path: &Path) -> bool {
     path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
 }
@@ -87,6 +113,7 @@ fn sync_directory(_: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Piece;
 
     fn names(directory: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(directory)
@@ -127,7 +154,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("slim.safetensors");
         write_whole(&path, b"old").unwrap();
-        let refused = write_checked(&path, b"new", |beside| {
+        let new = Draft::from(b"new".to_vec());
+        let refused = write_checked(&path, &new, |beside| {
             assert_eq!(std::fs::read(beside).unwrap(), b"new");
             Err::<(), _>(Error::Usage("no".into()))
         });
@@ -136,8 +164,42 @@ mod tests {
             (std::fs::read(&path).unwrap().as_slice(), names(root.path())),
             (&b"old"[..], vec!["slim.safetensors".to_owned()])
         );
-        assert_eq!(write_checked(&path, b"new", |_| Ok(7)).unwrap(), 7);
+        assert_eq!(write_checked(&path, &new, |_| Ok(7)).unwrap(), 7);
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(root.path()), ["slim.safetensors"]);
+    }
+
+    #[test]
+    fn a_file_beside_comes_with_it_and_replaces_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("slim.onnx");
+        let source = root.path().join("source");
+        std::fs::write(&source, b"0123456789").unwrap();
+        let pieces = vec![Piece::Zeros(2), Piece::File { path: source.clone(), offset: 3, length: 4 }];
+        let draft =
+            Draft { pieces: vec![Piece::Bytes(b"new".to_vec())], beside: Some(("slim.onnx.data".into(), pieces)) };
+        assert_eq!(draft.length(), 9);
+        let refused = write_checked(&path, &draft, |inside| {
+            let beside = inside.with_file_name("slim.onnx.data");
+            assert_eq!(std::fs::read(beside).unwrap(), b"\0\x003456");
+            Err::<(), _>(Error::Usage("no".into()))
+        });
+        assert_eq!((refused.unwrap_err().to_string().as_str(), names(root.path())), ("no", vec!["source".to_owned()]));
+        write_checked(&path, &draft, |_| Ok(())).unwrap();
+        assert_eq!(names(root.path()), ["slim.onnx", "slim.onnx.data", "source"]);
+        let again = write_checked(&path, &draft, |_| Ok(())).unwrap_err().to_string();
+        assert!(again.starts_with(&format!("{}: ", root.path().join("slim.onnx.data").display())), "{again}");
+        // Where the file itself cannot take its place, what came beside it goes again.
+        let taken = root.path().join("taken");
+        std::fs::create_dir_all(taken.join("inside")).unwrap();
+        let other = Draft { pieces: vec![Piece::Bytes(Vec::new())], beside: Some(("other.data".into(), Vec::new())) };
+        write_checked(&taken, &other, |_| Ok(())).unwrap_err();
+        assert_eq!(names(root.path()), ["slim.onnx", "slim.onnx.data", "source", "taken"]);
+        // A source that ends too early is named.
+        let short = vec![Piece::File { path: source.clone(), offset: 8, length: 4 }];
+        let short = Draft { pieces: short, beside: None };
+        let error = write_checked(&root.path().join("x"), &short, |_| Ok(())).unwrap_err().to_string();
+        assert_eq!(error, format!("{}: ends after 2 of 4 bytes from 8 on", source.display()));
     }
 
     #[cfg(unix)]

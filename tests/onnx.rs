@@ -3,8 +3,9 @@
 
 #![cfg(feature = "onnx")]
 
+mod npz;
+
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -41,12 +42,10 @@ struct CaseBlock {
     shortcut: String,
 }
 
-/// An array: shape and values.
-type Golden = (Vec<usize>, Vec<f32>);
 /// A stage: its shape, and of every block the wiring and whether its skip is the identity.
 type Stage<'a> = (&'a [usize], Vec<(&'a str, bool)>);
 
-static GOLDENS: LazyLock<BTreeMap<String, Golden>> = LazyLock::new(|| {
+static GOLDENS: LazyLock<BTreeMap<String, npz::Array>> = LazyLock::new(|| {
     let bytes = std::fs::read(fixture("goldens.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let floats = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -179,26 +178,12 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
     assert!(compared > 200, "{compared}");
 }
 
-/// A `.npy` array of floats.
-fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}\n");
-    let length = (header.len() as u16).to_le_bytes();
-    let data = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &data].concat()
-}
-
 /// The samples of a case in a `.npz` file, its arrays in another order than the network's.
 fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
-    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
     let arrays =
         case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
     let labels = labels.map(|labels| ("labels", (vec![labels.len()], labels.to_vec())));
-    for (name, (shape, values)) in arrays.chain(labels) {
-        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(&npy(&shape, &values)).unwrap();
-    }
-    archive.finish().unwrap();
+    npz::write(path, arrays.chain(labels));
     let spec: Spec = format!("arrays:{}", path.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap();
     Arc::new(dataset.arranged(&case.inputs).unwrap())

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
+use unrolled::Draft;
 use unrolled::data::{Augment, Dataset, Order, Plan as Batching, Split, View, batches};
 use unrolled::measure::{Only, Source, measure, score, sweep, walk};
 use unrolled::model::{Card, Kind, Model, ModelConfig, to_bytes};
 use unrolled::nn::{At, Network, Pass, Route, Training, Wiring};
 use unrolled::open::{Options, open};
 use unrolled::report::Slimmed;
-use unrolled::slim::{By, Came, Form, Target, choose, finetune, prove, reestimate, removable};
+use unrolled::slim::{
+    By, Came, Form, Healed, Healing, Progress, Target, choose, finetune, prove, reestimate, removable,
+};
 use unrolled::train::{Experiment, Trainer};
 
 fn digits(split: Split, samples: usize) -> Source {
@@ -329,7 +332,7 @@ fn the_layout_that_came_in_is_written_renumbered() {
         let form = opened(&path, Options::default());
         let route = Route::parse("2-3 / 1,3 / 1-2", form.network().outline()).unwrap();
         let slim = form.slimmed(&route).unwrap();
-        std::fs::write(&out, form.to_bytes(&slim).unwrap()).unwrap();
+        std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
         let found = arrays(&out);
         let mut expected = whole.clone();
         // By hand: in the first stage 1 and 2 become 0 and 1, in the second 2 becomes 1.
@@ -368,7 +371,7 @@ fn files_of_others_are_slimmed_and_open_again() {
             continue;
         }
         let slim = form.slimmed(&route).unwrap();
-        std::fs::write(&out, form.to_bytes(&slim).unwrap()).unwrap();
+        std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
         let again = form.reopen(&out, &slim).unwrap();
         let values =
             |model: &Model| model.parameters.iter().map(|(_, p)| (p.name.clone(), p.host())).collect::<Vec<_>>();
@@ -409,8 +412,8 @@ impl Form for Lying {
         if self.slims { bent(slim) } else { Ok(slim) }
     }
 
-    fn to_bytes(&self, slim: &Model) -> unrolled::Result<Vec<u8>> {
-        self.form.to_bytes(slim)
+    fn draft(&self, slim: &Model, name: &str) -> unrolled::Result<Draft> {
+        self.form.draft(slim, name)
     }
 
     fn reopen(&self, path: &Path, written: &Model) -> unrolled::Result<Model> {
@@ -419,6 +422,14 @@ impl Form for Lying {
 
     fn builds(&self, slim: &Model) -> String {
         self.form.builds(slim)
+    }
+
+    fn cannot_heal(&self, norms_alone: bool) -> Option<&'static str> {
+        self.form.cannot_heal(norms_alone)
+    }
+
+    fn heal(&self, planned: &Model, healing: &Healing, progress: Progress) -> unrolled::Result<Vec<Healed<Model>>> {
+        self.form.heal(planned, healing, progress)
     }
 }
 

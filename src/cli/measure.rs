@@ -151,9 +151,13 @@ impl Compare {
         let begun = Instant::now();
         check_writable(&self.out)?;
         // All are opened and held against the data before any is measured.
-        let mut all = Vec::new();
+        let mut opened = Vec::new();
         for target in &self.targets {
-            let mut opened = self.opening.open(target, device)?;
+            opened.push((target.as_path(), self.opening.open(target, device)?));
+        }
+        self.opening.check_used(&opened.iter().map(|(target, any)| (*target, any)).collect::<Vec<_>>())?;
+        let mut all = Vec::new();
+        for (target, mut opened) in opened {
             let name = target.display().to_string();
             let source = source(&name, &mut opened, &self.data)?;
             all.push((name, opened, source));

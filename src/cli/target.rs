@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
-use unrolled::Result;
 use unrolled::open::{self, Any, Options};
+use unrolled::{Error, Result};
 
 /// A network to open.
 #[derive(Args)]
@@ -42,7 +42,9 @@ pub(super) struct Opening {
 
 impl Target {
     pub(super) fn open(&self, device: &Device) -> Result<Any> {
-        self.opening.open(&self.target, device)
+        let opened = self.opening.open(&self.target, device)?;
+        self.opening.check_used(&[(&self.target, &opened)])?;
+        Ok(opened)
     }
 
     pub(super) fn name(&self) -> String {
@@ -53,6 +55,23 @@ impl Target {
 impl Opening {
     pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Any> {
         open::any(target, &self.options()?, device)
+    }
+
+    /// What means nothing for any of these networks is an error, not passed over.
+    pub(super) fn check_used(&self, opened: &[(&Path, &Any)]) -> Result<()> {
+        let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
+        let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));
+        if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph(path)) {
+            return wrong("--cut", "for ONNX files alone");
+        }
+        if opened.iter().any(|(_, any)| any.is_foreign()) {
+            return Ok(());
+        }
+        match (&self.arch, self.partial) {
+            (Some(_), _) => wrong("--arch", "for PyTorch and safetensors files that others wrote"),
+            (_, true) => wrong("--partial", "for PyTorch and safetensors files that others wrote"),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn options(&self) -> Result<Options> {

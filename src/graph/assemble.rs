@@ -1,10 +1,12 @@
 //! Stages and their outline, once shapes are known.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Said;
 use super::build::{Plan, Shapes};
 use super::cost::{self, Counter};
+use super::edit::Edit;
 use super::engine::Engine;
 use super::line::Found;
 use super::network::{Block, GraphNetwork, Input, Part, Stage};
@@ -38,7 +40,7 @@ pub(super) fn network(
     (graph, engine): (Graph, Engine),
     (inputs, batch): (Vec<Input>, Option<usize>),
     plan: Plan,
-    shapes: &Shapes,
+    shapes: Shapes,
 ) -> Said<GraphNetwork> {
     let samples = batch.unwrap_or(2);
     let output = &graph.values[plan.output].name;
@@ -55,10 +57,10 @@ pub(super) fn network(
     let first = plan.blocks[0].input;
     let mut counter = Counter::default();
     let before: Vec<usize> = graph.values[first].producer.map_or(Vec::new(), |last| (0..=last).collect());
-    let stem_parameters = counter.cost(&graph, &before, shapes, samples).parameters;
+    let stem_parameters = counter.cost(&graph, &before, &shapes, samples).parameters;
     let mut stages = Stages {
         graph: &graph,
-        shapes,
+        shapes: &shapes,
         samples,
         first,
         channels_first,
@@ -82,7 +84,7 @@ pub(super) fn network(
     }
     let Stages { mut counter, stages, outlines, .. } = stages;
     let all: Vec<usize> = (0..graph.nodes.len()).collect();
-    let head_parameters = counter.cost(&graph, &all, shapes, samples).parameters;
+    let head_parameters = counter.cost(&graph, &all, &shapes, samples).parameters;
     let blocks: u64 = outlines.iter().flat_map(|s| &s.blocks).map(|b| b.parameters).sum();
     let outline = Outline {
         name: name(path, &inputs, batch),
@@ -90,7 +92,7 @@ pub(super) fn network(
         classes,
         is_language_model: false,
         parameters: stem_parameters + blocks + head_parameters,
-        flops: Counter::default().cost(&graph, &all, shapes, samples).flops,
+        flops: Counter::default().cost(&graph, &all, &shapes, samples).flops,
         stem_parameters,
         head_parameters,
         stages: outlines,
@@ -100,14 +102,19 @@ pub(super) fn network(
         skips: 0,
         path,
         given,
-        graph,
-        engine,
+        graph: Arc::new(graph),
+        engine: Arc::new(engine),
+        fuses: false,
+        line: Arc::new(plan.blocks),
+        shapes: Arc::new((shapes, samples)),
+        edit: Edit::default(),
         outline,
         inputs,
         batch,
         channels_first,
         stem: plan.stem,
         stages,
+        leave: Vec::new(),
         head: plan.head,
     })
 }
@@ -134,7 +141,7 @@ impl Stages<'_> {
         }
         let number = self.stages.len();
         if number == 0 || begins.unwrap_or(enter.is_some() || shape != self.last) {
-            self.stages.push(Stage { enter, blocks: Vec::new() });
+            self.stages.push(Stage { enter: enter.into_iter().collect(), blocks: Vec::new() });
             let shape = in_our_order(&shape, self.channels_first);
             self.outlines.push(StageOutline { name: format!("stage{}", number + 1), shape, blocks: Vec::new() });
         } else if let Some(part) = enter {

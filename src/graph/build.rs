@@ -3,6 +3,7 @@
 use super::Said;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rten::Value;
 
@@ -12,7 +13,8 @@ use super::engine::{Engine, array, shape};
 use super::line::{self, Found, NoLine};
 use super::merge::Merge;
 use super::network::{GraphNetwork, Input, Part};
-use super::proto::{FLOAT, Graph};
+use super::proto::Graph;
+use super::raw::FLOAT;
 use super::region::{Flow, Region};
 use crate::nn::Samples;
 use crate::open::{compare, one_line};
@@ -66,10 +68,8 @@ impl GraphNetwork {
     /// [`Error::Io`] and [`Error::File`] that names the node, value or array at fault; a graph without skips, or one
     /// that cannot be cut, is refused.
     pub fn open(path: &Path, blocks: Option<&[Vec<[String; 2]>]>, shapes: &[Vec<usize>]) -> Result<Self> {
+        let graph = Self::read(path)?;
         let wrong = |what: String| Error::file(path, one_line(&what));
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let graph = Graph::read(&bytes).map_err(wrong)?;
-        drop(bytes);
         let output = output(&graph).map_err(wrong)?;
         let ((found, skips), counts) = match blocks {
             Some(given) => {
@@ -78,7 +78,27 @@ impl GraphNetwork {
             }
             None => (line::find(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?, Vec::new()),
         };
-        let plan = Plan { counts, ..Plan::new(&graph, output, found).map_err(wrong)? };
+        let network = Self::cut(path, graph, (found, counts), shapes, true)?;
+        Ok(Self { given: blocks.map(<[_]>::to_vec), skips, ..network })
+    }
+
+    /// What a file says of its graph.
+    pub(super) fn read(path: &Path) -> Result<Graph> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        Graph::read(&bytes).map_err(|what| Error::file(path, one_line(&what)))
+    }
+
+    /// The network whose blocks are known; `counts` says how many stand in each stage, where that is known too.
+    pub(super) fn cut(
+        path: &Path,
+        graph: Graph,
+        (line, counts): (Vec<Found>, Vec<usize>),
+        shapes: &[Vec<usize>],
+        fuses: bool,
+    ) -> Result<Self> {
+        let wrong = |what: String| Error::file(path, one_line(&what));
+        let output = output(&graph).map_err(wrong)?;
+        let plan = Plan { counts, ..Plan::new(&graph, output, line).map_err(wrong)? };
         let (inputs, batch) = inputs(&graph, shapes).map_err(wrong)?;
         let plain = Engine::open(path, &graph, false)?;
         // A file that says its batch is free may have been exported with one inside.
@@ -90,15 +110,18 @@ impl GraphNetwork {
                 Err(why) => (Some(1), probe(1, &inputs).map_err(|_| wrong(why))?),
             },
         };
-        let engine = Engine::open(path, &graph, true)?;
-        let given = blocks.map(<[_]>::to_vec);
-        let mut network = assemble::network(path, (graph, engine), (inputs, batch), plan, &shapes).map_err(wrong)?;
-        (network.given, network.skips) = (given, skips);
-        // Where a fusion takes a value away that a part begins or ends with, the graph runs as it was written.
-        if network.check().is_err() {
-            network.engine = plain;
-            network.check()?;
+        let fused = if fuses { Some(Engine::open(path, &graph, true)?) } else { None };
+        let mut network = assemble::network(path, (graph, plain), (inputs, batch), plan, shapes).map_err(wrong)?;
+        if let Some(fused) = fused {
+            let plain = std::mem::replace(&mut network.engine, Arc::new(fused));
+            network.fuses = true;
+            if network.check().is_ok() {
+                return Ok(network);
+            }
+            // Where a fusion takes a value away that a part begins or ends with, the graph runs as it was written.
+            (network.engine, network.fuses) = (plain, false);
         }
+        network.check()?;
         Ok(network)
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::proto::{Array, FLOAT, Graph};
+use super::proto::Graph;
+use super::raw::{Array, FLOAT};
 
 /// What a node may multiply by: the places of its weight.
 fn weights(graph: &Graph, node: usize) -> impl Iterator<Item = usize> {

@@ -1,20 +1,26 @@
 //! Networks that are graphs in ONNX files.
 //!
-//! `wire` and `proto` read what a file says of its nodes, `region` what depends on what, `line` finds the blocks and
+//! `wire`, `raw` and `proto` read what a file says of its nodes, `region` what depends on what, `line` finds the blocks and
 //! `merge` how each is wired; `build` cuts the graph there, `assemble` makes stages of
 //! the blocks, `engine` runs its parts, and `network` is the line of stem,
-//! stages and head that they make.
+//! stages and head that they make. Where blocks are left out for good, `slim` says what takes their place, `edit` what
+//! else goes, and `write` copies the rest of the file as it is; arrays beside it move to a new file in `external`.
 
 mod assemble;
 mod build;
 mod cost;
+mod edit;
 mod engine;
+mod external;
 mod line;
 mod merge;
 mod network;
 mod proto;
+mod raw;
 mod region;
+mod slim;
 mod wire;
+mod write;
 
 pub use build::blocks;
 pub use network::{Flowing, GraphNetwork, Input};

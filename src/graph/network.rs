@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use rten::Value;
 
+use super::build::Shapes;
+use super::edit::Edit;
 use super::engine::{Engine, array, floats, shape};
+use super::line::Found;
 use super::proto::Graph;
 use crate::nn::{At, Inside, Logits, Memory, Network, Samples};
 use crate::report::Outline;
@@ -18,8 +21,16 @@ pub struct GraphNetwork {
     /// Sums with a skip in the whole graph.
     pub(super) skips: usize,
     pub(super) path: PathBuf,
-    pub(super) graph: Graph,
-    pub(super) engine: Engine,
+    pub(super) graph: Arc<Graph>,
+    pub(super) engine: Arc<Engine>,
+    /// Whether the engine fuses operations.
+    pub(super) fuses: bool,
+    /// Its blocks in the graph, in their order.
+    pub(super) line: Arc<Vec<Found>>,
+    /// Shapes of a run, and how many samples ran.
+    pub(super) shapes: Arc<(Shapes, usize)>,
+    /// What is left out of the file.
+    pub(super) edit: Edit,
     pub(super) outline: Outline,
     pub(super) inputs: Vec<Input>,
     /// The batch that the file was exported for; `None` where it is free.
@@ -28,6 +39,8 @@ pub struct GraphNetwork {
     pub(super) channels_first: bool,
     pub(super) stem: Part,
     pub(super) stages: Vec<Stage>,
+    /// What stands between the last block and the head.
+    pub(super) leave: Vec<Part>,
     pub(super) head: Part,
 }
 
@@ -43,11 +56,12 @@ pub struct Input {
 }
 
 pub(super) struct Stage {
-    /// What stands before the first block; `None` where that takes what leaves the stage before.
-    pub enter: Option<Part>,
+    /// What stands before the first block, one after the other; nothing where that takes what leaves the stage before.
+    pub enter: Vec<Part>,
     pub blocks: Vec<Block>,
 }
 
+#[derive(Clone)]
 pub(super) struct Block {
     /// The estimate, and behind it what can be seen: `h`, transform and carry gate.
     pub body: Part,
@@ -61,6 +75,7 @@ pub(super) struct Block {
 }
 
 /// A part of the graph: a value in, values out.
+#[derive(Clone)]
 pub(super) struct Part {
     /// `None` for the stem, which takes the inputs.
     pub from: Option<usize>,
@@ -158,6 +173,11 @@ impl GraphNetwork {
         Ok(Flowing { pieces: Arc::new(pieces.collect()), ..estimate.clone() })
     }
 
+    /// Runs parts one after the other, each of which gives one value.
+    fn through(&self, parts: &[Part], estimate: Flowing) -> Result<Flowing> {
+        parts.iter().try_fold(estimate, |estimate, part| self.flow(part, &estimate))
+    }
+
     /// The inputs of each piece.
     fn pieces(&self, samples: &Samples) -> Result<Vec<Vec<(usize, Value)>>> {
         let size: usize = self.inputs.iter().map(|input| input.shape.iter().product::<usize>()).sum();
@@ -219,7 +239,7 @@ impl GraphNetwork {
         Ok(Logits { values, classes })
     }
 
-    fn block_at(&self, at: At) -> &Block {
+    pub(super) fn block_at(&self, at: At) -> &Block {
         &self.stages[at.stage].blocks[at.block]
     }
 
@@ -260,10 +280,7 @@ impl Network for GraphNetwork {
     }
 
     fn enter(&self, stage: usize, estimate: Flowing) -> Result<Flowing> {
-        match &self.stages[stage].enter {
-            Some(part) => self.flow(part, &estimate),
-            None => Ok(estimate),
-        }
+        self.through(&self.stages[stage].enter, estimate)
     }
 
     fn inside(&self, at: At, estimate: Flowing) -> Result<Inside<Flowing>> {
@@ -304,6 +321,7 @@ impl Network for GraphNetwork {
     }
 
     fn head(&self, estimate: Flowing, _: &mut Memory) -> Result<Logits> {
+        let estimate = self.through(&self.leave, estimate)?;
         let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
         self.logits(&outputs, estimate.samples)
     }

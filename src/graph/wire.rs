@@ -51,6 +51,51 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The same fields, each with the bytes that it takes.
+pub(super) struct Spans<'a>(pub Fields<'a>);
+
+impl<'a> Iterator for Spans<'a> {
+    type Item = Said<(u64, Wire<'a>, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let before = self.0.0;
+        let field = self.0.next()?;
+        let length = before.len() - self.0.0.len();
+        Some(field.map(|(number, value)| (number, value, &before[..length])))
+    }
+}
+
+/// A key and what it stands for, of a list of such pairs.
+pub(super) fn pair<'a>(fields: Fields<'a>) -> Said<(&'a str, &'a str)> {
+    let (mut key, mut value) = ("", "");
+    for field in fields {
+        match field? {
+            (1, text) => key = text.text()?,
+            (2, text) => value = text.text()?,
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+/// What stands before a field of text, bytes or a message of so many bytes.
+pub(super) fn header(number: u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for mut value in [number << 3 | 2, length as u64] {
+        while value >= 128 {
+            bytes.push(value as u8 | 128);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+    }
+    bytes
+}
+
+/// A field of text, bytes or a message.
+pub(super) fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
+    [&header(number, bytes.len()), bytes].concat()
+}
+
 fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;

@@ -42,8 +42,19 @@ impl Any {
     }
 }
 
+impl Any {
+    /// Whether it is a file of somebody else's with arrays by names, of which a caller can say what it leaves open.
+    pub fn is_foreign(&self) -> bool {
+        match self {
+            Self::Trained(opened) => opened.opening.is_some(),
+            #[cfg(feature = "onnx")]
+            Self::Graph(_) => false,
+        }
+    }
+}
+
 /// Whether a path is that of an ONNX file, by its name.
-pub(super) fn is_graph(path: &Path) -> bool {
+pub fn is_graph(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
 }
 

@@ -26,7 +26,7 @@ use burn::tensor::Device;
 
 #[cfg(feature = "onnx")]
 pub use self::any::OpenedGraph;
-pub use self::any::{Any, any};
+pub use self::any::{Any, any, is_graph};
 use self::arrays::StateDict;
 #[cfg(feature = "onnx")]
 pub(crate) use self::arrays::one_line;

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use super::{Healed, Healing, Progress, finetune, reestimate};
 use crate::model::Model;
 use crate::nn::{At, Network, Route};
 use crate::open::{Opened, Options, open};
-use crate::{Error, Result};
+use crate::train::Event;
+use crate::{Draft, Error, Result};
 
 /// A network in the form in which it came: what slimming asks beyond passes of samples.
 pub trait Form {
@@ -26,11 +28,11 @@ pub trait Form {
     /// Where the form cannot say it.
     fn slimmed(&self, route: &Route) -> Result<Self::Network>;
 
-    /// The bytes of the file of a slimmed network.
+    /// The file of a slimmed network, and of what lies beside it under that name.
     ///
     /// # Errors
     /// Where the form has no place for something in it.
-    fn to_bytes(&self, slim: &Self::Network) -> Result<Vec<u8>>;
+    fn draft(&self, slim: &Self::Network, name: &str) -> Result<Draft>;
 
     /// Opens what was written, with what the caller said of the first file.
     ///
@@ -40,6 +42,21 @@ pub trait Form {
 
     /// How the code that the network came from builds a slimmed one.
     fn builds(&self, slim: &Self::Network) -> String;
+
+    /// Why a slimmed network cannot be healed, its normalizations alone or by training, as what follows its name;
+    /// `None` where it can.
+    fn cannot_heal(&self, norms_alone: bool) -> Option<&'static str>;
+
+    /// The slimmed network after each step of healing that is asked for.
+    ///
+    /// # Errors
+    /// Where samples cannot be read, or training fails.
+    fn heal(
+        &self,
+        planned: &Self::Network,
+        healing: &Healing,
+        progress: Progress,
+    ) -> Result<Vec<Healed<Self::Network>>>;
 }
 
 /// A run, a model file, or somebody else's state dict.
@@ -67,8 +84,8 @@ impl Form for Came {
         self.opened.model.slimmed(route)
     }
 
-    fn to_bytes(&self, slim: &Model) -> Result<Vec<u8>> {
-        self.opened.to_bytes(slim)
+    fn draft(&self, slim: &Model, _: &str) -> Result<Draft> {
+        self.opened.to_bytes(slim).map(Draft::from)
     }
 
     fn reopen(&self, path: &Path, written: &Model) -> Result<Model> {
@@ -94,5 +111,26 @@ impl Form for Came {
                 format!("[model] kind = \"{}\", {depth}; the file says all of it", config.kind.name())
             }
         }
+    }
+    fn cannot_heal(&self, norms_alone: bool) -> Option<&'static str> {
+        let has_none = self.opened.model.parameters.iter().all(|(_, parameter)| parameter.is_trained());
+        (norms_alone && has_none).then_some("has no normalization")
+    }
+
+    fn heal(&self, planned: &Model, healing: &Healing, progress: Progress) -> Result<Vec<Healed<Model>>> {
+        let mut healed: Vec<Healed<Model>> = Vec::new();
+        if let Some(samples) = &healing.samples {
+            healed.push(reestimate(planned, samples, healing.seed, progress)?);
+        }
+        if let Some(experiment) = &healing.experiment {
+            let start = healed.last().map_or(planned, |step| &step.network);
+            let observe = &mut |event: Event| {
+                if let Event::Step { step, steps, .. } = event {
+                    progress("fine-tuning", step, steps);
+                }
+            };
+            healed.push(finetune(start, &self.opened.card, experiment.clone(), &self.device, observe)?);
+        }
+        Ok(healed)
     }
 }

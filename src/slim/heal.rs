@@ -12,6 +12,17 @@ use crate::nn::{Id, Pass, Training};
 use crate::train::{Event, Experiment, Trainer};
 use crate::{Error, Result};
 
+/// How a slimmed network is healed.
+#[derive(Default)]
+pub struct Healing {
+    /// Samples to estimate normalizations with.
+    pub samples: Option<Source>,
+    /// How to train on.
+    pub experiment: Option<Experiment>,
+    /// Seed of the order of the samples.
+    pub seed: u64,
+}
+
 /// Estimates the statistics of all normalizations again, from scratch, over the samples of a source in a random order:
 /// the mean over the batches of each batch's mean and unbiased variance, as PyTorch does with `momentum=None`.
 ///

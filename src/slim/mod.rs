@@ -5,6 +5,8 @@
 
 mod choose;
 mod form;
+#[cfg(feature = "onnx")]
+mod graph;
 mod heal;
 mod latency;
 mod plan;
@@ -13,9 +15,9 @@ mod ranking;
 
 pub use choose::{Choice, Target, choose, removable};
 pub use form::{Came, Form};
-pub use heal::{finetune, reestimate};
+pub use heal::{Healing, finetune, reestimate};
 pub use plan::{Plan, named};
-pub use prove::{Healed, prove, routes_compared};
+pub use prove::{Healed, file_name, prove, routes_compared};
 pub use ranking::By;
 
 /// Hears of what is under way, of what is done of it, and of how much there is.

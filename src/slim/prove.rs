@@ -6,7 +6,7 @@ use std::path::Path;
 use super::choose::{removals, without};
 use super::latency::latency;
 use super::{Form, Progress};
-use crate::measure::{Answer, Source, Whole, lesion, samples, score, sweep, walk};
+use crate::measure::{Source, Whole, lesion, samples, score, sweep, walk};
 use crate::nn::{At, Memory, Network, Route};
 use crate::report::{Epoch, Outline, Ranking, Sizes, Slimmed, Version};
 use crate::{Error, Result, write_checked};
@@ -60,17 +60,18 @@ pub fn prove<F: Form>(
         finetuning.extend_from_slice(&step.epochs);
     }
     let slim = healed.last().map_or(&planned, |step| &step.network);
-    let bytes = form.to_bytes(slim)?;
+    let name = file_name(out);
+    let draft = form.draft(slim, &name)?;
     if let Some(out) = out {
-        write_checked(out, &bytes, |beside| {
+        write_checked(out, &draft, |inside| {
             let fault = |what: String| Error::file(out, format!("opened again: {what}"));
-            let again = form.reopen(beside, slim).map_err(|e| fault(e.to_string()))?;
+            let again = form.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;
             same(&last, &found, "what was written and what was to be written").map_err(fault)
         })?;
     }
     let [before, after] = latency([network, slim], source)?;
-    let whole_bytes = form.to_bytes(network)?.len() as u64;
+    let whole_bytes = form.draft(network, &name)?.length();
     let sizes = |outline: &Outline, bytes, latency_ms| Sizes {
         blocks: outline.stages.iter().map(|stage| stage.blocks.len()).sum(),
         parameters: outline.parameters,
@@ -84,10 +85,15 @@ pub fn prove<F: Form>(
         whole: score(&whole.answers),
         versions,
         before: sizes(network.outline(), whole_bytes, before),
-        after: sizes(slim.outline(), bytes.len() as u64, after),
+        after: sizes(slim.outline(), draft.length(), after),
         finetuning,
         file: out.map(|path| path.display().to_string()),
     })
+}
+
+/// The name under which a form drafts the file; where none is written it does not matter.
+pub fn file_name(out: Option<&Path>) -> String {
+    out.and_then(Path::file_name).map_or_else(|| "slim".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Scores every ranking on samples that chose nothing: the network without as many of its first blocks as are left out.
@@ -142,7 +148,8 @@ fn outputs(
         let (samples, labels) = samples(batch?);
         let logits = network.along(route, &samples, &mut memory)?;
         let rows = &whole.logits[found.logits.len()..][..logits.values.len()];
-        found.answers.extend(Answer::all(&logits.values, logits.classes, &labels, rows));
+        let pairs = logits.values.chunks_exact(logits.classes).zip(rows.chunks_exact(logits.classes));
+        found.answers.extend(pairs.zip(&labels).map(|((row, whole), &label)| source.answer(row, label, whole)));
         found.logits.extend(logits.values);
         advance(labels.len() as u64);
     }

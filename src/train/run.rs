@@ -129,7 +129,8 @@ impl Run {
     fn remove_unfinished(&self) -> Result<()> {
         for dir in [self.dir.clone(), self.dir.join(CHECKPOINTS)] {
             for file in entries(&dir)?.into_iter().filter(|file| is_unfinished(file)) {
-                std::fs::remove_file(&file).map_err(Error::io(&file))?;
+                let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
+                removed.map_err(Error::io(&file))?;
             }
         }
         Ok(())

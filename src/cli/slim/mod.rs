@@ -1,0 +1,185 @@
+//! `slim`: blocks left out for good.
+
+mod paths;
+mod prepare;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, Args};
+use unrolled::measure::Source;
+use unrolled::nn::{At, Network, Route};
+use unrolled::open::{self, Any};
+use unrolled::report::{self, Slimming, text};
+use unrolled::slim::{self, By, Came, Form, Plan, Target};
+use unrolled::write_whole;
+
+use self::prepare::Prepared;
+use super::measure::source;
+use super::target::Target as Opening;
+use super::{DataArgs, output};
+
+/// Arguments of `slim`.
+#[derive(Args)]
+#[command(group(ArgGroup::new("goal").args(["remove", "keep_accuracy", "params", "latency", "blocks", "plan"])))]
+pub(super) struct Slim {
+    #[command(flatten)]
+    target: Opening,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Leave out so many blocks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    remove: Option<u32>,
+    /// Leave out blocks as long as no more than so many percentage points of accuracy are lost
+    #[arg(long, value_name = "POINTS", value_parser = not_negative)]
+    keep_accuracy: Option<f64>,
+    /// Leave out blocks until no more than so many parameters remain
+    #[arg(long, value_name = "N")]
+    params: Option<u64>,
+    /// Leave out blocks until one sample takes no more than so many milliseconds here
+    #[arg(long, value_name = "MS", value_parser = not_negative)]
+    latency: Option<f64>,
+    /// Leave out these blocks, such as stage3.block2,stage3.block4
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    blocks: Vec<String>,
+    /// Leave out the blocks that a plan file names
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// The ranking that decides which blocks go first
+    #[arg(long, value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
+    by: By,
+    /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write no network, and say what would be
+    #[arg(long, conflicts_with = "out")]
+    dry_run: bool,
+    /// Write the plan to this file, to be edited and applied with --plan
+    #[arg(long, value_name = "FILE")]
+    save_plan: Option<PathBuf>,
+    /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all. Not of ONNX files
+    #[arg(long, value_name = "N")]
+    heal_norm: Option<usize>,
+    /// Train the slimmed network for so many epochs. Not ONNX files
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u64).range(1..))]
+    finetune: Option<u64>,
+    /// The experiment file that says how to fine-tune [default: that of the run]
+    #[arg(long, value_name = "FILE", requires = "finetune")]
+    experiment: Option<PathBuf>,
+    /// Override a value of the experiment, such as train.rate=0.01; may be given again
+    #[arg(long, value_name = "KEY=VALUE", requires = "finetune")]
+    set: Vec<String>,
+    /// Write report.html and slim.json to this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Memory for estimates, such as 512M or 4G [default: a quarter of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
+    memory: Option<u64>,
+    /// Seed of the halves of the samples and of the random ranking [default: that of the plan, otherwise 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| format!("'{text}': expected a number of at least 0"))
+}
+
+/// Lists the rankings with what they rank by in the help text.
+fn by_parser() -> impl TypedValueParser<Value = By> {
+    PossibleValuesParser::new(By::ALL.map(|by| PossibleValue::new(by.name()).help(by.what())))
+        .try_map(|name| name.parse())
+}
+
+impl Slim {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        self.check_paths()?;
+        let options = self.target.opening.options()?;
+        let mut any = open::any(&self.target.target, &options, device)?;
+        self.target.opening.check_used(&[(&self.target.target, &any)])?;
+        let whole = source(&self.target.name(), &mut any, &self.data)?;
+        match any {
+            Any::Trained(opened) => self.along(Came { opened: *opened, options, device: device.clone() }, whole),
+            #[cfg(feature = "onnx")]
+            Any::Graph(opened) => self.along(opened.network, whole),
+        }
+    }
+
+    /// How far to go, where a ranking decides.
+    fn goal(&self) -> Option<Target> {
+        let remove = self.remove.map(|count| Target::Remove(count as usize));
+        let accuracy = self.keep_accuracy.map(Target::KeepAccuracy);
+        remove.or(accuracy).or(self.params.map(Target::Parameters)).or(self.latency.map(Target::Latency))
+    }
+
+    /// Whether blocks are left out at all; without a goal nothing is asked for but rankings.
+    fn has_goal(&self) -> bool {
+        self.goal().is_some() || !self.blocks.is_empty() || self.plan.is_some()
+    }
+
+    /// Slims a network in whatever form it came, and says what came of it.
+    fn along<F: Form>(&self, form: F, whole: Source) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        self.check_draft(&form)?;
+        let prepared = self.prepare(&form, whole)?;
+        let slimming = self.slim(&form, &prepared)?;
+        if let Some(path) = &self.save_plan {
+            let removed: Vec<At> = slimming.removed.iter().filter_map(|name| Some(At::split(name)?.0)).collect();
+            let plan = Plan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
+            write_whole(path, plan.as_bytes())?;
+        }
+        if let Some(dir) = &self.report {
+            let json = serde_json::to_string_pretty(&slimming)? + "\n";
+            write_whole(&dir.join("slim.json"), json.as_bytes())?;
+            write_whole(&dir.join("report.html"), report::slim_html(&slimming, &output::facts(begun))?.as_bytes())?;
+        }
+        if self.json { output::print_json(&slimming) } else { output::print(&text::slimming(&slimming)) }
+    }
+
+    /// Ranks, chooses, heals and proves.
+    fn slim<F: Form>(&self, form: &F, prepared: &Prepared) -> anyhow::Result<Slimming> {
+        let Prepared { choosing, proving, healing, named, seed } = prepared;
+        let network = form.network();
+        let bar = output::bar(0, "");
+        let show = |what: &str, done: u64, all: u64| {
+            bar.set_message(what.to_owned());
+            bar.set_length(all);
+            bar.set_position(done);
+        };
+        let progress = &mut { show };
+        let (removed, mut choice) = match named {
+            Some(blocks) => (blocks.clone(), None),
+            None => {
+                let choice = slim::choose(form, choosing, self.by, self.goal(), *seed, progress)?;
+                (choice.removed, Some(choice.chosen))
+            }
+        };
+        let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without(at));
+        let slimmed = if self.has_goal() {
+            if let Some(choice) = &mut choice {
+                slim::routes_compared(form, proving, &mut choice.rankings, removed.len(), progress)?;
+            }
+            let heal = |planned: &F::Network| form.heal(planned, healing, &mut { show });
+            Some(slim::prove(form, &route, proving, heal, self.out.as_deref(), progress)?)
+        } else {
+            None
+        };
+        bar.finish_and_clear();
+        Ok(Slimming {
+            target: self.target.name(),
+            data: self.data.describe(proving.dataset.is_labelled()),
+            seed: *seed,
+            outline: network.outline().clone(),
+            stays: slim::removable(form).1,
+            choice,
+            removed: removed.iter().map(ToString::to_string).collect(),
+            route: route.to_string(),
+            slimmed,
+        })
+    }
+}

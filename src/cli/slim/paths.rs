@@ -1,0 +1,102 @@
+//! What stands in the way of writing, found before anything is measured.
+
+use std::path::Path;
+
+use unrolled::open::is_graph;
+use unrolled::slim::{self, Form, Plan};
+use unrolled::{Error, Piece, check_writable};
+
+use super::super::Part;
+use super::Slim;
+
+const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";
+
+impl Slim {
+    /// Whatever stands in the way of writing is found before anything is measured.
+    pub(super) fn check_paths(&self) -> Result<(), Error> {
+        let wrong = |what: String| Err(Error::Usage(what));
+        let heals = self.heal_norm.is_some() || self.finetune.is_some();
+        match (&self.out, self.has_goal()) {
+            (Some(_), false) => {
+                return wrong("--out: what is to be left out? Give --remove, --keep-accuracy, --params, --latency, --blocks or --plan".into());
+            }
+            (None, true) if !self.dry_run => {
+                return wrong("--out FILE is needed to write the network, or --dry-run".into());
+            }
+            (_, false) if heals || self.save_plan.is_some() => {
+                return wrong(
+                    "nothing is left out that could be healed or planned: give --remove or another goal".into(),
+                );
+            }
+            _ => {}
+        }
+        for path in [&self.out, &self.save_plan].into_iter().flatten() {
+            if path.is_dir() {
+                return wrong(format!("{}: a directory; name a file", path.display()));
+            }
+            check_writable(path.parent().unwrap_or(Path::new("")))?;
+        }
+        self.report.as_deref().map_or(Ok(()), check_writable)?;
+        if heals && self.data.split == Part::Train {
+            return wrong(
+                "--split train: healing learns from these samples, and they would prove what it learned".into(),
+            );
+        }
+        if let Some(plan) = &self.save_plan {
+            self.check_plan_path(plan)?;
+        }
+        let Some(out) = &self.out else { return Ok(()) };
+        let (form, extension) =
+            if is_graph(&self.target.target) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
+        if out.extension().is_none_or(|found| found != extension) {
+            return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
+        }
+        self.check_beside_network(out)
+    }
+
+    /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
+    pub(super) fn check_draft<F: Form>(&self, form: &F) -> Result<(), Error> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let draft = form.draft(form.network(), &slim::file_name(Some(out)))?;
+        let Some((name, pieces)) = &draft.beside else { return Ok(()) };
+        let beside = out.with_file_name(name);
+        if beside.symlink_metadata().is_ok() {
+            let what = "its arrays would be written there, and there is a file; remove it or name another --out";
+            return Err(Error::Usage(format!("{}: {what}", beside.display())));
+        }
+        let real = |path: &Path| path.canonicalize().ok();
+        for path in [&self.out, &self.save_plan].into_iter().flatten() {
+            let is_source =
+                |piece: &Piece| matches!(piece, Piece::File { path: source, .. } if real(source) == real(path));
+            if path.exists() && pieces.iter().any(is_source) {
+                return Err(Error::Usage(format!("{}: {PART_OF_NETWORK}", path.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// A plan replaces nothing but a plan.
+    fn check_plan_path(&self, plan: &Path) -> Result<(), Error> {
+        self.check_beside_network(plan)?;
+        if self.out.as_deref() == Some(plan) {
+            return Err(Error::Usage(format!("{}: --out and --save-plan name the same file", plan.display())));
+        }
+        let is_other =
+            plan.exists() && std::fs::read_to_string(plan).map_or(true, |old| Plan::parse(plan, &old).is_err());
+        if is_other {
+            return Err(Error::Usage(format!("{}: there is a file that is no plan; name another", plan.display())));
+        }
+        Ok(())
+    }
+
+    /// Renaming replaces a link, not what it leads to; who names one means what it leads to all the same.
+    fn check_beside_network(&self, path: &Path) -> Result<(), Error> {
+        let input = &self.target.target;
+        let real = |path: &Path| path.canonicalize().ok();
+        let (Some(of_input), Some(of_path)) = (real(input), real(path)) else { return Ok(()) };
+        if of_path == of_input || input.is_dir() && of_path.starts_with(&of_input) {
+            return Err(Error::Usage(format!("{}: {PART_OF_NETWORK}", path.display())));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What is settled before any sample runs.
+
+use std::sync::Arc;
+
+use unrolled::Error;
+use unrolled::data::Split;
+use unrolled::measure::{self, Only, Source};
+use unrolled::nn::{At, Network};
+use unrolled::report::Outline;
+use unrolled::slim::{self, Form, Healing, Plan};
+use unrolled::train::Experiment;
+
+use super::super::measure::opened_data;
+use super::Slim;
+
+/// What is settled before any sample runs.
+pub(super) struct Prepared {
+    pub(super) choosing: Source,
+    pub(super) proving: Source,
+    pub(super) healing: Healing,
+    /// Blocks that were named.
+    pub(super) named: Option<Vec<At>>,
+    pub(super) seed: u64,
+}
+
+impl Slim {
+    /// Settles what is asked of a network; `whole` are all samples.
+    pub(super) fn prepare<F: Form>(&self, form: &F, whole: Source) -> anyhow::Result<Prepared> {
+        let outline = form.network().outline();
+        let (named, seed) = self.named(outline)?;
+        let bytes = self.memory.unwrap_or_else(super::super::memory::quarter);
+        let fits = bytes / measure::bytes_per_sample(outline, &[Only::Influence]);
+        let batch = whole.batch.min(fits.max(1) as usize);
+        if whole.dataset.len() < 2 {
+            return Err(
+                Error::Usage("slimming needs at least 2 samples: one half chooses, the other proves".into()).into()
+            );
+        }
+        let half = |dataset| Source { dataset: Arc::new(dataset), batch, ..whole.clone() };
+        let [choosing, proving] = whole.dataset.halves(seed).map(half);
+        // Where blocks are named one by one, nothing is chosen: all samples prove.
+        let proving = if self.blocks.is_empty() { proving } else { Source { batch, ..whole.clone() } };
+        let healing = self.healing(form, &whole, seed)?;
+        Ok(Prepared { choosing, proving, healing, named, seed })
+    }
+
+    /// Blocks that were named, one by one or by a plan, and the seed.
+    fn named(&self, outline: &Outline) -> Result<(Option<Vec<At>>, u64), Error> {
+        let seed = self.seed.unwrap_or(0);
+        if let Some(path) = &self.plan {
+            let plan = Plan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
+            return Ok((Some(plan.removed(path, outline)?), self.seed.unwrap_or(plan.seed)));
+        }
+        if self.blocks.is_empty() {
+            return Ok((None, seed));
+        }
+        let named = slim::named(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
+        Ok((Some(named), seed))
+    }
+
+    fn healing<F: Form>(&self, form: &F, whole: &Source, seed: u64) -> anyhow::Result<Healing> {
+        let asked = [("--heal-norm", self.heal_norm.is_some()), ("--finetune", self.finetune.is_some())];
+        for (option, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
+            if let Some(why) = form.cannot_heal(option == "--heal-norm") {
+                return Err(Error::Usage(format!("{option}: {} {why}", self.target.name())).into());
+            }
+        }
+        let samples = self.heal_norm.map(|limit| -> anyhow::Result<Source> {
+            let dataset = opened_data(&self.data, Split::Train)?.limit(limit);
+            Ok(Source { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
+        });
+        let samples = samples.transpose()?;
+        let experiment = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
+        Ok(Healing { samples, experiment, seed })
+    }
+
+    /// How to fine-tune: the experiment of the run or of a file, with the data that the command names.
+    fn experiment(&self, epochs: u64) -> Result<Experiment, Error> {
+        let of_run = self.target.target.join("config.toml");
+        let path = match &self.experiment {
+            Some(path) => path,
+            None if of_run.exists() => &of_run,
+            None => {
+                return Err(Error::Usage(
+                    "--finetune: say how to train with --experiment FILE, or slim a run directory".into(),
+                ));
+            }
+        };
+        if self.set.iter().any(|set| set.split('=').next().is_some_and(|key| key.trim() == "train.epochs")) {
+            return Err(Error::Usage("--set train.epochs: --finetune says for how many epochs".into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let mut overrides = vec![format!("data.source={}", self.data.data)];
+        overrides.extend(self.set.iter().cloned());
+        overrides.push(format!("train.epochs={epochs}"));
+        let experiment = Experiment::parse(&text, &overrides, &path.display().to_string())?;
+        // Whatever is wrong with the data is found before anything is measured.
+        opened_data(&self.data, Split::Train)?;
+        Ok(experiment)
+    }
+}
