@@ -6,6 +6,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
+import char_lm
 import networks
 
 
@@ -15,6 +16,23 @@ def training(network, x, labels):
     def step():
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(network(x), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def reading(network, words, labels):
+    """A step through all words of some streams, which go on where the one before ended."""
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3)
+    states = char_lm.start(char_lm.STREAMS_TIMED, char_lm.SIZES["small"]["units"])
+
+    def step():
+        nonlocal states
+        optimizer.zero_grad(set_to_none=True)
+        logits, states = network(words, states)
+        states = [(h.detach(), c.detach()) for h, c in states]
+        F.cross_entropy(logits.flatten(0, 1), labels).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
 
     return step
@@ -46,8 +64,8 @@ def candidates(work, compiles):
     """Every way to do a piece of work: its name and a function that does it once."""
     torch.manual_seed(0)
     x, labels = samples(work)
-    build = lambda: networks.build(work.config, work.shape, work.classes)
-    step = lambda network, x: training(network, x, labels) if work.trains else inference(network, x)
+    build = lambda: built(work)
+    step = stepping(work, labels)
     found = {"eager": step(build(), x)}
     if work.shape[1] > 28:
         last = torch.channels_last
@@ -59,7 +77,22 @@ def candidates(work, compiles):
     return found
 
 
+def built(work):
+    if work.config["kind"] == "char-lm":
+        return char_lm.CharLm(char_lm.SIZES[work.config["size"]] | work.config, char_lm.CHARACTERS_TIMED, work.classes)
+    return networks.build(work.config, work.shape, work.classes)
+
+
+def stepping(work, labels):
+    """From a network and its samples to what does the work once."""
+    if work.config["kind"] == "char-lm":
+        return lambda network, x: reading(network, x, labels)
+    return lambda network, x: training(network, x, labels) if work.trains else inference(network, x)
+
+
 def samples(work):
+    if work.config["kind"] == "char-lm":
+        return char_lm.words_timed(work.batch, work.shape[2]), torch.randint(0, work.classes, (work.batch,))
     return torch.randn(work.batch, *work.shape), torch.randint(0, work.classes, (work.batch,))
 
 
@@ -71,7 +104,8 @@ def peak():
 
 def memory(work, times):
     """Peak memory that so many training steps add to this process, KiB; for a process of its own."""
-    step = training(networks.build(work.config, work.shape, work.classes), *samples(work))
+    x, labels = samples(work)
+    step = stepping(work, labels)(built(work), x)
     before = peak()
     for _ in range(times):
         step()
