@@ -10,6 +10,7 @@ mod resolve;
 mod slimmed;
 mod table;
 mod trained;
+mod words;
 
 pub use config::{ModelConfig, Width};
 pub(crate) use file::CARD;
