@@ -7,7 +7,7 @@ use super::convolve::Waits;
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Norm, NormSums, lanes, put};
 use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::parts::{Shared, VALUE, parts, unwritten};
 
 /// What the carried operand is weighted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Operation for Combine {
         let mut values = unwritten(inputs[0].values.len());
         let shared = Shared::new(&mut values);
         let size = image(self.shape(dims));
-        parts(dims[0], |images| {
+        parts(dims[0], size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(range.clone()) };
@@ -88,7 +88,7 @@ impl Operation for Combine {
         let mut found: [Option<Vec<f32>>; 4] =
             std::array::from_fn(|i| operands[i].as_ref().filter(|o| wants(o)).map(|o| unwritten(o.values.len())));
         let shared = found.each_mut().map(|values| values.as_mut().map(|values| Shared::new(values)));
-        let sums = parts(dims[0], |images| {
+        let sums = parts(dims[0], size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let to = shared.map(|shared| shared.map(|all| unsafe { all.part(range.clone()) }));

@@ -46,7 +46,7 @@ impl Operation for Convolve {
         let shared = Shared::new(&mut y);
         let ready = Ready::forward(&self.conv, &self.prepared, inputs[1].values);
         let [channels, height, width] = self.conv.output;
-        let moments = parts(images, |images| {
+        let moments = parts(images, self.conv.products(), |images| {
             let inner = Outputs {
                 x: x.values,
                 sizes: [image(self.conv.input), image(self.conv.output)],
@@ -75,7 +75,7 @@ impl Operation for Convolve {
         let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
         let back = wants_input.then(|| Ready::back(&self.conv, &self.prepared, inputs[1].values));
         let shared = Shared::new(&mut dx);
-        let found = parts(images, |images| {
+        let found = parts(images, self.conv.products(), |images| {
             let inner = Gradients {
                 x: x.values,
                 gradient: gradient.values,

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{lanes, put};
 use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::parts::{Shared, VALUE, parts, unwritten};
 
 /// The mean cross-entropy of `[rows, classes]` logits, nats; with smoothing `s` the target is `1 - s` for the label plus
 /// `s / classes` for every class. Outputs: that mean; of every row `-ln p` of its label; and the likeliest class.
@@ -38,7 +38,7 @@ struct Row {
 impl Operation for Likelihood {
     fn forward(&self, inputs: &[Array]) -> Vec<Output> {
         let (logits, classes) = (inputs[0].values, inputs[0].shape[1]);
-        let rows: Vec<Row> = parts(self.labels.len(), |range| {
+        let rows: Vec<Row> = parts(self.labels.len(), classes * VALUE, |range| {
             let logits = &logits[range.start * classes..range.end * classes];
             dispatch(Isa::best(), Forward { logits, classes })
         })
@@ -79,7 +79,7 @@ impl Operation for Likelihood {
         let even = factor * self.smoothing / classes as f32;
         let mut values = unwritten(logits.len());
         let shared = Shared::new(&mut values);
-        parts(self.labels.len(), |rows| {
+        parts(self.labels.len(), classes * VALUE, |rows| {
             let range = rows.start * classes..rows.end * classes;
             // SAFETY: every part has its own rows.
             let to = unsafe { shared.part(range.clone()) };

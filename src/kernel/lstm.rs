@@ -74,7 +74,7 @@ impl Operation for Lstm {
         let mut last = [unwritten(self.streams * units), unwritten(self.streams * units)];
         let to = [&mut outputs, &mut inside].map(|values| Shared::new(values));
         let ends = last.each_mut().map(|values| Shared::new(values));
-        parts(self.streams, |streams| {
+        parts(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
             let before = [h.values, c.values];
             let steps = Steps::new(self, samples, streams);
             dispatch(Isa::best(), Forward { steps, x: x.values, packed: &packed, before, to, ends, keeps: self.keeps });
@@ -94,7 +94,7 @@ impl Operation for Lstm {
         let mut first = [unwritten(self.streams * units), unwritten(self.streams * units)];
         let to = Shared::new(&mut dx);
         let ends = first.each_mut().map(|values| Shared::new(values));
-        parts(self.streams, |streams| {
+        parts(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
             let steps = Steps::new(self, samples, streams);
             let (inside, gradient) = (kept.inside.as_slice(), gradient.values);
             dispatch(Isa::best(), Backward { steps, inside, packed: &turned, before: c.values, gradient, to, ends });

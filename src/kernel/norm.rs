@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::conv::{Prologue, blocks, image};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::parts::{Shared, parts};
+use super::parts::{Shared, VALUE, parts};
 
 /// Added to the variance, PyTorch's default.
 pub(crate) const EPSILON: f64 = 1e-5;
@@ -80,7 +80,7 @@ impl NormGradient {
     pub(super) fn settle(&self, gradient: &mut [f32], x: &[f32], mean: &[f32], shape: [usize; 3]) {
         let size = image(shape);
         let shared = Shared::new(gradient);
-        parts(x.len() / size, |images| {
+        parts(x.len() / size, size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let gradient = unsafe { shared.part(range.clone()) };
@@ -257,7 +257,7 @@ pub(super) fn statistics(x: &[f32], shape: [usize; 3]) -> [Vec<f32>; 2] {
     let size = image(shape);
     let each =
         |images: Range<usize>| dispatch(Isa::best(), Measure { x: &x[images.start * size..images.end * size], shape });
-    Moments::finish(parts(x.len() / size, each), shape[0])
+    Moments::finish(parts(x.len() / size, size * VALUE, each), shape[0])
 }
 
 struct Measure<'a> {

@@ -4,17 +4,24 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Calls `work` for equal shares of `0..count`, each on a thread, and returns what they return in order.
+/// Calls `work` for equal shares of `0..count`, each on a thread, and returns what they return in order. `each` is how
+/// many multiply-adds, or what takes as long, one of them takes: little work is not worth another thread.
 ///
-/// The shares depend on the number of threads alone, so that sums over them are the same from run to run.
-pub(crate) fn parts<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
-    let threads = rayon::current_num_threads().clamp(1, count.max(1));
+/// The shares depend on the work and the number of threads alone, so that sums over them are the same from run to run.
+pub(crate) fn parts<T: Send>(count: usize, each: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let worth = (count.saturating_mul(each) / LEAST).max(1);
+    let threads = rayon::current_num_threads().min(worth).clamp(1, count.max(1));
     let share = |part: usize| count * part / threads..count * (part + 1) / threads;
     if threads == 1 {
         return vec![work(share(0))];
     }
     (0..threads).into_par_iter().with_max_len(1).map(|part| work(share(part))).collect()
 }
+
+/// Multiply-adds that take some ten microseconds, about as long as it takes to wake a thread.
+const LEAST: usize = 1 << 20;
+/// Multiply-adds that take as long as a value that is read, changed and written.
+pub(crate) const VALUE: usize = 8;
 
 /// A place that several threads write to, each its own images.
 #[derive(Clone, Copy)]

@@ -47,7 +47,7 @@ impl Operation for MaxPool {
         let size = image(self.output);
         let mut values = vec![0.0; images * size];
         let shared = Shared::new(&mut values);
-        parts(images, |images| {
+        parts(images, image(self.output) * self.size * self.size, |images| {
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(images.start * size..images.end * size) };
             let from = &inputs[0].values[images.start * image(self.input)..images.end * image(self.input)];
@@ -65,7 +65,7 @@ impl Operation for MaxPool {
         let shared = Shared::new(&mut values);
         let ([_, height, width], [_, rows, columns]) = (self.input, self.output);
         let (area, out_area) = (height * width * LANES, rows * columns * LANES);
-        parts(images, |images| {
+        parts(images, image(self.output) * self.size * self.size, |images| {
             for one in images {
                 // SAFETY: every part has its own images.
                 let to = unsafe { shared.part(one * from..(one + 1) * from) };

@@ -95,7 +95,7 @@ impl Operation for Spelling {
         let (mut values, mut places) = (unwritten(different * out), unwritten(different * out));
         let shared = [&mut values, &mut places].map(|values| Shared::new(values));
         let filters = self.filters();
-        parts(different, |words| {
+        parts(different, self.words.length * table.shape[1], |words| {
             let range = words.start * out..words.end * out;
             // SAFETY: every part has its own words.
             let [values, places] = shared.map(|all| unsafe { all.part(range.clone()) });

@@ -233,6 +233,11 @@ impl Conv {
         Self { input, output: [out, side(input[1]), side(input[2])], size, stride, padding }
     }
 
+    /// Multiply-adds for one image.
+    pub(crate) fn products(&self) -> usize {
+        self.input[0] * self.size * self.size * self.output.iter().product::<usize>()
+    }
+
     /// Values of the packed weights.
     pub(crate) fn packed(&self) -> usize {
         blocks(self.input[0]) * blocks(self.output[0]) * self.size * self.size * product::SQUARE
