@@ -64,11 +64,6 @@ impl Axis {
         Self { from: 10_f64.powf(low), to: 10_f64.powf(high), logarithmic: true, ticks, decimals: 0 }
     }
 
-    /// The same axis and ticks with room up to `high`.
-    pub(in crate::report) fn extended(self, high: f64) -> Self {
-        Self { to: self.to.max(high), ..self }
-    }
-
     /// The same axis, cut off where no value can be.
     pub(in crate::report) fn within(self, low: f64, high: f64) -> Self {
         let (from, to) = (self.from.max(low), self.to.min(high));

@@ -35,7 +35,7 @@ pub(in crate::report) enum Mark {
     Rule(f64),
     /// A vertical line through the whole chart.
     Divider(f64),
-    /// A word at the top of the chart.
+    /// A word above the chart.
     Note(f64, String),
     /// A heat map.
     Cells(Vec<Cell>),
@@ -84,7 +84,7 @@ pub(super) fn draw(context: &mut Context, chart: &Chart, layer: &Layer) -> Drawn
             context.draw_series([PathElement::new(vec![(*x, bottom), (*x, top)], line(1.0))])?;
         }
         Mark::Note(x, word) => {
-            let style = super::text(LABEL_SIZE, layer.colour, HPos::Center, VPos::Top);
+            let style = super::text(LABEL_SIZE, layer.colour, HPos::Center, VPos::Bottom);
             context.draw_series([Text::new(word.clone(), (*x, top), style)])?;
         }
         Mark::Cells(cells) => {

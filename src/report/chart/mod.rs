@@ -105,6 +105,10 @@ impl Chart {
                 top += size + 7.0;
             }
         }
+        // Within the chart a word would stand on what is drawn there.
+        if self.layers.iter().any(|layer| matches!(layer.mark, Mark::Note(..))) {
+            top += LABEL_SIZE + 2.0;
+        }
         let (bottom, left) = (height - 20.0, 14.0 + 7.0 * self.y.label_width() as f64);
         let x_label = text(LABEL_SIZE, Colour::Muted, HPos::Center, VPos::Bottom);
         area.draw(&Text::new(self.x_label.as_str(), (px(0.5 * (left + width - 10.0)), px(height - 2.0)), x_label))?;

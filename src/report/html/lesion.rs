@@ -74,8 +74,7 @@ fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Resu
         x_label: "block left out".into(),
         y_label: "Accuracy without the block, %".into(),
         x,
-        // Room above 100 % keeps the names of the stages clear of the bars.
-        y: Axis::between(0.0, 100.0).extended(if network.outline.stages.len() > 1 { 112.0 } else { 100.0 }),
+        y: Axis::between(0.0, 100.0),
         size: (element::PAGE_WIDTH, 270.0),
         layers,
     }
