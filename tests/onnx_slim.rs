@@ -284,6 +284,10 @@ fn parameters_and_operations_are_those_of_the_file() {
         assert!(again.outline().parameters < network.outline().parameters, "{}", path.display());
         assert!(again.outline().flops < network.outline().flops);
         assert_eq!(slim.nodes(), again.nodes());
+        // Without any of it gone the file is what it was.
+        let out = dir.path().join("whole.onnx");
+        write_checked(&out, &network.draft("whole.onnx").unwrap(), |_| Ok(())).unwrap();
+        assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&path).unwrap());
     }
 }
 
@@ -653,6 +657,35 @@ fn a_file_that_changed_proves_nothing() {
         format!("{}: opened again: what was written and what was to be written answer differently", out.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
     assert!(!out.exists());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Of a file with a bit flipped, or cut off, whatever still opens is slimmed and written or refused in one line.
+    #[test]
+    fn damaged_files_are_written_or_refused(cut in any::<bool>(), place in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = beside(dir.path(), |name| if name == "w1" { places(name) } else { Vec::new() });
+        let place = place.index(bytes.len());
+        if cut { bytes.truncate(place) } else { bytes[place] ^= 1 << bit }
+        let path = dir.path().join("whole.onnx");
+        std::fs::write(&path, &bytes).unwrap();
+        let Ok(network) = GraphNetwork::open(&path, None, &[]) else { return Ok(()) };
+        let (route, removed) = route(&network, 1);
+        let slim = network.slimmed(&route).unwrap();
+        let drafted = slim.draft("slim.onnx");
+        let again = drafted.and_then(|draft| {
+            write_checked(&dir.path().join("slim.onnx"), &draft, |inside| slim.reopened(inside))
+        });
+        match again {
+            Ok(again) => prop_assert_eq!(blocks(again.outline()), blocks(network.outline()) - removed.len()),
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(!message.contains('\n') && message.len() < 1000, "{}", message);
+            }
+        }
+    }
 }
 
 /// Samples without labels in a file, labelled with what the network says.

@@ -113,11 +113,6 @@ impl GraphNetwork {
         Ok(Draft { pieces, beside })
     }
 
-    /// Whether arrays lie beside the file.
-    pub fn has_external_data(&self) -> bool {
-        self.graph.has_external_data
-    }
-
     /// Nodes of its graph.
     pub fn nodes(&self) -> usize {
         self.graph.nodes.len() - (0..self.graph.nodes.len()).filter(|&node| self.is_gone(&self.edit, node)).count()

@@ -37,22 +37,26 @@ fn outlines(slimming: &Slimming, slimmed: &Slimmed) -> String {
          Dashed blocks are left out for good, hollow ones have to stay.",
     );
     body += &format!("<h3>Before</h3>\n{}", element::note(&slimming.outline.name));
-    body += &drawing(&hollow(&slimming.outline, slimming), 0, &slimming.removed);
+    let stays: Vec<Option<&String>> = names(&slimming.outline).map(|name| slimming.stays.get(name)).collect();
+    body += &drawing(&hollow(&slimming.outline, &stays), 0, &slimming.removed);
     body += &format!("<h3>After</h3>\n{}", element::note(&slimmed.outline.name));
-    body += &drawing(&hollow(&slimmed.outline, slimming), 0, &[]);
+    let kept = names(&slimming.outline).zip(stays).filter(|(name, _)| !slimming.removed.contains(name));
+    body += &drawing(&hollow(&slimmed.outline, &kept.map(|(_, why)| why).collect::<Vec<_>>()), 0, &[]);
     let mut table = Table::new(["block", "<why it stays"]);
     slimming.stays.iter().for_each(|(block, why)| table.row([block.as_str(), why]));
     body += &element::numbers("Blocks that have to stay", table);
     element::section("outlines", "What was left out", &body)
 }
 
-/// The outline in which blocks that have to stay are those that cannot be left out. They come first in their stages, so
-/// that they keep their names.
-fn hollow(outline: &Outline, slimming: &Slimming) -> Outline {
+fn names(outline: &Outline) -> impl Iterator<Item = &String> {
+    outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name)
+}
+
+/// The outline in which blocks that have to stay are those that cannot be left out: of each block in turn, why it stays.
+fn hollow(outline: &Outline, stays: &[Option<&String>]) -> Outline {
     let mut outline = outline.clone();
-    for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
-        block.fixed = slimming.stays.get(&block.name).cloned();
-    }
+    let blocks = outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
+    blocks.zip(stays).for_each(|(block, why)| block.fixed = why.cloned());
     outline
 }
 
