@@ -166,7 +166,7 @@ fn spelled(kernels: Kernels, [words, length, maps]: [usize; 3]) -> Vec<Vec<f32>>
     let others: Tensor<2> = draw([CHARACTERS - 1, row], 2).require_grad();
     let table = Tensor::cat(vec![nothing, others.clone()], 0);
     // Every third word occurs before, and some are shorter than the widest filter.
-    let word = |i: usize| (if i % 3 == 0 { i / 3 } else { i }) * 31;
+    let word = |i: usize| (if i.is_multiple_of(3) { i / 3 } else { i }) * 31;
     let letter = |i: usize, c: usize| {
         let ends = 1 + word(i) % length;
         if c < ends { 1 + ((word(i) + c * c * 5) % (CHARACTERS - 1)) as u32 } else { 0 }
