@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_is_not_known_has_a_place() {
         let known = written(b"a cat\n").unwrap().vocabulary;
-        let text = written(b"a cot\n").unwrap().read_by(known);
+        let text = written(b"a cut\n").unwrap().read_by(known);
         assert_eq!(text.labels().unwrap(), [0, 3, 2]);
         let mut out = vec![0.0; text.vocabulary.length];
         text.sample(2, &mut out);

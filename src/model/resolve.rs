@@ -278,7 +278,7 @@ mod tests {
             body: Some(BodyKind::Basic),
             ..ModelConfig::new(Kind::Imagenet)
         };
-        let kinds = [Kind::Resnet, Kind::Imagenet, Kind::Highway110, Kind::Highway50, Kind::Mlp];
+        let kinds = [Kind::Resnet, Kind::Imagenet, Kind::Highway110, Kind::Highway50, Kind::Mlp, Kind::CharLm];
         for config in kinds.map(ModelConfig::new).into_iter().chain([listed.clone(), cifar18]) {
             let full = round(&config);
             assert_eq!(round(&full), full, "{config:?}");
@@ -310,7 +310,7 @@ mod tests {
             ("kind = 'resnet'\nlast_norm = true", "model.last_norm: belongs to model.order = 'pre'"),
             (
                 "kind = 'mlp'\nstem = '3x3'",
-                "model.stem: 'dense' belongs to the kind 'mlp', the others to networks for images",
+                "model.stem: 'dense' belongs to the kind 'mlp', 'characters' to 'char-lm', the others to networks for images",
             ),
         ] {
             assert_eq!(resolve(&table(text), [3, 8, 8], 10).unwrap_err().to_string(), message);
