@@ -114,7 +114,7 @@ fn gates_lie_between_0_and_1_and_their_histogram_sums_to_1() {
         assert!((t.histogram.iter().sum::<f64>() - 1.0).abs() < EXACT);
         assert!((0.0..1.0).contains(&t.sparsity_per_sample) && t.channels.len() == 8);
     }
-    assert!(measure(&mlp(Wiring::Plain), &digits(30), &[Only::Gates], 0, |_, _| ()).unwrap().gates.unwrap().is_empty());
+    assert!(measure(&mlp(Wiring::Plain), &digits(30), &[Only::Gates], 0, |_, _| ()).unwrap().gates.is_none());
 }
 
 #[test]
