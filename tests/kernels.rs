@@ -25,14 +25,35 @@ fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-/// The two agree, relative to the largest value.
-fn agree(what: &str, ours: &[f32], stock: &[f32]) -> Result<(), TestCaseError> {
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(1e-3, |most, value| most.max(value.abs()))
+}
+
+/// The two agree, relative to a size.
+fn agree(what: &str, ours: &[f32], stock: &[f32], largest: f32) -> Result<(), TestCaseError> {
     prop_assert_eq!(ours.len(), stock.len(), "{}", what);
-    let largest = stock.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
     for (a, b) in ours.iter().zip(stock) {
         prop_assert!((a - b).abs() <= TOLERANCE * largest, "{}: {} and {} of {}", what, a, b, largest);
     }
     Ok(())
+}
+
+/// Normalized values round by some 1e-7: nearer than this to 0, two ways may take them to either side of a ReLU.
+const KINK: f64 = 2e-6;
+
+/// Whether a normalized value of [`convolved`] lies at the ReLU's kink.
+fn has_kink([n, c, h, w]: [usize; 4]) -> bool {
+    let [x, scale, shift] = [host(draw([n, c, h, w], 1)), host(draw([c], 3)), host(draw([c], 4))];
+    let area = h * w;
+    (0..c).any(|c_at| {
+        let of = |image: usize| x[(image * c + c_at) * area..][..area].iter().map(|&x| f64::from(x));
+        let values: Vec<f64> = (0..n).flat_map(of).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        let factor = f64::from(scale[c_at]) / (variance + 1e-5).sqrt();
+        values.iter().any(|x| ((x - mean) * factor + f64::from(shift[c_at])).abs() < KINK)
+    })
 }
 
 /// Gradients of a weighted sum of an output.
@@ -100,13 +121,16 @@ proptest! {
         (stride, padding) in (1usize..3, 0usize..4),
         has_bias: bool,
     ) {
-        prop_assume!(h.min(w) + 2 * padding >= size && padding < size);
+        prop_assume!(h.min(w) + 2 * padding >= size && padding < size && !has_kink([n, c, h, w]));
         let shape = [n, c, h, w, out, size];
         let [ours, stock] =
             [Kernels::Own, Kernels::Stock].map(|k| convolved(k, shape, Stride { stride, padding }, has_bias));
         let names = ["output", "mean", "variance", "dx", "dw", "dscale", "dshift", "dbias"];
+        // A sum over all pixels may cancel; its rounding, that of a random walk over them, does not.
+        let walk = largest(&stock[3]) * ((n * h * w) as f32).sqrt();
         for (what, (ours, stock)) in names.iter().zip(ours.iter().zip(&stock)) {
-            agree(what, ours, stock)?;
+            let is_sum = ["dscale", "dshift"].contains(what);
+            agree(what, ours, stock, if is_sum { walk.max(largest(stock)) } else { largest(stock) })?;
         }
     }
 
@@ -119,8 +143,12 @@ proptest! {
     ) {
         let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| combined(k, wiring, [n, c, h, w], relu));
         prop_assert_eq!(ours.len(), stock.len());
+        let sums = stock.len();
+        // The last two are sums over all pixels, as above.
+        let walk = largest(&stock[1]) * ((n * h * w) as f32).sqrt();
         for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
-            agree(&format!("wiring {wiring}, array {place}"), ours, stock)?;
+            let least = if place + 2 >= sums { walk } else { 0.0 };
+            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock).max(least))?;
         }
     }
 }
@@ -187,7 +215,7 @@ fn likely(kernels: Kernels, [rows, classes]: [usize; 2], smoothing: f64) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_are_the_engines(
@@ -202,7 +230,14 @@ proptest! {
         ];
         for (what, [ours, stock]) in pairs {
             for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
-                agree(&format!("{what}, array {place}"), ours, stock)?;
+                // A loss is the logarithm of a sum that is at least 1, and an LSTM's state a sum of parts up to 1: they
+                // round as those do.
+                let least = match what {
+                    "likelihood" if place < 2 => 1.0,
+                    "lstm" if place < 3 => 1.0,
+                    _ => 0.0,
+                };
+                agree(&format!("{what}, array {place}"), ours, stock, largest(stock).max(least))?;
             }
         }
     }
