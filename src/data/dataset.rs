@@ -233,7 +233,7 @@ impl Dataset {
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
         match &*self.store {
             Store::Memory(bytes, _) => sum.update(bytes),
-            Store::Text(passages) => passages.bytes().for_each(|byte| sum.update(&[byte])),
+            Store::Text(passages) => passages.numbers().for_each(|number| sum.update(&number.to_le_bytes())),
             Store::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
             Store::Arrays(arrays) => {
                 arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));

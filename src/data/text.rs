@@ -176,8 +176,8 @@ impl Passages {
     }
 
     /// Everything that a sample is made of.
-    pub(super) fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        self.spelled.iter().chain(&self.text.words).flat_map(|number| number.to_le_bytes())
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.spelled.iter().chain(&self.text.words).copied()
     }
 }
 

@@ -82,21 +82,20 @@ pub(super) fn network(
     for (place, (found, enter)) in plan.blocks.iter().zip(plan.enters).enumerate() {
         stages.add(found, enter, (!begins.is_empty()).then(|| begins.contains(&place)))?;
     }
-    let Stages { mut counter, stages, outlines, .. } = stages;
+    let Stages { counter, stages, outlines, .. } = stages;
     let all: Vec<usize> = (0..graph.nodes.len()).collect();
-    let head_parameters = counter.cost(&graph, &all, &shapes, samples).parameters;
-    let blocks: u64 = outlines.iter().flat_map(|s| &s.blocks).map(|b| b.parameters).sum();
     let outline = Outline {
         name: name(path, &inputs, batch),
         input: sample(&inputs),
         classes,
         is_language_model: false,
-        parameters: stem_parameters + blocks + head_parameters,
-        flops: Counter::default().cost(&graph, &all, &shapes, samples).flops,
+        parameters: 0,
+        flops: 0,
         stem_parameters,
-        head_parameters,
+        head_parameters: 0,
         stages: outlines,
     };
+    let outline = counter.complete(outline, &graph, &all, &shapes, samples);
     let (path, given) = (path.to_owned(), None);
     Ok(GraphNetwork {
         skips: 0,

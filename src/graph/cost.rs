@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::proto::Graph;
 use super::raw::{Array, FLOAT};
+use crate::report::Outline;
 
 /// What a node may multiply by: the places of its weight.
 fn weights(graph: &Graph, node: usize) -> impl Iterator<Item = usize> {
@@ -63,6 +64,25 @@ impl Counter {
             cost.flops += flops(graph, index, shapes).unwrap_or(0) / batch.max(1) as u64;
         }
         cost
+    }
+
+    /// An outline whose stem and blocks are counted, with what is left for the head, and with the sums over all nodes.
+    pub(super) fn complete(
+        mut self,
+        outline: Outline,
+        graph: &Graph,
+        all: &[usize],
+        shapes: &HashMap<usize, Vec<usize>>,
+        batch: usize,
+    ) -> Outline {
+        let head_parameters = self.cost(graph, all, shapes, batch).parameters;
+        let blocks: u64 = outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.parameters).sum();
+        Outline {
+            parameters: outline.stem_parameters + blocks + head_parameters,
+            flops: Self::default().cost(graph, all, shapes, batch).flops,
+            head_parameters,
+            ..outline
+        }
     }
 }
 

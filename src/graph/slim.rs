@@ -206,21 +206,12 @@ impl GraphNetwork {
             (outline.parameters, outline.flops) = (cost.parameters, cost.flops);
         }
         let all = kept((0..graph.nodes.len()).collect());
-        let head_parameters = counter.cost(graph, &all, shapes, *samples).parameters;
-        let blocks: u64 = stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.parameters).sum();
         let name = match removed {
             0 => self.outline.name.clone(),
             _ => format!("{} without {removed} of its {} blocks", self.outline.name, self.line.len()),
         };
-        Outline {
-            name,
-            parameters: stem_parameters + blocks + head_parameters,
-            flops: Counter::default().cost(graph, &all, shapes, *samples).flops,
-            stem_parameters,
-            head_parameters,
-            stages,
-            ..self.outline.clone()
-        }
+        let outline = Outline { name, stem_parameters, stages, ..self.outline.clone() };
+        counter.complete(outline, graph, &all, shapes, *samples)
     }
 }
 

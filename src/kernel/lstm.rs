@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::conv::{Dense, blocks, pack, transpose};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::matrix::{Matrix, multiply};
-use super::norm::{lanes, put};
+use super::norm::{give, lanes, put, take};
 use super::op::{Array, Operation, Output};
 use super::parts::{Shared, parts, unwritten};
 use back::Backward;
@@ -151,33 +151,24 @@ impl Steps {
         vec![0.0; (blocks * self.own.len() + LANES) * LANES]
     }
 
+    /// Writes h and c of the streams, or their gradients, to `[streams, units]` each.
+    #[inline(always)]
+    fn leave<L: Lanes>(&self, values: [&[f32]; 2], to: [Shared; 2]) {
+        for (values, to) in values.into_iter().zip(to) {
+            for (place, stream) in self.own.clone().enumerate() {
+                // SAFETY: every part has its own streams.
+                let row = unsafe { to.part(stream * self.units..(stream + 1) * self.units) };
+                for block in 0..blocks(self.units) {
+                    give(lanes::<L>(&values[self.place(block, place)..]), row, self.lanes(block));
+                }
+            }
+        }
+    }
+
     /// The lanes that a block has within a row of so many units.
     fn lanes(&self, block: usize) -> Range<usize> {
         block * LANES..((block + 1) * LANES).min(self.units)
     }
-}
-
-/// Sixteen values of a row, zeros where it ends before.
-#[inline(always)]
-fn take<L: Lanes>(row: &[f32], range: Range<usize>) -> L {
-    if range.len() == LANES {
-        return lanes(&row[range]);
-    }
-    let mut all = [0.0; LANES];
-    all[..range.len()].copy_from_slice(&row[range]);
-    lanes(&all)
-}
-
-/// The other way.
-#[inline(always)]
-fn give<L: Lanes>(value: L, row: &mut [f32], range: Range<usize>) {
-    if range.len() == LANES {
-        return put(value, &mut row[range]);
-    }
-    let mut all = [0.0; LANES];
-    put(value, &mut all);
-    let count = range.len();
-    row[range].copy_from_slice(&all[..count]);
 }
 
 struct Forward<'a> {
@@ -216,15 +207,7 @@ impl Work for Forward<'_> {
                 self.sample::<L>(sample, stream, &sums, &mut h, &mut c);
             }
         }
-        for (values, ends) in [(&h, self.ends[0]), (&c, self.ends[1])] {
-            for (place, stream) in own.clone().enumerate() {
-                // SAFETY: every part has its own streams.
-                let row = unsafe { ends.part(stream * units..(stream + 1) * units) };
-                for block in 0..blocks {
-                    give(lanes::<L>(&values[self.steps.place(block, place)..]), row, self.steps.lanes(block));
-                }
-            }
-        }
+        self.steps.leave::<L>([&h, &c], self.ends);
     }
 }
 

@@ -133,6 +133,29 @@ pub(super) fn put<L: Lanes>(value: L, to: &mut [f32]) {
     unsafe { value.store(to.as_mut_ptr()) }
 }
 
+/// Sixteen values of a row, zeros where it ends before.
+#[inline(always)]
+pub(super) fn take<L: Lanes>(row: &[f32], range: Range<usize>) -> L {
+    if range.len() == LANES {
+        return lanes(&row[range]);
+    }
+    let mut all = [0.0; LANES];
+    all[..range.len()].copy_from_slice(&row[range]);
+    lanes(&all)
+}
+
+/// The other way.
+#[inline(always)]
+pub(super) fn give<L: Lanes>(value: L, row: &mut [f32], range: Range<usize>) {
+    if range.len() == LANES {
+        return put(value, &mut row[range]);
+    }
+    let mut all = [0.0; LANES];
+    put(value, &mut all);
+    let count = range.len();
+    row[range].copy_from_slice(&all[..count]);
+}
+
 /// `Σ dz` and `Σ dz·(x - mean)` for every channel.
 #[derive(Clone)]
 pub(super) struct NormSums {

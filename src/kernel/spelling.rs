@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{lanes, put};
+use super::norm::{give, lanes, take};
 use super::op::{Array, Operation, Output};
 use super::parts::{Shared, parts, unwritten};
 
@@ -163,11 +163,8 @@ impl Work for Forward<'_> {
                     let count = LANES.min(filter.maps - first);
                     let (most, place) = greatest::<L>(self.table, self.row, word, windows, filter, first, count);
                     let range = filter.out + first..filter.out + first + count;
-                    let mut all = [[0.0; LANES]; 2];
-                    put(most, &mut all[0]);
-                    put(place, &mut all[1]);
-                    values[range.clone()].copy_from_slice(&all[0][..count]);
-                    places[range].copy_from_slice(&all[1][..count]);
+                    give(most, values, range.clone());
+                    give(place, places, range);
                 }
             }
         }
@@ -194,13 +191,7 @@ fn greatest<L: Lanes>(
                 continue;
             }
             let at = character * row + filter.row + tap * filter.maps + first;
-            sum = sum.add(if at + LANES <= table.len() {
-                lanes(&table[at..])
-            } else {
-                let mut last = [0.0; LANES];
-                last[..count].copy_from_slice(&table[at..at + count]);
-                lanes(&last)
-            });
+            sum = sum.add(if at + LANES <= table.len() { lanes(&table[at..]) } else { take(table, at..at + count) });
         }
         let here = L::splat(start as f32);
         let gain = if start == 0 { L::splat(1.0) } else { sum.sub(most) };

@@ -49,9 +49,14 @@ impl FittedProbe {
         Self { blocks, first_of_stage, labels: Vec::new(), first: None, seed }
     }
 
+    /// Whether a map from an estimate tells what the network says: of a word that depends on those before it too.
+    pub(super) fn suits(outline: &Outline) -> bool {
+        !outline.is_language_model
+    }
+
     /// The work of all fits.
     pub(super) fn work(outline: &Outline, samples: usize) -> u64 {
-        let n = if samples < LEAST_SAMPLES { 0 } else { samples.min(MOST_SAMPLES) };
+        let n = if samples < LEAST_SAMPLES || !Self::suits(outline) { 0 } else { samples.min(MOST_SAMPLES) };
         let stage = |s: &StageOutline| s.blocks.len() as u64 * fits(n, s.shape[0], outline.classes);
         if n == 0 { 0 } else { outline.stages.iter().map(stage).sum() }
     }

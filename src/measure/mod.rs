@@ -168,8 +168,7 @@ impl Only {
             Self::Gates => Some(Box::new(GateProbe::new(outline))),
             Self::Influence => Some(Box::new(InfluenceProbe::new(outline))),
             Self::Gradients => Some(Box::new(GradientProbe::<N>::new(outline))),
-            // What is said of a word depends on those before it: no map from its estimate alone tells it.
-            Self::Readouts if !outline.is_language_model => Some(Box::new(FittedProbe::new(outline, seed))),
+            Self::Readouts if FittedProbe::suits(outline) => Some(Box::new(FittedProbe::new(outline, seed))),
             Self::Theory => Some(Box::new(TheoryProbe::new(outline))),
             _ => None,
         }
@@ -236,8 +235,7 @@ pub fn measure<N: Network + 'static>(
     let work = Work::new(outline);
     let walked = work.walk(&only);
     let after = tour::work(&work, &legs);
-    let fits = only.contains(&Only::Readouts) && !outline.is_language_model;
-    let fitted = if fits { FittedProbe::work(outline, samples) } else { 0 };
+    let fitted = if only.contains(&Only::Readouts) { FittedProbe::work(outline, samples) } else { 0 };
     let total = samples as u64 * (walked + after) + fitted;
     let mut done = 0;
     let mut advance = |work| {

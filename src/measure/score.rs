@@ -163,7 +163,7 @@ impl Source {
 }
 
 /// The number of samples next to `batch` that are whole steps of all streams.
-pub(super) fn whole_steps(batch: usize, dataset: &Dataset) -> usize {
+fn whole_steps(batch: usize, dataset: &Dataset) -> usize {
     let streams = dataset.streams();
     (batch / streams).max(1) * streams
 }

@@ -77,11 +77,6 @@ impl Spelling {
         let [samples, out] = values.dims();
         values.reshape([samples, out, 1, 1]).into()
     }
-
-    /// How many different characters there are, none among them.
-    pub fn characters(&self, parameters: &super::Parameters) -> usize {
-        parameters.get(self.embedding).shape[0]
-    }
 }
 
 impl Builder {

@@ -1,9 +1,9 @@
 //! Back through all steps.
 
-use super::{C, F, G, I, INSIDE, O, Steps, give, take};
+use super::{C, F, G, I, INSIDE, O, Steps};
 use crate::kernel::conv::{Dense, blocks};
 use crate::kernel::lanes::{LANES, Lanes, Work};
-use crate::kernel::norm::{lanes, put};
+use crate::kernel::norm::{give, lanes, put, take};
 use crate::kernel::parts::Shared;
 
 pub(super) struct Backward<'a> {
@@ -41,15 +41,7 @@ impl Work for Backward<'_> {
             // Streams that the last step lacks have sums of 0 and get gradients of 0.
             dense.run::<L>(&sums, own.len(), &mut dh);
         }
-        for (values, ends) in [(&dh, self.ends[0]), (&dc, self.ends[1])] {
-            for (place, stream) in own.clone().enumerate() {
-                // SAFETY: every part has its own streams.
-                let row = unsafe { ends.part(stream * units..(stream + 1) * units) };
-                for block in 0..blocks {
-                    give(lanes::<L>(&values[self.steps.place(block, place)..]), row, self.steps.lanes(block));
-                }
-            }
-        }
+        self.steps.leave::<L>([&dh, &dc], self.ends);
     }
 }
 
