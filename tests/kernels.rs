@@ -56,6 +56,11 @@ fn has_kink([n, c, h, w]: [usize; 4]) -> bool {
     })
 }
 
+fn weights(weight: Tensor<4>, bias: Option<Tensor<1>>) -> Weights {
+    let shape = weight.dims();
+    Weights::new(weight.flatten(0, 3), shape, bias)
+}
+
 /// Gradients of a weighted sum of an output.
 fn back(output: &Tensor<4>) -> Gradients {
     (output.clone() * draw(output.dims(), 99)).sum().backward()
@@ -69,10 +74,10 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
     // A window of one pixel with weights of 1 brings the values into the layout of the kernels.
     let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let map = Map::from(x.clone()).convolve(kernels, Weights::new(eye, None), one, true);
+    let map = Map::from(x.clone()).convolve(kernels, weights(eye, None), one, true);
     let (map, [mean, variance]) = map.normalize_batch(scale.clone(), shift.clone());
-    let weights = Weights::new(weight.clone(), has_bias.then(|| bias.clone()));
-    let output = map.relu().convolve(kernels, weights, stride, false).into_plain();
+    let both = weights(weight.clone(), has_bias.then(|| bias.clone()));
+    let output = map.relu().convolve(kernels, both, stride, false).into_plain();
     let gradients = back(&output);
     let mut all = vec![host(output), host(mean), host(variance)];
     all.push(host(x.grad(&gradients).unwrap()));
@@ -90,7 +95,7 @@ fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: boo
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
     let eye = Tensor::<2>::eye(c, &inputs[0].device()).reshape([c, c, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let map = |i: usize| Map::from(inputs[i].clone()).convolve(kernels, Weights::new(eye.clone(), None), one, false);
+    let map = |i: usize| Map::from(inputs[i].clone()).convolve(kernels, weights(eye.clone(), None), one, false);
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
@@ -159,7 +164,7 @@ fn what_is_not_a_number_stays_so() {
     let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
     let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let y = Map::from(x).convolve(Kernels::Own, Weights::new(eye, None), one, false).relu().into_plain();
+    let y = Map::from(x).convolve(Kernels::Own, weights(eye, None), one, false).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
 }
 

@@ -10,7 +10,7 @@ use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
 use super::parts::{Shared, parts, unwritten};
 
-/// Inputs: values `[images, blocks, height, width, 16]`, weight `[out, in, size, size]`, where there are such the bias
+/// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), where there are such the bias
 /// `[out]`, and the scale, shift, mean and variance of the normalization that waits. Outputs: values, and where they
 /// are asked for their mean and biased variance.
 #[derive(Clone, Debug)]

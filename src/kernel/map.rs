@@ -5,15 +5,11 @@ use std::sync::Arc;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation, module};
 
+use super::blocked::Blocked;
 use super::choice::Kernels;
-use super::combine::{Carry, Combine};
-use super::conv::{Conv, Prepared, blocks};
-use super::convolve::{Convolve, Waits};
-use super::lanes::LANES;
+use super::combine::Carry;
+use super::conv::Prepared;
 use super::norm::EPSILON;
-use super::op::apply;
-use super::pool::MaxPool;
-use super::statistics::Statistics;
 
 /// The feature maps of some samples.
 ///
@@ -29,34 +25,22 @@ enum State {
     Blocked(Box<Blocked>),
 }
 
-#[derive(Clone, Debug)]
-struct Blocked {
-    /// `[batch, channels / 16, height, width, 16]`; of dense layers `[images, channels / 16, 1, pixels, 16]`: a dense layer
-    /// is a 1x1 convolution of a few images whose pixels are the samples.
-    values: Tensor<5>,
-    channels: usize,
-    dense: bool,
-    /// Scale, shift, mean and variance of the normalization that waits.
-    norm: Option<[Tensor<1>; 4]>,
-    waits: Waits,
-    /// Mean and biased variance of the values, where they are known.
-    statistics: Option<[Tensor<1>; 2]>,
-}
-
 /// The weights of a layer, `[out, in, size, size]`, of a dense one `[out, in, 1, 1]`, and its bias, `[out]`.
 ///
 /// What the kernels make of them is kept as long as a clone of them is.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    prepared: Arc<Prepared>,
+    /// Row-major, as parameters lie: in a gradient graph another shape would be a node for every layer.
+    pub(super) values: Tensor<1>,
+    pub(super) shape: [usize; 4],
+    pub(super) bias: Option<Tensor<1>>,
+    pub(super) prepared: Arc<Prepared>,
 }
 
 impl Weights {
-    /// From tensors.
-    pub fn new(weight: Tensor<4>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight, bias, prepared: Arc::default() }
+    /// From as many values as the shape has.
+    pub fn new(values: Tensor<1>, shape: [usize; 4], bias: Option<Tensor<1>>) -> Self {
+        Self { values, shape, bias, prepared: Arc::default() }
     }
 }
 
@@ -92,66 +76,39 @@ impl Map {
         Self(State::Plain(Box::new(values)))
     }
 
+    fn blocked(values: Blocked) -> Self {
+        Self(State::Blocked(Box::new(values)))
+    }
+
     /// `[batch, channels, height, width]`.
     pub fn dims(&self) -> [usize; 4] {
         match &self.0 {
             State::Plain(values) => values.dims(),
-            State::Blocked(map) => {
-                let [batch, _, height, width, _] = map.values.dims();
-                if map.dense { [batch * width, map.channels, 1, 1] } else { [batch, map.channels, height, width] }
-            }
+            State::Blocked(map) => map.dims(),
         }
     }
 
     /// The values as the engine has them, `[batch, channels, height, width]`.
     pub fn into_plain(self) -> Tensor<4> {
-        let map = match self.settle().0 {
-            State::Plain(values) => return *values,
-            State::Blocked(map) => map,
-        };
-        let [batch, blocks, height, width, _] = map.values.dims();
-        let plain = if map.dense {
-            let samples = map.values.reshape([batch, blocks, width, LANES]).permute([0, 2, 1, 3]);
-            samples.reshape([batch * width, blocks * LANES, 1, 1])
-        } else {
-            map.values.permute([0, 1, 4, 2, 3]).reshape([batch, blocks * LANES, height, width])
-        };
-        if map.channels == blocks * LANES { plain } else { plain.narrow(1, 0, map.channels) }
+        match self.0 {
+            State::Plain(values) => *values,
+            State::Blocked(map) => map.into_plain(),
+        }
     }
 
     /// The same values in blocks. Samples of one pixel are what dense layers take and give.
-    fn into_blocked(self, dense: bool) -> Box<Blocked> {
-        let values = match self.0 {
-            State::Blocked(map) if map.dense == dense => return map,
-            other => Self(other).into_plain(),
-        };
-        let [batch, channels, height, width] = values.dims();
-        let blocks = blocks(channels);
-        let missing = blocks * LANES - channels;
-        let values = if missing == 0 {
-            values
-        } else {
-            let zeros = Tensor::zeros([batch, missing, height, width], &values.device());
-            Tensor::cat(vec![values, zeros], 1)
-        };
-        let values = if dense {
-            let images = images(batch);
-            let pixels = batch / images;
-            let samples = values.reshape([images, pixels, blocks, LANES]).permute([0, 2, 1, 3]);
-            samples.reshape([images, blocks, 1, pixels, LANES])
-        } else {
-            values.reshape([batch, blocks, LANES, height, width]).permute([0, 1, 3, 4, 2])
-        };
-        Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None })
+    fn into_blocked(self, dense: bool) -> Blocked {
+        match self.0 {
+            State::Blocked(map) if map.dense == dense => *map,
+            other => Blocked::from_plain(Self(other).into_plain(), dense),
+        }
     }
 
     /// Does what waits.
     pub fn settle(self) -> Self {
         match self.0 {
-            State::Blocked(map) if map.waits.norm || map.waits.relu => {
-                Self(State::Blocked(combine([Some(map), None, None, None], Carry::All, false)))
-            }
-            _ => self,
+            State::Blocked(map) => Self::blocked(map.settled()),
+            State::Plain(_) => self,
         }
     }
 
@@ -159,11 +116,7 @@ impl Map {
     pub fn relu(self) -> Self {
         match self.0 {
             State::Plain(values) => Self::plain(activation::relu(*values)),
-            State::Blocked(mut map) => {
-                map.waits.relu = true;
-                map.statistics = None;
-                Self(State::Blocked(map))
-            }
+            State::Blocked(map) => Self::blocked(map.relu()),
         }
     }
 
@@ -185,17 +138,8 @@ impl Map {
                 (Self::plain(seen.output), [seen.mean, seen.variance])
             }
             State::Blocked(map) => {
-                let mut map = settled(map);
-                let known = map.statistics.take();
-                let seen = known.unwrap_or_else(|| {
-                    let statistics = Statistics { channels: map.channels };
-                    let (mean, rest) = apply::<1>(statistics, vec![map.values.clone().detach().into_dispatch()]);
-                    [mean, rest.into_iter().next().expect("the variance")]
-                });
-                let [mean, variance] = seen.clone();
-                map.norm = Some([scale, shift, mean, variance]);
-                (map.waits.norm, map.waits.batch) = (true, true);
-                (Self(State::Blocked(map)), seen)
+                let (map, seen) = map.normalize_batch(scale, shift);
+                (Self::blocked(map), seen)
             }
         }
     }
@@ -207,45 +151,34 @@ impl Map {
                 let [scale, shift, mean, variance] = norm;
                 Self::plain(module::batch_norm(*values, scale, shift, mean, variance, EPSILON))
             }
-            State::Blocked(map) => {
-                let mut map = settled(map);
-                map.norm = Some(norm);
-                (map.waits.norm, map.waits.batch, map.statistics) = (true, false, None);
-                Self(State::Blocked(map))
-            }
+            State::Blocked(map) => Self::blocked(map.normalize(norm)),
         }
     }
 
     /// A convolution. `statistics`: a normalization with the statistics of the
     /// batch follows.
-    pub fn convolve(
-        self,
-        kernels: Kernels,
-        weights: Weights,
-        Stride { stride, padding }: Stride,
-        statistics: bool,
-    ) -> Self {
-        let [out, _, size, width] = weights.weight.dims();
+    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, statistics: bool) -> Self {
+        let Stride { stride, padding } = moves;
+        let [_, _, size, width] = weights.shape;
         if kernels == Kernels::Stock || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-            return Self::plain(module::conv2d(self.into_plain(), weights.weight, weights.bias, options));
+            let weight = weights.values.reshape(weights.shape);
+            return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options));
         }
-        let [_, channels, height, width] = self.dims();
-        let conv = Conv::new([channels, height, width], out, size, stride, padding);
-        Self(State::Blocked(convolve(self.into_blocked(false), conv, weights, statistics)))
+        Self::blocked(self.into_blocked(false).convolve(weights, moves, statistics))
     }
 
     /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
     pub fn weigh(self, kernels: Kernels, weights: Weights, statistics: bool) -> Self {
         let [batch, channels, height, width] = self.dims();
-        let out = weights.weight.dims()[0];
+        let out = weights.shape[0];
         if kernels == Kernels::Own && height * width == 1 {
-            let conv = Conv::new([channels, 1, batch / images(batch)], out, 1, 1, 0);
-            return Self(State::Blocked(convolve(self.into_blocked(true), conv, weights, statistics)));
+            let moves = Stride { stride: 1, padding: 0 };
+            return Self::blocked(self.into_blocked(true).convolve(weights, moves, statistics));
         }
-        let Weights { weight, bias, .. } = weights;
+        let Weights { values, bias, .. } = weights;
         let y = self.into_plain().reshape([batch, channels * height * width]);
-        let y = y.matmul(weight.reshape([out, channels * height * width]).transpose());
+        let y = y.matmul(values.reshape([out, channels * height * width]).transpose());
         let y = match bias {
             Some(bias) => y + bias.unsqueeze(),
             None => y,
@@ -268,33 +201,19 @@ impl Map {
         };
         let dense = h.dense;
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
-        let operands = [Some(h), blocked(transform), blocked(c), blocked(x)];
-        Self(State::Blocked(combine(operands, carry, relu)))
+        let operands = [Some(*h), blocked(transform), blocked(c), blocked(x)];
+        Self::blocked(Blocked::combine(operands, carry, relu))
     }
 
     /// The greatest value of every window of `size` pixels a side. `ceil`: whether a last window that reaches over the
     /// edge counts.
-    pub fn max_pool(self, size: usize, Stride { stride, padding }: Stride, ceil: bool) -> Self {
+    pub fn max_pool(self, size: usize, moves: Stride, ceil: bool) -> Self {
         match self.0 {
-            State::Blocked(map) if !map.dense => {
-                // The greatest of what a ReLU leaves is what it leaves of the greatest.
-                let mut map = if map.waits.norm { settled(map) } else { map };
-                let [_, _, height, width, _] = map.values.dims();
-                let side = |length: usize| {
-                    let room = length + 2 * padding - size;
-                    room / stride + 1 + usize::from(ceil && !room.is_multiple_of(stride))
-                };
-                let input = [map.channels, height, width];
-                let output = [map.channels, side(height), side(width)];
-                let pool = MaxPool { input, output, size, stride, padding };
-                map.values = apply::<5>(pool, vec![map.values.into_dispatch()]).0;
-                map.statistics = None;
-                Self(State::Blocked(map))
-            }
+            State::Blocked(map) if !map.dense => Self::blocked(map.max_pool(size, moves, ceil)),
             other => {
                 let options = MaxPoolOptions::new([size; 2])
-                    .with_stride([stride; 2])
-                    .with_padding([padding; 2])
+                    .with_stride([moves.stride; 2])
+                    .with_padding([moves.padding; 2])
                     .with_ceil_mode(ceil);
                 Self::plain(module::max_pool2d(Self(other).into_plain(), options))
             }
@@ -303,61 +222,13 @@ impl Map {
 
     /// Every channel's average, `[batch, channels, 1, 1]`.
     pub fn average(self) -> Self {
-        let [batch, channels, height, width] = self.dims();
-        match self.settle().0 {
-            map if height * width == 1 => Self(map),
+        let [_, _, height, width] = self.dims();
+        match self.0 {
+            map if height * width == 1 => Self(map).settle(),
             State::Plain(values) => Self::plain(module::adaptive_avg_pool2d(*values, [1, 1])),
-            State::Blocked(map) => {
-                let blocks = blocks(channels);
-                let sums = map.values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
-                let all = sums.reshape([batch, blocks * LANES, 1, 1]);
-                Self::plain(if channels == blocks * LANES { all } else { all.narrow(1, 0, channels) })
-            }
+            State::Blocked(map) => Self::plain(map.average()),
         }
     }
-}
-
-/// Images that so many samples of dense layers are laid out as, so that threads can share them: as many as leave each at
-/// least [`FEWEST`] pixels. A number of samples that cannot be divided is one image.
-fn images(samples: usize) -> usize {
-    (2..=samples / FEWEST).rev().find(|&images| samples.is_multiple_of(images)).unwrap_or(1)
-}
-
-/// Fewer pixels would use the weights too seldom while they lie in registers.
-const FEWEST: usize = 28;
-
-/// A map on which nothing waits.
-fn settled(map: Box<Blocked>) -> Box<Blocked> {
-    match Map(State::Blocked(map)).settle().0 {
-        State::Blocked(map) => map,
-        State::Plain(_) => unreachable!("blocks stay blocks"),
-    }
-}
-
-fn convolve(map: Box<Blocked>, conv: Conv, weights: Weights, statistics: bool) -> Box<Blocked> {
-    let (channels, dense) = (conv.output[0], map.dense);
-    let Weights { weight, bias, prepared } = weights;
-    let operation = Convolve { conv, has_bias: bias.is_some(), waits: map.waits, statistics, prepared };
-    let Blocked { values, norm, .. } = *map;
-    let mut inputs = vec![values.into_dispatch(), weight.into_dispatch()];
-    inputs.extend(bias.map(Tensor::into_dispatch));
-    inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
-    let (values, seen) = apply::<5>(operation, inputs);
-    let statistics = <[Tensor<1>; 2]>::try_from(seen).ok();
-    Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics })
-}
-
-fn combine(operands: [Option<Box<Blocked>>; 4], carry: Carry, relu: bool) -> Box<Blocked> {
-    let waits = operands.each_ref().map(|map| map.as_ref().map(|map| map.waits));
-    let (channels, dense) = operands[0].as_ref().map(|map| (map.channels, map.dense)).expect("h");
-    let mut inputs = Vec::new();
-    for map in operands.into_iter().flatten() {
-        let Blocked { values, norm, .. } = *map;
-        inputs.push(values.into_dispatch());
-        inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
-    }
-    let (values, _) = apply::<5>(Combine { operands: waits, carry, relu, channels }, inputs);
-    Box::new(Blocked { values, channels, dense, norm: None, waits: Waits::default(), statistics: None })
 }
 
 /// The engine's operations for the same sum.

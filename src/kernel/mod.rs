@@ -4,6 +4,7 @@
 //! one register of AVX-512. Channels that are missing from the last block are zeros. Convolution, its input gradient and
 //! its weight gradient all read and write this layout; nothing is ever transposed between them.
 
+mod blocked;
 mod choice;
 mod combine;
 mod conv;

@@ -282,6 +282,6 @@ fn zero_pad(x: Map, stride: usize, channels: usize, kernels: Kernels, device: &D
     let before = (channels - have) / 2;
     let mut weight = vec![0.0f32; channels * have];
     (0..have).for_each(|c| weight[(before + c) * have + c] = 1.0);
-    let weight = Tensor::from_data(TensorData::new(weight, [channels, have, 1, 1]), device);
-    x.convolve(kernels, Weights::new(weight, None), Stride { stride, padding: 0 }, false)
+    let weight = Tensor::from_data(TensorData::new(weight, [channels * have]), device);
+    x.convolve(kernels, Weights::new(weight, [channels, have, 1, 1], None), Stride { stride, padding: 0 }, false)
 }

@@ -90,21 +90,21 @@ impl Layer {
     }
 
     fn weights(&self, parameters: &Parameters, folded: Option<&Norm>) -> Weights {
-        let get = |id| parameters.tensor::<1>(id);
+        let get = |id| parameters.get(id).value.clone();
         let out = self.channels[1];
-        let weight = match self.window {
-            Some(_) => parameters.tensor::<4>(self.weight),
-            None => parameters.tensor::<2>(self.weight).reshape([out as i32, -1, 1, 1]),
-        };
-        let bias = self.bias.map(get);
-        let Some(norm) = folded else { return Weights::new(weight, bias) };
+        let mut shape = [1; 4];
+        let own = &parameters.get(self.weight).shape;
+        shape[..own.len()].copy_from_slice(own);
+        let (weight, bias) = (get(self.weight), self.bias.map(get));
+        let Some(norm) = folded else { return Weights::new(weight, shape, bias) };
         let factor = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
         let centre = match bias {
             Some(bias) => bias - get(norm.mean),
             None => -get(norm.mean),
         };
         let bias = centre * factor.clone() + get(norm.shift);
-        Weights::new(weight * factor.reshape([out, 1, 1, 1]), Some(bias))
+        let weight = weight.reshape([out as i32, -1]) * factor.unsqueeze_dim(1);
+        Weights::new(weight.flatten(0, 1), shape, Some(bias))
     }
 
     /// What an output sees, from what an input sees; `None` is all of a sample.
@@ -140,7 +140,7 @@ pub const MOMENTUM: f64 = 0.1;
 impl Norm {
     /// `[batch, channels, height, width]` to the same shape.
     pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
-        let get = |id| pass.parameters.tensor::<1>(id);
+        let get = |id| pass.parameters.get(id).value.clone();
         let (scale, shift) = (get(self.scale), get(self.shift));
         if !pass.is_training() {
             return x.normalize([scale, shift, get(self.mean), get(self.variance)]);

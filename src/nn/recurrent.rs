@@ -68,7 +68,7 @@ impl Recurrent {
     pub fn forward(&self, pass: &mut Pass, x: Map) -> Tensor<2> {
         let parameters = pass.parameters;
         let kernels = parameters.kernels();
-        let array = |sum: &Sum| (parameters.tensor::<2>(sum.weight), parameters.tensor::<1>(sum.bias));
+        let array = |sum: &Sum| (parameters.tensor::<2>(sum.weight), parameters.get(sum.bias).value.clone());
         let [samples, input, ..] = x.dims();
         let mut x = x.into_plain().reshape([samples, input]);
         let mut next = Memory::new(pass.memory().streams());

@@ -71,7 +71,7 @@ impl Spelling {
             parameters.tensor::<3>(*weight).permute([1, 2, 0]).reshape([size, (k + 1) * maps])
         });
         let table = embedding.matmul(Tensor::cat(taps.collect(), 1));
-        let bias = Tensor::cat(self.filters.iter().map(|[_, bias]| parameters.tensor::<1>(*bias)).collect(), 0);
+        let bias = Tensor::cat(self.filters.iter().map(|[_, bias]| parameters.get(*bias).value.clone()).collect(), 0);
         let sums = kernel::spelling(parameters.kernels(), &characters, self.length, table, &self.maps);
         let values = activation::tanh(sums + bias.unsqueeze());
         let [samples, out] = values.dims();

@@ -1,0 +1,177 @@
+//! Feature maps in blocks of sixteen channels, with what waits on them.
+
+use burn::tensor::Tensor;
+
+use super::combine::{Carry, Combine};
+use super::conv::{Conv, blocks};
+use super::convolve::{Convolve, Waits};
+use super::lanes::LANES;
+use super::map::{Stride, Weights};
+use super::op::apply;
+use super::pool::MaxPool;
+use super::statistics::Statistics;
+
+#[derive(Clone, Debug)]
+pub(super) struct Blocked {
+    /// `[batch, channels / 16, height, width, 16]`; of dense layers `[images, channels / 16, 1, pixels, 16]`: a dense layer
+    /// is a 1x1 convolution of a few images whose pixels are the samples.
+    values: Tensor<5>,
+    channels: usize,
+    pub(super) dense: bool,
+    /// Scale, shift, mean and variance of the normalization that waits.
+    norm: Option<[Tensor<1>; 4]>,
+    waits: Waits,
+    /// Mean and biased variance of the values, where they are known.
+    statistics: Option<[Tensor<1>; 2]>,
+}
+
+impl Blocked {
+    /// Values on which nothing waits.
+    fn new(values: Tensor<5>, channels: usize, dense: bool) -> Self {
+        Self { values, channels, dense, norm: None, waits: Waits::default(), statistics: None }
+    }
+
+    /// From `[batch, channels, height, width]`.
+    pub(super) fn from_plain(values: Tensor<4>, dense: bool) -> Self {
+        let [batch, channels, height, width] = values.dims();
+        let blocks = blocks(channels);
+        let missing = blocks * LANES - channels;
+        let values = if missing == 0 {
+            values
+        } else {
+            let zeros = Tensor::zeros([batch, missing, height, width], &values.device());
+            Tensor::cat(vec![values, zeros], 1)
+        };
+        let values = if dense {
+            let images = images(batch);
+            let pixels = batch / images;
+            let samples = values.reshape([images, pixels, blocks, LANES]).permute([0, 2, 1, 3]);
+            samples.reshape([images, blocks, 1, pixels, LANES])
+        } else {
+            values.reshape([batch, blocks, LANES, height, width]).permute([0, 1, 3, 4, 2])
+        };
+        Self::new(values, channels, dense)
+    }
+
+    /// `[batch, channels, height, width]`, once nothing waits.
+    pub(super) fn into_plain(self) -> Tensor<4> {
+        let Self { values, channels, dense, .. } = self.settled();
+        let [batch, blocks, height, width, _] = values.dims();
+        let plain = if dense {
+            let samples = values.reshape([batch, blocks, width, LANES]).permute([0, 2, 1, 3]);
+            samples.reshape([batch * width, blocks * LANES, 1, 1])
+        } else {
+            values.permute([0, 1, 4, 2, 3]).reshape([batch, blocks * LANES, height, width])
+        };
+        narrowed(plain, channels)
+    }
+
+    /// `[batch, channels, height, width]`.
+    pub(super) fn dims(&self) -> [usize; 4] {
+        let [batch, _, height, width, _] = self.values.dims();
+        if self.dense { [batch * width, self.channels, 1, 1] } else { [batch, self.channels, height, width] }
+    }
+
+    /// The same values, nothing waiting.
+    pub(super) fn settled(self) -> Self {
+        if self.waits.norm || self.waits.relu {
+            return Self::combine([Some(self), None, None, None], Carry::All, false);
+        }
+        self
+    }
+
+    pub(super) fn relu(mut self) -> Self {
+        self.waits.relu = true;
+        self.statistics = None;
+        self
+    }
+
+    /// The normalization with the statistics of these values, and those.
+    pub(super) fn normalize_batch(self, scale: Tensor<1>, shift: Tensor<1>) -> (Self, [Tensor<1>; 2]) {
+        let mut map = self.settled();
+        let known = map.statistics.take();
+        let seen = known.unwrap_or_else(|| {
+            let statistics = Statistics { channels: map.channels };
+            let (mean, rest) = apply::<1>(statistics, vec![map.values.clone().detach().into_dispatch()]);
+            [mean, rest.into_iter().next().expect("the variance")]
+        });
+        let [mean, variance] = seen.clone();
+        map.norm = Some([scale, shift, mean, variance]);
+        (map.waits.norm, map.waits.batch) = (true, true);
+        (map, seen)
+    }
+
+    /// The normalization with statistics from elsewhere: scale, shift, mean and variance.
+    pub(super) fn normalize(self, norm: [Tensor<1>; 4]) -> Self {
+        let mut map = self.settled();
+        map.norm = Some(norm);
+        (map.waits.norm, map.waits.batch, map.statistics) = (true, false, None);
+        map
+    }
+
+    /// A dense layer where the samples are laid out for one, otherwise a convolution.
+    pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool) -> Self {
+        let [_, _, height, width, _] = self.values.dims();
+        let [out, _, size, _] = weights.shape;
+        let conv = Conv::new([self.channels, height, width], out, size, moves.stride, moves.padding);
+        let Weights { values: weight, bias, prepared, .. } = weights;
+        let operation = Convolve { conv, has_bias: bias.is_some(), waits: self.waits, statistics, prepared };
+        let mut inputs = vec![self.values.into_dispatch(), weight.into_dispatch()];
+        inputs.extend(bias.map(Tensor::into_dispatch));
+        inputs.extend(self.norm.into_iter().flatten().map(Tensor::into_dispatch));
+        let (values, seen) = apply::<5>(operation, inputs);
+        Self { statistics: seen.try_into().ok(), ..Self::new(values, out, self.dense) }
+    }
+
+    /// `t·h + c·x`, from h and where they take part t, c and x.
+    pub(super) fn combine(operands: [Option<Self>; 4], carry: Carry, relu: bool) -> Self {
+        let waits = operands.each_ref().map(|map| map.as_ref().map(|map| map.waits));
+        let (channels, dense) = operands[0].as_ref().map(|map| (map.channels, map.dense)).expect("h");
+        let mut inputs = Vec::new();
+        for Self { values, norm, .. } in operands.into_iter().flatten() {
+            inputs.push(values.into_dispatch());
+            inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
+        }
+        let (values, _) = apply::<5>(Combine { operands: waits, carry, relu, channels }, inputs);
+        Self::new(values, channels, dense)
+    }
+
+    /// The greatest value of every window. `ceil`: whether a last window that reaches over the edge counts.
+    pub(super) fn max_pool(self, size: usize, Stride { stride, padding }: Stride, ceil: bool) -> Self {
+        // The greatest of what a ReLU leaves is what it leaves of the greatest.
+        let mut map = if self.waits.norm { self.settled() } else { self };
+        let [_, _, height, width, _] = map.values.dims();
+        let side = |length: usize| {
+            let room = length + 2 * padding - size;
+            room / stride + 1 + usize::from(ceil && !room.is_multiple_of(stride))
+        };
+        let input = [map.channels, height, width];
+        let output = [map.channels, side(height), side(width)];
+        let pool = MaxPool { input, output, size, stride, padding };
+        map.values = apply::<5>(pool, vec![map.values.into_dispatch()]).0;
+        map.statistics = None;
+        map
+    }
+
+    /// Every channel's average, `[batch, channels, 1, 1]`.
+    pub(super) fn average(self) -> Tensor<4> {
+        let Self { values, channels, .. } = self.settled();
+        let [batch, blocks, height, width, _] = values.dims();
+        let sums = values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
+        narrowed(sums.reshape([batch, blocks * LANES, 1, 1]), channels)
+    }
+}
+
+/// Without the channels that fill up the last block.
+fn narrowed(values: Tensor<4>, channels: usize) -> Tensor<4> {
+    if values.dims()[1] == channels { values } else { values.narrow(1, 0, channels) }
+}
+
+/// Images that so many samples of dense layers are laid out as, so that threads can share them: as many as leave each at
+/// least [`FEWEST`] pixels. A number of samples that cannot be divided is one image.
+fn images(samples: usize) -> usize {
+    (2..=samples / FEWEST).rev().find(|&images| samples.is_multiple_of(images)).unwrap_or(1)
+}
+
+/// Fewer pixels would use the weights too seldom while they lie in registers.
+const FEWEST: usize = 28;
