@@ -1,22 +1,19 @@
 //! `eval`, `measure` and `compare`: looking at trained networks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use unrolled::data::{Dataset, Normalization, Spec, Split, View};
 use unrolled::measure::{self, Only, Source};
-#[cfg(feature = "onnx")]
-use unrolled::model::check_classes;
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
 use unrolled::{Error, check_writable, open::Any, write_whole};
 
+use super::output;
+use super::samples::DataArgs;
 use super::target::{Opening, Target};
-use super::{DataArgs, output};
 
 /// Arguments of `eval`.
 #[derive(Args)]
@@ -113,7 +110,7 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 impl Eval {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let mut opened = self.target.open(device)?;
-        let source = samples(&self.target.name(), &mut opened, &self.data)?;
+        let source = self.data.samples(&self.target.name(), &mut opened)?;
         if !source.dataset.is_labelled() {
             let what = "no labels, so that there is no accuracy; measure tells what each block does to the answers";
             return Err(Error::Usage(format!("{}: {what}", self.data.data)).into());
@@ -136,7 +133,7 @@ impl Measure {
         let mut opened = self.target.open(device)?;
         self.what.check(&[&opened])?;
         let name = self.target.name();
-        let source = source(&name, &mut opened, &self.data)?;
+        let source = self.data.source(&name, &mut opened)?;
         let measured = take(&name, &opened, &source, &self.data, &self.what)?;
         if let Some(dir) = &self.out {
             let title = format!("How {name} refines its estimates");
@@ -159,7 +156,7 @@ impl Compare {
         let mut all = Vec::new();
         for (target, mut opened) in opened {
             let name = target.display().to_string();
-            let source = source(&name, &mut opened, &self.data)?;
+            let source = self.data.source(&name, &mut opened)?;
             all.push((name, opened, source));
         }
         self.what.check(&all.iter().map(|(_, opened, _)| opened).collect::<Vec<_>>())?;
@@ -175,98 +172,6 @@ impl Compare {
         let texts: Vec<String> = all.iter().map(text::measurements).collect();
         output::print(&format!("{}\n{}\n", texts.join("\n"), self.out.join("report.html").display()))
     }
-}
-
-/// One split of the data, all of it.
-pub(super) fn opened_data(args: &DataArgs, split: Split) -> Result<Dataset, Error> {
-    let spec: Spec = args.data.parse()?;
-    Dataset::open(&spec, split, &View { resize: args.resize, crop: args.crop })
-}
-
-/// The samples as [`samples`] has them; those without labels are labelled with what the whole network says.
-pub(super) fn source(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
-    let source = samples(name, opened, args)?;
-    labelled(opened, source)
-}
-
-/// The samples, normalized as the network was trained, once they are known to suit it.
-fn samples(name: &str, opened: &mut Any, args: &DataArgs) -> anyhow::Result<Source> {
-    let named = |e: Error| Error::Usage(format!("{name} and {}: {e}", args.data));
-    let dataset = opened_data(args, args.split.into())?;
-    let dataset = match opened {
-        Any::Trained(opened) => match opened.card.vocabulary() {
-            Some(vocabulary) => dataset.read_by(vocabulary).map_err(named)?,
-            None if opened.names_classes => dataset.among(&opened.card.classes),
-            None => dataset,
-        },
-        #[cfg(feature = "onnx")]
-        Any::Graph(_) => dataset,
-    };
-    let dataset = dataset.limit(args.limit.map_or(0, usize::from));
-    let dataset = suited(opened, dataset).map_err(named)?;
-    let is_image = dataset.arrays().is_none();
-    let normalization = match opened {
-        Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
-        #[cfg(feature = "onnx")]
-        Any::Graph(opened) => match &opened.normalization {
-            Some(normalization) => normalization.clone(),
-            // Arrays are what the network takes.
-            None if !is_image => Normalization::uniform(0.0, 1.0),
-            None => {
-                let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
-                return Err(Error::Usage(format!("{name}: {what}")).into());
-            }
-        },
-    };
-    let source = Source::new(Arc::new(dataset), normalization, args.batch.into());
-    let classes = source.dataset.classes();
-    let names_fit = match opened {
-        // Arrays have numbers for labels.
-        _ if !is_image => Ok(()),
-        // A network without names for its classes answers with as many numbers, and the data's order has to do.
-        Any::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => Ok(()),
-        Any::Trained(opened) => opened.card.check_classes(classes),
-        #[cfg(feature = "onnx")]
-        Any::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
-    };
-    let fits = names_fit.and_then(|()| source.check(opened.outline()));
-    fits.map_err(named)?;
-    Ok(source)
-}
-
-/// Arrays in the order in which the network takes them, and a graph for samples of their shape.
-fn suited(opened: &mut Any, dataset: Dataset) -> Result<Dataset, Error> {
-    #[cfg(feature = "onnx")]
-    let dataset = if let Any::Graph(graph) = opened {
-        let names: Vec<String> = graph.network.inputs().iter().map(|input| input.name.clone()).collect();
-        let dataset = dataset.arranged(&names)?;
-        let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
-        graph.network.fit(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
-        dataset
-    } else {
-        dataset
-    };
-    if dataset.arrays().is_none() {
-        return Ok(dataset);
-    }
-    let labels = dataset.labels().to_vec();
-    dataset.relabelled(labels, opened.outline().classes)
-}
-
-/// Samples without labels are labelled with what the whole network says.
-fn labelled(opened: &Any, source: Source) -> anyhow::Result<Source> {
-    if source.dataset.is_labelled() {
-        return Ok(source);
-    }
-    let predictions = match opened {
-        Any::Trained(opened) => measure::predictions(&opened.model, &source),
-        #[cfg(feature = "onnx")]
-        Any::Graph(opened) => measure::predictions(&opened.network, &source),
-    }?;
-    let Source { dataset, normalization, batch, .. } = source;
-    let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
-    let dataset = dataset.relabelled(predictions, opened.outline().classes)?;
-    Ok(Source::new(Arc::new(dataset), normalization, batch))
 }
 
 /// Measures one network with a progress bar.

@@ -5,13 +5,13 @@ mod demo;
 mod measure;
 mod memory;
 pub(crate) mod output;
+mod samples;
 mod show;
 mod slim;
 mod target;
 mod train;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use unrolled::data::Split;
+use clap::{Parser, Subcommand, ValueEnum};
 use unrolled::kernel::Kernels;
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
@@ -56,65 +56,6 @@ enum Command {
     /// List or fetch data sets
     #[command(subcommand)]
     Data(data::Data),
-}
-
-/// The samples to use.
-#[derive(Args)]
-struct DataArgs {
-    /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR; text:DIR with train.txt, valid.txt and
-    /// test.txt; or arrays:FILE: a .npz file with an array for each input of the network and maybe one named labels, or a
-    /// .npy file
-    #[arg(long, value_name = "SPEC")]
-    data: String,
-    /// Which part of the data
-    #[arg(long, value_enum, default_value_t = Part::Test)]
-    split: Part,
-    /// Use the first N samples only
-    #[arg(long, value_name = "N")]
-    limit: Option<std::num::NonZeroUsize>,
-    /// Samples that run through the network at once
-    #[arg(long, value_name = "N", default_value = "64")]
-    batch: std::num::NonZeroUsize,
-    /// For a folder: resize the shorter side to so many pixels
-    #[arg(long, value_name = "PIXELS")]
-    resize: Option<usize>,
-    /// For a folder: then cut out the middle, so many pixels a side
-    #[arg(long, value_name = "PIXELS")]
-    crop: Option<usize>,
-}
-
-impl DataArgs {
-    /// The data as a report names them.
-    fn describe(&self, is_labelled: bool) -> String {
-        let part = match self.split {
-            _ if !is_labelled => {
-                "without labels: accuracy is agreement with the whole network, loss divergence from it"
-            }
-            _ if self.data.starts_with("arrays:") => "with labels",
-            Part::Train => "training split",
-            Part::Valid => "validation split",
-            Part::Test => "test split",
-        };
-        format!("{}, {part}", self.data)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    Train,
-    /// Of a text
-    Valid,
-    Test,
-}
-
-impl From<Part> for Split {
-    fn from(part: Part) -> Self {
-        match part {
-            Part::Train => Self::Train,
-            Part::Valid => Self::Valid,
-            Part::Test => Self::Test,
-        }
-    }
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {

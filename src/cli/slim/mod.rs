@@ -17,9 +17,9 @@ use unrolled::slim::{self, By, Came, Form, Plan, Target};
 use unrolled::write_whole;
 
 use self::prepare::Prepared;
-use super::measure::source;
+use super::output;
+use super::samples::DataArgs;
 use super::target::Target as Opening;
-use super::{DataArgs, output};
 
 /// Arguments of `slim`.
 #[derive(Args)]
@@ -102,7 +102,7 @@ impl Slim {
         let options = self.target.opening.options()?;
         let mut any = open::any(&self.target.target, &options, device)?;
         self.target.opening.check_used(&[(&self.target.target, &any)])?;
-        let whole = source(&self.target.name(), &mut any, &self.data)?;
+        let whole = self.data.source(&self.target.name(), &mut any)?;
         match any {
             Any::Trained(opened) => self.along(Came { opened: *opened, options, device: device.clone() }, whole),
             #[cfg(feature = "onnx")]

@@ -6,7 +6,7 @@ use unrolled::open::is_graph;
 use unrolled::slim::{self, Form, Plan};
 use unrolled::{Error, Piece, check_writable};
 
-use super::super::Part;
+use super::super::samples::Part;
 use super::Slim;
 
 const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";

@@ -10,7 +10,6 @@ use unrolled::report::Outline;
 use unrolled::slim::{self, Form, Healing, Plan};
 use unrolled::train::Experiment;
 
-use super::super::measure::opened_data;
 use super::Slim;
 
 /// What is settled before any sample runs.
@@ -66,7 +65,7 @@ impl Slim {
             }
         }
         let samples = self.heal_norm.map(|limit| -> anyhow::Result<Source> {
-            let dataset = opened_data(&self.data, Split::Train)?.limit(limit);
+            let dataset = self.data.open(Split::Train)?.limit(limit);
             Ok(Source { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
         });
         let samples = samples.transpose()?;
@@ -95,7 +94,7 @@ impl Slim {
         overrides.push(format!("train.epochs={epochs}"));
         let experiment = Experiment::parse(&text, &overrides, &path.display().to_string())?;
         // Whatever is wrong with the data is found before anything is measured.
-        opened_data(&self.data, Split::Train)?;
+        self.data.open(Split::Train)?;
         Ok(experiment)
     }
 }
