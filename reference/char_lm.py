@@ -26,7 +26,7 @@ STEPS = 4
 LENGTH = 9
 CHARACTERS = 11
 CLASSES = 7
-TRAIN = {"optimizer": "sgd", "rate": 0.5, "momentum": 0.0, "clip_norm": 1.0}
+TRAIN = {"optimizer": "sgd", "rate": 0.25, "momentum": 0.0, "clip_norm": 2.0}
 
 SIZES = {
     "small": {"maps": [25, 50, 75, 100, 125, 150], "units": 300},
@@ -147,7 +147,7 @@ def losses(config, dtype):
         states = [(h.detach(), c.detach()) for h, c in states]
         loss = F.cross_entropy(logits.flatten(0, 1), labels)
         update.zero_grad()
-        loss.backward()
+        (loss * STEPS).backward()
         norms.append(float(torch.nn.utils.clip_grad_norm_(network.parameters(), TRAIN["clip_norm"])))
         update.step()
         found.append(loss.item())

@@ -88,7 +88,7 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
         let logits =
             model.forward(&mut Pass::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
         let loss = cross_entropy(kernels, logits, &labels, 0.0);
-        let gradient = leaves.gradient(&loss.mean.backward());
+        let gradient = leaves.gradient(&loss.of_streams(sizes.streams).backward());
         let values = optimizer.step(&sizes.train, sizes.train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
         memory = training.memory;

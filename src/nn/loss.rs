@@ -7,12 +7,20 @@ use crate::kernel::{self, Kernels, Likely};
 
 /// What [`cross_entropy`] finds.
 pub struct Loss {
-    /// The mean over the samples, nats, with the smoothed target: what training lowers. `[1]`.
+    /// The mean over the samples, nats, with the smoothed target. `[1]`.
     pub mean: Tensor<1>,
     /// `-ln p` of every sample's label, nats.
     pub each: Vec<f64>,
     /// Samples whose label is the likeliest class.
     pub correct: u64,
+}
+
+impl Loss {
+    /// What training lowers: the losses of a stream added up, the mean over so many streams. Of samples that do not follow
+    /// each other every one is a stream. Learning rate and gradient norm of Section 5.2 are meant for such a sum.
+    pub fn of_streams(&self, streams: usize) -> Tensor<1> {
+        self.mean.clone().mul_scalar(self.each.len() as f64 / streams as f64)
+    }
 }
 
 /// The cross-entropy of `[batch, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus

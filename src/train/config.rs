@@ -60,7 +60,8 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Samples a step; of a text the streams that are read side by side.
     pub batch: usize,
-    /// Of a text: words of every stream that a step goes back through (truncated backpropagation through time).
+    /// Of a text: words of every stream that a step goes back through (truncated backpropagation through time). Their losses
+    /// are added up, so that the gradient is so many times that of one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Seed of initial values, order, augmentation and dropout.

@@ -179,7 +179,8 @@ impl Trainer {
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.position.step + 1, what });
         }
-        let gradient = leaves.gradient(&loss.mean.backward());
+        let streams = if train.steps.is_some() { train.batch } else { batch.labels.len() };
+        let gradient = leaves.gradient(&loss.of_streams(streams).backward());
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
