@@ -1,5 +1,6 @@
 //! Times pieces of work, as `reference/bench.py` asks for them: a line `NAME COUNT` on the standard input is answered by
-//! a line of so many milliseconds, and `memory` by the most memory held so far, KiB. Without a pipe,
+//! a line of so many milliseconds, and `memory` by what the steps of the last new piece have added to the most memory held,
+//! KiB. Without a pipe,
 //! `cargo bench --bench work -- NAME...` times each by itself.
 
 use std::io::{BufRead, IsTerminal, Write};
@@ -101,12 +102,14 @@ fn peak() -> Option<u64> {
 
 fn main() {
     let mut pieces = std::collections::HashMap::new();
+    let before = std::cell::Cell::new(None);
     let mut time = |name: &str, count: usize| -> Option<String> {
         let kernels = if name.ends_with("-stock") { Kernels::Stock } else { Kernels::Own };
         let work = match pieces.entry(name.to_owned()) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let mut work = piece(name.trim_end_matches("-stock"), kernels)?;
+                before.set(peak());
                 // Twice to fill caches and buffers.
                 work();
                 work();
@@ -129,7 +132,8 @@ fn main() {
     }
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == "memory" {
-            println!("{}", peak().map_or("unknown".into(), |kib| kib.to_string()));
+            let added = peak().zip(before.get()).map(|(after, before)| after - before);
+            println!("{}", added.map_or("unknown".into(), |kib| kib.to_string()));
             std::io::stdout().flush().expect("standard output");
             continue;
         }

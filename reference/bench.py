@@ -7,7 +7,7 @@
 Every round does each work a few times with every candidate; the figures are medians over the rounds, and the ratio is
 ours to the best of the others. PyTorch runs eager, eager with channels last, and compiled; ONNX Runtime runs what it
 can, inference. Of a lesion sweep ours is the whole process, the other a loop over a network that is in memory. Of memory
-ours is that of the whole process, PyTorch's what the steps add to it.
+both are what training steps add to the most that a process has held.
 
 Prints the table of `docs/PERFORMANCE.md`; `--write` puts it there.
 """
