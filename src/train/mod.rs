@@ -1,13 +1,15 @@
 //! Training: the experiment file, the one training loop, the run directory and exact resume.
 
 mod config;
+mod experiment;
 mod optimizer;
 mod run;
 mod schedule;
 mod state;
 mod trainer;
 
-pub use config::{DataConfig, Decay, Experiment, Method, ScheduleKind, TrainConfig};
+pub use config::{DataConfig, Decay, Method, ScheduleKind, TrainConfig};
+pub use experiment::Experiment;
 pub use optimizer::Optimizer;
 pub use run::{Run, history, model_file};
 pub use schedule::Schedule;

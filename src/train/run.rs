@@ -69,7 +69,7 @@ impl Run {
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let before = Experiment::parse(&text, &[], &path.display().to_string())?;
-        if let Some(difference) = difference(&before, experiment)? {
+        if let Some(difference) = Experiment::difference(&before, experiment)? {
             return Err(Error::Usage(format!(
                 "{}: {difference}; the run can only be resumed as it began",
                 path.display()
@@ -273,27 +273,6 @@ fn lock(dir: &Path) -> Result<File> {
         // Some network file systems have no locks; one process alone is safe there as everywhere.
         _ => Ok(file),
     }
-}
-
-/// The first key whose value differs.
-fn difference(before: &Experiment, now: &Experiment) -> Result<Option<String>> {
-    let failed = |e: toml::ser::Error| Error::config("experiment", e.to_string());
-    let before = toml::Table::try_from(before).map_err(failed)?;
-    let now = toml::Table::try_from(now).map_err(failed)?;
-    let empty = toml::Table::new();
-    for (name, table) in &now {
-        let old = before.get(name).and_then(|t| t.as_table()).unwrap_or(&empty);
-        let new = table.as_table().unwrap_or(&empty);
-        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
-        keys.sort();
-        for key in keys {
-            let show = |v: Option<&toml::Value>| v.map_or("left open".to_owned(), ToString::to_string);
-            if old.get(key) != new.get(key) {
-                return Ok(Some(format!("{name}.{key} was {}, now {}", show(old.get(key)), show(new.get(key)))));
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The file of a run's finished model, otherwise of its latest checkpoint.

@@ -1,0 +1,182 @@
+//! The experiment file: one TOML file with the tables `[model]`, `[data]` and `[train]`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataConfig, TrainConfig};
+use crate::model::ModelConfig;
+use crate::{Error, Result};
+
+/// Everything that decides what a training does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The network.
+    pub model: ModelConfig,
+    /// The samples.
+    pub data: DataConfig,
+    /// How its parameters are found.
+    #[serde(default)]
+    pub train: TrainConfig,
+}
+
+/// A warm-up longer than the training is odd but harmless; beyond this it would be a rate of 0.
+const MOST_EPOCHS: f64 = 1e6;
+
+impl Experiment {
+    /// Reads an experiment file's text and the overrides `key=value`; `file` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a key that there is not, [`Error::Config`] for a value that cannot be used.
+    pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| Error::config(file, at_line(&e, text)))?;
+        for entry in overrides {
+            override_value(&mut table, entry)?;
+        }
+        let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| explain(&e, file))?;
+        experiment.check()?;
+        Ok(experiment)
+    }
+
+    /// The text of an experiment file that says the same.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::config("experiment", e.to_string()))
+    }
+
+    /// Checks what only a text, or only other samples, can have.
+    pub(super) fn check_words(&self, is_text: bool) -> Result<()> {
+        let is_language_model = self.model.kind.family() == crate::model::Family::Words;
+        match self.train.steps {
+            _ if is_text != is_language_model => Err(Error::config(
+                "model.kind",
+                format!(
+                    "'{}' and {}: a text is for 'char-lm', and that for a text",
+                    self.model.kind.name(),
+                    self.data.source
+                ),
+            )),
+            Some(0) => Err(Error::config("train.steps", "0: at least 1 is needed")),
+            Some(_) if !is_text => Err(Error::config("train.steps", "belongs to a text")),
+            None if is_text => {
+                Err(Error::config("train.steps", "words of every stream a step, such as 35, are needed"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first key whose value differs.
+    pub(super) fn difference(before: &Self, now: &Self) -> Result<Option<String>> {
+        let failed = |e: toml::ser::Error| Error::config("experiment", e.to_string());
+        let before = toml::Table::try_from(before).map_err(failed)?;
+        let now = toml::Table::try_from(now).map_err(failed)?;
+        let empty = toml::Table::new();
+        for (name, table) in &now {
+            let old = before.get(name).and_then(|t| t.as_table()).unwrap_or(&empty);
+            let new = table.as_table().unwrap_or(&empty);
+            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+            keys.sort();
+            for key in keys {
+                let show = |v: Option<&toml::Value>| v.map_or("left open".to_owned(), ToString::to_string);
+                if old.get(key) != new.get(key) {
+                    return Ok(Some(format!("{name}.{key} was {}, now {}", show(old.get(key)), show(new.get(key)))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn check(&self) -> Result<()> {
+        let train = &self.train;
+        let wrong = |key: &str, what: String| Err(Error::config(format!("train.{key}"), what));
+        if train.batch == 0 {
+            return wrong("batch", "0: at least 1 sample a step is needed".into());
+        }
+        if !(train.rate.is_finite() && train.rate >= 0.0) {
+            return wrong("rate", format!("{}: a number of at least 0 is needed", train.rate));
+        }
+        if train.keep == 0 {
+            return wrong("keep", "0: at least the latest checkpoint is kept".into());
+        }
+        let shares = [
+            ("momentum", train.momentum),
+            ("betas", train.betas[0]),
+            ("betas", train.betas[1]),
+            ("label_smoothing", train.label_smoothing),
+            ("ema", train.ema),
+        ];
+        for (key, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return wrong(key, format!("{value}: a number from 0 to below 1 is needed"));
+            }
+        }
+        let positive = [
+            ("weight_decay", train.weight_decay),
+            ("clip_norm", train.clip_norm),
+            ("warmup", train.warmup),
+            ("factor", train.factor),
+            ("threshold", train.threshold),
+        ];
+        for (key, value) in positive {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(key, format!("{value}: a number of at least 0 is needed"));
+            }
+        }
+        if train.warmup > MOST_EPOCHS {
+            return wrong("warmup", format!("{}: at most {MOST_EPOCHS} epochs are possible", train.warmup));
+        }
+        if train.nesterov && train.momentum == 0.0 {
+            return wrong("nesterov", "needs train.momentum above 0".into());
+        }
+        Ok(())
+    }
+}
+
+/// Sets `a.b.c=value`. A value that is no TOML is text, so that `data.source=mnist:DIR` needs no quotes.
+fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
+    let (path, text) = entry
+        .split_once('=')
+        .ok_or_else(|| Error::Usage(format!("--set {entry}: expected KEY=VALUE, such as train.epochs=3")))?;
+    if text.parse::<i64>().is_err() && text.parse::<i128>().is_ok() {
+        return Err(Error::config(path, format!("{text}: whole numbers up to {} are possible", i64::MAX)));
+    }
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let keys: Vec<&str> = path.trim().split('.').collect();
+    let (last, parents) = keys.split_last().ok_or_else(|| Error::Usage(format!("--set {entry}: no key")))?;
+    let mut table = table;
+    for key in parents {
+        let next = table.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        table = next.as_table_mut().ok_or_else(|| Error::config(path, format!("'{key}' is no table")))?;
+    }
+    table.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// What is wrong with a text that is no TOML, and where.
+fn at_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    format!("line {line}, column {column}: {message}")
+}
+
+/// Turns serde's message about an unknown key or variant into ours, which names the nearest known one.
+fn explain(error: &toml::de::Error, file: &str) -> Error {
+    let message = error.message();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((name, known)) if message.starts_with("unknown field") => {
+            Error::unknown("key", *name, known.iter().copied())
+        }
+        Some((name, known)) if message.starts_with("unknown variant") => {
+            Error::unknown("value", *name, known.iter().copied())
+        }
+        _ => Error::config(file, error.to_string().trim().replace('\n', " ")),
+    }
+}
