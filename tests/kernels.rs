@@ -196,7 +196,9 @@ fn spelled(kernels: Kernels, [words, length, maps]: [usize; 3]) -> Vec<Vec<f32>>
     let maps = [maps, maps + 3, 2 * maps];
     let row = maps.iter().enumerate().map(|(k, maps)| (k + 1) * maps).sum();
     let nothing = Tensor::<2>::zeros([1, row], &Device::flex().autodiff());
-    let others: Tensor<2> = draw([CHARACTERS - 1, row], 2).require_grad();
+    // Small, so that no tanh is so near 1 that its slope is rounding.
+    let others: Tensor<2> = draw([CHARACTERS - 1, row], 2).mul_scalar(0.5).require_grad();
+    let bias: Tensor<1> = draw([maps.iter().sum()], 3).mul_scalar(0.5).require_grad();
     let table = Tensor::cat(vec![nothing, others.clone()], 0);
     // Every third word occurs before, and some are shorter than the widest filter.
     let word = |i: usize| (if i.is_multiple_of(3) { i / 3 } else { i }) * 31;
@@ -205,9 +207,9 @@ fn spelled(kernels: Kernels, [words, length, maps]: [usize; 3]) -> Vec<Vec<f32>>
         if c < ends { 1 + ((word(i) + c * c * 5) % (CHARACTERS - 1)) as u32 } else { 0 }
     };
     let characters: Vec<u32> = (0..words).flat_map(|i| (0..length).map(move |c| letter(i, c))).collect();
-    let y = kernel::spelling(kernels, &characters, length, table, &maps);
+    let y = kernel::spelling(kernels, &characters, length, (table, bias.clone()), &maps);
     let gradients = (y.clone() * draw(y.dims(), 99)).sum().backward();
-    vec![host(y), host(others.grad(&gradients).unwrap())]
+    vec![host(y), host(others.grad(&gradients).unwrap()), host(bias.grad(&gradients).unwrap())]
 }
 
 fn likely(kernels: Kernels, [rows, classes]: [usize; 2], smoothing: f64) -> Vec<Vec<f32>> {

@@ -9,6 +9,7 @@ mod choice;
 mod combine;
 mod conv;
 mod convolve;
+mod descent;
 mod keeping;
 mod lanes;
 mod likelihood;
@@ -24,6 +25,7 @@ mod spelling;
 mod statistics;
 
 pub use choice::Kernels;
+pub use descent::Descent;
 pub use keeping::Keeping;
 pub use map::{Carried, Map, Stride, Weights};
 pub(crate) use norm::EPSILON;

@@ -65,14 +65,22 @@ fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -
     (Tensor::cat(outputs, 0), [h, c])
 }
 
-/// `max over s of Σ_j table[character s + j][tap j]` for filters of 1, 2, … characters with so many `maps` each.
+/// `tanh(max over s of Σ_j table[character s + j][tap j] + bias)` for filters of 1, 2, … characters with so many `maps`
+/// each.
 ///
 /// `characters` holds `length` a sample, 0 for none behind the last; the table is `[characters, Σ width·maps]` with the taps
-/// of a filter one behind the other and zeros in row 0. Returns `[samples, Σ maps]`. Every different word is computed once.
-pub fn spelling(kernels: Kernels, characters: &[u32], length: usize, table: Tensor<2>, maps: &[usize]) -> Tensor<2> {
+/// of a filter one behind the other and zeros in row 0, the bias `[Σ maps]`. Returns `[samples, Σ maps]`. Every different
+/// word is computed once.
+pub fn spelling(
+    kernels: Kernels,
+    characters: &[u32],
+    length: usize,
+    (table, bias): (Tensor<2>, Tensor<1>),
+    maps: &[usize],
+) -> Tensor<2> {
     if kernels == Kernels::Own {
         let operation = Spelling::new(Words::new(characters, length), maps);
-        return apply::<2>(operation, vec![table.into_dispatch()]).0;
+        return apply::<2>(operation, vec![table.into_dispatch(), bias.into_dispatch()]).0;
     }
     let samples = characters.len() / length;
     // No character stays the row of zeros that it is.
@@ -97,7 +105,7 @@ pub fn spelling(kernels: Kernels, characters: &[u32], length: usize, table: Tens
         let sums = sum.expect("a filter has a tap").reshape([samples, windows, maps]);
         all.push(sums.max_dim(1).reshape([samples, maps]));
     }
-    Tensor::cat(all, 1)
+    activation::tanh(Tensor::cat(all, 1) + bias.unsqueeze())
 }
 
 /// What [`likelihood`] finds.

@@ -44,23 +44,23 @@ impl Words {
     }
 }
 
-/// `max over s of Σ_j table[character s + j][filter's tap j]` for filters of 1, 2, … characters, each of which has as many
+/// `tanh(max over s of Σ_j table[character s + j][filter's tap j] + bias)` for filters of 1, 2, … characters, each of which has as many
 /// maps as `maps` says. A convolution of embedded characters is such a sum: its table is embedding times weights, and
 /// what was a product becomes a sum of rows.
 ///
 /// Inputs: the table, `[characters, Σ width·maps]`, in which a filter's taps lie one behind the other, and no character,
-/// 0, is a row of zeros. Output: `[samples, Σ maps]`.
+/// 0, is a row of zeros; and the bias, `[Σ maps]`. Output: `[samples, Σ maps]`.
 #[derive(Debug)]
 pub(super) struct Spelling {
     pub words: Arc<Words>,
     pub maps: Vec<usize>,
-    /// Where each filter has its greatest value, of every word and map, for the way back.
-    places: OnceLock<Vec<f32>>,
+    /// For the way back, of every word and map: the output, and where the filter has its greatest value.
+    kept: OnceLock<[Vec<f32>; 2]>,
 }
 
 impl Spelling {
     pub(super) fn new(words: Words, maps: &[usize]) -> Self {
-        Self { words: Arc::new(words), maps: maps.to_vec(), places: OnceLock::new() }
+        Self { words: Arc::new(words), maps: maps.to_vec(), kept: OnceLock::new() }
     }
 
     /// Maps of all filters.
@@ -91,35 +91,51 @@ struct Filter {
 
 impl Operation for Spelling {
     fn forward(&self, inputs: &[Array]) -> Vec<Output> {
-        let (table, out, different) = (&inputs[0], self.out(), self.words.different());
-        let (mut values, mut places) = (unwritten(different * out), unwritten(different * out));
-        let shared = [&mut values, &mut places].map(|values| Shared::new(values));
+        let [table, bias] = inputs else { unreachable!("two inputs") };
+        let (out, different) = (self.out(), self.words.different());
+        let mut kept = [unwritten(different * out), unwritten(different * out)];
+        let shared = kept.each_mut().map(|values| Shared::new(values));
         let filters = self.filters();
         parts(different, self.words.length * table.shape[1], |words| {
             let range = words.start * out..words.end * out;
             // SAFETY: every part has its own words.
             let [values, places] = shared.map(|all| unsafe { all.part(range.clone()) });
             let words = words.map(|word| self.words.word(word)).collect();
-            let row = table.shape[1];
-            dispatch(Isa::best(), Forward { words, filters: &filters, table: table.values, row, out, values, places });
+            let (row, table, bias) = (table.shape[1], table.values, bias.values);
+            dispatch(Isa::best(), Forward { words, filters: &filters, table, row, bias, out, values, places });
         });
         let mut all = Vec::with_capacity(self.words.samples.len() * out);
         for &word in &self.words.samples {
-            all.extend_from_slice(&values[word * out..(word + 1) * out]);
+            all.extend_from_slice(&kept[0][word * out..(word + 1) * out]);
         }
-        self.places.get_or_init(|| places);
+        self.kept.get_or_init(|| kept);
         vec![Output { shape: vec![self.words.samples.len(), out], values: all }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
-        let (out, row) = (self.out(), inputs[0].shape[1]);
-        let places = self.places.get().expect("forward came before");
-        let mut of_words = vec![0.0; self.words.different() * out];
+    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+        let out = self.out();
+        let [values, places] = self.kept.get().expect("forward came before");
+        let mut of_words = vec![0.0; values.len()];
         for (&word, gradient) in self.words.samples.iter().zip(gradient.values.chunks_exact(out)) {
             let to = &mut of_words[word * out..(word + 1) * out];
             to.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
         }
-        let mut table = vec![0.0; inputs[0].values.len()];
+        of_words.iter_mut().zip(values).for_each(|(gradient, y)| *gradient *= 1.0 - y * y);
+        let mut bias = vec![0.0; out];
+        for gradient in of_words.chunks_exact(out) {
+            bias.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+        }
+        let table = self.back_to_table(&of_words, places, inputs[0].shape);
+        let outputs = [table, bias].into_iter().zip(inputs).zip(wanted).filter(|(_, wanted)| **wanted);
+        outputs.map(|((values, input), _)| Output { values, shape: input.shape.to_vec() }).collect()
+    }
+}
+
+impl Spelling {
+    /// What every word's gradient adds to the rows of the characters that made its greatest values.
+    fn back_to_table(&self, of_words: &[f32], places: &[f32], shape: &[usize]) -> Vec<f32> {
+        let (out, row) = (self.out(), shape[1]);
+        let mut table = vec![0.0; shape[0] * row];
         for (word, (gradient, places)) in of_words.chunks_exact(out).zip(places.chunks_exact(out)).enumerate() {
             let characters = self.words.word(word);
             for filter in self.filters() {
@@ -134,7 +150,7 @@ impl Operation for Spelling {
                 }
             }
         }
-        vec![Output { values: table, shape: inputs[0].shape.to_vec() }]
+        table
     }
 }
 
@@ -143,6 +159,7 @@ struct Forward<'a> {
     filters: &'a [Filter],
     table: &'a [f32],
     row: usize,
+    bias: &'a [f32],
     out: usize,
     values: &'a mut [f32],
     places: &'a mut [f32],
@@ -163,7 +180,8 @@ impl Work for Forward<'_> {
                     let count = LANES.min(filter.maps - first);
                     let (most, place) = greatest::<L>(self.table, self.row, word, windows, filter, first, count);
                     let range = filter.out + first..filter.out + first + count;
-                    give(most, values, range.clone());
+                    let sum = most.add(take(self.bias, range.clone()));
+                    give(sum.tanh(), values, range.clone());
                     give(place, places, range);
                 }
             }

@@ -65,6 +65,8 @@ pub struct Parameters {
     device: Device,
     kernels: Kernels,
     kept: Kept,
+    /// All trained values one behind the other, as long as none of them changes by itself.
+    flat: Option<Tensor<1>>,
     shapes_only: bool,
 }
 
@@ -88,6 +90,7 @@ impl Parameters {
             device: device.clone(),
             kernels,
             kept: Kept::default(),
+            flat: None,
             shapes_only: false,
         }
     }
@@ -99,6 +102,7 @@ impl Parameters {
 
     /// Adds an array whose values are drawn one by one; one of the same name must not be there.
     pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, role: Role, draw: impl FnMut() -> f32) -> Id {
+        self.flat = None;
         let id = Id(self.entries.len());
         let count = if self.shapes_only { 0 } else { shape.iter().product() };
         let values: Vec<f32> = std::iter::repeat_with(draw).take(count).collect();
@@ -128,8 +132,8 @@ impl Parameters {
 
     /// Replaces the values of one array by as many others.
     pub fn set(&mut self, id: Id, value: Tensor<1>) {
-        self.kept = Kept::default();
         debug_assert_eq!(value.dims(), self.entries[id.0].value.dims());
+        self.changed(id);
         self.entries[id.0].value = value;
     }
 
@@ -138,7 +142,7 @@ impl Parameters {
     /// # Errors
     /// [`Error::Shape`] if the shapes differ.
     pub fn set_host(&mut self, id: Id, shape: &[usize], values: Vec<f32>) -> Result<()> {
-        self.kept = Kept::default();
+        self.changed(id);
         let entry = &mut self.entries[id.0];
         if entry.shape != shape {
             return Err(Error::Shape {
@@ -150,6 +154,14 @@ impl Parameters {
         let values_count = values.len();
         entry.value = Tensor::from_data(TensorData::new(values, [values_count]), &self.device);
         Ok(())
+    }
+
+    /// Forgets what was made of an array.
+    fn changed(&mut self, id: Id) {
+        self.kept = Kept::default();
+        if self.get(id).is_trained() {
+            self.flat = None;
+        }
     }
 
     /// Moves running statistics towards those of a batch, by a share of the way: `old·(1 - share) + new·share`.
@@ -207,6 +219,7 @@ impl Parameters {
     pub fn constants(&self) -> Self {
         let mut constants = self.clone();
         constants.device = self.device.clone().autodiff();
+        constants.flat = None;
         for entry in &mut constants.entries {
             entry.value = Tensor::from_inner(entry.value.clone());
         }
@@ -218,7 +231,8 @@ impl Parameters {
 impl Parameters {
     /// All trained values, one array behind the other.
     pub fn flatten(&self) -> Tensor<1> {
-        Tensor::cat(self.entries.iter().filter(|p| p.is_trained()).map(|p| p.value.clone()).collect(), 0)
+        let each = || self.entries.iter().filter(|p| p.is_trained()).map(|p| p.value.clone()).collect();
+        self.flat.clone().unwrap_or_else(|| Tensor::cat(each(), 0))
     }
 
     /// Replaces all trained values by those of one vector.
@@ -230,6 +244,7 @@ impl Parameters {
             entry.value = values.clone().slice(start..end);
             start = end;
         }
+        self.flat = Some(values.clone());
     }
 
     /// The gradients of all trained values as one vector; zeros where a value had no part in the loss.

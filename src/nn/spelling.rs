@@ -1,6 +1,6 @@
 //! The stem of a language model: words from their characters (Kim et al. 2015; Section 5.2).
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 use super::parameters::host;
 use super::{Builder, Id, Pass, Role, Shape};
@@ -72,8 +72,7 @@ impl Spelling {
         });
         let table = embedding.matmul(Tensor::cat(taps.collect(), 1));
         let bias = Tensor::cat(self.filters.iter().map(|[_, bias]| parameters.get(*bias).value.clone()).collect(), 0);
-        let sums = kernel::spelling(parameters.kernels(), &characters, self.length, table, &self.maps);
-        let values = activation::tanh(sums + bias.unsqueeze());
+        let values = kernel::spelling(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
         let [samples, out] = values.dims();
         values.reshape([samples, out, 1, 1]).into()
     }

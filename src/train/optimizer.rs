@@ -6,6 +6,7 @@
 use burn::tensor::Tensor;
 
 use super::{Decay, Method, TrainConfig};
+use crate::kernel::{Descent, Kernels};
 use crate::nn::{Parameters, Role, parameters_host};
 
 /// Added to the root of the second moment, PyTorch's default.
@@ -19,6 +20,7 @@ pub struct Optimizer {
     /// Moments of the gradient: the velocity of SGD, or the first and second of AdamW. Empty before the first step.
     moments: Vec<Tensor<1>>,
     steps: u64,
+    kernels: Kernels,
 }
 
 impl Optimizer {
@@ -30,17 +32,26 @@ impl Optimizer {
         });
         let mask: Vec<f32> = mask.collect();
         let decays = (config.weight_decay > 0.0).then(|| Tensor::from_floats(mask.as_slice(), parameters.device()));
-        Self { decays, moments: Vec::new(), steps: 0 }
+        Self { decays, moments: Vec::new(), steps: 0, kernels: parameters.kernels() }
     }
 
     /// The parameters after a step along a gradient; both hold all trained values, in order.
     pub fn step(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         self.steps += 1;
-        let gradient = clip(gradient, config.clip_norm);
-        match config.optimizer {
-            Method::Sgd => self.sgd(config, rate, values, gradient),
-            Method::AdamW => self.adamw(config, rate, values, gradient),
+        match (config.optimizer, self.kernels) {
+            (Method::Sgd, Kernels::Own) => self.descend(config, rate, values, gradient),
+            (Method::Sgd, Kernels::Stock) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
+            (Method::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
         }
+    }
+
+    /// The same as [`Self::sgd`] in one pass.
+    fn descend(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
+        let TrainConfig { momentum, nesterov, weight_decay, clip_norm, .. } = *config;
+        let rule = Descent { rate, momentum, nesterov, weight_decay, clip_norm };
+        let (values, velocity) = rule.step(values, gradient, self.decays.clone(), self.moments.pop());
+        self.moments.extend(velocity);
+        values
     }
 
     /// `v = μ·v + (g + λ·w)`, `w = w - rate·v`, or with Nesterov `w = w - rate·(g + λ·w + μ·v)`.
