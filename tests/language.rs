@@ -177,3 +177,18 @@ fn the_penn_treebank_has_as_many_words_as_others_count() {
         assert_eq!(text.vocabulary().unwrap().characters.len(), 48);
     }
 }
+
+/// The first words are the first of the file, however many streams they are read in.
+#[test]
+fn a_limit_keeps_the_first_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let text: String = (0..200).map(|i| format!("word{} and{}\n", i * 37 % 101, i % 7)).collect();
+    std::fs::write(dir.path().join("train.txt"), text).unwrap();
+    let spec: Spec = format!("text:{}", dir.path().display()).parse().unwrap();
+    let open = || Dataset::open(&spec, Split::Train, &View::default()).unwrap();
+    let (all, some) = (open().in_streams(1), open().limit(100));
+    assert!(some.streams() > 1 && some.len() == 100);
+    let in_order = some.in_streams(1);
+    assert_eq!(in_order.labels(), &all.labels()[..100]);
+    assert_eq!(open().limit(0).len(), all.len());
+}

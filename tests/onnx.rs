@@ -339,8 +339,16 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
     let message = on_samples(&["measure", &network, "--only", "lesion,gradients"]);
     assert!(message.contains("--only gradients: nothing to measure in encoder-pre.onnx"), "{message}");
     assert!(message.contains("expected of estimation") && !message.contains("gates"), "{message}");
-    let message = on_samples(&["measure", &network, "--mean", "0.5"]);
+    let message = on_samples(&["measure", &network, "--mean", "0.5", "--std", "0.5"]);
     assert!(message.contains("--mean, --std: input 'input_ids' takes whole numbers"), "{message}");
+    for (options, expected) in [
+        (["--std", "0.5"], "--mean and --std: an ONNX file has neither, give both"),
+        (["--kernels", "stock"], "--kernels: for networks of layers; a graph has an engine of its own"),
+        (["--split", "train"], "x.npz: no split 'train', arrays are all there is"),
+    ] {
+        let message = on_samples(&[&["measure", &network], options.as_slice()].concat());
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 #[test]
@@ -384,4 +392,15 @@ proptest! {
             prop_assert!(!message.contains('\n') && message.len() < 1000, "{}", message);
         }
     }
+}
+
+#[test]
+fn sides_in_another_order_are_refused() {
+    let images = cases().into_iter().find(|case| opened(&case.file).inputs()[0].shape.len() == 3).unwrap();
+    let mut network = opened(&images.file);
+    let [channels, height, width] = network.inputs()[0].shape[..] else { unreachable!("three sides") };
+    assert_ne!(channels, width);
+    let error = network.fit(&[vec![height, width, channels]]).unwrap_err().to_string();
+    assert!(error.contains("of a sample: shape") || error.contains("cannot"), "{error}");
+    network.fit(&[vec![channels, height, width]]).unwrap();
 }

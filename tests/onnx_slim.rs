@@ -19,7 +19,9 @@ use unrolled::report::Outline;
 use unrolled::slim::{By, Target, choose, prove, removable};
 use unrolled::write_checked;
 
-use proto::{all, branch, external, field, fields, file, floats, graph, node, parts, texts, truth, value};
+use proto::{
+    all, branch, counted, external, field, fields, file, floats, graph, node, ones, parts, texts, truth, value,
+};
 
 /// So that fewer files do not pass.
 const FIXTURES: usize = 19;
@@ -791,4 +793,38 @@ fn onnx_runtime_answers_as_we_do() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(said.lines().filter(|line| line.contains(", 3 samples answered")).count(), FIXTURES + 3, "{said}");
+}
+
+/// Weights that a file keeps in other numbers, which a node turns into floats, count as floats do.
+#[test]
+fn weights_in_other_numbers_are_counted() {
+    let file_of = |is_whole: bool| {
+        let mut all = vec![(2, b"cast".to_vec()), (11, value("x", &[3])), (12, value("y", &[3]))];
+        for (weight, sides) in [("w1", [3, 4]), ("w2", [4, 4]), ("w3", [4, 3])] {
+            if is_whole {
+                all.push((5, ones(&format!("{weight}.whole"), &sides)));
+                all.push((1, node("Cast", &[&format!("{weight}.whole")], &[weight], &[counted("to", 1)])));
+            } else {
+                all.push((5, floats(weight, &sides, &vec![1.0; sides.iter().product()])));
+            }
+        }
+        let nodes: [(&str, [&str; 2], &str); 4] = [
+            ("MatMul", ["x", "w1"], "a"),
+            ("MatMul", ["a", "w2"], "h"),
+            ("Add", ["h", "a"], "b"),
+            ("MatMul", ["b", "w3"], "y"),
+        ];
+        all.extend(nodes.map(|(op, takes, gives)| (1, node(op, &takes, &[gives], &[]))));
+        file(&parts(&all))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let [floats, whole] = [("floats.onnx", false), ("whole.onnx", true)].map(|(name, is_whole)| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, file_of(is_whole)).unwrap();
+        opened(&path)
+    });
+    let counts = |network: &GraphNetwork| (network.outline().parameters, network.outline().flops);
+    assert_eq!(counts(&floats), (40, 80));
+    assert_eq!(counts(&whole), counts(&floats));
+    assert_eq!(whole.outline().stages, floats.outline().stages);
 }

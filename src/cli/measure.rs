@@ -152,7 +152,7 @@ impl Compare {
         for target in &self.targets {
             opened.push((target.as_path(), self.opening.open(target, device)?));
         }
-        self.opening.check_used(&opened.iter().map(|(target, any)| (*target, any)).collect::<Vec<_>>())?;
+        self.opening.check_used(&opened.iter().map(|(target, any)| (*target, any)).collect::<Vec<_>>(), device)?;
         let mut all = Vec::new();
         for (target, mut opened) in opened {
             let name = target.display().to_string();
@@ -177,15 +177,8 @@ impl Compare {
 /// Measures one network with a progress bar.
 fn take(name: &str, opened: &Any, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
     let needed = measure::bytes_per_sample(opened.outline(), what.only());
-    let fits = what.memory.unwrap_or_else(super::memory::quarter) / needed;
-    if fits == 0 && what.memory.is_some() {
-        let needed = super::memory::shown(needed);
-        return Err(Error::Usage(format!(
-            "--memory: estimates of one sample of {name} take {needed}, give at least that"
-        ))
-        .into());
-    }
-    let source = Source { batch: source.batch.min(fits.max(1) as usize), ..source.clone() };
+    let fits = super::memory::samples(what.memory, needed, name)?;
+    let source = Source { batch: source.batch.min(fits), ..source.clone() };
     let (data, only, seed) = (data.describe(source.dataset.is_labelled()), what.only(), what.seed);
     match opened {
         Any::Trained(opened) => measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed),

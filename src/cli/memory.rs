@@ -1,5 +1,7 @@
 //! How much memory measuring may take.
 
+use unrolled::Error;
+
 /// A number of bytes such as `512M` or `4G`, in powers of 1024.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}': expected a number of bytes such as 512M or 4G");
@@ -16,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// The least number of bytes, in a form that [`parse`] reads, that is no less than these.
-pub(super) fn shown(bytes: u64) -> String {
+fn shown(bytes: u64) -> String {
     match bytes {
         0..1_024 => bytes.to_string(),
         1_024..1_048_576 => format!("{}K", bytes.div_ceil(1 << 10)),
@@ -25,11 +27,26 @@ pub(super) fn shown(bytes: u64) -> String {
 }
 
 /// A quarter of the machine's memory; a gibibyte where the system does not say how much there is.
-pub(super) fn quarter() -> u64 {
+fn quarter() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kibibytes = total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.map_or(1 << 30, |kibibytes| kibibytes * 1024 / 4)
+}
+
+/// How many samples fit at once, of which each needs so many bytes.
+///
+/// # Errors
+/// [`Error::Usage`] where memory that was asked for is too little for one.
+pub(super) fn samples(asked: Option<u64>, needed: u64, name: &str) -> Result<usize, Error> {
+    match (asked.unwrap_or_else(quarter) / needed, asked) {
+        (0, Some(_)) => {
+            let needed = shown(needed);
+            let what = format!("--memory: estimates of one sample of {name} take {needed}, give at least that");
+            Err(Error::Usage(what))
+        }
+        (fits, _) => Ok(fits.max(1) as usize),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use unrolled::measure::{self, Source};
 use unrolled::model::check_classes;
 use unrolled::open::Any;
 
+use super::output;
+
 /// The samples to use.
 #[derive(Args)]
 pub(super) struct DataArgs {
@@ -39,7 +41,11 @@ impl DataArgs {
     /// One split of the data, all of it.
     pub(super) fn open(&self, split: Split) -> Result<Dataset, Error> {
         let spec: Spec = self.data.parse()?;
-        Dataset::open(&spec, split, &View { resize: self.resize, crop: self.crop })
+        let dataset = Dataset::open(&spec, split, &View { resize: self.resize, crop: self.crop })?;
+        if split != Split::Test && dataset.arrays().is_some() {
+            return Err(Error::Usage(format!("{}: no split '{split}', arrays are all there is", self.data)));
+        }
+        Ok(dataset)
     }
 
     /// The samples as the network of this name takes them; those without labels are labelled with what it
@@ -66,11 +72,12 @@ impl DataArgs {
         let dataset = suited(opened, dataset).map_err(named)?;
         let is_image = dataset.arrays().is_none();
         let normalization = match opened {
+            // Arrays are what the network takes.
+            Any::Trained(opened) if !is_image && !opened.says_normalization => Normalization::uniform(0.0, 1.0),
             Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
             #[cfg(feature = "onnx")]
             Any::Graph(opened) => match &opened.normalization {
                 Some(normalization) => normalization.clone(),
-                // Arrays are what the network takes.
                 None if !is_image => Normalization::uniform(0.0, 1.0),
                 None => {
                     let what = "how its samples were normalized is not in an ONNX file: give --mean and --std";
@@ -94,6 +101,11 @@ impl DataArgs {
         };
         let fits = names_fit.and_then(|()| source.check(opened.outline()));
         fits.map_err(named)?;
+        let unknown = source.dataset.unknown_words();
+        if unknown > 0 {
+            let words = source.dataset.len();
+            output::say(&format!("{}: {unknown} of {words} words are unknown to {name}, told as <unk>", self.data));
+        }
         Ok(source)
     }
 

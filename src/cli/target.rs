@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
+use unrolled::kernel::Kernels;
 use unrolled::open::{self, Any, Options};
 use unrolled::{Error, Result};
 
@@ -43,7 +44,7 @@ pub(super) struct Opening {
 impl Target {
     pub(super) fn open(&self, device: &Device) -> Result<Any> {
         let opened = self.opening.open(&self.target, device)?;
-        self.opening.check_used(&[(&self.target, &opened)])?;
+        self.opening.check_used(&[(&self.target, &opened)], device)?;
         Ok(opened)
     }
 
@@ -58,11 +59,19 @@ impl Opening {
     }
 
     /// What means nothing for any of these networks is an error, not passed over.
-    pub(super) fn check_used(&self, opened: &[(&Path, &Any)]) -> Result<()> {
+    pub(super) fn check_used(&self, opened: &[(&Path, &Any)], device: &Device) -> Result<()> {
         let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
         let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph(path)) {
             return wrong("--cut", "for ONNX files alone");
+        }
+        if opened.iter().all(|(path, _)| open::is_graph(path)) {
+            if *device != Device::flex() {
+                return wrong("--device", "for networks of layers; a graph runs on the CPU");
+            }
+            if Kernels::of(device) == Kernels::Stock {
+                return wrong("--kernels", "for networks of layers; a graph has an engine of its own");
+            }
         }
         if opened.iter().any(|(_, any)| any.is_foreign()) {
             return Ok(());

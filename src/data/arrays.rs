@@ -55,6 +55,9 @@ pub(super) fn open(path: &Path) -> Result<Arrays> {
     }
     let labels = read.iter().position(|(array, _)| array.name == LABELS && array.shape.is_empty());
     let labels = labels.map(|place| read.remove(place));
+    if let Some((array, _)) = read.iter().find(|(array, _)| array.name == LABELS) {
+        return Err(wrong(format!("'labels' has {:?} values a row, expected one number", array.shape)));
+    }
     let Some((first, rows)) = read.first() else { return Err(wrong("no array of samples in it".into())) };
     let counts = read.iter().chain(&labels).map(|(array, count)| (&array.name, *count));
     if let Some((name, count)) = counts.clone().find(|(_, count)| count != rows) {
@@ -119,11 +122,17 @@ fn npy(name: &str, mut file: impl Read) -> std::result::Result<(Array, usize), S
         return Err(format!("'{name}': other than the {bytes} bytes that its shape {sides:?} needs"));
     }
     let number = |bytes: &[u8]| {
-        number(kind, bytes).ok_or_else(|| format!("'{name}' holds {kind}, or numbers that f32 does not hold"))
+        number(kind, bytes).ok_or_else(|| format!("'{name}' holds numbers of {kind} that f32 does not hold"))
     };
+    if !KINDS.contains(&kind) {
+        return Err(format!("'{name}' holds {kind}, which is not read; save it as float32"));
+    }
     let values = data.chunks_exact(size).map(number).collect::<std::result::Result<_, _>>()?;
     Ok((Array { name: name.to_owned(), shape: shape.to_vec(), values }, rows))
 }
+
+/// Types that are read, of one to eight bytes each, in the order of this machine's and numpy's usual bytes.
+const KINDS: [&str; 13] = ["<f4", "<f8", "<i2", "<i4", "<i8", "|i1", "<i1", "<u2", "<u4", "<u8", "|u1", "<u1", "|b1"];
 
 /// A number of one of numpy's types.
 fn number(kind: &str, bytes: &[u8]) -> Option<f32> {
@@ -172,7 +181,7 @@ mod tests {
         assert_eq!(read("<f8", &floats), Ok(vec![0.5, -2.0]));
         assert_eq!(
             read("<i4", &[1, 0, 0, 1, 0, 0, 0, 0]),
-            Err("'x' holds <i4, or numbers that f32 does not hold".into())
+            Err("'x' holds numbers of <i4 that f32 does not hold".into())
         );
     }
 
@@ -185,7 +194,8 @@ mod tests {
         }
         let says = |bytes: Vec<u8>, expected: &str| assert_eq!(npy("x", bytes.as_slice()).unwrap_err(), expected);
         says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
-        says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, or numbers that f32 does not hold");
+        says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
+        says(file("<f2", "(2,)", &[0; 4]), "'x' holds <f2, which is not read; save it as float32");
         says(
             file("<f4", "(9999999999, 9999999999)", &[]),
             "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",

@@ -180,6 +180,17 @@ impl Dataset {
         }
     }
 
+    /// Of a text, how many words are told as `<unk>` although they are others.
+    pub fn unknown_words(&self) -> usize {
+        match &*self.store {
+            Store::Text(passages) => {
+                let is_stranger = passages.strangers();
+                self.places.iter().filter(|&&place| is_stranger(place)).count()
+            }
+            _ => 0,
+        }
+    }
+
     /// How many streams the samples form: sample `n` belongs to stream `n % streams` and continues sample
     /// `n - streams`. Samples that do not follow each other form one.
     pub fn streams(&self) -> usize {

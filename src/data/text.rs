@@ -1,6 +1,6 @@
 //! Texts: words of a file, one sentence a line, each to be told from those before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::spec::Split;
@@ -42,7 +42,7 @@ impl Vocabulary {
             words.push(UNKNOWN.to_owned());
         }
         let mut characters: Vec<char> = Vec::new();
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for letter in text.names.iter().flat_map(|word| word.chars()) {
             if known.insert(letter) {
                 characters.push(letter);
@@ -103,6 +103,8 @@ impl Text {
             let line = 1 + bytes[..e.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
             Error::file(path, format!("line {line} is not UTF-8, in which a text has to be"))
         })?;
+        // Some editors begin a file with a mark of how it is encoded.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut places: HashMap<&str, u32> = HashMap::new();
         let mut found = Self { names: Vec::new(), words: Vec::new() };
         for word in text.lines().flat_map(|line| line.split_whitespace().chain([END])) {
@@ -166,6 +168,13 @@ impl Passages {
         Ok(self.text.words.iter().map(|&word| labels[word as usize]).collect())
     }
 
+    /// Of every place, whether its word is told as the unknown one although the text says another.
+    pub(super) fn strangers(&self) -> impl Fn(usize) -> bool + '_ {
+        let known: HashSet<&str> = self.vocabulary.words.iter().map(String::as_str).collect();
+        let strange: Vec<bool> = self.text.names.iter().map(|name| !known.contains(name.as_str())).collect();
+        move |place| strange[self.text.words[place] as usize]
+    }
+
     /// The characters of the word before a place.
     pub(super) fn sample(&self, place: usize, out: &mut [f32]) {
         let end = self.text.names.len() - 1;
@@ -224,9 +233,15 @@ mod tests {
         let known = written(b"a cat\n").unwrap().vocabulary;
         let text = written(b"a cut\n").unwrap().read_by(known);
         assert_eq!(text.labels().unwrap(), [0, 3, 2]);
+        assert_eq!([0, 1, 2].map(text.strangers()), [false, true, false]);
         let mut out = vec![0.0; text.vocabulary.length];
         text.sample(2, &mut out);
         assert_eq!(out[..6], [1.0, 5.0, STRANGE as f32, 6.0, 2.0, 0.0]);
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_is_no_letter() {
+        assert_eq!(written("\u{feff}the the\n".as_bytes()).unwrap().vocabulary.words, ["the", "<eos>", "<unk>"]);
     }
 
     #[test]

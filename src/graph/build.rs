@@ -157,6 +157,9 @@ fn output(graph: &Graph) -> Said<usize> {
     graph.outputs.iter().find(is_computed).copied().ok_or_else(|| "none of its outputs is computed".into())
 }
 
+/// Elements of inputs, by ONNX's numbers, that the engine has not.
+const UNREADABLE: [(i64, &str); 4] = [(8, "texts"), (10, "float16"), (11, "float64"), (16, "bfloat16")];
+
 /// What has to be given, and the batch where it is not free.
 fn inputs(graph: &Graph, shapes: &[Vec<usize>]) -> Said<(Vec<Input>, Option<usize>)> {
     let mut batch = None;
@@ -167,6 +170,11 @@ fn inputs(graph: &Graph, shapes: &[Vec<usize>]) -> Said<(Vec<Input>, Option<usiz
         let Some((first, sides)) = value.sides.split_first() else {
             return Err(format!("input '{name}' has no shape, or a single value: expected a batch"));
         };
+        if let Some((_, kind)) = UNREADABLE.iter().find(|(element, _)| *element == value.element) {
+            return Err(format!(
+                "input '{name}' takes {kind}, expected float32 or whole numbers: export it in float32"
+            ));
+        }
         batch = batch.or(*first);
         let free = if sides.len() == 3 { FREE_IMAGE } else { FREE_SEQUENCE };
         let given = shapes.get(place).filter(|given| given.len() == sides.len());

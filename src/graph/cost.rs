@@ -22,9 +22,20 @@ pub(super) fn is_layer(graph: &Graph, node: usize) -> bool {
     weights(graph, node).any(|value| graph.values[value].is_fixed)
 }
 
+/// The array of the file that a value is, or is in other numbers: exporters keep weights in half precision or in bytes.
+fn held(graph: &Graph, value: usize) -> Option<(usize, &Array)> {
+    let mut value = value;
+    loop {
+        if let Some(array) = &graph.values[value].array {
+            return Some((value, array));
+        }
+        value = (*graph.given_by(value, &["Cast", "DequantizeLinear"])?.inputs.first()?)?;
+    }
+}
+
 /// The weight of a node that multiplies by an array of the file.
 pub(super) fn weight(graph: &Graph, node: usize) -> Option<&Array> {
-    weights(graph, node).find_map(|value| graph.values[value].array.as_ref())
+    weights(graph, node).find_map(|value| held(graph, value)).map(|(_, array)| array)
 }
 
 /// What some nodes cost, for one sample.
@@ -55,9 +66,9 @@ impl Counter {
             let node = &graph.nodes[index];
             let trained = if node.op == "BatchNormalization" { 3 } else { node.inputs.len() };
             for &value in node.inputs[..trained.min(node.inputs.len())].iter().flatten() {
-                let array = graph.values[value].array.as_ref();
-                let array = array.filter(|a| a.is_parameter && a.element == FLOAT && !a.shape.is_empty());
-                if let Some(array) = array.filter(|_| self.counted.insert(value)) {
+                let Some((own, array)) = held(graph, value) else { continue };
+                let is_number = array.element == FLOAT || own != value;
+                if array.is_parameter && is_number && !array.shape.is_empty() && self.counted.insert(own) {
                     cost.parameters += array.shape.iter().product::<usize>() as u64;
                 }
             }
@@ -88,7 +99,7 @@ impl Counter {
 
 fn flops(graph: &Graph, index: usize, shapes: &HashMap<usize, Vec<usize>>) -> Option<u64> {
     let node = &graph.nodes[index];
-    let shape = |value: usize| graph.values[value].array.as_ref().map(|a| &a.shape).or_else(|| shapes.get(&value));
+    let shape = |value: usize| held(graph, value).map(|(_, array)| &array.shape).or_else(|| shapes.get(&value));
     let size = |shape: &[usize]| shape.iter().map(|&side| side as u64).product::<u64>();
     let out = shape(*node.outputs.first()?)?;
     let first = shape((*node.inputs.first()?)?)?;

@@ -105,10 +105,12 @@ impl GraphNetwork {
         let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
         let sums = match (&self.given, self.skips.saturating_sub(blocks)) {
             (Some(_), _) => "blocks as --cut names them".to_owned(),
+            (None, 0) if blocks == 1 => "1 sum with a skip, the block".to_owned(),
             (None, 0) => format!("{blocks} sums with a skip, all of them blocks"),
-            (None, rest) => {
-                format!("{blocks} sums with a skip are blocks; {rest} more lie within these or beside the line")
-            }
+            (None, rest) => format!(
+                "{blocks} of {} sums with a skip are blocks; {rest} lie within these or beside the line",
+                blocks + rest
+            ),
         };
         let sides = match self.stem.to.len() - 1 {
             0 => String::new(),
@@ -132,7 +134,7 @@ impl GraphNetwork {
             return Ok(());
         }
         if let ([input], [shape]) = (self.inputs.as_slice(), shapes)
-            && input.shape.iter().product::<usize>() == shape.iter().product::<usize>()
+            && input.shape == [shape.iter().product::<usize>()]
             && shape.len() == 3
         {
             self.outline.input.clone_from(shape);

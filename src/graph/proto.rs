@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use super::raw::{Array, Attribute, RawGraph, RawNode};
 use super::wire::Fields;
 
+/// First bytes of the fields that a model may have.
+const BEGINNINGS: [u8; 12] = [0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72, 0xa2, 0xca, 0xd2];
+
 /// A graph of nodes in an order in which they can be computed.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
@@ -53,6 +56,9 @@ pub(super) struct Value {
 impl Graph {
     /// Reads a file's bytes. The error says what is wrong with them.
     pub(super) fn read(bytes: &[u8]) -> Said<Self> {
+        if bytes.first().is_some_and(|first| !BEGINNINGS.contains(first)) {
+            return Err("not an ONNX file".into());
+        }
         let mut graph = None;
         for field in Fields(bytes) {
             match field? {

@@ -18,6 +18,10 @@ use crate::open::one_line;
 use crate::report::{Outline, StageOutline};
 use crate::{Draft, Error, Result};
 
+/// Without it there would be nothing to cut the graph at between what comes before its stage and what follows, and runs of
+/// longer parts round otherwise.
+const ALONE: &str = "it is alone in its stage";
+
 /// What a value becomes, by values.
 type Places = HashMap<usize, usize>;
 
@@ -38,6 +42,9 @@ impl GraphNetwork {
     pub fn stays(&self, at: At) -> Option<String> {
         if let Some(why) = self.block_at(at).fixed {
             return Some(why.into());
+        }
+        if self.stages[at.stage].blocks.len() == 1 {
+            return Some(ALONE.into());
         }
         let (_, edit) = self.without(&[at]);
         let found = &self.line[self.place(at)];

@@ -53,10 +53,14 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
         }
     });
     let stages: Vec<Curves> = stages.collect();
-    let chance = 1.0 / outline.classes as f64;
+    let classes = outline.classes as f64;
+    let (told, chance): (fn(&Answer) -> f64, f64) = match outline.is_language_model {
+        true => (|answer| -answer.loss, -classes.ln()),
+        false => (Answer::hit, 1.0 / classes),
+    };
     Tour::along(legs, move |whole, answers, measured| {
         let figures = |curves: Curves| {
-            let figure = |curve: Curve| index(&whole.answers, &curve, answers, chance);
+            let figure = |curve: Curve| index(&whole.answers, &curve, answers, (told, chance));
             let found = Iteration {
                 convergence: figure(curves.convergence),
                 recurrence: figure(curves.recurrence),
@@ -96,17 +100,23 @@ fn weights(points: &'static [usize]) -> impl Iterator<Item = (usize, f64)> {
     })
 }
 
-/// `Σ w·(accuracy of the network - accuracy at the point) / (accuracy of the network - chance)`, held between 0 and 1. Its
-/// interval is that of a ratio of two means over the same samples, by the first order of its expansion. `None` without
-/// points; NaN where the network is no better than chance.
-fn index(whole: &[Answer], curve: &Curve, answers: &[Vec<Answer>], chance: f64) -> Option<Estimate> {
+/// `Σ w·(accuracy of the network - accuracy at the point) / (accuracy of the network - chance)`, held between 0 and 1; of a
+/// language model with the logarithm of the probability that it gives to the word in the place of accuracy. Its interval is
+/// that of a ratio of two means over the same samples, by the first order of its expansion. `None` without points; NaN where
+/// the network is no better than chance.
+fn index(
+    whole: &[Answer],
+    curve: &Curve,
+    answers: &[Vec<Answer>],
+    (told, chance): (fn(&Answer) -> f64, f64),
+) -> Option<Estimate> {
     if curve.0.is_empty() {
         return None;
     }
     let lost = |n: usize| -> f64 {
-        curve.0.iter().map(|&(place, weight)| weight * (whole[n].hit() - answers[place][n].hit())).sum()
+        curve.0.iter().map(|&(place, weight)| weight * (told(&whole[n]) - told(&answers[place][n]))).sum()
     };
-    let had = |n: usize| whole[n].hit() - chance;
+    let had = |n: usize| told(&whole[n]) - chance;
     let samples = 0..whole.len();
     let base = mean(samples.clone().map(had)).value;
     if base <= 0.0 {

@@ -151,7 +151,10 @@ impl Only {
             Self::Lesion | Self::Several => !lesion::removable(outline).is_empty(),
             Self::Pairs => lesion::removable(outline).windows(2).any(|pair| pair[0].stage == pair[1].stage),
             Self::Gates => blocks.any(|block| block.wiring.parse().is_ok_and(Wiring::is_gated)),
-            Self::Gradients => network.knows_gradients() && blocks.any(BlockOutline::keeps_shape),
+            // What a word loses is no function of its own estimate alone.
+            Self::Gradients => {
+                !outline.is_language_model && network.knows_gradients() && blocks.any(BlockOutline::keeps_shape)
+            }
             Self::Influence | Self::Theory => blocks.any(BlockOutline::keeps_shape),
             Self::Repeats => !together::last_blocks(outline).is_empty(),
             // A word is no picture.

@@ -22,7 +22,7 @@ impl Model {
             None if block.ends_in_relu() && !follows_relu => {
                 Some("the ReLU behind its sum would have to stay: none comes before it".into())
             }
-            None => None,
+            None => (stage.blocks.len() == 1).then(|| "it is alone in its stage".into()),
         }
     }
 

@@ -81,11 +81,12 @@ fn graph(target: &Path, options: &Options) -> Result<Any> {
         return Err(crate::Error::Usage(what));
     }
     let channels = network.outline().input[0];
-    let given = |values: &Option<Vec<f32>>, other: f32| values.clone().unwrap_or_else(|| vec![other]);
-    let is_given = options.mean.is_some() || options.std.is_some();
-    let normalization =
-        is_given.then(|| Normalization { mean: given(&options.mean, 0.0), std: given(&options.std, 1.0) });
-    if let (true, Some(whole)) = (is_given, network.inputs().iter().find(|input| input.is_whole)) {
+    let normalization = match (options.mean.clone(), options.std.clone()) {
+        (None, None) => None,
+        (Some(mean), Some(std)) => Some(Normalization { mean, std }),
+        _ => return Err(crate::Error::Usage("--mean and --std: an ONNX file has neither, give both".into())),
+    };
+    if let (true, Some(whole)) = (normalization.is_some(), network.inputs().iter().find(|input| input.is_whole)) {
         let what = format!("--mean, --std: input '{}' takes whole numbers, which are not normalized", whole.name);
         return Err(crate::Error::Usage(what));
     }

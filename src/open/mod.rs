@@ -49,6 +49,8 @@ pub struct Opened {
     pub card: Card,
     /// Whether the names of its classes are known; where they are not, the card has their numbers.
     pub names_classes: bool,
+    /// Whether a caller said how samples are normalized; where nobody did, the card has what the network was trained with.
+    pub says_normalization: bool,
     /// The history of its training, where that is known.
     pub history: Vec<Epoch>,
     /// What became of the file's arrays; absent for our own files, which match or are refused.
@@ -95,6 +97,7 @@ pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened>
     };
     options.override_card(&mut opened.card)?;
     opened.names_classes |= options.labels.is_some();
+    opened.says_normalization = options.mean.is_some() || options.std.is_some();
     Ok(opened)
 }
 
@@ -112,6 +115,7 @@ fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
         model: own.model,
         card: own.card,
         names_classes: true,
+        says_normalization: false,
         history: Vec::new(),
         opening: None,
         naming: None,
@@ -130,7 +134,8 @@ fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) ->
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
     let names_classes = samples::class_names(&model).is_some();
     let naming = layout.is_foreign().then(|| Naming::of(layout, &arrays, &state));
-    Ok(Opened { model, card, names_classes, history: Vec::new(), opening: Some(opening), naming })
+    let (opening, history) = (Some(opening), Vec::new());
+    Ok(Opened { model, card, names_classes, says_normalization: false, history, opening, naming })
 }
 
 /// The index of a sharded file: the path itself, or the one in that directory.

@@ -28,6 +28,9 @@ pub struct Options {
 impl Options {
     /// Writes what was said over what the file or its layout says.
     pub(super) fn override_card(&self, card: &mut Card) -> Result<()> {
+        if card.characters.is_some() && (self.mean.is_some() || self.std.is_some()) {
+            return Err(Error::Usage("--mean, --std: numbers of characters are not normalized".into()));
+        }
         if let Some(mean) = &self.mean {
             card.mean.clone_from(mean);
         }

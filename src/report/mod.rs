@@ -5,6 +5,7 @@
 mod chart;
 mod csv;
 mod exact;
+mod gauge;
 mod html;
 mod number;
 mod result;

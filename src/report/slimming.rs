@@ -1,5 +1,6 @@
 //! The tables about a network that is slimmed: the same in the terminal and on the page.
 
+use super::gauge::Gauge;
 use super::number;
 use super::result::{Chosen, Ranking, Score, Sizes, Slimmed, Slimming};
 use super::table::Table;
@@ -35,27 +36,31 @@ pub(super) fn correlations(choice: &Chosen) -> Table {
 }
 
 /// What every ranking makes of the network when as many blocks go.
-pub(super) fn compared(choice: &Chosen) -> Table {
-    let mut table = Table::new(["as many left out by", "accuracy", "95 % interval", "loss, nats"]);
+pub(super) fn compared(gauge: Gauge, choice: &Chosen) -> Table {
+    let mut table = Table::new(["as many left out by", gauge.name(), "95 % interval", "loss, nats"]);
     for ranking in &choice.rankings {
         let Some(score) = &ranking.score else { continue };
-        let [accuracy, interval, loss] = score_cells(score);
-        table.row([ranking.name.clone(), accuracy, interval, loss]);
+        let ([value, interval], loss) = (gauge.cells(score), number::plus_minus(score.loss, score.loss_ci95));
+        table.row([ranking.name.clone(), value, interval, loss]);
     }
     table
 }
 
 /// Score after each removal, on the samples that choose.
-pub(super) fn curve(choice: &Chosen) -> Table {
-    let mut table = Table::new(["left out", "<block", "accuracy", "points lost", "loss, nats"]);
+pub(super) fn curve(gauge: Gauge, choice: &Chosen) -> Table {
+    let lost = format!("{} lost", gauge.unit());
+    let mut table = Table::new(["left out", "<block", gauge.name(), &lost, "loss, nats"]);
     let baseline = &choice.baseline;
-    table.row(["0", "", &number::percent(baseline.accuracy), "", &number::real(baseline.loss)]);
+    table.row(["0", "", &gauge.shown(gauge.value(baseline)), "", &number::real(baseline.loss)]);
     for (place, removal) in choice.curve.iter().enumerate() {
         table.row([
             (place + 1).to_string(),
             removal.block.clone(),
-            number::percent(removal.score.accuracy),
-            number::points(baseline.accuracy - removal.score.accuracy),
+            gauge.shown(gauge.value(&removal.score)),
+            match gauge {
+                Gauge::Accuracy => number::points(baseline.accuracy - removal.score.accuracy),
+                Gauge::Perplexity => number::real(removal.score.loss - baseline.loss),
+            },
             number::real(removal.score.loss),
         ]);
     }
@@ -64,26 +69,18 @@ pub(super) fn curve(choice: &Chosen) -> Table {
 
 /// The whole network and every version of the slimmed one, on the samples that prove.
 pub(super) fn versions(slimmed: &Slimmed) -> Table {
-    let mut table = Table::new(["", "accuracy", "95 % interval", "points lost", "loss, nats"]);
+    let gauge = Gauge::of(&slimmed.outline);
+    let lost = format!("{} lost", gauge.unit());
+    let mut table = Table::new(["", gauge.name(), "95 % interval", &lost, "loss, nats"]);
     let mut row = |name: &str, score: &Score, lost: String| {
-        let [accuracy, interval, loss] = score_cells(score);
-        table.row([name.to_owned(), accuracy, interval, lost, loss]);
+        let ([value, interval], loss) = (gauge.cells(score), number::plus_minus(score.loss, score.loss_ci95));
+        table.row([name.to_owned(), value, interval, lost, loss]);
     };
     row("whole", &slimmed.whole, String::new());
     for version in &slimmed.versions {
-        let cost = version.lesion.accuracy_cost;
-        let lost = format!("{} ± {}", number::points(cost.value), number::points(cost.ci95));
-        row(&version.name, &version.lesion.score, lost);
+        row(&version.name, &version.lesion.score, gauge.lost_within(gauge.cost(&version.lesion)));
     }
     table
-}
-
-fn score_cells(score: &Score) -> [String; 3] {
-    [
-        number::percent(score.accuracy),
-        number::percent_interval(score.accuracy_ci95),
-        number::plus_minus(score.loss, score.loss_ci95),
-    ]
 }
 
 /// What both networks take, and the share that is left.

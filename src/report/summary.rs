@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gauge::Gauge;
 use super::number;
 use super::result::{BlockGates, Estimation, Gate, Measurements, Patches, PerBlock, Score, Shuffle, StageOutline};
 
@@ -56,9 +57,10 @@ pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
 }
 
-/// Mean accuracy cost of leaving one block out.
+/// Mean cost of leaving one block out.
 pub(super) fn mean_cost(measured: &Measurements) -> Option<f64> {
-    mean(measured.lesion.as_ref()?.values().map(|lesion| lesion.accuracy_cost.value))
+    let gauge = Gauge::of(&measured.outline);
+    mean(measured.lesion.as_ref()?.values().map(|lesion| gauge.cost(lesion).value))
 }
 
 /// Orders with the same number of swaps.
@@ -68,41 +70,51 @@ pub(super) struct ShuffleGroup {
     pub(super) orders: usize,
     /// Mean of Kendall's tau.
     pub(super) kendall_tau: f64,
-    /// Mean accuracy.
-    pub(super) accuracy: f64,
-    /// Standard error of the mean accuracy over the orders; one order has none.
-    pub(super) accuracy_error: Option<f64>,
+    /// Mean of what the answers are told by, as [`Gauge::value`] has it.
+    pub(super) mean: f64,
+    /// Its standard error over the orders; one order has none.
+    pub(super) error: Option<f64>,
+    pub(super) gauge: Gauge,
 }
 
 impl ShuffleGroup {
-    /// Cells of a table: swaps, orders, mean τ, mean accuracy, its standard error in points.
+    /// Heads of a table of them, the first of τ.
+    pub(super) fn heads(gauge: Gauge, tau: &str) -> [String; 5] {
+        let unit = if gauge == Gauge::Accuracy { ", points" } else { "" };
+        let error = format!("standard error over orders{unit}");
+        ["swaps".into(), "orders".into(), tau.into(), format!("mean {}", gauge.name()), error]
+    }
+
+    /// Its cells.
     pub(super) fn cells(&self) -> [String; 5] {
         [
             self.swaps.to_string(),
             self.orders.to_string(),
             number::relative(self.kendall_tau),
-            number::percent(self.accuracy),
-            self.accuracy_error.map_or_else(|| number::NONE.into(), number::points),
+            self.gauge.shown(self.mean),
+            self.error.map_or_else(|| number::NONE.into(), |error| number::points(error / 100.0)),
         ]
     }
 }
 
 /// The orders by their number of swaps, fewest first.
-pub(super) fn shuffle_groups(orders: &[Shuffle]) -> Vec<ShuffleGroup> {
+pub(super) fn shuffle_groups(measured: &Measurements) -> Vec<ShuffleGroup> {
+    let (orders, gauge) = (measured.shuffle.as_deref().unwrap_or_default(), Gauge::of(&measured.outline));
     let mut groups: BTreeMap<usize, Vec<&Shuffle>> = BTreeMap::new();
     for order in orders {
         groups.entry(order.swaps).or_default().push(order);
     }
     let group = |(swaps, orders): (usize, Vec<&Shuffle>)| {
         let count = orders.len() as f64;
-        let accuracy = orders.iter().map(|order| order.score.accuracy).sum::<f64>() / count;
-        let squares: f64 = orders.iter().map(|order| (order.score.accuracy - accuracy).powi(2)).sum();
+        let mean = orders.iter().map(|order| gauge.value(&order.score)).sum::<f64>() / count;
+        let squares: f64 = orders.iter().map(|order| (gauge.value(&order.score) - mean).powi(2)).sum();
         ShuffleGroup {
             swaps,
             orders: orders.len(),
             kendall_tau: orders.iter().map(|order| order.kendall_tau).sum::<f64>() / count,
-            accuracy,
-            accuracy_error: (orders.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt()),
+            mean,
+            error: (orders.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt()),
+            gauge,
         }
     };
     groups.into_iter().map(group).collect()
@@ -181,16 +193,17 @@ mod tests {
 
     #[test]
     fn orders_are_grouped_with_their_standard_error() {
-        let mut orders = sample::residual().shuffle.unwrap();
+        let mut network = sample::residual();
+        let orders = network.shuffle.as_mut().unwrap();
         orders.truncate(3);
         for (order, (swaps, accuracy)) in orders.iter_mut().zip([(2, 0.5), (1, 0.9), (2, 0.7)]) {
             (order.swaps, order.score.accuracy) = (swaps, accuracy);
         }
-        let groups = shuffle_groups(&orders);
-        assert_eq!((groups[0].swaps, groups[0].accuracy_error), (1, None));
+        let groups = shuffle_groups(&network);
+        assert_eq!((groups[0].swaps, groups[0].error), (1, None));
         assert_eq!((groups[1].swaps, groups[1].orders), (2, 2));
-        assert!((groups[1].accuracy - 0.6).abs() < 1e-12);
-        assert!((groups[1].accuracy_error.unwrap() - 0.1).abs() < 1e-12);
+        assert!((groups[1].mean - 60.0).abs() < 1e-9);
+        assert!((groups[1].error.unwrap() - 10.0).abs() < 1e-9);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Target {
     Remove(usize),
     /// As long as accuracy is not lower than the whole network's by more than so many points.
     KeepAccuracy(f64),
+    /// As long as the loss is not higher than the whole network's by more than so many nats.
+    KeepLoss(f64),
     /// Until no more than so many parameters are left.
     Parameters(u64),
     /// Until one sample takes no more than so many milliseconds.
@@ -116,7 +118,7 @@ fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, a
     let wrong = |what: String| Err(Error::Usage(what));
     match target {
         _ if all.is_empty() => wrong(format!("{name}: none of its blocks can be left out for good")),
-        None | Some(Target::KeepAccuracy(_)) => Ok(()),
+        None | Some(Target::KeepAccuracy(_) | Target::KeepLoss(_)) => Ok(()),
         Some(Target::Remove(count)) if count > all.len() => wrong(format!(
             "--remove {count}: at most {} blocks can be left out for good, every stage keeps one",
             all.len()
@@ -124,15 +126,21 @@ fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, a
         Some(target) if target.is_reached(form, source, &[])? => {
             wrong(format!("{}: nothing to leave out, that holds already", target.option()))
         }
-        Some(target) if !target.is_reached(form, source, all)? => Err(unreachable(form, target, all)),
+        Some(target) if !target.is_reached(form, source, all)? => Err(unreachable(form, source, target, all)),
         Some(_) => Ok(()),
     }
 }
 
-fn unreachable<F: Form>(form: &F, target: Target, removed: &[At]) -> Error {
-    let left = form.slimmed(&without(form.network().outline(), removed)).map(|slim| slim.outline().parameters);
+fn unreachable<F: Form>(form: &F, source: &Source, target: Target, removed: &[At]) -> Error {
+    let slim = form.slimmed(&without(form.network().outline(), removed));
+    let left = match target {
+        Target::Latency(_) => {
+            slim.and_then(|slim| latency([&slim], source)).map(|found| format!("{:.4} ms", found[0].value))
+        }
+        _ => slim.map(|slim| format!("{} parameters", slim.outline().parameters)),
+    };
     Error::Usage(format!(
-        "{}: not reachable, {} parameters remain where all {} blocks are left out that can be",
+        "{}: not reachable, {} remain where all {} blocks are left out that can be",
         target.option(),
         left.unwrap_or_default(),
         removed.len()
@@ -165,10 +173,10 @@ impl<F: Form> Search<'_, '_, F> {
     /// The first blocks of an order, as many as the target asks for, and the score after each.
     fn follow(&mut self, order: &[At]) -> Result<(Vec<At>, Vec<Removal>)> {
         let mut count = 0;
-        if let Some(target) = self.target.filter(|target| !matches!(target, Target::KeepAccuracy(_))) {
+        if let Some(target) = self.target.filter(|target| !target.is_of_score()) {
             while !self.is_reached(&order[..count])? {
                 if count == order.len() {
-                    return Err(unreachable(self.form, target, order));
+                    return Err(unreachable(self.form, self.source, target, order));
                 }
                 count += 1;
             }
@@ -187,7 +195,8 @@ impl<F: Form> Search<'_, '_, F> {
     /// Leaves out the block that costs the least accuracy, and of equals the least loss, again and again: what went, the
     /// score after each, and the order of all candidates, in which those that stay come as the last round ranked them.
     ///
-    /// Loss alone would first take what makes a network too certain of itself, whatever that costs in answers.
+    /// Loss alone would first take what makes a network too certain of itself, whatever that costs in answers. Of a language
+    /// model loss is all that counts.
     fn greedily(&mut self, candidates: &[At]) -> Result<Found> {
         let outline = self.form.network().outline();
         let (mut removed, mut curve, mut rest) = (Vec::new(), Vec::new(), candidates.to_vec());
@@ -202,7 +211,11 @@ impl<F: Form> Search<'_, '_, F> {
                 _ => self.scores(&sets)?,
             };
             let mut ranked: Vec<(At, Score)> = open.into_iter().zip(scores).collect();
-            ranked.sort_by(|a, b| b.1.accuracy.total_cmp(&a.1.accuracy).then(a.1.loss.total_cmp(&b.1.loss)));
+            let by_loss = |a: &Score, b: &Score| a.loss.total_cmp(&b.loss);
+            ranked.sort_by(|(_, a), (_, b)| match outline.is_language_model {
+                true => by_loss(a, b),
+                false => b.accuracy.total_cmp(&a.accuracy).then(by_loss(a, b)),
+            });
             let best = ranked.first().filter(|(_, score)| !self.loses_too_much(score)).copied();
             // Those that are the last of their stage stay whatever happens.
             rest.retain(|at| !ranked.iter().any(|(other, _)| other == at));
@@ -213,11 +226,9 @@ impl<F: Form> Search<'_, '_, F> {
             curve.push(Removal { block: best.to_string(), score });
         }
         match self.target {
-            Some(Target::KeepAccuracy(_)) if removed.is_empty() => {
-                return Err(self.too_dear(&rest));
-            }
+            Some(target) if target.is_of_score() && removed.is_empty() => return Err(self.too_dear(&rest)),
             Some(target @ (Target::Parameters(_) | Target::Latency(_))) if !self.is_reached(&removed)? => {
-                return Err(unreachable(self.form, target, &removed));
+                return Err(unreachable(self.form, self.source, target, &removed));
             }
             _ => {}
         }
@@ -243,32 +254,46 @@ impl<F: Form> Search<'_, '_, F> {
     }
 
     fn loses_too_much(&self, score: &Score) -> bool {
-        // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
-        let lost = 100.0 * (self.measured.baseline.accuracy - score.accuracy) - 1e-9;
-        matches!(self.target, Some(Target::KeepAccuracy(points)) if lost > points)
+        let whole = &self.measured.baseline;
+        match self.target {
+            // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
+            Some(Target::KeepAccuracy(points)) => 100.0 * (whole.accuracy - score.accuracy) - 1e-9 > points,
+            // A loss that is no number is none that may be kept.
+            Some(Target::KeepLoss(nats)) => score.loss.is_nan() || score.loss - whole.loss > nats,
+            _ => false,
+        }
     }
 
     /// None of these blocks can be left out within the target: names the one that costs the least.
     fn too_dear(&self, blocks: &[At]) -> Error {
+        let whole = &self.measured.baseline;
+        let is_loss = matches!(self.target, Some(Target::KeepLoss(_)));
         let score = |at: &At| self.measured.lesion.as_ref().map(|lesion| lesion[&at.to_string()].score);
-        let lost = |at: &At| score(at).map_or(f64::NAN, |score| self.measured.baseline.accuracy - score.accuracy);
+        let lost =
+            |score: Score| if is_loss { score.loss - whole.loss } else { 100.0 * (whole.accuracy - score.accuracy) };
+        let lost = |at: &At| score(at).map_or(f64::NAN, lost);
         let least = blocks.iter().map(|at| (lost(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
         let (lost, at) = least.map_or((f64::NAN, String::new()), |(lost, at)| (lost, at.to_string()));
+        let lost = if is_loss { format!("{lost:.4} nats") } else { format!("{lost:.2} points") };
         Error::Usage(format!(
-            "{}: not reachable, leaving out {at} alone costs {:.2} points on the {} samples that choose",
+            "{}: not reachable, leaving out {at} alone costs {lost} on the {} samples that choose",
             self.target.map_or_else(String::new, Target::option),
-            100.0 * lost,
-            self.measured.baseline.samples
+            whole.samples
         ))
     }
 }
 
 impl Target {
-    /// Whether so much is left out as it asks for; that of accuracy never is.
+    /// Whether it says how much of the score may be lost.
+    fn is_of_score(self) -> bool {
+        matches!(self, Self::KeepAccuracy(_) | Self::KeepLoss(_))
+    }
+
+    /// Whether so much is left out as it asks for; that of a score never is.
     fn is_reached<F: Form>(self, form: &F, source: &Source, removed: &[At]) -> Result<bool> {
         let slimmed = || form.slimmed(&without(form.network().outline(), removed));
         match self {
-            Self::KeepAccuracy(_) => Ok(false),
+            Self::KeepAccuracy(_) | Self::KeepLoss(_) => Ok(false),
             Self::Remove(count) => Ok(removed.len() >= count),
             Self::Parameters(most) => Ok(slimmed()?.outline().parameters <= most),
             Self::Latency(most) => Ok(latency([&slimmed()?], source)?[0].value <= most),
@@ -280,6 +305,7 @@ impl Target {
         match self {
             Self::Remove(count) => format!("--remove {count}"),
             Self::KeepAccuracy(points) => format!("--keep-accuracy {points}"),
+            Self::KeepLoss(nats) => format!("--keep-loss {nats}"),
             Self::Parameters(count) => format!("--params {count}"),
             Self::Latency(milliseconds) => format!("--latency {milliseconds}"),
         }
@@ -293,6 +319,7 @@ impl std::fmt::Display for Target {
             Self::Remove(count) => write!(f, "{count} blocks"),
             Self::KeepAccuracy(1.0) => write!(f, "at most 1 point of accuracy lost"),
             Self::KeepAccuracy(points) => write!(f, "at most {points} points of accuracy lost"),
+            Self::KeepLoss(nats) => write!(f, "at most {nats} nats of loss more"),
             Self::Parameters(count) => write!(f, "at most {count} parameters"),
             Self::Latency(milliseconds) => write!(f, "at most {milliseconds} ms a sample"),
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DataConfig, TrainConfig};
+use crate::data::Augment;
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 
@@ -47,6 +48,12 @@ impl Experiment {
 
     /// Checks what only a text, or only other samples, can have.
     pub(super) fn check_words(&self, is_text: bool) -> Result<()> {
+        if is_text && self.data.normalization.is_some() {
+            return Err(Error::config("data.normalization", "numbers of characters are not normalized"));
+        }
+        if is_text && self.data.augment != Augment::default() {
+            return Err(Error::config("data.augment", "changes images, not texts"));
+        }
         let is_language_model = self.model.kind.family() == crate::model::Family::Words;
         match self.train.steps {
             _ if is_text != is_language_model => Err(Error::config(

@@ -63,6 +63,12 @@ impl Trainer {
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
         let characters = samples.vocabulary().map(Vocabulary::numbers);
+        if let (Some(asked), Some(have)) = (experiment.model.characters, characters)
+            && asked != have
+        {
+            let what = format!("{asked}, but {} has {have}; leave it to the text", experiment.data.source);
+            return Err(Error::config("model.characters", what));
+        }
         let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
         // No run directory for a network that cannot be.
         let planned = Model::unset(&model, shape, classes, device)?;
@@ -288,6 +294,9 @@ fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let streams = experiment.train.batch;
     if samples.vocabulary().is_some() && samples.len() < streams {
         return Err(Error::config("train.batch", format!("{streams} streams of a text of {} words", samples.len())));
+    }
+    if data.validation == 0 && samples.arrays().is_some() {
+        return Err(Error::config("data.validation", "0: arrays have no test split, some of them have to be held out"));
     }
     if data.validation == 0 {
         let is_text = samples.vocabulary().is_some();

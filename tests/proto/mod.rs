@@ -92,6 +92,11 @@ pub(crate) fn branch(name: &str, graph: &[u8]) -> Vec<u8> {
     [text(1, name), field(6, graph), integer(20, 5)].concat()
 }
 
+/// An attribute that is an integer.
+pub(crate) fn counted(name: &str, value: u64) -> Vec<u8> {
+    [text(1, name), integer(3, value), integer(20, 2)].concat()
+}
+
 /// Shape and element type of an array, without values; 1 is f32.
 fn array(name: &str, shape: &[usize], element: u64) -> Vec<u8> {
     let sides = shape.iter().flat_map(|&side| integer(1, side as u64));
@@ -102,6 +107,12 @@ fn array(name: &str, shape: &[usize], element: u64) -> Vec<u8> {
 pub(crate) fn floats(name: &str, shape: &[usize], values: &[f32]) -> Vec<u8> {
     let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     [array(name, shape, 1), field(9, &raw)].concat()
+}
+
+/// An array of whole numbers, all of them 1.
+pub(crate) fn ones(name: &str, shape: &[usize]) -> Vec<u8> {
+    let raw: Vec<u8> = (0..shape.iter().product()).flat_map(|_| 1_i32.to_le_bytes()).collect();
+    [array(name, shape, 6), field(9, &raw)].concat()
 }
 
 /// A truth.

@@ -23,7 +23,7 @@ use super::target::Target as Opening;
 
 /// Arguments of `slim`.
 #[derive(Args)]
-#[command(group(ArgGroup::new("goal").args(["remove", "keep_accuracy", "params", "latency", "blocks", "plan"])))]
+#[command(group(ArgGroup::new("goal").args(["remove", "keep_accuracy", "keep_loss", "params", "latency", "blocks", "plan"])))]
 pub(super) struct Slim {
     #[command(flatten)]
     target: Opening,
@@ -33,8 +33,12 @@ pub(super) struct Slim {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     remove: Option<u32>,
     /// Leave out blocks as long as no more than so many percentage points of accuracy are lost
-    #[arg(long, value_name = "POINTS", value_parser = not_negative)]
+    #[arg(long, value_name = "POINTS", value_parser = points)]
     keep_accuracy: Option<f64>,
+    /// Leave out blocks as long as the loss grows by no more than so many nats; of a language model .05 nats are a perplexity
+    /// that is a twentieth higher
+    #[arg(long, value_name = "NATS", value_parser = not_negative)]
+    keep_loss: Option<f64>,
     /// Leave out blocks until no more than so many parameters remain
     #[arg(long, value_name = "N")]
     params: Option<u64>,
@@ -90,6 +94,11 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("'{text}': expected a number of at least 0"))
 }
 
+fn points(text: &str) -> Result<f64, String> {
+    let number = not_negative(text).ok().filter(|number| *number <= 100.0);
+    number.ok_or_else(|| format!("'{text}': expected a number from 0 to 100"))
+}
+
 /// Lists the rankings with what they rank by in the help text.
 fn by_parser() -> impl TypedValueParser<Value = By> {
     PossibleValuesParser::new(By::ALL.map(|by| PossibleValue::new(by.name()).help(by.what())))
@@ -101,7 +110,7 @@ impl Slim {
         self.check_paths()?;
         let options = self.target.opening.options()?;
         let mut any = open::any(&self.target.target, &options, device)?;
-        self.target.opening.check_used(&[(&self.target.target, &any)])?;
+        self.target.opening.check_used(&[(&self.target.target, &any)], device)?;
         let whole = self.data.source(&self.target.name(), &mut any)?;
         match any {
             Any::Trained(opened) => self.along(Came { opened: *opened, options, device: device.clone() }, whole),
@@ -114,7 +123,8 @@ impl Slim {
     fn goal(&self) -> Option<Target> {
         let remove = self.remove.map(|count| Target::Remove(count as usize));
         let accuracy = self.keep_accuracy.map(Target::KeepAccuracy);
-        remove.or(accuracy).or(self.params.map(Target::Parameters)).or(self.latency.map(Target::Latency))
+        let loss = self.keep_loss.map(Target::KeepLoss);
+        remove.or(accuracy).or(loss).or(self.params.map(Target::Parameters)).or(self.latency.map(Target::Latency))
     }
 
     /// Whether blocks are left out at all; without a goal nothing is asked for but rankings.

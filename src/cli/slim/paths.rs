@@ -18,7 +18,7 @@ impl Slim {
         let heals = self.heal_norm.is_some() || self.finetune.is_some();
         match (&self.out, self.has_goal()) {
             (Some(_), false) => {
-                return wrong("--out: what is to be left out? Give --remove, --keep-accuracy, --params, --latency, --blocks or --plan".into());
+                return wrong("--out: what is to be left out? Give --remove, --keep-accuracy, --keep-loss, --params, --latency, --blocks or --plan".into());
             }
             (None, true) if !self.dry_run => {
                 return wrong("--out FILE is needed to write the network, or --dry-run".into());

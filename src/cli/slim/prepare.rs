@@ -10,6 +10,7 @@ use unrolled::report::Outline;
 use unrolled::slim::{self, Form, Healing, Plan};
 use unrolled::train::Experiment;
 
+use super::super::memory;
 use super::Slim;
 
 /// What is settled before any sample runs.
@@ -27,9 +28,8 @@ impl Slim {
     pub(super) fn prepare<F: Form>(&self, form: &F, whole: Source) -> anyhow::Result<Prepared> {
         let outline = form.network().outline();
         let (named, seed) = self.named(outline)?;
-        let bytes = self.memory.unwrap_or_else(super::super::memory::quarter);
-        let fits = bytes / measure::bytes_per_sample(outline, &[Only::Influence]);
-        let batch = whole.batch.min(fits.max(1) as usize);
+        let needed = measure::bytes_per_sample(outline, &[Only::Influence]);
+        let batch = whole.batch.min(memory::samples(self.memory, needed, &self.target.name())?);
         if whole.dataset.len() < 2 {
             return Err(
                 Error::Usage("slimming needs at least 2 samples: one half chooses, the other proves".into()).into()
@@ -52,6 +52,10 @@ impl Slim {
         }
         if self.blocks.is_empty() {
             return Ok((None, seed));
+        }
+        let heals = self.heal_norm.is_some() || self.finetune.is_some();
+        if self.seed.is_some() && self.save_plan.is_none() && !heals {
+            return Err(Error::Usage("--seed: nothing is drawn where blocks are named".into()));
         }
         let named = slim::named(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
         Ok((Some(named), seed))

@@ -94,13 +94,17 @@ impl Dataset {
 
     /// Keeps the first `n` samples in the data set's order; all of them where `n` is 0 or larger than the data set.
     ///
-    /// In a folder the order takes one image of each class in turn, so that the first samples are balanced.
-    pub fn limit(mut self, n: usize) -> Self {
-        if n > 0 {
-            self.labels.truncate(n);
-            self.places.truncate(n);
+    /// In a folder the order takes one image of each class in turn, so that the first samples are balanced. Of a text the
+    /// first words remain, cut into as many streams.
+    pub fn limit(self, n: usize) -> Self {
+        if n == 0 || n >= self.len() {
+            return self;
         }
-        self
+        let streams = self.streams;
+        let mut all = self.in_streams(1);
+        all.labels.truncate(n);
+        all.places.truncate(n);
+        all.in_streams(streams)
     }
 
     /// Leaves the first `rest` samples out.

@@ -1,7 +1,8 @@
 use super::element;
-use super::together::{Errors, error};
+use super::together::Errors;
 use crate::Result;
 use crate::report::chart::Colour;
+use crate::report::gauge::Gauge;
 use crate::report::result::{Estimate, Measurements, Repeat, StageOutline};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -32,25 +33,27 @@ fn repeats(networks: &[Measurements]) -> Result<String> {
     }
     let scores = networks.iter().flat_map(|network| network.repeats.iter().flatten()).map(|repeat| &repeat.score);
     body += &element::left_out(summary::not_finite(scores), "of these figures");
+    let gauge = Gauge::shared(networks);
     let mut table = Table::new([
         "network",
         "<block",
         "further runs",
         "<scaled back",
-        "accuracy",
+        gauge.name(),
         "95 % interval",
         "loss, nats",
         "agreement",
     ]);
     for network in networks {
         for Repeat { block, times, rescaled, score, agreement } in network.repeats.iter().flatten() {
+            let [value, interval] = gauge.cells(score);
             table.row([
                 network.target.clone(),
                 block.clone(),
                 times.to_string(),
                 if *rescaled { "yes" } else { "no" }.to_owned(),
-                number::percent(score.accuracy),
-                number::percent_interval(score.accuracy_ci95),
+                value,
+                interval,
                 number::plus_minus(score.loss, score.loss_ci95),
                 number::percent(agreement.value),
             ]);
@@ -70,12 +73,13 @@ fn stages(networks: &[Measurements]) -> String {
 
 /// The curves of every stage of a network, as it is and scaled back.
 fn curves(network: &Measurements) -> Result<Vec<String>> {
+    let gauge = Gauge::of(&network.outline);
     let mut figures = Vec::new();
     for (rescaled, title) in [(false, "As it is"), (true, "Scaled back")] {
         let curve = |stage: &StageOutline| -> Vec<(f64, f64)> {
             let repeats = network.repeats.iter().flatten().filter(|repeat| repeat.rescaled == rescaled);
             let own = repeats.filter(|repeat| stage.blocks.iter().any(|block| block.name == repeat.block));
-            own.map(|repeat| (repeat.times as f64, 100.0 * (1.0 - repeat.score.accuracy))).collect()
+            own.map(|repeat| (repeat.times as f64, gauge.error(&repeat.score))).collect()
         };
         let curves: Vec<Vec<(f64, f64)>> = network.outline.stages.iter().map(curve).collect();
         if curves.iter().all(Vec::is_empty) {
@@ -84,8 +88,9 @@ fn curves(network: &Measurements) -> Result<Vec<String>> {
         let figure = Errors {
             title,
             x_label: "further runs of a stage’s last block",
-            trained: vec![(error(network), Colour::Muted)],
+            trained: vec![(gauge.error(&network.baseline), Colour::Muted)],
             curves,
+            gauge,
             is_joined: true,
             size: (element::width_of(2), 300.0),
         };
@@ -100,11 +105,15 @@ fn indices(networks: &[Measurements]) -> String {
     if !networks.iter().any(has) {
         return String::new();
     }
-    let mut body = element::prose(
-        "Three indices say how iterative a stage is (after Lippl et al. 2021). Each is the accuracy lost, on average over the \
-         points of a curve, as a share of what the network has beyond chance: 0 as an iteration would have it, 1 where all \
-         is lost at once.",
-    );
+    let mut body = element::prose(&format!(
+        "Three indices say how iterative a stage is (after Lippl et al. 2021). Each is the {} lost, on average over \
+         the points of a curve, as a share of what the network has beyond chance: 0 as an iteration would have it, 1 where \
+         all is lost at once.",
+        match Gauge::shared(networks) {
+            Gauge::Accuracy => "accuracy",
+            Gauge::Perplexity => "log-probability of the words",
+        }
+    ));
     body += &element::prose(
         "<b>Convergence</b>: the stage stops after each of its blocks but the last. <b>Recurrence</b>: two of its blocks \
          change places. <b>Divergence</b>: its last block runs again, up to twenty times; scaled back, every sample’s estimate \

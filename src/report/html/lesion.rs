@@ -2,6 +2,7 @@ use super::blocks::{Figure, frame, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::result::{Ablation, Lesion, Measurements, PerBlock};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -11,15 +12,20 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     if networks.iter().all(|network| network.lesion.is_none()) {
         return Ok(String::new());
     }
-    let mut body = element::prose(
+    let gauge = Gauge::shared(networks);
+    let mut body = element::prose(&format!(
         "Each block is left out in turn, so that only its skip remains, and nothing else is changed (paper, Section 4, \
-         after Srivastava 2015 and Veit 2016). The line is the accuracy of the whole network; whiskers are 95 % Wilson \
-         intervals. Blocks that cannot be left out have no bar.",
-    );
-    body += &element::prose(
-        "Below the bars, the cost: accuracy of the whole network minus accuracy without the block, compared sample by \
-         sample, which tells small costs apart that the bars cannot.",
-    );
+         after Srivastava 2015 and Veit 2016). The line is the {} of the whole network; whiskers are 95 % intervals. \
+         Blocks that cannot be left out have no bar.",
+        gauge.name()
+    ));
+    body += &element::prose(&format!(
+        "Below the bars, the cost: {}, compared sample by sample, which tells small costs apart that the bars cannot.",
+        match gauge {
+            Gauge::Accuracy => "accuracy of the whole network minus accuracy without the block",
+            Gauge::Perplexity => "loss without the block minus loss of the whole network",
+        }
+    ));
     body += &element::seen(networks, sentence);
     for (place, network) in networks.iter().enumerate() {
         let Some(lesion) = &network.lesion else { continue };
@@ -37,44 +43,56 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
 }
 
 fn sentence(network: &Measurements) -> Option<String> {
-    let lesion = network.lesion.as_ref()?;
-    let costs: Vec<_> =
-        lesion.values().map(|lesion| lesion.accuracy_cost).filter(|cost| cost.value.is_finite()).collect();
+    let gauge = Gauge::of(&network.outline);
+    let costs = network.lesion.as_ref()?.iter().map(|(name, lesion)| (name, gauge.cost(lesion)));
+    let costs: Vec<_> = costs.filter(|(_, cost)| cost.value.is_finite()).collect();
     let mean = summary::mean_cost(network)?;
-    let dearest = lesion.iter().filter(|(_, lesion)| lesion.accuracy_cost.value.is_finite());
-    let (name, dearest) = dearest.max_by(|a, b| a.1.accuracy_cost.value.total_cmp(&b.1.accuracy_cost.value))?;
-    let within = costs.iter().filter(|cost| cost.value.abs() <= cost.ci95).count();
+    let (name, dearest) = costs.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+    let within = costs.iter().filter(|(_, cost)| cost.value.abs() <= cost.ci95).count();
     Some(format!(
-        "Leaving out one block costs {} points of accuracy on average and at most {} ({name}); for {within} of {} blocks \
-         zero lies within the interval of the cost.",
-        number::points(mean),
-        number::points(dearest.accuracy_cost.value),
+        "Leaving out one block costs {} {} on average and at most {} ({name}); for {within} of {} blocks zero lies within \
+         the interval of the cost.",
+        gauge.lost(mean),
+        gauge.long_unit(),
+        gauge.lost(dearest.value),
         costs.len(),
     ))
 }
 
 fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
+    let gauge = Gauge::of(&network.outline);
     let blocks = numbered(network, lesion);
-    let bars: Vec<_> = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.score.accuracy)).collect();
-    let whiskers = blocks.iter().map(|(number, lesion)| {
-        let [low, high] = lesion.score.accuracy_ci95;
-        (*number, 100.0 * low, 100.0 * high)
-    });
+    let bars: Vec<_> = blocks.iter().map(|(number, lesion)| (*number, gauge.value(&lesion.score))).collect();
+    let whiskers: Vec<_> = blocks
+        .iter()
+        .map(|(number, lesion)| {
+            let [low, high] = gauge.range(&lesion.score);
+            (*number, low, high)
+        })
+        .collect();
+    let whole = gauge.value(&network.baseline);
+    let y = match gauge {
+        Gauge::Accuracy => Axis::between(0.0, 100.0),
+        Gauge::Perplexity => Axis::covering(whiskers.iter().map(|(.., high)| *high).chain([0.0, whole])),
+    };
     let mut layers = vec![
         // Without this the grid would show through the bars.
         Layer::new(Mark::Bars(bars.clone()), Colour::Paper),
         Layer::new(Mark::Bars(bars), Colour::Network(place)).faint(0.45),
-        Layer::new(Mark::Whiskers(whiskers.collect()), Colour::Network(place)),
-        Layer::new(Mark::Rule(100.0 * network.baseline.accuracy), Colour::Ink),
+        Layer::new(Mark::Whiskers(whiskers), Colour::Network(place)),
+        Layer::new(Mark::Rule(whole), Colour::Ink),
     ];
     let x = frame(network, &mut layers);
     Chart {
         title: String::new(),
-        description: format!("Accuracy of {} with each block left out", network.target),
+        description: format!("{} of {} with each block left out", gauge.title(), network.target),
         x_label: "block left out".into(),
-        y_label: "Accuracy without the block, %".into(),
+        y_label: match gauge {
+            Gauge::Accuracy => "Accuracy without the block, %".into(),
+            Gauge::Perplexity => "Perplexity without the block".into(),
+        },
         x,
-        y: Axis::between(0.0, 100.0),
+        y,
         size: (element::PAGE_WIDTH, 270.0),
         layers,
     }
@@ -82,13 +100,15 @@ fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Resu
 }
 
 fn costs(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
+    let gauge = Gauge::of(&network.outline);
+    let scale = gauge.scale();
     let cost = |(number, lesion): &(f64, &Lesion)| {
-        let cost = lesion.accuracy_cost;
-        (*number, 100.0 * (cost.value - cost.ci95), 100.0 * (cost.value + cost.ci95))
+        let cost = gauge.cost(lesion);
+        (*number, scale * (cost.value - cost.ci95), scale * (cost.value + cost.ci95))
     };
     let blocks = numbered(network, lesion);
     let ranges: Vec<_> = blocks.iter().map(cost).collect();
-    let points = blocks.iter().map(|(number, lesion)| (*number, 100.0 * lesion.accuracy_cost.value)).collect();
+    let points = blocks.iter().map(|(number, lesion)| (*number, scale * gauge.cost(lesion).value)).collect();
     let y = Axis::covering(ranges.iter().flat_map(|(_, low, high)| [*low, *high]).chain([0.0]));
     let mut layers = vec![
         Layer::new(Mark::Rule(0.0), Colour::Muted),
@@ -99,9 +119,9 @@ fn costs(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Res
     layers.retain(|layer| !matches!(layer.mark, Mark::Note(..)));
     Chart {
         title: String::new(),
-        description: format!("Accuracy that {} loses with each block left out", network.target),
+        description: format!("What {} loses with each block left out", network.target),
         x_label: "block left out".into(),
-        y_label: "Cost, percentage points of accuracy".into(),
+        y_label: format!("Cost, {}", gauge.long_unit()),
         x,
         y,
         size: (element::PAGE_WIDTH, 210.0),
@@ -155,25 +175,24 @@ fn ablation(networks: &[Measurements]) -> Result<String> {
          <i>a<sub>k−1</sub></i> is replaced by its mean over the samples, and by the step of another sample: what is lost \
          then is what the block says about the sample alone.",
     );
+    let gauge = Gauge::shared(networks);
     let of = |network: &Measurements, sort: fn(&Ablation) -> &Lesion| {
         let blocks = network.ablation.iter().flat_map(|blocks| numbered(network, blocks));
-        blocks.map(|(number, ablation)| (number, sort(ablation).accuracy_cost)).collect::<Vec<_>>()
+        blocks.map(|(number, ablation)| (number, gauge.cost(sort(ablation)))).collect::<Vec<_>>()
     };
-    let y_label = "cost, percentage points";
-    let mean = Figure { title: "Replaced by its mean", y_label, scale: 100.0, rule: 0.0, is_share: false };
-    let resampled =
-        Figure { title: "Replaced by another sample’s", y_label, scale: 100.0, rule: 0.0, is_share: false };
+    let (y_label, scale) = (format!("cost, {}", gauge.unit()), gauge.scale());
+    let figure = |title| Figure { title, y_label: &y_label, scale, rule: 0.0, is_share: false };
+    let [mean, resampled] = ["Replaced by its mean", "Replaced by another sample’s"].map(figure);
     let figures =
         [mean.chart(networks, |n| of(n, |a| &a.mean))?, resampled.chart(networks, |n| of(n, |a| &a.resampled))?];
     body += &element::charts(&figures.into_iter().flatten().collect::<Vec<_>>());
-    let mut table = Table::new(["network", "<block", "cost of the mean, points", "cost of another’s, points"]);
+    let unit = gauge.unit();
+    let heads = [format!("cost of the mean, {unit}"), format!("cost of another’s, {unit}")];
+    let mut table = Table::new(["network", "<block", &heads[0], &heads[1]]);
     for network in networks {
         for (block, ablation) in network.ablation.iter().flatten() {
-            let points = |lesion: &Lesion| {
-                let cost = lesion.accuracy_cost;
-                format!("{} ± {}", number::points(cost.value), number::points(cost.ci95))
-            };
-            table.row([network.target.clone(), block.clone(), points(&ablation.mean), points(&ablation.resampled)]);
+            let cost = |lesion: &Lesion| gauge.lost_within(gauge.cost(lesion));
+            table.row([network.target.clone(), block.clone(), cost(&ablation.mean), cost(&ablation.resampled)]);
         }
     }
     Ok(body + &element::numbers("Numbers of every block", table))

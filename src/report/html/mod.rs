@@ -20,6 +20,7 @@ mod training;
 pub(super) use element::escape;
 pub use slim::slim_html;
 
+use super::gauge::Gauge;
 use super::result::Measurements;
 use super::table::Table;
 use super::{Report, number, summary};
@@ -62,6 +63,8 @@ fn page(title: &str, header: &str, body: &str, facts: &[(String, String)]) -> St
 
 /// One row a network with the figures that one looks for first.
 fn overview(networks: &[Measurements]) -> String {
+    let gauge = Gauge::shared(networks);
+    let cost = format!("mean cost of one block left out, {}", gauge.long_unit());
     let mut table = Table::new([
         "network",
         "parameters",
@@ -69,7 +72,7 @@ fn overview(networks: &[Measurements]) -> String {
         "accuracy",
         "95 % interval",
         "loss, nats",
-        "mean cost of one block left out, points of accuracy",
+        &cost,
         "std of a−A over std of A: first block, last but one",
     ]);
     for network in networks {
@@ -81,7 +84,7 @@ fn overview(networks: &[Measurements]) -> String {
             number::percent(baseline.accuracy),
             number::percent_interval(baseline.accuracy_ci95),
             number::plus_minus(baseline.loss, baseline.loss_ci95),
-            summary::mean_cost(network).map_or_else(String::new, number::points),
+            summary::mean_cost(network).map_or_else(String::new, |cost| gauge.lost(cost)),
             first_and_last_but_one(network),
         ]);
     }

@@ -2,6 +2,7 @@ use super::blocks::{Figure, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::number;
 use crate::report::result::{Estimate, Measurements, Readout, Readouts};
 use crate::report::table::Table;
@@ -31,13 +32,20 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     );
     body += &element::seen(networks, sentence);
     body += &element::legend(networks, has);
+    let gauge = Gauge::shared(networks);
     let mut figures = Vec::new();
     for (name, sort) in SORTS {
-        let title = format!("Accuracy read out by {name}");
-        let figure = Figure { title: &title, y_label: "accuracy, %", scale: 100.0, rule: 0.0, is_share: true };
+        let title = format!("{} read out by {name}", gauge.title());
+        let (rule, is_share) = match gauge {
+            Gauge::Accuracy => (0.0, true),
+            Gauge::Perplexity => (networks.first().map_or(0.0, |network| gauge.value(&network.baseline)), false),
+        };
+        // Shares are scaled by the figure.
+        let scale = gauge.scale();
+        let figure = Figure { title: &title, y_label: gauge.label(), scale, rule, is_share };
         figures.extend(figure.chart(networks, |network| {
             let blocks = network.readouts.iter().flat_map(|blocks| numbered(network, blocks));
-            blocks.filter_map(|(number, readouts)| Some((number, accuracy(sort(readouts)?)))).collect()
+            blocks.filter_map(|(number, readouts)| Some((number, with_arm(gauge, sort(readouts)?)))).collect()
         })?);
     }
     body += &element::charts(&figures);
@@ -46,10 +54,11 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("readouts", "Read-outs", &body))
 }
 
-/// Accuracy with the longer arm of its interval.
-fn accuracy(readout: &Readout) -> Estimate {
-    let [low, high] = readout.score.accuracy_ci95;
-    let value = readout.score.accuracy;
+/// A read-out's score, before [`Gauge::scale`], with the longer arm of its interval.
+fn with_arm(gauge: Gauge, readout: &Readout) -> Estimate {
+    let scale = gauge.scale();
+    let [low, high] = gauge.range(&readout.score).map(|end| end / scale);
+    let value = gauge.value(&readout.score) / scale;
     Estimate { value, ci95: (value - low).max(high - value) }
 }
 
@@ -67,11 +76,12 @@ fn sentence(network: &Measurements) -> Option<String> {
 }
 
 fn table(networks: &[Measurements]) -> Table {
+    let gauge = Gauge::shared(networks);
     let mut table = Table::new([
         "network",
         "<block",
         "<read out by",
-        "accuracy",
+        gauge.name(),
         "95 % interval",
         "loss, nats",
         "agreement with the output",
@@ -82,12 +92,13 @@ fn table(networks: &[Measurements]) -> Table {
         for (block, readouts) in network.readouts.iter().flatten() {
             for (name, sort) in SORTS {
                 let Some(readout) = sort(readouts) else { continue };
+                let [value, interval] = gauge.cells(&readout.score);
                 table.row([
                     network.target.clone(),
                     block.clone(),
                     name.to_owned(),
-                    number::percent(readout.score.accuracy),
-                    number::percent_interval(readout.score.accuracy_ci95),
+                    value,
+                    interval,
                     number::plus_minus(readout.score.loss, readout.score.loss_ci95),
                     number::percent(readout.agreement.value),
                     number::plus_minus(readout.kl_nats.value, readout.kl_nats.ci95),

@@ -1,6 +1,7 @@
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::result::{Measurements, Shuffle};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -34,24 +35,24 @@ fn orders(network: &Measurements) -> &[Shuffle] {
 }
 
 fn sentence(network: &Measurements) -> Option<String> {
-    let groups = summary::shuffle_groups(orders(network));
+    let (groups, gauge) = (summary::shuffle_groups(network), Gauge::of(&network.outline));
     let (few, many) = (groups.first()?, groups.last()?);
     let swaps = |group: &summary::ShuffleGroup| number::counted(group.swaps, "swap");
-    let mut sentence = format!("Mean accuracy is {} after {}", number::percent(few.accuracy), swaps(few));
+    let mut sentence = format!("Mean {} is {} after {}", gauge.name(), gauge.shown(few.mean), swaps(few));
     if groups.len() > 1 {
-        sentence += &format!(" and {} after {}", number::percent(many.accuracy), swaps(many));
+        sentence += &format!(" and {} after {}", gauge.shown(many.mean), swaps(many));
     }
-    Some(format!("{sentence}; as trained it is {}.", number::percent(network.baseline.accuracy)))
+    Some(format!("{sentence}; as trained it is {}.", gauge.shown(gauge.value(&network.baseline))))
 }
 
 fn chart(networks: &[Measurements]) -> Result<String> {
-    let error = |accuracy: f64| 100.0 * (1.0 - accuracy);
+    let gauge = Gauge::shared(networks);
     let all = || networks.iter().flat_map(orders);
     let mut layers = Vec::new();
     for (place, network) in networks.iter().enumerate().filter(|(_, network)| !orders(network).is_empty()) {
-        let points = orders(network).iter().map(|order| (order.kendall_tau, error(order.score.accuracy)));
+        let points = orders(network).iter().map(|order| (order.kendall_tau, gauge.error(&order.score)));
         let colour = Colour::Network(place);
-        layers.push(Layer::new(Mark::Rule(error(network.baseline.accuracy)), colour).faint(0.5));
+        layers.push(Layer::new(Mark::Rule(gauge.error(&network.baseline)), colour).faint(0.5));
         layers.push(Layer::new(Mark::Points(points.collect(), place), colour).faint(0.75));
     }
     let lowest = all().map(|order| order.kendall_tau).fold(0.9, f64::min);
@@ -59,9 +60,9 @@ fn chart(networks: &[Measurements]) -> Result<String> {
         title: String::new(),
         description: "Error against Kendall's tau of shuffled orders".into(),
         x_label: "Kendall’s τ to the trained order".into(),
-        y_label: "Error (1 − accuracy), %".into(),
+        y_label: gauge.error_label().into(),
         x: Axis::between((lowest - 0.02).max(-1.0), 1.0).reversed(),
-        y: Axis::covering(all().map(|order| error(order.score.accuracy)).chain([0.0])).within(0.0, 100.0),
+        y: gauge.error_axis(all().map(|order| gauge.error(&order.score))),
         size: (820.0, 380.0),
         layers,
     }
@@ -69,10 +70,10 @@ fn chart(networks: &[Measurements]) -> Result<String> {
 }
 
 fn groups(networks: &[Measurements]) -> Table {
-    let mut table =
-        Table::new(["network", "swaps", "orders", "mean τ", "mean accuracy", "standard error over orders, points"]);
+    let heads = summary::ShuffleGroup::heads(Gauge::shared(networks), "mean τ");
+    let mut table = Table::new(["network"].into_iter().chain(heads.iter().map(String::as_str)));
     for network in networks {
-        for group in summary::shuffle_groups(orders(network)) {
+        for group in summary::shuffle_groups(network) {
             table.row([network.target.clone()].into_iter().chain(group.cells()));
         }
     }
@@ -80,16 +81,19 @@ fn groups(networks: &[Measurements]) -> Table {
 }
 
 fn table(networks: &[Measurements]) -> Table {
-    let mut table = Table::new(["network", "swaps", "seed", "τ", "accuracy", "95 % interval", "loss, nats", "<order"]);
+    let gauge = Gauge::shared(networks);
+    let mut table =
+        Table::new(["network", "swaps", "seed", "τ", gauge.name(), "95 % interval", "loss, nats", "<order"]);
     for network in networks {
         for order in orders(network) {
+            let [value, interval] = gauge.cells(&order.score);
             table.row([
                 network.target.clone(),
                 order.swaps.to_string(),
                 order.seed.to_string(),
                 number::relative(order.kendall_tau),
-                number::percent(order.score.accuracy),
-                number::percent_interval(order.score.accuracy_ci95),
+                value,
+                interval,
                 number::plus_minus(order.score.loss, order.score.loss_ci95),
                 order.route.clone(),
             ]);

@@ -4,6 +4,7 @@ use super::element;
 use super::outline::drawing;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::result::{Chosen, Outline, Slimmed, Slimming};
 use crate::report::slimming::{compared, conditions, correlations, curve, places, sizes, versions, written};
 use crate::report::table::Table;
@@ -77,32 +78,35 @@ fn chosen(slimming: &Slimming, choice: &Chosen) -> Result<String> {
          removal; blocks that it did not come to are as its last round ranked them. <b>Deepest</b> and <b>random</b> are \
          controls: what is no better than they are says nothing.",
     );
-    let compared = compared(choice);
+    let gauge = Gauge::of(&slimming.outline);
+    let compared = compared(gauge, choice);
     if !compared.is_empty() {
         body += &element::plain("As many blocks left out by each ranking, on the samples that prove:");
         body += &scroll(compared);
     }
-    body += &element::charts(&[line(choice)?]);
-    body += &element::numbers("After each removal, on the samples that choose", curve(choice));
+    body += &element::charts(&[line(gauge, choice)?]);
+    body += &element::numbers("After each removal, on the samples that choose", curve(gauge, choice));
     body += &element::numbers("Places of the blocks", places(slimming, choice));
     body += &element::numbers("Kendall’s tau between the rankings", correlations(choice));
     Ok(element::section("rankings", "How the blocks were chosen", &body))
 }
 
-fn line(choice: &Chosen) -> Result<String> {
-    let accuracies = std::iter::once(&choice.baseline).chain(choice.curve.iter().map(|removal| &removal.score));
-    let points: Vec<(f64, f64)> =
-        accuracies.enumerate().map(|(count, score)| (count as f64, 100.0 * score.accuracy)).collect();
+fn line(gauge: Gauge, choice: &Chosen) -> Result<String> {
+    let scores = std::iter::once(&choice.baseline).chain(choice.curve.iter().map(|removal| &removal.score));
+    let points: Vec<(f64, f64)> = scores.enumerate().map(|(count, score)| (count as f64, gauge.value(score))).collect();
     Chart {
         title: format!("By {}", choice.by),
-        description: "Accuracy against the number of blocks left out".into(),
+        description: format!("{} against the number of blocks left out", gauge.title()),
         x_label: "blocks left out".into(),
-        y_label: "Accuracy on the samples that choose, %".into(),
+        y_label: match gauge {
+            Gauge::Accuracy => "Accuracy on the samples that choose, %".into(),
+            Gauge::Perplexity => "Perplexity on the samples that choose".into(),
+        },
         x: Axis::covering(points.iter().map(|point| point.0)),
-        y: Axis::covering(points.iter().map(|point| point.1)).within(0.0, 100.0),
+        y: gauge.axis(points.iter().map(|point| point.1)),
         size: (element::PAGE_WIDTH, 240.0),
         layers: vec![
-            Layer::new(Mark::Rule(100.0 * choice.baseline.accuracy), Colour::Muted),
+            Layer::new(Mark::Rule(gauge.value(&choice.baseline)), Colour::Muted),
             Layer::new(Mark::Line(points.clone()), Colour::Network(0)).faint(0.5),
             Layer::new(Mark::Points(points, 0), Colour::Network(0)),
         ],

@@ -2,6 +2,7 @@ use super::blocks::{heat_maps, place};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::result::{Measurements, Pair};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -18,31 +19,34 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
          others.",
     );
     body += &element::legend(networks, has);
+    let gauge = Gauge::shared(networks);
     let points = networks.iter().map(|network| {
         let sets = network.several.iter().flatten();
-        sets.map(|set| (set.removed as f64, 100.0 * (1.0 - set.score.accuracy))).collect()
+        sets.map(|set| (set.removed as f64, gauge.error(&set.score))).collect()
     });
     let trained = networks.iter().enumerate().filter(|(_, network)| has(network));
     let figure = Errors {
         title: "",
         x_label: "blocks left out",
-        trained: trained.map(|(place, network)| (error(network), Colour::Network(place))).collect(),
+        trained: trained.map(|(place, network)| (gauge.error(&network.baseline), Colour::Network(place))).collect(),
         curves: points.collect(),
+        gauge,
         is_joined: false,
         size: (820.0, 340.0),
     };
     body += &element::charts(&[figure.figure()?]);
     let scores = networks.iter().flat_map(|network| network.several.iter().flatten()).map(|set| &set.score);
     body += &element::left_out(summary::not_finite(scores), "of these figures");
-    let mut table = Table::new(["network", "left out", "seed", "accuracy", "95 % interval", "loss, nats", "<left"]);
+    let mut table = Table::new(["network", "left out", "seed", gauge.name(), "95 % interval", "loss, nats", "<left"]);
     for network in networks {
         for set in network.several.iter().flatten() {
+            let [value, interval] = gauge.cells(&set.score);
             table.row([
                 network.target.clone(),
                 set.removed.to_string(),
                 set.seed.to_string(),
-                number::percent(set.score.accuracy),
-                number::percent_interval(set.score.accuracy_ci95),
+                value,
+                interval,
                 number::plus_minus(set.score.loss, set.score.loss_ci95),
                 set.route.clone(),
             ]);
@@ -52,19 +56,16 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("several", "Leaving several blocks out", &body))
 }
 
-/// Error of a network as trained, in percent.
-pub(super) fn error(network: &Measurements) -> f64 {
-    100.0 * (1.0 - network.baseline.accuracy)
-}
-
 /// Error against a count.
 pub(super) struct Errors<'a> {
     pub(super) title: &'a str,
     pub(super) x_label: &'a str,
     /// Error of the networks as trained, a line each.
     pub(super) trained: Vec<(f64, Colour)>,
-    /// Counts and errors in percent, each in the colour and shape of its place.
+    /// Counts and errors, each in the colour and shape of its place.
     pub(super) curves: Vec<Vec<(f64, f64)>>,
+    /// What the errors are of.
+    pub(super) gauge: Gauge,
     /// Whether the points of a curve are joined by a line.
     pub(super) is_joined: bool,
     pub(super) size: (f64, f64),
@@ -74,7 +75,8 @@ impl Errors<'_> {
     pub(super) fn figure(self) -> Result<String> {
         let all = || self.curves.iter().flatten();
         let most = all().map(|(count, _)| *count).fold(1.0, f64::max);
-        let y = Axis::covering(all().map(|(_, error)| *error).chain([0.0])).within(0.0, 100.0);
+        let y =
+            self.gauge.error_axis(all().map(|(_, error)| *error).chain(self.trained.iter().map(|(error, _)| *error)));
         let rule = |(error, colour)| Layer::new(Mark::Rule(error), colour).faint(0.5);
         let mut layers: Vec<Layer> = self.trained.into_iter().map(rule).collect();
         for (place, points) in self.curves.into_iter().enumerate().filter(|(_, points)| !points.is_empty()) {
@@ -87,7 +89,7 @@ impl Errors<'_> {
             title: self.title.into(),
             description: format!("Error against {}", self.x_label),
             x_label: self.x_label.into(),
-            y_label: "Error (1 − accuracy), %".into(),
+            y_label: self.gauge.error_label().into(),
             x: Axis::numbers(most as usize, 12),
             y,
             size: self.size,
@@ -106,7 +108,7 @@ pub(super) fn pairs(networks: &[Measurements]) -> Result<String> {
     let mut body = element::prose(
         "Two blocks of one stage are left out together. Their interaction is what the pair costs beyond the costs of its \
          members: above zero the two can stand in for each other, below zero the loss of one makes the other \
-         dispensable. The darker, the less the pair costs in accuracy.",
+         dispensable. The darker, the less the pair costs.",
     );
     body += &element::seen(networks, sentence);
     for network in networks {
@@ -139,13 +141,14 @@ fn sentence(network: &Measurements) -> Option<String> {
 /// The earlier block across, the later one upwards.
 fn maps(network: &Measurements) -> Result<Vec<String>> {
     let pairs = network.pairs.as_deref().unwrap_or_default();
-    let costs = pairs.iter().map(|pair| pair.lesion.accuracy_cost.value);
+    let gauge = Gauge::of(&network.outline);
+    let costs = pairs.iter().map(|pair| gauge.cost(&pair.lesion).value);
     let most = costs.filter(|cost| cost.is_finite()).fold(1e-9, f64::max);
-    let brightest = format!("{} points", number::points(most));
+    let brightest = format!("{} {}", gauge.lost(most), gauge.unit());
     heat_maps(network, ["earlier block", "later block"], &brightest, |stage| {
         let cell = |pair: &Pair| {
             let (x, y) = (place(stage, &pair.first)?, place(stage, &pair.second)?);
-            Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value: pair.lesion.accuracy_cost.value / most })
+            Some(Cell { x: (x, x + 1.0), y: (y, y + 1.0), value: gauge.cost(&pair.lesion).value / most })
         };
         pairs.iter().filter_map(cell).collect()
     })

@@ -1,6 +1,7 @@
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
+use crate::report::gauge::Gauge;
 use crate::report::number;
 use crate::report::result::{Epoch, Measurements};
 use crate::report::table::Table;
@@ -11,36 +12,55 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     if !networks.iter().any(trained) {
         return Ok(String::new());
     }
-    let mut body = element::prose(
-        "Mean cross-entropy and share of right answers after each epoch of the training that made these networks. \
-         Strong lines are the test split, of language models the validation split, faint lines the training split while it was being learnt.",
-    );
+    let gauge = Gauge::shared(networks);
+    let held_out = held_out(gauge);
+    let mut body = element::prose(&format!(
+        "Mean cross-entropy and {} after each epoch of the training that made these networks. Strong lines are the \
+         {held_out} split, faint lines the training split while it was being learnt.",
+        gauge.name()
+    ));
     body += &element::seen(networks, |network| {
         let last = network.training.last()?;
         let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
         Some(format!(
-            "After epoch {}, test accuracy {}, test loss {} nats; {} s of training.",
+            "After epoch {}, {held_out} {} {}, {held_out} loss {} nats; {} s of training.",
             last.epoch,
-            number::percent(last.test_accuracy),
+            gauge.name(),
+            gauge.shown(value(gauge, last.test_accuracy, last.test_loss)),
             number::real(last.test_loss),
             if seconds.is_finite() { format!("{seconds:.0}") } else { number::NOT_FINITE.into() },
         ))
     });
     body += &element::legend(networks, trained);
     let losses = |e: &Epoch| [e.train_loss, e.test_loss];
-    let accuracies = |e: &Epoch| [e.train_accuracy, e.test_accuracy].map(|share| 100.0 * share);
-    let all = |figures: &dyn Fn(&Epoch) -> [f64; 2]| {
-        let epochs = networks.iter().flat_map(|network| &network.training);
-        Axis::covering(epochs.flat_map(figures))
-    };
-    let loss = chart(networks, ["Loss", "Cross-entropy, nats"], all(&losses), losses)?;
-    let accuracy = chart(networks, ["Accuracy", "Right answers, %"], all(&accuracies).within(0.0, 100.0), accuracies)?;
-    body += &element::charts(&[loss, accuracy]);
+    let told = |e: &Epoch| [value(gauge, e.train_accuracy, e.train_loss), value(gauge, e.test_accuracy, e.test_loss)];
+    let axis = Axis::covering(networks.iter().flat_map(|network| &network.training).flat_map(losses));
+    let loss = chart(networks, ["Loss", "Cross-entropy, nats"], axis, losses)?;
+    let label = if gauge == Gauge::Accuracy { "Right answers, %" } else { gauge.title() };
+    let axis = gauge.axis(networks.iter().flat_map(|network| &network.training).flat_map(told));
+    let told = chart(networks, [gauge.title(), label], axis, told)?;
+    body += &element::charts(&[loss, told]);
     let figures = networks.iter().flat_map(|network| &network.training);
     let figures = figures.flat_map(|e| [e.train_loss, e.test_loss, e.train_accuracy, e.test_accuracy]);
     body += &element::left_out(figures.filter(|value| !value.is_finite()).count(), "of these figures");
     body += &element::numbers("Numbers of every epoch", table(networks));
     Ok(element::section("training", "Training", &body))
+}
+
+/// The split that is evaluated after every epoch.
+fn held_out(gauge: Gauge) -> &'static str {
+    match gauge {
+        Gauge::Accuracy => "test",
+        Gauge::Perplexity => "validation",
+    }
+}
+
+/// What an epoch is told by, as [`Gauge::value`] has it.
+fn value(gauge: Gauge, accuracy: f64, loss: f64) -> f64 {
+    match gauge {
+        Gauge::Accuracy => 100.0 * accuracy,
+        Gauge::Perplexity => loss.exp(),
+    }
 }
 
 /// `figures` gives that of the training split and that of the test split.
@@ -77,15 +97,17 @@ fn chart(
 }
 
 fn table(networks: &[Measurements]) -> Table {
+    let held_out = held_out(Gauge::shared(networks));
+    let held_out = ["loss, nats", "perplexity", "accuracy"].map(|figure| format!("{held_out} {figure}"));
     let mut table = Table::new([
         "network",
         "epoch",
         "learning rate",
         "training loss, nats",
         "training accuracy",
-        "test loss, nats",
-        "test perplexity",
-        "test accuracy",
+        &held_out[0],
+        &held_out[1],
+        &held_out[2],
         "seconds",
     ]);
     for network in networks {

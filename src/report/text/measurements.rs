@@ -1,4 +1,5 @@
 use super::samples;
+use crate::report::gauge::Gauge;
 use crate::report::result::{Estimate, Measurements, Repeat};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -22,19 +23,12 @@ pub fn measurements(measured: &Measurements) -> String {
 const MOST_PAIRS: usize = 10;
 
 fn blocks(measured: &Measurements) -> Table {
-    let mut table = Table::new([
-        "block",
-        "mean of a-A",
-        "std of a-A",
-        "std/std(A)",
-        "perplexity without",
-        "accuracy without",
-        "cost, points",
-        "mean T",
-        "mean C",
-    ]);
+    let gauge = Gauge::of(&measured.outline);
+    let (without, cost) = (format!("{} without", gauge.name()), format!("cost, {}", gauge.unit()));
+    let heads = ["block", "mean of a-A", "std of a-A", "std/std(A)", &without, &cost, "mean T", "mean C"];
+    let mut table = Table::new(heads);
     for block in summary::measured_blocks(measured) {
-        let mut row = vec![String::new(); 9];
+        let mut row = vec![String::new(); heads.len()];
         row[0] = block.to_owned();
         if let Some(e) = measured.estimation.as_ref().and_then(|blocks| blocks.get(block)) {
             row[1] = number::plus_minus(e.mean, e.mean_ci95);
@@ -42,13 +36,11 @@ fn blocks(measured: &Measurements) -> Table {
             row[3] = number::relative(e.std_relative);
         }
         if let Some(lesion) = measured.lesion.as_ref().and_then(|blocks| blocks.get(block)) {
-            let cost = lesion.accuracy_cost;
-            row[4] = number::perplexity(measured.outline.perplexity(lesion.score.loss));
-            row[5] = number::percent(lesion.score.accuracy);
-            row[6] = format!("{} ± {}", number::points(cost.value), number::points(cost.ci95));
+            row[4] = gauge.shown(gauge.value(&lesion.score));
+            row[5] = gauge.lost_within(gauge.cost(lesion));
         }
         if let Some(gates) = measured.gates.as_ref().and_then(|blocks| blocks.get(block)) {
-            for (cell, gate) in [(7, &gates.transform), (8, &gates.carry)] {
+            for (cell, gate) in [(6, &gates.transform), (7, &gates.carry)] {
                 row[cell] = gate.as_ref().map_or_else(String::new, |gate| number::relative(gate.mean.value));
             }
         }
@@ -99,6 +91,7 @@ fn iteration(measured: &Measurements) -> Table {
         "mean step costs",
         "another's costs",
     ]);
+    let gauge = Gauge::of(&measured.outline);
     let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
     for block in names {
         let mut row = vec![String::new(); 14];
@@ -110,8 +103,8 @@ fn iteration(measured: &Measurements) -> Table {
             row[3] = number::relative(cosine.value);
         }
         if let Some(r) = measured.readouts.as_ref().and_then(|blocks| blocks.get(block)) {
-            row[4] = r.head.map_or_else(String::new, |r| number::percent(r.score.accuracy));
-            row[5] = r.linear.map_or_else(String::new, |r| number::percent(r.score.accuracy));
+            row[4] = r.head.map_or_else(String::new, |r| gauge.shown(gauge.value(&r.score)));
+            row[5] = r.linear.map_or_else(String::new, |r| gauge.shown(gauge.value(&r.score)));
             row[6] = r.tuned.map_or_else(String::new, |r| number::percent(r.agreement.value));
         }
         if let Some(t) = measured.theory.as_ref().and_then(|blocks| blocks.get(block)) {
@@ -122,8 +115,8 @@ fn iteration(measured: &Measurements) -> Table {
             }
         }
         if let Some(ablation) = measured.ablation.as_ref().and_then(|blocks| blocks.get(block)) {
-            row[12] = number::points(ablation.mean.accuracy_cost.value);
-            row[13] = number::points(ablation.resampled.accuracy_cost.value);
+            row[12] = gauge.lost(gauge.cost(&ablation.mean).value);
+            row[13] = gauge.lost(gauge.cost(&ablation.resampled).value);
         }
         if row.iter().any(|cell| !cell.is_empty()) {
             row[0].clone_from(block);
@@ -150,15 +143,16 @@ fn early_exit(measured: &Measurements) -> Table {
 
 /// Blocks left out together and applied again, means over repetitions.
 fn together(measured: &Measurements) -> Table {
-    let mut table = Table::new(["what", "times", "accuracy"]);
-    let several =
-        measured.several.iter().flatten().map(|s| ("left out at random".to_owned(), s.removed, s.score.accuracy));
+    let gauge = Gauge::of(&measured.outline);
+    let mut table = Table::new(["what", "times", gauge.name()]);
+    let random = |removed, score| ("left out at random".to_owned(), removed, gauge.value(score));
+    let several = measured.several.iter().flatten().map(|s| random(s.removed, &s.score));
     let again = |r: &Repeat| format!("{} again{}", r.block, if r.rescaled { ", rescaled" } else { "" });
-    let repeats = measured.repeats.iter().flatten().map(|r| (again(r), r.times, r.score.accuracy));
+    let repeats = measured.repeats.iter().flatten().map(|r| (again(r), r.times, gauge.value(&r.score)));
     let rows: Vec<(String, usize, f64)> = several.chain(repeats).collect();
     for group in rows.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
-        let accuracy = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
-        table.row([group[0].0.clone(), group[0].1.to_string(), number::percent(accuracy)]);
+        let mean = summary::mean(group.iter().map(|row| row.2)).unwrap_or(f64::NAN);
+        table.row([group[0].0.clone(), group[0].1.to_string(), gauge.shown(mean)]);
     }
     table
 }
@@ -176,14 +170,20 @@ fn indices(measured: &Measurements) -> Table {
 
 /// The pairs that cost most beyond their members.
 fn pairs(measured: &Measurements) -> Table {
-    let mut table = Table::new(["pair", "cost, points", "beyond its members, points", "nats"]);
+    let gauge = Gauge::of(&measured.outline);
+    let heads = match gauge {
+        Gauge::Accuracy => ["pair", "cost, points", "beyond its members, points", "nats"],
+        // Beyond its members a pair costs nats, the last column.
+        Gauge::Perplexity => ["pair", "cost, nats", "", "beyond its members, nats"],
+    };
+    let mut table = Table::new(heads);
     let mut pairs: Vec<_> = measured.pairs.iter().flatten().collect();
     pairs.sort_by(|a, b| b.interaction_loss.value.total_cmp(&a.interaction_loss.value));
     for pair in pairs.into_iter().take(MOST_PAIRS) {
         table.row([
             format!("{} {}", pair.first, pair.second),
-            number::points(pair.lesion.accuracy_cost.value),
-            number::points(pair.interaction_accuracy.value),
+            gauge.lost(gauge.cost(&pair.lesion).value),
+            if gauge == Gauge::Accuracy { number::points(pair.interaction_accuracy.value) } else { String::new() },
             number::plus_minus(pair.interaction_loss.value, pair.interaction_loss.ci95),
         ]);
     }
@@ -191,8 +191,8 @@ fn pairs(measured: &Measurements) -> Table {
 }
 
 fn swaps(measured: &Measurements) -> Table {
-    let mut table = Table::new(["swaps", "orders", "mean tau", "mean accuracy", "standard error, points"]);
-    for group in summary::shuffle_groups(measured.shuffle.as_deref().unwrap_or_default()) {
+    let mut table = Table::new(summary::ShuffleGroup::heads(Gauge::of(&measured.outline), "mean tau"));
+    for group in summary::shuffle_groups(measured) {
         table.row(group.cells());
     }
     table
@@ -210,7 +210,7 @@ mod tests {
         assert!(text.starts_with("runs/highway: highway-50 highway, width 50\ndata mnist, 10,000 samples, seed 1\n"));
         assert_eq!(text.lines().filter(|line| line.starts_with("stage1.block")).count(), 49);
         assert!(text.contains("mean T") && !text.contains("mean C"));
-        let groups = summary::shuffle_groups(network.shuffle.as_deref().unwrap());
+        let groups = summary::shuffle_groups(&network);
         let last: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
         assert_eq!(last[0], groups.last().unwrap().swaps.to_string());
     }

@@ -1,3 +1,4 @@
+use crate::report::gauge::Gauge;
 use crate::report::result::Slimming;
 use crate::report::slimming::{compared, conditions, correlations, curve, places, sizes, versions, written};
 
@@ -5,12 +6,13 @@ use crate::report::slimming::{compared, conditions, correlations, curve, places,
 pub fn slimming(slimming: &Slimming) -> String {
     let mut text = format!("{}: {}\n{}\n", slimming.target, slimming.outline.name, conditions(slimming));
     if let Some(choice) = &slimming.choice {
+        let gauge = Gauge::of(&slimming.outline);
         text += &format!("\n{}\n{}", places(slimming, choice).text(), correlations(choice).text());
-        let compared = compared(choice);
+        let compared = compared(gauge, choice);
         if !compared.is_empty() {
             text += &format!("\n{}", compared.text());
         }
-        text += &format!("\nby {}, on the samples that choose\n{}", choice.by, curve(choice).text());
+        text += &format!("\nby {}, on the samples that choose\n{}", choice.by, curve(gauge, choice).text());
     }
     if !slimming.stays.is_empty() {
         text.push('\n');
