@@ -1,12 +1,19 @@
 //! `show`: what a network is made of.
 
+#[cfg(feature = "onnx")]
+use std::path::Path;
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
+use unrolled::Error;
 use unrolled::nn::Network;
 use unrolled::open::{Any, Opening};
 use unrolled::report::{Outline, text};
 use unrolled::slim::{self, Came, Form};
+#[cfg(feature = "onnx")]
+use unrolled::{open, write_whole};
 
 use super::output;
 use super::target::Target;
@@ -16,6 +23,9 @@ use super::target::Target;
 pub(super) struct Show {
     #[command(flatten)]
     target: Target,
+    /// Write the blocks of an ONNX file to this file, to be edited and named with --cut
+    #[arg(long, value_name = "FILE")]
+    save_cut: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -33,30 +43,53 @@ struct Shown<'a> {
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         match self.target.open(device)? {
+            Any::Trained(_) if self.save_cut.is_some() => {
+                let name = self.target.name();
+                Err(Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")).into())
+            }
             Any::Trained(opened) => {
                 let options = self.target.opening.options()?;
                 let form = Came { opened: *opened, options, device: device.clone() };
-                let mut outline = form.network().outline().clone();
-                let (_, stays) = slim::removable(&form);
-                for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
-                    block.fixed = stays.get(&block.name).cloned();
-                }
+                let outline = for_good(&form);
                 let opening = form.opened.opening.as_ref();
                 let found = opening.map_or(String::new(), |opening| format!("\n{opening}"));
-                self.print(&Shown { outline: &outline, opening }, "can be left out for good", &found)
+                self.print(&Shown { outline: &outline, opening }, &found)
             }
             #[cfg(feature = "onnx")]
             Any::Graph(opened) => {
-                let shown = Shown { outline: opened.network.outline(), opening: None };
-                self.print(&shown, "can be left out", &format!("\n{}", opened.network.found()))
+                if let Some(path) = &self.save_cut {
+                    save(path, &opened.network.named_blocks())?;
+                }
+                let outline = for_good(&opened.network);
+                self.print(&Shown { outline: &outline, opening: None }, &format!("\n{}", opened.network.found()))
             }
         }
     }
 
-    fn print(&self, shown: &Shown, left_out: &str, found: &str) -> anyhow::Result<()> {
+    fn print(&self, shown: &Shown, found: &str) -> anyhow::Result<()> {
         if self.json {
             return output::print_json(shown);
         }
-        output::print(&format!("{}{found}", text::outline(shown.outline, left_out)))
+        output::print(&format!("{}{found}", text::outline(shown.outline, "can be left out for good")))
     }
+}
+
+/// The outline of a network with what of it cannot be left out for good.
+fn for_good<F: Form>(form: &F) -> Outline {
+    let mut outline = form.network().outline().clone();
+    let (_, stays) = slim::removable(form);
+    for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+        block.fixed = stays.get(&block.name).cloned();
+    }
+    outline
+}
+
+/// A file of blocks replaces nothing but such a file.
+#[cfg(feature = "onnx")]
+fn save(path: &Path, stages: &[Vec<[String; 2]>]) -> Result<(), Error> {
+    if path.exists() && open::cut(path).is_err() {
+        let what = "there is a file that names no blocks; name another";
+        return Err(Error::Usage(format!("{}: {what}", path.display())));
+    }
+    write_whole(path, open::cut_text(stages).as_bytes())
 }

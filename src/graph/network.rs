@@ -100,6 +100,13 @@ impl GraphNetwork {
         &self.inputs
     }
 
+    /// The blocks of every stage, by the names of the values that enter and leave each.
+    pub fn named_blocks(&self) -> Vec<Vec<[String; 2]>> {
+        let name = |value: usize| self.graph.values[value].name.clone();
+        let mut line = self.line.iter().map(|found| [name(found.input), name(found.output)]);
+        self.stages.iter().map(|stage| line.by_ref().take(stage.blocks.len()).collect()).collect()
+    }
+
     /// What was found in the file, in words: a line for the graph, and one for what runs.
     pub fn found(&self) -> String {
         let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();

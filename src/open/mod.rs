@@ -36,7 +36,7 @@ pub(crate) use self::check::compare;
 use self::layout::Layout;
 pub use self::naming::Naming;
 pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
-pub use self::options::{Options, arch, cut, labels};
+pub use self::options::{Options, arch, cut, cut_text, labels};
 use crate::model::{Card, Model, from_bytes, to_bytes};
 use crate::report::Epoch;
 use crate::{Error, Result, train};

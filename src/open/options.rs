@@ -104,6 +104,14 @@ pub fn cut(path: &Path) -> Result<Vec<Vec<[String; 2]>>> {
     Ok(blocks.stages)
 }
 
+/// The text of a file that [`cut`] reads.
+pub fn cut_text(stages: &[Vec<[String; 2]>]) -> String {
+    let quoted = |name: &String| toml::Value::String(name.clone()).to_string();
+    let block = |[from, to]: &[String; 2]| format!("        [{}, {}],\n", quoted(from), quoted(to));
+    let stage = |blocks: &Vec<[String; 2]>| format!("    [\n{}    ],\n", blocks.iter().map(block).collect::<String>());
+    format!("stages = [\n{}]\n", stages.iter().map(stage).collect::<String>())
+}
+
 /// The names of classes in a file, one a line.
 ///
 /// # Errors
