@@ -37,11 +37,9 @@ impl Train {
         let (model, history) = train(experiment, &dir, self.resume, device)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
-        let order = |a: &&Epoch, b: &&Epoch| match model.outline().is_language_model {
-            true => a.test_loss.total_cmp(&b.test_loss),
-            false => b.test_accuracy.total_cmp(&a.test_accuracy),
-        };
-        if let Some(best) = history.iter().min_by(order).filter(|best| best.epoch < history.len() as u64) {
+        let is_language_model = model.outline().is_language_model;
+        let better = |best, epoch| if Epoch::beats(epoch, best, is_language_model) { epoch } else { best };
+        if let Some(best) = history.iter().reduce(better).filter(|best| best.epoch < history.len() as u64) {
             let (path, (name, figure)) = (dir.join("best.safetensors"), figure(best));
             output::say(&format!("best after epoch {}, {name} {figure}: {}", best.epoch, path.display()));
         }

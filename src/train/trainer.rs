@@ -11,7 +11,7 @@ use crate::data::{Batch, Dataset, Normalization, Order, Plan, STREAMS, Spec, Spl
 use crate::measure::{Source, evaluate};
 use crate::model::{Card, Model, ModelConfig};
 use crate::nn::{MOMENTUM, Memory, Network, Pass, Training, cross_entropy};
-use crate::report::{Epoch, Score};
+use crate::report::Epoch;
 use crate::{Error, Result};
 
 /// What a training tells while it runs.
@@ -122,9 +122,9 @@ impl Trainer {
     pub fn train(mut self, observe: &mut dyn FnMut(Event)) -> Result<(Model, Vec<Epoch>)> {
         while self.state.position.epoch < self.experiment.train.epochs {
             self.epoch(observe)?;
-            let score = self.end_epoch()?;
+            self.end_epoch()?;
             self.run.metrics(&self.state.history)?;
-            if self.is_best(&score) {
+            if self.is_best() {
                 self.run.best(&self.state.averaged(), &self.card)?;
             }
             self.checkpoint()?;
@@ -205,7 +205,7 @@ impl Trainer {
     }
 
     /// Evaluates, and takes note of the epoch.
-    fn end_epoch(&mut self) -> Result<Score> {
+    fn end_epoch(&mut self) -> Result<()> {
         let score = evaluate(&self.state.averaged(), &self.held_out, |_| ())?;
         if !score.loss.is_finite() {
             let what = format!("after it the loss over the held-out samples is {}", score.loss);
@@ -227,15 +227,14 @@ impl Trainer {
         let score_of = |loss: f64| if self.card.characters.is_some() { loss.exp() } else { loss };
         schedule.epoch_ended(train, score_of(score.loss));
         *position = super::Position { epoch: position.epoch + 1, step: position.step, ..Default::default() };
-        Ok(score)
+        Ok(())
     }
 
-    fn is_best(&self, score: &Score) -> bool {
-        let mut earlier = self.state.history.iter().rev().skip(1);
-        match self.card.characters {
-            Some(_) => earlier.all(|epoch| epoch.test_loss > score.loss),
-            None => earlier.all(|epoch| epoch.test_accuracy < score.accuracy),
-        }
+    /// Whether the last epoch beats all before it.
+    fn is_best(&self) -> bool {
+        let is_language_model = self.model().outline().is_language_model;
+        let history = self.state.history.split_last();
+        history.is_some_and(|(last, earlier)| earlier.iter().all(|epoch| last.beats(epoch, is_language_model)))
     }
 
     fn checkpoint(&self) -> Result<()> {

@@ -147,6 +147,17 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+impl Epoch {
+    /// Whether the network after this epoch is better than after another: it has more of the held-out samples right, or of
+    /// a language model loses less over them.
+    pub fn beats(&self, other: &Self, is_language_model: bool) -> bool {
+        match is_language_model {
+            true => self.test_loss < other.test_loss,
+            false => self.test_accuracy > other.test_accuracy,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
