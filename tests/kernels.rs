@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
-use unrolled::kernel::{self, Carried, Kernels, Map, Stride, Weights};
+use unrolled::kernel::{self, Carry, Kernels, Map, Stride, Weights};
 
 /// Both round in f32 along sums of some hundred terms in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -99,17 +99,58 @@ fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: boo
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
-        1 => (None, Some(Carried::All(map(3)))),
-        2 => (Some(map(1)), Some(Carried::Rest(map(3)))),
-        3 => (Some(map(1)), Some(Carried::Gated(map(2), map(3)))),
-        4 => (Some(map(1)), Some(Carried::All(map(3)))),
-        _ => (None, Some(Carried::Gated(map(2), map(3)))),
+        1 => (None, Some((Carry::All, map(3)))),
+        2 => (Some(map(1)), Some((Carry::Rest, map(3)))),
+        3 => (Some(map(1)), Some((Carry::Gate(map(2)), map(3)))),
+        4 => (Some(map(1)), Some((Carry::All, map(3)))),
+        _ => (None, Some((Carry::Gate(map(2)), map(3)))),
     };
     let output = Map::combine(new, transform, carried, relu).into_plain();
     let gradients = back(&output);
     let mut all = vec![host(output)];
     all.extend(inputs.into_iter().filter_map(|input| input.grad(&gradients)).map(host));
     all.extend([scale, shift].map(|p| host(p.grad(&gradients).unwrap())));
+    all
+}
+
+/// `t·h + c·x` of dense layers of x in one operation, or layer by layer; the values and all gradients.
+fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2], relu: [bool; 2]) -> Vec<Vec<f32>> {
+    let x: Tensor<4> = draw([n, units, 1, 1], 10).require_grad();
+    let root = (units as f32).sqrt();
+    let drawn: [Tensor<4>; 3] =
+        std::array::from_fn(|i| draw([units, units, 1, 1], 20 + i as u64).div_scalar(root).require_grad());
+    let biases: [Tensor<1>; 3] = std::array::from_fn(|i| draw([units], 30 + i as u64).require_grad());
+    let layer = |i: usize| weights(drawn[i].clone(), Some(biases[i].clone()));
+    let [h_relu, last_relu] = relu;
+    let output = if at_once {
+        let (transform, carry) = match wiring {
+            0 => (None, None),
+            1 => (None, Some(Carry::All)),
+            2 => (Some(layer(1)), Some(Carry::Rest)),
+            3 => (Some(layer(1)), Some(Carry::Gate(layer(2)))),
+            4 => (Some(layer(1)), Some(Carry::All)),
+            _ => (None, Some(Carry::Gate(layer(2)))),
+        };
+        Map::from(x.clone()).gate(layer(0), transform, carry, relu)
+    } else {
+        let of = |i: usize| Map::from(x.clone()).weigh(kernels, layer(i), false);
+        let carried = || Map::from(x.clone());
+        let h = if h_relu { of(0).relu() } else { of(0) };
+        let (transform, carried) = match wiring {
+            0 => (None, None),
+            1 => (None, Some((Carry::All, carried()))),
+            2 => (Some(of(1)), Some((Carry::Rest, carried()))),
+            3 => (Some(of(1)), Some((Carry::Gate(of(2)), carried()))),
+            4 => (Some(of(1)), Some((Carry::All, carried()))),
+            _ => (None, Some((Carry::Gate(of(2)), carried()))),
+        };
+        Map::combine(h, transform, carried, last_relu)
+    };
+    let output = output.into_plain();
+    let gradients = back(&output);
+    let mut all = vec![host(output), host(x.grad(&gradients).unwrap())];
+    all.extend(drawn.into_iter().filter_map(|weight| weight.grad(&gradients)).map(host));
+    all.extend(biases.into_iter().filter_map(|bias| bias.grad(&gradients)).map(host));
     all
 }
 
@@ -154,6 +195,31 @@ proptest! {
         for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
             let least = if place + 2 >= sums { walk } else { 0.0 };
             agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock).max(least))?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn dense_blocks_at_once_agree(
+        wiring in 0usize..6,
+        (n, units) in (1usize..150, 1usize..70),
+        relu: [bool; 2],
+    ) {
+        let shape = [n, units];
+        let values = |wiring, relu| gated(Kernels::Stock, false, wiring, shape, relu).swap_remove(0);
+        let near_a_kink = |values: Vec<f32>| values.iter().any(|value| value.abs() < KINK as f32 && *value != 0.0);
+        prop_assume!(!(relu[0] && near_a_kink(values(0, [false; 2]))));
+        prop_assume!(!(relu[1] && near_a_kink(values(wiring, [relu[0], false]))));
+        let ours = gated(Kernels::Own, true, wiring, shape, relu);
+        let [apart, stock] = [Kernels::Own, Kernels::Stock].map(|kernels| gated(kernels, false, wiring, shape, relu));
+        // Whoever looks inside a block sees what the block computed.
+        prop_assert_eq!(&ours[0], &apart[0]);
+        prop_assert_eq!(ours.len(), stock.len());
+        for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock))?;
         }
     }
 }

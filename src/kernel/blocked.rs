@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::combine::{Carry, Combine};
 use super::conv::{Conv, blocks};
 use super::convolve::{Convolve, Waits};
+use super::gated::Gated;
 use super::lanes::LANES;
 use super::map::{Stride, Weights};
 use super::op::apply;
@@ -133,6 +134,31 @@ impl Blocked {
             inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
         }
         let (values, _) = apply::<5>(Combine { operands: waits, carry, relu, channels }, inputs);
+        Self::new(values, channels, dense)
+    }
+
+    /// `t·h + c·x` of dense layers of x. `relu`: of h, and of the sum.
+    pub(super) fn gate(
+        self,
+        h: Weights,
+        transform: Option<Weights>,
+        carry: Option<Carry<Weights>>,
+        [relu, last_relu]: [bool; 2],
+    ) -> Self {
+        let Self { values, channels, dense, .. } = self.settled();
+        let x = carry.is_some().then(Waits::default);
+        let (carry, c) = carry.unwrap_or(Carry::All).split();
+        let waits = |gate: &Option<Weights>| gate.as_ref().map(|_| Waits::default());
+        let h_waits = Waits { relu, ..Waits::default() };
+        let operands = [Some(h_waits), waits(&transform), waits(&c), x];
+        let mut inputs = vec![values.into_dispatch()];
+        let mut prepared = Vec::new();
+        for Weights { values, bias, prepared: own, .. } in [Some(h), transform, c].into_iter().flatten() {
+            inputs.extend([values.into_dispatch(), bias.expect("a bias").into_dispatch()]);
+            prepared.push(own);
+        }
+        let mix = Combine { operands, carry, relu: last_relu, channels };
+        let (values, _) = apply::<5>(Gated::new(mix, prepared), inputs);
         Self::new(values, channels, dense)
     }
 

@@ -11,13 +11,24 @@ use super::parts::{Shared, VALUE, parts, unwritten};
 
 /// What the carried operand is weighted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carry {
-    /// 1, or there is no such operand.
+pub enum Carry<Gate = ()> {
+    /// 1.
     All,
     /// `1 - t`.
     Rest,
-    /// The sigmoid of an operand of its own.
-    Gate,
+    /// The sigmoid of this.
+    Gate(Gate),
+}
+
+impl<Gate> Carry<Gate> {
+    /// What is left when the gate is taken out.
+    pub(super) fn split(self) -> (Carry, Option<Gate>) {
+        match self {
+            Self::All => (Carry::All, None),
+            Self::Rest => (Carry::Rest, None),
+            Self::Gate(gate) => (Carry::Gate(()), Some(gate)),
+        }
+    }
 }
 
 /// Inputs, each where it takes part and followed by the four of the normalization that waits on it: `h`, what `t` and
@@ -38,12 +49,12 @@ const C: usize = 2;
 const X: usize = 3;
 
 /// One operand.
-struct Operand<'a> {
-    values: &'a [f32],
-    waits: Waits,
-    norm: Option<Norm>,
+pub(super) struct Operand<'a> {
+    pub values: &'a [f32],
+    pub waits: Waits,
+    pub norm: Option<Norm>,
     /// Place among the inputs.
-    place: usize,
+    pub place: usize,
 }
 
 impl Combine {
@@ -156,12 +167,13 @@ impl<'a, L: Lanes> Row<'a, L> {
     }
 }
 
-struct Forward<'a> {
-    op: &'a Combine,
-    operands: &'a [Option<Operand<'a>>; 4],
-    dims: [usize; 5],
-    range: Range<usize>,
-    to: &'a mut [f32],
+/// For some of the values.
+pub(super) struct Forward<'a> {
+    pub op: &'a Combine,
+    pub operands: &'a [Option<Operand<'a>>; 4],
+    pub dims: [usize; 5],
+    pub range: Range<usize>,
+    pub to: &'a mut [f32],
 }
 
 /// Everything that a pixel's new value is made of.
@@ -192,7 +204,7 @@ impl<L: Lanes> Pixel<L> {
             (_, false) => new,
             (Carry::All, _) => new.add(x),
             (Carry::Rest, _) => x.mul_add(t, h.sub(x)),
-            (Carry::Gate, _) => new.mul_add(c, x),
+            (Carry::Gate(()), _) => new.mul_add(c, x),
         };
         all
     }
@@ -219,24 +231,41 @@ impl Work for Forward<'_> {
     }
 }
 
-struct Backward<'a> {
-    op: &'a Combine,
-    operands: &'a [Option<Operand<'a>>; 4],
-    dims: [usize; 5],
-    range: Range<usize>,
-    gradient: &'a [f32],
-    to: [Option<&'a mut [f32]>; 4],
+/// For some of the values.
+pub(super) struct Backward<'a> {
+    pub op: &'a Combine,
+    pub operands: &'a [Option<Operand<'a>>; 4],
+    pub dims: [usize; 5],
+    pub range: Range<usize>,
+    pub gradient: &'a [f32],
+    pub to: [Option<&'a mut [f32]>; 4],
 }
 
 impl Work for Backward<'_> {
     type Output = [NormSums; 4];
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self) -> [NormSums; 4] {
+    fn run<L: Lanes>(self) -> [NormSums; 4] {
+        let mut sums = self.op.no_sums();
+        self.add::<L>(&mut sums);
+        sums
+    }
+}
+
+impl Combine {
+    /// What [`Backward::add`] adds to.
+    pub(super) fn no_sums(&self) -> [NormSums; 4] {
+        std::array::from_fn(|_| NormSums::new(self.channels))
+    }
+}
+
+impl Backward<'_> {
+    /// Writes the gradients and adds their sums.
+    #[inline(always)]
+    pub(super) fn add<L: Lanes>(mut self, all: &mut [NormSums; 4]) {
         let [_, blocks, height, width, _] = self.dims;
         let count = height * width * LANES;
         let one = L::splat(1.0);
-        let mut all: [NormSums; 4] = std::array::from_fn(|_| NormSums::new(self.op.channels));
         for (place, gradients) in self.gradient.chunks_exact(count).enumerate() {
             let (start, block) = (self.range.start + place * count, place % blocks);
             let mut rows: [Option<Row<L>>; 4] = [None; 4];
@@ -258,7 +287,7 @@ impl Work for Backward<'_> {
                     match self.op.carry {
                         Carry::All => one,
                         Carry::Rest => one.sub(t),
-                        Carry::Gate => c,
+                        Carry::Gate(()) => c,
                     },
                 ];
                 for i in [H, T, C, X] {
@@ -282,6 +311,5 @@ impl Work for Backward<'_> {
                 }
             }
         }
-        all
     }
 }

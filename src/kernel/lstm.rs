@@ -148,7 +148,7 @@ impl Steps {
 
     /// Room for so many blocks, and for what a kernel reads beyond the last stream.
     fn room(&self, blocks: usize) -> Vec<f32> {
-        vec![0.0; (blocks * self.own.len() + LANES) * LANES]
+        vec![0.0; blocks * self.own.len() * LANES + Dense::SLACK]
     }
 
     /// Writes h and c of the streams, or their gradients, to `[streams, units]` each.
@@ -200,7 +200,7 @@ impl Work for Forward<'_> {
                 }
             }
         }
-        let dense = Dense { input: blocks, output: 4 * blocks, weight: self.packed };
+        let dense = Dense { input: units, output: 4 * blocks, weight: self.packed };
         for step in 0..self.steps.count() {
             dense.run::<L>(&h, own.len(), &mut sums);
             for (stream, sample) in self.steps.of(step).enumerate() {

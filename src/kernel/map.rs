@@ -53,17 +53,6 @@ pub struct Stride {
     pub padding: usize,
 }
 
-/// The carry of [`Map::combine`].
-#[derive(Clone, Debug)]
-pub enum Carried {
-    /// `x` as it is.
-    All(Map),
-    /// `(1 - t)·x`.
-    Rest(Map),
-    /// `sigmoid(c)·x`, c first.
-    Gated(Map, Map),
-}
-
 impl From<Tensor<4>> for Map {
     /// From `[batch, channels, height, width]`.
     fn from(values: Tensor<4>) -> Self {
@@ -172,7 +161,7 @@ impl Map {
     pub fn weigh(self, kernels: Kernels, weights: Weights, statistics: bool) -> Self {
         let [batch, channels, height, width] = self.dims();
         let out = weights.shape[0];
-        if kernels == Kernels::Own && height * width == 1 {
+        if self.is_dense(kernels) {
             let moves = Stride { stride: 1, padding: 0 };
             return Self::blocked(self.into_blocked(true).convolve(weights, moves, statistics));
         }
@@ -186,14 +175,11 @@ impl Map {
         Self::plain(y.reshape([batch, out, 1, 1]))
     }
 
-    /// `t·h + c·x`, and a ReLU where one is wanted; `t` is the sigmoid of `transform`.
-    pub fn combine(h: Self, transform: Option<Self>, carried: Option<Carried>, relu: bool) -> Self {
-        let (carry, c, x) = match carried {
-            None => (Carry::All, None, None),
-            Some(Carried::All(x)) => (Carry::All, None, Some(x)),
-            Some(Carried::Rest(x)) => (Carry::Rest, None, Some(x)),
-            Some(Carried::Gated(c, x)) => (Carry::Gate, Some(c), Some(x)),
-        };
+    /// `t·h + c·x`, and a ReLU where one is wanted; `t` is the sigmoid of `transform`, `carried` is x and what it is
+    /// weighted with.
+    pub fn combine(h: Self, transform: Option<Self>, carried: Option<(Carry<Self>, Self)>, relu: bool) -> Self {
+        let (carry, x) = carried.unzip();
+        let (carry, c) = carry.unwrap_or(Carry::All).split();
         let State::Blocked(h) = h.0 else {
             let plain = |map: Self| map.into_plain();
             let sum = stock(h.into_plain(), transform.map(plain), carry, c.map(plain), x.map(plain));
@@ -203,6 +189,18 @@ impl Map {
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
         let operands = [Some(*h), blocked(transform), blocked(c), blocked(x)];
         Self::blocked(Blocked::combine(operands, carry, relu))
+    }
+
+    /// The same where h, t and c are dense layers of these values, each with a bias, and as wide as they are. `relu`:
+    /// of h, and of the sum. Where [`Self::is_dense`] says so.
+    pub fn gate(self, h: Weights, transform: Option<Weights>, carry: Option<Carry<Weights>>, relu: [bool; 2]) -> Self {
+        Self::blocked(self.into_blocked(true).gate(h, transform, carry, relu))
+    }
+
+    /// Whether these are samples of one pixel, and the kernels are those of this crate.
+    pub fn is_dense(&self, kernels: Kernels) -> bool {
+        let [_, _, height, width] = self.dims();
+        kernels == Kernels::Own && height * width == 1
     }
 
     /// The greatest value of every window of `size` pixels a side. `ceil`: whether a last window that reaches over the
@@ -242,8 +240,8 @@ fn stock(
     let t = transform.map(activation::sigmoid);
     match (carry, t, c.map(activation::sigmoid), x) {
         (Carry::Rest, Some(t), _, Some(x)) => t * (h - x.clone()) + x,
-        (Carry::Gate, Some(t), Some(c), Some(x)) => t * h + c * x,
-        (Carry::Gate, None, Some(c), Some(x)) => h + c * x,
+        (Carry::Gate(()), Some(t), Some(c), Some(x)) => t * h + c * x,
+        (Carry::Gate(()), None, Some(c), Some(x)) => h + c * x,
         (_, Some(t), _, Some(x)) => t * h + x,
         (_, None, _, Some(x)) => h + x,
         (_, Some(t), _, None) => t * h,

@@ -10,6 +10,7 @@ mod combine;
 mod conv;
 mod convolve;
 mod descent;
+mod gated;
 mod keeping;
 mod lanes;
 mod likelihood;
@@ -25,8 +26,9 @@ mod spelling;
 mod statistics;
 
 pub use choice::Kernels;
+pub use combine::Carry;
 pub use descent::Descent;
 pub use keeping::Keeping;
-pub use map::{Carried, Map, Stride, Weights};
+pub use map::{Map, Stride, Weights};
 pub(crate) use norm::EPSILON;
 pub use rows::{Likely, likelihood, linear, lstm, spelling};

@@ -191,6 +191,11 @@ impl NormSums {
         }
     }
 
+    /// `Σ dz`, of what is no filling.
+    pub(super) fn total(&self, channels: usize) -> Vec<f32> {
+        self.total[..channels].iter().map(|&sum| sum as f32).collect()
+    }
+
     /// The sums of all parts.
     pub(super) fn join(all: impl IntoIterator<Item = Self>) -> Self {
         let join = |mut one: Self, other: Self| {

@@ -18,8 +18,8 @@ pub(crate) fn parts<T: Send>(count: usize, each: usize, work: impl Fn(Range<usiz
     (0..threads).into_par_iter().with_max_len(1).map(|part| work(share(part))).collect()
 }
 
-/// Multiply-adds that take some ten microseconds, about as long as it takes to wake a thread.
-const LEAST: usize = 1 << 20;
+/// Multiply-adds that take some twenty microseconds, about as long as it takes to wake a thread.
+const LEAST: usize = 1 << 21;
 /// Multiply-adds that take as long as a value that is read, changed and written.
 pub(crate) const VALUE: usize = 8;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
-use crate::kernel::{Carried, Kernels, Map, Stride, Weights};
+use crate::kernel::{Carry, Kernels, Map, Stride, Weights};
 use crate::report::ReceptiveField;
 
 /// Where the last ReLU of a block stands.
@@ -132,8 +132,25 @@ impl Block {
         if !pass.survives(self.plan.survival) {
             return self.skip(pass, x);
         }
+        if let Some([h, transform, carry]) = self.dense(pass, &x) {
+            let relu = [LastRelu::H, LastRelu::Sum].map(|place| self.plan.last_relu == place);
+            return x.gate(h.expect("a body"), transform, self.carry(carry), relu);
+        }
         let parts = self.parts(pass, x);
         self.mix(pass, parts)
+    }
+
+    /// The weights of body, transform gate and carry gate where the block is one sum of dense layers of `x`, and so one
+    /// operation.
+    fn dense(&self, pass: &Pass, x: &Map) -> Option<[Option<Weights>; 3]> {
+        let is_whole = pass.is_training() || self.plan.survival >= 1.0;
+        if !is_whole || self.changes_shape() || !x.is_dense(pass.parameters.kernels()) {
+            return None;
+        }
+        let parts = [Some(&self.body), self.transform.as_ref(), self.carry.as_ref()];
+        let each = parts.map(|part| part.map(|part| part.dense(pass)));
+        let all_are = each.iter().flatten().all(Option::is_some);
+        all_are.then(|| each.map(Option::flatten))
     }
 
     /// The new estimate and what it is made of.
@@ -223,18 +240,23 @@ impl Block {
     /// dropping leaves, `p·(t·h + c·x) + (1 - p)·x` (Huang et al. 2016).
     fn mix(&self, pass: &Pass, Parts { h, transform, carry, carried }: Parts) -> Map {
         let dropped = carried.clone().filter(|_| !pass.is_training() && self.plan.survival < 1.0);
-        let carried = carried.and_then(|x| match (self.plan.wiring, carry) {
-            (Wiring::Plain, _) => None,
-            (Wiring::Highway, _) => Some(Carried::Rest(x)),
-            (Wiring::Full | Wiring::COnly, Some(c)) => Some(Carried::Gated(c, x)),
-            _ => Some(Carried::All(x)),
-        });
+        let carried = self.carry(carry).zip(carried);
         let last_relu = self.plan.last_relu == LastRelu::Sum;
         let Some(x) = dropped else { return Map::combine(h, transform, carried, last_relu) };
         let p = self.plan.survival;
         let mixed = Map::combine(h, transform, carried, false).into_plain();
         let mean = Map::from(mixed.mul_scalar(p) + x.into_plain().mul_scalar(1.0 - p));
         self.finish(mean)
+    }
+
+    /// What the input is weighted with, from what the carry gate is made of; `None` where it is not carried.
+    fn carry<Gate>(&self, gate: Option<Gate>) -> Option<Carry<Gate>> {
+        match (self.plan.wiring, gate) {
+            (Wiring::Plain, _) => None,
+            (Wiring::Highway, _) => Some(Carry::Rest),
+            (Wiring::Full | Wiring::COnly, Some(c)) => Some(Carry::Gate(c)),
+            _ => Some(Carry::All),
+        }
     }
 
     /// The input as it arrives at the sum.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Builder, Init, Layer, Norm, Pass, Shape, Window};
 use crate::Result;
-use crate::kernel::Map;
+use crate::kernel::{Map, Weights};
 use crate::report::ReceptiveField;
 
 /// Which layers a body has.
@@ -188,6 +188,14 @@ impl Body {
         match self.last {
             Last::Nothing | Last::Sigmoid => y,
             Last::Relu => y.relu(),
+        }
+    }
+
+    /// The weights of what is one dense layer, and nothing before it.
+    pub(crate) fn dense(&self, pass: &Pass) -> Option<Weights> {
+        match self.layers.as_slice() {
+            [(layer, None)] if self.order == Order::Post => layer.dense(pass),
+            _ => None,
         }
     }
 

@@ -74,19 +74,27 @@ impl Layer {
 
     /// The weighted sum, with a normalization folded into its weights; `statistics`: one with those of the batch follows.
     fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, statistics: bool) -> Map {
-        let parameters = pass.parameters;
-        let weights = if pass.is_training() {
-            self.weights(parameters, folded)
-        } else {
-            // Batch after batch is computed with the same. Blocks that share weights and scale have statistics of their own.
-            parameters.kept((self.weight, folded.map(|norm| norm.mean)), || self.weights(parameters, folded))
-        };
+        let (kernels, weights) = (pass.parameters.kernels(), self.ready(pass, folded));
         match self.window {
             Some(Window { stride, padding, .. }) => {
-                x.convolve(parameters.kernels(), weights, Stride { stride, padding }, statistics)
+                x.convolve(kernels, weights, Stride { stride, padding }, statistics)
             }
-            None => x.weigh(parameters.kernels(), weights, statistics),
+            None => x.weigh(kernels, weights, statistics),
         }
+    }
+
+    /// The weights of a dense layer that has a bias.
+    pub(crate) fn dense(&self, pass: &Pass) -> Option<Weights> {
+        (self.window.is_none() && self.bias.is_some()).then(|| self.ready(pass, None))
+    }
+
+    fn ready(&self, pass: &Pass, folded: Option<&Norm>) -> Weights {
+        let parameters = pass.parameters;
+        if pass.is_training() {
+            return self.weights(parameters, folded);
+        }
+        // Batch after batch is computed with the same. Blocks that share weights and scale have statistics of their own.
+        parameters.kept((self.weight, folded.map(|norm| norm.mean)), || self.weights(parameters, folded))
     }
 
     fn weights(&self, parameters: &Parameters, folded: Option<&Norm>) -> Weights {

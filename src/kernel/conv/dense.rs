@@ -1,10 +1,11 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
+use super::blocks;
 use super::forward::row;
 use super::product::{SQUARE, Summands, Sums};
 use crate::kernel::lanes::{LANES, Lanes};
 
-/// Blocks in, blocks out, and packed weights.
+/// Channels in, blocks out, and packed weights.
 pub(crate) struct Dense<'a> {
     pub input: usize,
     pub output: usize,
@@ -12,17 +13,21 @@ pub(crate) struct Dense<'a> {
 }
 
 impl Dense<'_> {
-    /// `[input, samples, 16]` to `[output, samples, 16]`; behind the input there must be room for [`LANES`] samples more.
+    /// Values that there must be behind the input: a whole number of samples is computed at once.
+    pub(crate) const SLACK: usize = LANES * LANES;
+
+    /// `[input / 16, samples, 16]` to `[output, samples, 16]`, with [`Self::SLACK`] behind the input.
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, to: &mut [f32]) {
-        assert!(x.len() >= (self.input * samples + LANES) * LANES && to.len() >= self.output * samples * LANES);
-        assert_eq!(self.weight.len(), self.input * self.output * SQUARE);
+        let from = blocks(self.input);
+        assert!(x.len() >= from * samples * LANES + Self::SLACK && to.len() >= self.output * samples * LANES);
+        assert_eq!(self.weight.len(), from * self.output * SQUARE);
         let summands = Summands {
             taps: &[(0, 0)],
-            channels: self.input * LANES,
+            channels: self.input,
             x_block: samples * LANES,
             w_block: SQUARE,
-            w_out: self.input * SQUARE,
+            w_out: from * SQUARE,
         };
         let mut first = 0;
         while first < self.output {

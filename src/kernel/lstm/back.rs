@@ -29,7 +29,7 @@ impl Work for Backward<'_> {
         let blocks = blocks(units);
         let (mut dh, mut dc) = (self.steps.room(blocks), self.steps.room(blocks));
         let mut sums = self.steps.room(4 * blocks);
-        let dense = Dense { input: 4 * blocks, output: blocks, weight: self.packed };
+        let dense = Dense { input: 4 * blocks * LANES, output: blocks, weight: self.packed };
         for step in (0..self.steps.count()).rev() {
             let samples = self.steps.of(step);
             if samples.is_empty() {
