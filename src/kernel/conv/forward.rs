@@ -86,9 +86,10 @@ pub(super) unsafe fn row<L: Lanes>(
             }
             (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8>(x, w, summands, sums),
             (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16>(x, w, summands, sums),
-            (true, _, 1, 4..) if sums.count.is_multiple_of(7) => pixels::<L, 1, 1, 4, 7>(x, w, summands, sums),
             (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10>(x, w, summands, sums),
-            (true, _, 1, _) if !sums.count.is_multiple_of(8) => pixels::<L, 1, 1, 2, 14>(x, w, summands, sums),
+            (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
+                pixels::<L, 1, 1, 2, 14>(x, w, summands, sums)
+            }
             (true, _, 1, _) => pixels::<L, 1, 1, 2, 8>(x, w, summands, sums),
             (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8>(x, w, summands, sums),
             (true, _, 2, _) => pixels::<L, 1, 2, 2, 8>(x, w, summands, sums),
