@@ -7,6 +7,7 @@ use super::conv::{Conv, blocks};
 use super::convolve::{Convolve, Waits};
 use super::gated::Gated;
 use super::lanes::LANES;
+use super::layout::IntoBlocks;
 use super::map::{Stride, Weights};
 use super::op::apply;
 use super::pool::MaxPool;
@@ -34,22 +35,13 @@ impl Blocked {
 
     /// From `[batch, channels, height, width]`.
     pub(super) fn from_plain(values: Tensor<4>, dense: bool) -> Self {
-        let [batch, channels, height, width] = values.dims();
-        let blocks = blocks(channels);
-        let missing = blocks * LANES - channels;
-        let values = if missing == 0 {
-            values
-        } else {
-            let zeros = Tensor::zeros([batch, missing, height, width], &values.device());
-            Tensor::cat(vec![values, zeros], 1)
-        };
+        let [batch, channels, ..] = values.dims();
         let values = if dense {
-            let images = images(batch);
-            let pixels = batch / images;
-            let samples = values.reshape([images, pixels, blocks, LANES]).permute([0, 2, 1, 3]);
-            samples.reshape([images, blocks, 1, pixels, LANES])
+            let (blocks, images) = (blocks(channels), images(batch));
+            let samples = filled(values, blocks * LANES).reshape([images, batch / images, blocks, LANES]);
+            samples.permute([0, 2, 1, 3]).reshape([images, blocks, 1, batch / images, LANES])
         } else {
-            values.reshape([batch, blocks, LANES, height, width]).permute([0, 1, 3, 4, 2])
+            apply::<5>(IntoBlocks, vec![values.into_dispatch()]).0
         };
         Self::new(values, channels, dense)
     }
@@ -186,6 +178,16 @@ impl Blocked {
         let sums = values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
         narrowed(sums.reshape([batch, blocks * LANES, 1, 1]), channels)
     }
+}
+
+/// With channels of zeros behind those that there are.
+fn filled(values: Tensor<4>, all: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = values.dims();
+    if channels == all {
+        return values;
+    }
+    let zeros = Tensor::zeros([batch, all - channels, height, width], &values.device());
+    Tensor::cat(vec![values, zeros], 1)
 }
 
 /// Without the channels that fill up the last block.

@@ -13,6 +13,7 @@ mod descent;
 mod gated;
 mod keeping;
 mod lanes;
+mod layout;
 mod likelihood;
 mod lstm;
 mod map;
