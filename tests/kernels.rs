@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
-use unrolled::kernel::{self, Carry, Kernels, Map, Stride, Weights};
+use unrolled::kernel::{self, Carry, Kernels, Map, Next, Stride, Weights};
 
 /// Both round in f32 along sums of some hundred terms in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -66,26 +66,43 @@ fn back(output: &Tensor<4>) -> Gradients {
     (output.clone() * draw(output.dims(), 99)).sum().backward()
 }
 
+/// What a convolution has besides its weights.
+#[derive(Clone, Copy, Debug)]
+struct Besides {
+    bias: bool,
+    /// And whether a ReLU stands before the sum.
+    summand: Option<bool>,
+}
+
+/// A window of one pixel with weights of 1: it brings values into the layout of the kernels.
+fn laid_out(kernels: Kernels, x: &Tensor<4>, next: Next) -> Map {
+    let c = x.dims()[1];
+    let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
+    Map::from(x.clone()).convolve(kernels, weights(eye, None), Stride { stride: 1, padding: 0 }, next)
+}
+
 /// Normalization with the statistics of the batch, ReLU and a convolution; the values and all gradients.
-fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stride, has_bias: bool) -> Vec<Vec<f32>> {
+fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stride, besides: Besides) -> Vec<Vec<f32>> {
     let (x, weight) = (draw([n, c, h, w], 1).require_grad(), draw([out, c, size, size], 2).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
     let bias = draw([out], 5).require_grad();
-    // A window of one pixel with weights of 1 brings the values into the layout of the kernels.
-    let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
-    let one = Stride { stride: 1, padding: 0 };
-    let map = Map::from(x.clone()).convolve(kernels, weights(eye, None), one, true);
+    let map = laid_out(kernels, &x, Next::Normalization);
     let (map, [mean, variance]) = map.normalize_batch(scale.clone(), shift.clone());
-    let both = weights(weight.clone(), has_bias.then(|| bias.clone()));
-    let output = map.relu().convolve(kernels, both, stride, false).into_plain();
+    let both = weights(weight.clone(), besides.bias.then(|| bias.clone()));
+    let side = |length: usize| (length + 2 * stride.padding - size) / stride.stride + 1;
+    let summand = draw([n, out, side(h), side(w)], 6).require_grad();
+    let next = besides.summand.map_or(Next::Any, |relu| {
+        let map = laid_out(kernels, &summand, Next::Any);
+        Next::Sum(if relu { map.relu() } else { map })
+    });
+    let output = map.relu().convolve(kernels, both, stride, next).into_plain();
     let gradients = back(&output);
     let mut all = vec![host(output), host(mean), host(variance)];
     all.push(host(x.grad(&gradients).unwrap()));
     all.push(host(weight.grad(&gradients).unwrap()));
     all.extend([scale, shift].map(|p| host(p.grad(&gradients).unwrap())));
-    if has_bias {
-        all.push(host(bias.grad(&gradients).unwrap()));
-    }
+    all.extend(bias.grad(&gradients).map(host));
+    all.extend(summand.grad(&gradients).map(host));
     all
 }
 
@@ -93,9 +110,7 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
 fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: bool) -> Vec<Vec<f32>> {
     let inputs: [Tensor<4>; 4] = std::array::from_fn(|i| draw([n, c, h, w], 10 + i as u64).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
-    let eye = Tensor::<2>::eye(c, &inputs[0].device()).reshape([c, c, 1, 1]);
-    let one = Stride { stride: 1, padding: 0 };
-    let map = |i: usize| Map::from(inputs[i].clone()).convolve(kernels, weights(eye.clone(), None), one, false);
+    let map = |i: usize| laid_out(kernels, &inputs[i], Next::Any);
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
@@ -133,7 +148,7 @@ fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2],
         };
         Map::from(x.clone()).gate(layer(0), transform, carry, relu)
     } else {
-        let of = |i: usize| Map::from(x.clone()).weigh(kernels, layer(i), false);
+        let of = |i: usize| Map::from(x.clone()).weigh(kernels, layer(i), Next::Any);
         let carried = || Map::from(x.clone());
         let h = if h_relu { of(0).relu() } else { of(0) };
         let (transform, carried) = match wiring {
@@ -165,13 +180,15 @@ proptest! {
         (h, w) in (4usize..19, 4usize..19),
         size in prop::sample::select(vec![1usize, 2, 3, 5, 7]),
         (stride, padding) in (1usize..3, 0usize..4),
-        has_bias: bool,
+        bias: bool,
+        summand: Option<bool>,
     ) {
         prop_assume!(h.min(w) + 2 * padding >= size && padding < size && !has_kink([n, c, h, w]));
         let shape = [n, c, h, w, out, size];
         let [ours, stock] =
-            [Kernels::Own, Kernels::Stock].map(|k| convolved(k, shape, Stride { stride, padding }, has_bias));
-        let names = ["output", "mean", "variance", "dx", "dw", "dscale", "dshift", "dbias"];
+            [Kernels::Own, Kernels::Stock].map(|k| convolved(k, shape, Stride { stride, padding }, Besides { bias, summand }));
+        prop_assert_eq!(ours.len(), 7 + usize::from(bias) + usize::from(summand.is_some()));
+        let names = ["output", "mean", "variance", "dx", "dw", "dscale", "dshift", "dbias or dsummand", "dsummand"];
         // A sum over all pixels may cancel; its rounding, that of a random walk over them, does not.
         let walk = largest(&stock[3]) * ((n * h * w) as f32).sqrt();
         for (what, (ours, stock)) in names.iter().zip(ours.iter().zip(&stock)) {
@@ -230,7 +247,7 @@ fn what_is_not_a_number_stays_so() {
     let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
     let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let y = Map::from(x).convolve(Kernels::Own, weights(eye, None), one, false).relu().into_plain();
+    let y = Map::from(x).convolve(Kernels::Own, weights(eye, None), one, Next::Any).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
 }
 

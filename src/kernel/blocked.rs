@@ -103,15 +103,19 @@ impl Blocked {
     }
 
     /// A dense layer where the samples are laid out for one, otherwise a convolution.
-    pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool) -> Self {
+    pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool, summand: Option<Self>) -> Self {
         let [_, _, height, width, _] = self.values.dims();
         let [out, _, size, _] = weights.shape;
         let conv = Conv::new([self.channels, height, width], out, size, moves.stride, moves.padding);
         let Weights { values: weight, bias, prepared, .. } = weights;
-        let operation = Convolve { conv, has_bias: bias.is_some(), waits: self.waits, statistics, prepared };
+        let summand = summand.map(|map| if map.waits.norm { map.settled() } else { map });
+        let summand_waits = summand.as_ref().map(|map| map.waits);
+        let has_bias = bias.is_some();
+        let operation = Convolve { conv, has_bias, waits: self.waits, statistics, summand: summand_waits, prepared };
         let mut inputs = vec![self.values.into_dispatch(), weight.into_dispatch()];
         inputs.extend(bias.map(Tensor::into_dispatch));
         inputs.extend(self.norm.into_iter().flatten().map(Tensor::into_dispatch));
+        inputs.extend(summand.map(|map| map.values.into_dispatch()));
         let (values, seen) = apply::<5>(operation, inputs);
         Self { statistics: seen.try_into().ok(), ..Self::new(values, out, self.dense) }
     }

@@ -10,15 +10,17 @@ use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
 use super::parts::{Shared, parts, unwritten};
 
-/// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), where there are such the bias
-/// `[out]`, and the scale, shift, mean and variance of the normalization that waits. Outputs: values, and where they
-/// are asked for their mean and biased variance.
+/// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), and
+/// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
+/// of the output's shape. Outputs: values, and where they are asked for their mean and biased variance.
 #[derive(Clone, Debug)]
 pub(super) struct Convolve {
     pub conv: Conv,
     pub has_bias: bool,
     pub waits: Waits,
     pub statistics: bool,
+    /// What waits on the summand.
+    pub summand: Option<Waits>,
     pub prepared: Arc<Prepared>,
 }
 
@@ -52,6 +54,7 @@ impl Operation for Convolve {
                 sizes: [image(self.conv.input), image(self.conv.output)],
                 prologue: prologue(norm.as_ref(), self.waits.relu),
                 bias: &bias,
+                summand: self.summand(inputs),
                 shared,
                 pixels: self.statistics.then_some(height * width),
                 moments: Moments::new(channels),
@@ -71,7 +74,8 @@ impl Operation for Convolve {
         let (x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
         let size = image(self.conv.input);
-        let wants_input = wanted[0] || wanted[2 + usize::from(self.has_bias)..].contains(&true);
+        let norm_at = 2 + usize::from(self.has_bias);
+        let wants_input = wanted[0] || norm.is_some() && wanted[norm_at];
         let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
         let back = wants_input.then(|| Ready::back(&self.conv, &self.prepared, inputs[1].values));
         let shared = Shared::new(&mut dx);
@@ -92,27 +96,29 @@ impl Operation for Convolve {
         let mut found = found.into_iter();
         let mut all = found.next().expect("a part");
         found.for_each(|part| all.join(part));
-        let mut outputs = Vec::new();
+        let mut outputs: Vec<Option<Output>> = (0..inputs.len()).map(|_| None).collect();
         let [out, ..] = self.conv.output;
-        let mut rest = Vec::new();
         if self.has_bias {
-            rest.push(Output { values: all.bias[..out].to_vec(), shape: vec![out] });
+            outputs[2] = Some(Output { values: all.bias[..out].to_vec(), shape: vec![out] });
         }
         if let (Some(norm), true) = (&norm, wants_input) {
             let count = self.waits.batch.then_some(images * self.conv.input[1] * self.conv.input[2]);
             let found = norm.gradient(&all.sums, count);
             found.settle(&mut dx, x.values, norm.mean(), self.conv.input);
-            let shape = || vec![self.conv.input[0]];
-            rest.push(Output { values: found.scale, shape: shape() });
-            rest.push(Output { values: found.shift, shape: shape() });
+            for (place, values) in [found.scale, found.shift].into_iter().enumerate() {
+                outputs[norm_at + place] = Some(Output { values, shape: vec![self.conv.input[0]] });
+            }
         }
-        outputs.push(Output { values: dx, shape: x.shape.to_vec() });
+        outputs[0] = Some(Output { values: dx, shape: x.shape.to_vec() });
         let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
-        outputs.push(Output { values: weight, shape: inputs[1].shape.to_vec() });
-        outputs.extend(rest);
-        let mut wanted = wanted.iter();
-        outputs.retain(|_| *wanted.next().unwrap_or(&false));
-        outputs
+        outputs[1] = Some(Output { values: weight, shape: inputs[1].shape.to_vec() });
+        if let (Some((summand, relu)), Some(last)) = (self.summand(inputs), outputs.last_mut()) {
+            let through = |(&gradient, &value): (&f32, &f32)| if relu && value <= 0.0 { 0.0 } else { gradient };
+            let values = gradient.values.iter().zip(summand).map(through).collect();
+            *last = Some(Output { values, shape: gradient.shape.to_vec() });
+        }
+        let wanted = outputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        wanted.map(|(output, _)| output.expect("a gradient")).collect()
     }
 }
 
@@ -126,6 +132,11 @@ impl Convolve {
         }
         let norm = self.waits.take(&mut inputs[2 + usize::from(self.has_bias)..].iter());
         (inputs[0], bias, norm)
+    }
+
+    /// The summand, the last of the inputs, and whether a ReLU waits on it.
+    fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<(&'a [f32], bool)> {
+        Some((inputs.last()?.values, self.summand?.relu))
     }
 }
 
@@ -152,6 +163,8 @@ struct Outputs<'a> {
     sizes: [usize; 2],
     prologue: Prologue<'a>,
     bias: &'a [f32],
+    /// And whether a ReLU waits on it.
+    summand: Option<(&'a [f32], bool)>,
     shared: Shared,
     /// Pixels of an output whose moments are asked for.
     pixels: Option<usize>,
@@ -169,13 +182,19 @@ impl Images for Outputs<'_> {
     }
 
     #[inline(always)]
-    fn row<L: Lanes>(&mut self, _: usize, block: usize, _: usize, row: &mut [f32]) {
-        if self.bias.is_empty() {
-            return;
+    fn row<L: Lanes>(&mut self, one: usize, block: usize, start: usize, row: &mut [f32]) {
+        if !self.bias.is_empty() {
+            let bias = lanes::<L>(&self.bias[block * LANES..]);
+            for pixel in row.chunks_exact_mut(LANES) {
+                put(lanes::<L>(pixel).add(bias), pixel);
+            }
         }
-        let bias = lanes::<L>(&self.bias[block * LANES..]);
-        for pixel in row.chunks_exact_mut(LANES) {
-            put(lanes::<L>(pixel).add(bias), pixel);
+        if let Some((summand, relu)) = self.summand {
+            let least = L::splat(if relu { 0.0 } else { f32::NEG_INFINITY });
+            let summand = &summand[one * self.sizes[1] + start..][..row.len()];
+            for (pixel, summand) in row.chunks_exact_mut(LANES).zip(summand.chunks_exact(LANES)) {
+                put(lanes::<L>(pixel).add(least.max(lanes(summand))), pixel);
+            }
         }
     }
 

@@ -53,6 +53,23 @@ pub struct Stride {
     pub padding: usize,
 }
 
+/// What follows a layer.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// Whatever it is, the layer knows nothing of it.
+    Any,
+    /// A normalization with the statistics of the batch.
+    Normalization,
+    /// The sum with other values of the same shape, which the layer takes as it writes its own.
+    Sum(Map),
+}
+
+impl Next {
+    fn into_sum(self) -> Option<Map> {
+        if let Self::Sum(map) = self { Some(map) } else { None }
+    }
+}
+
 impl From<Tensor<4>> for Map {
     /// From `[batch, channels, height, width]`.
     fn from(values: Tensor<4>) -> Self {
@@ -144,26 +161,24 @@ impl Map {
         }
     }
 
-    /// A convolution. `statistics`: a normalization with the statistics of the
-    /// batch follows.
-    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, statistics: bool) -> Self {
+    /// A convolution.
+    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, next: Next) -> Self {
         let Stride { stride, padding } = moves;
         let [_, _, size, width] = weights.shape;
         if kernels == Kernels::Stock || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
             let weight = weights.values.reshape(weights.shape);
-            return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options));
+            return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options)).plus(next);
         }
-        Self::blocked(self.into_blocked(false).convolve(weights, moves, statistics))
+        self.weigh_blocks(false, weights, moves, next)
     }
 
     /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
-    pub fn weigh(self, kernels: Kernels, weights: Weights, statistics: bool) -> Self {
+    pub fn weigh(self, kernels: Kernels, weights: Weights, next: Next) -> Self {
         let [batch, channels, height, width] = self.dims();
         let out = weights.shape[0];
         if self.is_dense(kernels) {
-            let moves = Stride { stride: 1, padding: 0 };
-            return Self::blocked(self.into_blocked(true).convolve(weights, moves, statistics));
+            return self.weigh_blocks(true, weights, Stride { stride: 1, padding: 0 }, next);
         }
         let Weights { values, bias, .. } = weights;
         let y = self.into_plain().reshape([batch, channels * height * width]);
@@ -172,7 +187,21 @@ impl Map {
             Some(bias) => y + bias.unsqueeze(),
             None => y,
         };
-        Self::plain(y.reshape([batch, out, 1, 1]))
+        Self::plain(y.reshape([batch, out, 1, 1])).plus(next)
+    }
+
+    fn weigh_blocks(self, dense: bool, weights: Weights, moves: Stride, next: Next) -> Self {
+        let statistics = matches!(next, Next::Normalization);
+        let summand = next.into_sum().map(|map| map.into_blocked(dense));
+        Self::blocked(self.into_blocked(dense).convolve(weights, moves, statistics, summand))
+    }
+
+    /// The sum with what follows, if that is one.
+    fn plus(self, next: Next) -> Self {
+        match next.into_sum() {
+            Some(map) => Self::plain(self.into_plain() + map.into_plain()),
+            None => self,
+        }
     }
 
     /// `t·h + c·x`, and a ReLU where one is wanted; `t` is the sigmoid of `transform`, `carried` is x and what it is

@@ -30,6 +30,6 @@ pub use choice::Kernels;
 pub use combine::Carry;
 pub use descent::Descent;
 pub use keeping::Keeping;
-pub use map::{Map, Stride, Weights};
+pub use map::{Map, Next, Stride, Weights};
 pub(crate) use norm::EPSILON;
 pub use rows::{Likely, likelihood, linear, lstm, spelling};

@@ -50,7 +50,7 @@ impl Stem {
         match self {
             Self::Layer { layer, norm, relu, dropout } => {
                 let x = pass.dropout(x, *dropout);
-                let x = layer_and_norm(layer, norm, pass, x);
+                let x = layer_and_norm(layer, norm, pass, x, None);
                 let x = if *relu { x.relu() } else { x };
                 // What waits is cheap to do again wherever the estimate is read, but its gradient is not.
                 if pass.is_training() { x.settle() } else { x }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::body::layer_and_norm;
 use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
 use crate::Result;
-use crate::kernel::{Carry, Kernels, Map, Stride, Weights};
+use crate::kernel::{Carry, Kernels, Map, Next, Stride, Weights};
 use crate::report::ReceptiveField;
 
 /// Where the last ReLU of a block stands.
@@ -136,15 +136,31 @@ impl Block {
             let relu = [LastRelu::H, LastRelu::Sum].map(|place| self.plan.last_relu == place);
             return x.gate(h.expect("a body"), transform, self.carry(carry), relu);
         }
+        if self.is_sum(pass)
+            && let Some(carried) = self.carried(pass, x.clone())
+        {
+            let sum = self.body.onto(pass, x, carried);
+            return if self.ends_in_relu() { sum.relu() } else { sum };
+        }
         let parts = self.parts(pass, x);
         self.mix(pass, parts)
+    }
+
+    /// Whether this pass computes `h + x`, with nothing between the last layer and the sum.
+    fn is_sum(&self, pass: &Pass) -> bool {
+        let is_residual = self.plan.wiring == Wiring::Residual && self.is_whole(pass);
+        is_residual && self.body.can_add(pass)
+    }
+
+    /// Whether this pass computes the block alone, and not its mean with what layer dropout leaves.
+    fn is_whole(&self, pass: &Pass) -> bool {
+        pass.is_training() || self.plan.survival >= 1.0
     }
 
     /// The weights of body, transform gate and carry gate where the block is one sum of dense layers of `x`, and so one
     /// operation.
     fn dense(&self, pass: &Pass, x: &Map) -> Option<[Option<Weights>; 3]> {
-        let is_whole = pass.is_training() || self.plan.survival >= 1.0;
-        if !is_whole || self.changes_shape() || !x.is_dense(pass.parameters.kernels()) {
+        if !self.is_whole(pass) || self.changes_shape() || !x.is_dense(pass.parameters.kernels()) {
             return None;
         }
         let parts = [Some(&self.body), self.transform.as_ref(), self.carry.as_ref()];
@@ -167,7 +183,7 @@ impl Block {
         let transform = self.transform.as_ref().map(|gate| gate.forward(pass, x.clone()));
         let carry = self.carry.as_ref().map(|gate| gate.forward(pass, x.clone()));
         let carried = match self.plan.wiring {
-            Wiring::Plain if pass.is_training() || self.plan.survival >= 1.0 => None,
+            Wiring::Plain if self.is_whole(pass) => None,
             _ => self.carried(pass, x),
         };
         Parts { h, transform, carry, carried }
@@ -239,7 +255,7 @@ impl Block {
     /// Where layer dropout trains, the estimate of a pass that does not is the mean of the block and of what its
     /// dropping leaves, `p·(t·h + c·x) + (1 - p)·x` (Huang et al. 2016).
     fn mix(&self, pass: &Pass, Parts { h, transform, carry, carried }: Parts) -> Map {
-        let dropped = carried.clone().filter(|_| !pass.is_training() && self.plan.survival < 1.0);
+        let dropped = carried.clone().filter(|_| !self.is_whole(pass));
         let carried = self.carry(carry).zip(carried);
         let last_relu = self.plan.last_relu == LastRelu::Sum;
         let Some(x) = dropped else { return Map::combine(h, transform, carried, last_relu) };
@@ -275,7 +291,7 @@ impl Block {
                     None if self.plan.body.order == Order::Pre => x.relu(),
                     None => x,
                 };
-                Some(layer_and_norm(layer, norm, pass, x))
+                Some(layer_and_norm(layer, norm, pass, x, None))
             }
         }
     }
@@ -305,5 +321,5 @@ fn zero_pad(x: Map, stride: usize, channels: usize, kernels: Kernels, device: &D
     let mut weight = vec![0.0f32; channels * have];
     (0..have).for_each(|c| weight[(before + c) * have + c] = 1.0);
     let weight = Tensor::from_data(TensorData::new(weight, [channels * have]), device);
-    x.convolve(kernels, Weights::new(weight, [channels, have, 1, 1], None), Stride { stride, padding: 0 }, false)
+    x.convolve(kernels, Weights::new(weight, [channels, have, 1, 1], None), Stride { stride, padding: 0 }, Next::Any)
 }

@@ -173,14 +173,31 @@ impl Body {
 
     /// `[batch, channels, height, width]` to the shape of `h`; of a gate what its sigmoid takes.
     pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
+        self.run(pass, x, None)
+    }
+
+    /// `h + onto`, in a pass for which [`Self::can_add`].
+    pub(crate) fn onto(&self, pass: &mut Pass, x: Map, onto: Map) -> Map {
+        self.run(pass, x, Some(onto))
+    }
+
+    /// Whether the last layer can take a sum as it writes `h`: nothing stands behind it that is not folded into it.
+    pub(crate) fn can_add(&self, pass: &Pass) -> bool {
+        let is_folded = self.order == Order::Pre || !pass.is_training();
+        self.last == Last::Nothing && (is_folded || self.layers.iter().all(|(_, norm)| norm.is_none()))
+    }
+
+    fn run(&self, pass: &mut Pass, x: Map, mut onto: Option<Map>) -> Map {
         let mut y = x;
         for (k, (layer, norm)) in self.layers.iter().enumerate() {
+            let is_last = k + 1 == self.layers.len();
+            let onto = onto.take_if(|_| is_last);
             if self.order == Order::Pre {
                 y = normalize(norm, pass, y).relu();
-                y = layer.forward(pass, y);
+                y = layer.onto(pass, y, onto);
             } else {
-                y = layer_and_norm(layer, norm, pass, y);
-                if k + 1 < self.layers.len() {
+                y = layer_and_norm(layer, norm, pass, y, onto);
+                if !is_last {
                     y = y.relu();
                 }
             }
@@ -216,11 +233,11 @@ impl Body {
     }
 }
 
-/// A layer and its normalization where there is one.
-pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Map) -> Map {
+/// A layer and its normalization where there is one, and the sum with `onto` where [`Body::can_add`].
+pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Map, onto: Option<Map>) -> Map {
     match norm {
-        Some(norm) => layer.normalized(pass, x, norm),
-        None => layer.forward(pass, x),
+        Some(norm) => layer.normalized(pass, x, norm, onto),
+        None => layer.onto(pass, x, onto),
     }
 }
 

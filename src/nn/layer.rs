@@ -1,7 +1,7 @@
 //! Layers: a weighted sum, dense or convolutional, and batch normalization.
 
 use super::{Id, Parameters, Pass};
-use crate::kernel::{EPSILON, Map, Stride, Weights};
+use crate::kernel::{EPSILON, Map, Next, Stride, Weights};
 use crate::report::ReceptiveField;
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
@@ -59,27 +59,31 @@ impl Layer {
     /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and
     /// gives `[batch, out, 1, 1]`.
     pub fn forward(&self, pass: &Pass, x: Map) -> Map {
-        self.weighted(pass, x, None, false)
+        self.weighted(pass, x, None, Next::Any)
+    }
+
+    /// The same, and the sum with `onto` where there is such.
+    pub(crate) fn onto(&self, pass: &Pass, x: Map, onto: Option<Map>) -> Map {
+        self.weighted(pass, x, None, onto.map_or(Next::Any, Next::Sum))
     }
 
     /// The layer and the normalization that follows it. A pass that does not train folds them into one layer with
     /// `W·f` and `(b - mean)·f + shift`, `f = scale / sqrt(variance + ε)`: one pass less over the activations.
-    pub(crate) fn normalized(&self, pass: &mut Pass, x: Map, norm: &Norm) -> Map {
+    /// `onto`: in such a pass, what is added.
+    pub(crate) fn normalized(&self, pass: &mut Pass, x: Map, norm: &Norm, onto: Option<Map>) -> Map {
         if pass.is_training() {
-            let y = self.weighted(pass, x, None, true);
+            let y = self.weighted(pass, x, None, Next::Normalization);
             return norm.forward(pass, y);
         }
-        self.weighted(pass, x, Some(norm), false)
+        self.weighted(pass, x, Some(norm), onto.map_or(Next::Any, Next::Sum))
     }
 
-    /// The weighted sum, with a normalization folded into its weights; `statistics`: one with those of the batch follows.
-    fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, statistics: bool) -> Map {
+    /// The weighted sum, with a normalization folded into its weights.
+    fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, next: Next) -> Map {
         let (kernels, weights) = (pass.parameters.kernels(), self.ready(pass, folded));
         match self.window {
-            Some(Window { stride, padding, .. }) => {
-                x.convolve(kernels, weights, Stride { stride, padding }, statistics)
-            }
-            None => x.weigh(kernels, weights, statistics),
+            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, next),
+            None => x.weigh(kernels, weights, next),
         }
     }
 
