@@ -30,34 +30,31 @@ impl Direct<'_> {
             w_out: blocks(conv.input[0]) * area,
         };
         assert_eq!(self.weight.len(), conv.packed());
-        let [_, height, width] = conv.output;
+        let [out, height, width] = conv.output;
         for one in all {
             scratch.fill::<L>(images.input(one));
             let to = images.output(one);
             assert_eq!(to.len(), image(conv.output));
-            for y in 0..height {
-                let x = scratch.start().wrapping_add(y * conv.stride * scratch.row * LANES);
-                self.row::<L>(columns, x, y, summands, to);
-                images.rows::<L>(one, y * width, width, conv.output, to);
+            // Weights before rows: those of a few blocks stay in the second cache for all of an image.
+            let mut first = 0;
+            while first < blocks(out) {
+                let w = self.weight[first * summands.w_out..].as_ptr();
+                let mut some = 0;
+                for y in 0..height {
+                    let x = scratch.start().wrapping_add(y * conv.stride * scratch.row * LANES);
+                    let row_of =
+                        |block: usize| (block * height + y) * width * LANES..(block * height + y + 1) * width * LANES;
+                    let block = height * width * LANES;
+                    let sums = Sums { to: to[row_of(first)].as_mut_ptr(), pixel: LANES, block, count: width };
+                    // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
+                    some = unsafe { row::<L>(columns, conv.stride, blocks(out) - first, x, w, summands, sums) };
+                    for block in first..first + some {
+                        images.row::<L>(one, block, row_of(block).start, &mut to[row_of(block)]);
+                    }
+                }
+                first += some;
             }
             images.end::<L>(one, to);
-        }
-    }
-
-    /// One row of all blocks.
-    #[inline(always)]
-    fn row<L: Lanes>(&self, columns: usize, x: *const f32, y: usize, summands: Summands, to: &mut [f32]) {
-        let [out, height, width] = self.conv.output;
-        let all = blocks(out);
-        let mut first = 0;
-        while first < all {
-            let start = (first * height + y) * width * LANES;
-            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: height * width * LANES, count: width };
-            // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
-            first += unsafe {
-                let w = self.weight.as_ptr().add(first * summands.w_out);
-                row::<L>(columns, self.conv.stride, all - first, x, w, summands, sums)
-            };
         }
     }
 }
