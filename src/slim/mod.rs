@@ -12,13 +12,15 @@ mod latency;
 mod plan;
 mod prove;
 mod ranking;
+mod target;
 
-pub use choose::{Choice, Target, choose, removable};
+pub use choose::{Choice, choose, removable};
 pub use form::{Came, Form};
 pub use heal::{Healing, finetune, reestimate};
 pub use plan::{Plan, named};
 pub use prove::{Healed, file_name, prove, routes_compared};
 pub use ranking::By;
+pub use target::Target;
 
 /// Hears of what is under way, of what is done of it, and of how much there is.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);

@@ -4,6 +4,7 @@ mod config;
 mod experiment;
 mod optimizer;
 mod run;
+mod samples;
 mod schedule;
 mod state;
 mod trainer;

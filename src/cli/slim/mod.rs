@@ -127,6 +127,11 @@ impl Slim {
         remove.or(accuracy).or(loss).or(self.params.map(Target::Parameters)).or(self.latency.map(Target::Latency))
     }
 
+    /// Whether anything is to be healed.
+    fn heals(&self) -> bool {
+        self.heal_norm.is_some() || self.finetune.is_some()
+    }
+
     /// Whether blocks are left out at all; without a goal nothing is asked for but rankings.
     fn has_goal(&self) -> bool {
         self.goal().is_some() || !self.blocks.is_empty() || self.plan.is_some()

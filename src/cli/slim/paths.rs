@@ -15,7 +15,6 @@ impl Slim {
     /// Whatever stands in the way of writing is found before anything is measured.
     pub(super) fn check_paths(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::Usage(what));
-        let heals = self.heal_norm.is_some() || self.finetune.is_some();
         match (&self.out, self.has_goal()) {
             (Some(_), false) => {
                 return wrong("--out: what is to be left out? Give --remove, --keep-accuracy, --keep-loss, --params, --latency, --blocks or --plan".into());
@@ -23,7 +22,7 @@ impl Slim {
             (None, true) if !self.dry_run => {
                 return wrong("--out FILE is needed to write the network, or --dry-run".into());
             }
-            (_, false) if heals || self.save_plan.is_some() => {
+            (_, false) if self.heals() || self.save_plan.is_some() => {
                 return wrong(
                     "nothing is left out that could be healed or planned: give --remove or another goal".into(),
                 );
@@ -37,7 +36,7 @@ impl Slim {
             check_writable(path.parent().unwrap_or(Path::new("")))?;
         }
         self.report.as_deref().map_or(Ok(()), check_writable)?;
-        if heals && self.data.split == Part::Train {
+        if self.heals() && self.data.split == Part::Train {
             return wrong(
                 "--split train: healing learns from these samples, and they would prove what it learned".into(),
             );

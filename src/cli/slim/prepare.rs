@@ -53,8 +53,7 @@ impl Slim {
         if self.blocks.is_empty() {
             return Ok((None, seed));
         }
-        let heals = self.heal_norm.is_some() || self.finetune.is_some();
-        if self.seed.is_some() && self.save_plan.is_none() && !heals {
+        if self.seed.is_some() && self.save_plan.is_none() && !self.heals() {
             return Err(Error::Usage("--seed: nothing is drawn where blocks are named".into()));
         }
         let named = slim::named(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
