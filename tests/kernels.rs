@@ -235,8 +235,11 @@ proptest! {
         // Whoever looks inside a block sees what the block computed.
         prop_assert_eq!(&ours[0], &apart[0]);
         prop_assert_eq!(ours.len(), stock.len());
+        // What comes after the output and dx are sums over all samples, as above.
+        let walk = largest(&stock[1]) * (n as f32).sqrt();
         for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
-            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock))?;
+            let least = if place < 2 { 0.0 } else { walk };
+            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock).max(least))?;
         }
     }
 }

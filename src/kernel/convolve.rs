@@ -4,11 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, image, unpack};
+use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, filled, image, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::parts::{Shared, VALUE, parts, unwritten};
 
 /// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), and
 /// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
@@ -112,10 +112,9 @@ impl Operation for Convolve {
         outputs[0] = Some(Output { values: dx, shape: x.shape.to_vec() });
         let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
         outputs[1] = Some(Output { values: weight, shape: inputs[1].shape.to_vec() });
-        if let (Some((summand, relu)), Some(last)) = (self.summand(inputs), outputs.last_mut()) {
-            let through = |(&gradient, &value): (&f32, &f32)| if relu && value <= 0.0 { 0.0 } else { gradient };
-            let values = gradient.values.iter().zip(summand).map(through).collect();
-            *last = Some(Output { values, shape: gradient.shape.to_vec() });
+        if let (Some(summand), Some(true)) = (self.summand(inputs), wanted.last()) {
+            let values = to_summand(summand, gradient.values, images);
+            outputs[inputs.len() - 1] = Some(Output { values, shape: gradient.shape.to_vec() });
         }
         let wanted = outputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted);
         wanted.map(|(output, _)| output.expect("a gradient")).collect()
@@ -125,11 +124,7 @@ impl Operation for Convolve {
 impl Convolve {
     /// Values, the bias with the channels that fill up the last block, and the normalization.
     fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Option<Norm>) {
-        let mut bias = Vec::new();
-        if self.has_bias {
-            bias = inputs[2].values.to_vec();
-            bias.resize(self.conv.output[0].div_ceil(LANES) * LANES, 0.0);
-        }
+        let bias = if self.has_bias { filled(inputs[2].values) } else { Vec::new() };
         let norm = self.waits.take(&mut inputs[2 + usize::from(self.has_bias)..].iter());
         (inputs[0], bias, norm)
     }
@@ -138,6 +133,23 @@ impl Convolve {
     fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<(&'a [f32], bool)> {
         Some((inputs.last()?.values, self.summand?.relu))
     }
+}
+
+/// The gradient with respect to a summand, past the ReLU that waits on it.
+fn to_summand((summand, relu): (&[f32], bool), gradient: &[f32], images: usize) -> Vec<f32> {
+    let size = gradient.len() / images.max(1);
+    let mut values = unwritten(gradient.len());
+    let shared = Shared::new(&mut values);
+    parts(images, size * VALUE, |images| {
+        let range = images.start * size..images.end * size;
+        // SAFETY: every part has its own images.
+        let to = unsafe { shared.part(range.clone()) };
+        let pairs = gradient[range.clone()].iter().zip(&summand[range]);
+        for (to, (&gradient, &value)) in to.iter_mut().zip(pairs) {
+            *to = if relu && value <= 0.0 { 0.0 } else { gradient };
+        }
+    });
+    values
 }
 
 struct Forward<'a> {
@@ -263,7 +275,7 @@ impl Work for Backward<'_> {
 }
 
 /// Images between which the gradients of weights and input take turns.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// The images on their way back.
 struct Gradients<'a> {

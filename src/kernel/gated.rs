@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::combine::{self, Combine, Operand};
-use super::conv::{Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, transpose, unpack};
-use super::convolve::Waits;
+use super::conv::{Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
+use super::convolve::{FEW, Waits};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{NormSums, lanes, put};
 use super::op::{Array, Operation, Output};
@@ -136,13 +136,6 @@ impl Operation for Gated {
     }
 }
 
-/// With zeros to the end of the last block.
-fn filled(values: &[f32]) -> Vec<f32> {
-    let mut all = values.to_vec();
-    all.resize(blocks(values.len()) * LANES, 0.0);
-    all
-}
-
 /// The values of some images.
 fn part(images: &Range<usize>, size: usize) -> Range<usize> {
     images.start * size..images.end * size
@@ -270,9 +263,6 @@ impl Gated {
         combine::Backward { op: &self.mix, operands: &operands, dims, range: 0..size, gradient, to }.add::<L>(sums);
     }
 }
-
-/// Images between which the gradients of weights and input take turns.
-const FEW: usize = 8;
 
 /// The images, and of a few of them the gradients of what the layers gave.
 struct Few<'a> {

@@ -221,6 +221,13 @@ pub(crate) fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
 }
 
+/// With zeros to the end of the last block.
+pub(crate) fn filled(values: &[f32]) -> Vec<f32> {
+    let mut all = values.to_vec();
+    all.resize(blocks(values.len()) * LANES, 0.0);
+    all
+}
+
 /// Values of one image, with those that fill up the last block.
 pub(crate) fn image([channels, height, width]: [usize; 3]) -> usize {
     blocks(channels) * height * width * LANES
