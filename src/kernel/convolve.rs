@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, filled, image, unpack};
+use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, blocks, filled, image, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -46,20 +46,24 @@ impl Operation for Convolve {
         let images = x.shape[0];
         let mut y = unwritten(images * image(self.conv.output));
         let shared = Shared::new(&mut y);
-        let ready = Ready::forward(&self.conv, &self.prepared, inputs[1].values);
         let [channels, height, width] = self.conv.output;
-        let moments = parts(images, self.conv.products(), |images| {
+        let by_blocks = self.is_shared_by_blocks(images);
+        let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
+        let moments = parts(count, self.conv.products() * images / count.max(1), |part| {
+            let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
+            let ready = &Ready::forward(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
             let inner = Outputs {
                 x: x.values,
                 sizes: [image(self.conv.input), image(self.conv.output)],
+                blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
                 prologue: prologue(norm.as_ref(), self.waits.relu),
-                bias: &bias,
+                bias: bias.get(blocks.start * LANES..).unwrap_or(&[]),
                 summand: self.summand(inputs),
                 shared,
                 pixels: self.statistics.then_some(height * width),
                 moments: Moments::new(channels),
             };
-            dispatch(Isa::best(), Forward { ready: &ready, images, inner })
+            dispatch(Isa::best(), Forward { ready, images, inner })
         });
         let mut outputs =
             vec![Output { values: y, shape: vec![images, channels.div_ceil(LANES), height, width, LANES] }];
@@ -122,6 +126,14 @@ impl Operation for Convolve {
 }
 
 impl Convolve {
+    /// Whether threads share the blocks of the output and not the images: each then reads its own weights alone, but all
+    /// of the input.
+    fn is_shared_by_blocks(&self, images: usize) -> bool {
+        let threads = rayon::current_num_threads();
+        let fits = !self.statistics && blocks(self.conv.output[0]) >= threads;
+        fits && (images < threads || self.conv.prepared() > images * image(self.conv.input))
+    }
+
     /// Values, the bias with the channels that fill up the last block, and the normalization.
     fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Option<Norm>) {
         let bias = if self.has_bias { filled(inputs[2].values) } else { Vec::new() };
@@ -173,6 +185,8 @@ struct Outputs<'a> {
     x: &'a [f32],
     /// Values of an input and of an output.
     sizes: [usize; 2],
+    /// From where to where the blocks that are computed lie in an output.
+    blocks: [usize; 2],
     prologue: Prologue<'a>,
     bias: &'a [f32],
     /// And whether a ReLU waits on it.
@@ -189,8 +203,9 @@ impl Images for Outputs<'_> {
     }
 
     fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
-        // SAFETY: every part has its own images.
-        unsafe { self.shared.part(one * self.sizes[1]..(one + 1) * self.sizes[1]) }
+        let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
+        // SAFETY: every part has its own images, or its own blocks of all.
+        unsafe { self.shared.part(start..end) }
     }
 
     #[inline(always)]
@@ -203,7 +218,7 @@ impl Images for Outputs<'_> {
         }
         if let Some((summand, relu)) = self.summand {
             let least = L::splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-            let summand = &summand[one * self.sizes[1] + start..][..row.len()];
+            let summand = &summand[one * self.sizes[1] + self.blocks[0] + start..][..row.len()];
             for (pixel, summand) in row.chunks_exact_mut(LANES).zip(summand.chunks_exact(LANES)) {
                 put(lanes::<L>(pixel).add(least.max(lanes(summand))), pixel);
             }

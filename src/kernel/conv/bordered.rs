@@ -1,6 +1,6 @@
 //! One image with a border of zeros, which a window may cross without asking where the image ends.
 
-use super::{blocks, image};
+use super::blocks;
 use crate::kernel::lanes::{LANES, Lanes};
 
 /// What is done to values on their way into a convolution: `scale·x + shift` of their channel, and ReLU.
@@ -51,14 +51,20 @@ impl Bordered {
 
     /// Takes an image in.
     #[inline(always)]
-    pub(crate) fn fill<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue)) {
+    pub(crate) fn fill<L: Lanes>(&mut self, from: (&[f32], Prologue)) {
+        for block in 0..blocks(self.channels) {
+            self.fill_block::<L>(from, block, block);
+        }
+    }
+
+    /// Takes in one block of an image, as the scratch's block `place`.
+    #[inline(always)]
+    pub(crate) fn fill_block<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue), block: usize, place: usize) {
         let [height, width] = self.inner;
-        assert_eq!(from.len(), image([self.channels, height, width]));
-        for (place, source) in from.chunks_exact(width * LANES).enumerate() {
-            let (block, row) = (place / height, place % height);
-            let start = block * self.block + (row + self.before) * self.row + self.before;
-            let target = self.values[start..start + width].as_flattened_mut();
-            prologue.apply::<L>(block, source, target);
+        let from = &from[block * height * width * LANES..][..height * width * LANES];
+        for (row, source) in from.chunks_exact(width * LANES).enumerate() {
+            let start = place * self.block + (row + self.before) * self.row + self.before;
+            prologue.apply::<L>(block, source, self.values[start..start + width].as_flattened_mut());
         }
     }
 }

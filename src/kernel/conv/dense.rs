@@ -32,7 +32,7 @@ impl Dense<'_> {
         let mut first = 0;
         while first < self.output {
             let start = first * samples * LANES;
-            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples };
+            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples, onto: false };
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
                 let w = self.weight.as_ptr().add(first * summands.w_out);

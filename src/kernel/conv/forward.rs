@@ -2,59 +2,113 @@
 
 use std::ops::Range;
 
-use super::product::{SQUARE, Summands, Sums, product};
+use super::patch::{Band, Patch, Whole};
+use super::product::{Summands, Sums, product};
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
 /// A convolution that multiplies every weight.
 pub(crate) struct Direct<'a> {
-    pub conv: &'a Conv,
+    pub conv: Conv,
     /// Packed.
     pub weight: &'a [f32],
 }
+
+/// Weights of two blocks of the output that all patches of a group use before the next take their turn: they stay in the
+/// first cache, and those of a large layer come from memory once a group.
+const PANEL: usize = 1 << 13;
+/// Values of a group's scratch and outputs, which stay in the second cache, or of weights that stay there without a group.
+const GROUP: usize = 1 << 18;
 
 impl Direct<'_> {
     /// All images of a range: `y[o, y, x] = Σ weight[o, i, r, c]·x[i, s·y + r, s·x + c]`, counted from the border's
     /// corner.
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
-        let conv = self.conv;
-        let mut scratch = conv.bordered();
-        let (taps, columns) = conv.taps(scratch.row);
-        let area = conv.size * conv.size * SQUARE;
-        let summands = Summands {
-            taps: &taps,
-            channels: conv.input[0],
-            x_block: scratch.block * LANES,
-            w_block: area,
-            w_out: blocks(conv.input[0]) * area,
-        };
-        assert_eq!(self.weight.len(), conv.packed());
-        let [out, height, width] = conv.output;
-        for one in all {
-            scratch.fill::<L>(images.input(one));
-            let to = images.output(one);
-            assert_eq!(to.len(), image(conv.output));
-            // Weights before rows: those of a few blocks stay in the second cache for all of an image.
-            let mut first = 0;
-            while first < blocks(out) {
-                let w = self.weight[first * summands.w_out..].as_ptr();
-                let mut some = 0;
-                for y in 0..height {
-                    let x = scratch.start().wrapping_add(y * conv.stride * scratch.row * LANES);
-                    let row_of =
-                        |block: usize| (block * height + y) * width * LANES..(block * height + y + 1) * width * LANES;
-                    let block = height * width * LANES;
-                    let sums = Sums { to: to[row_of(first)].as_mut_ptr(), pixel: LANES, block, count: width };
-                    // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
-                    some = unsafe { row::<L>(columns, conv.stride, blocks(out) - first, x, w, summands, sums) };
-                    for block in first..first + some {
-                        images.row::<L>(one, block, row_of(block).start, &mut to[row_of(block)]);
+        match (self.conv.size, self.conv.padding) {
+            (1, 0) => self.groups::<L, Band>(all, images),
+            _ => self.groups::<L, Whole>(all, images),
+        }
+    }
+
+    #[inline(always)]
+    fn groups<L: Lanes, P: Patch>(&self, all: Range<usize>, images: &mut impl Images) {
+        assert_eq!(self.weight.len(), self.conv.packed());
+        let from = blocks(self.conv.input[0]);
+        let panel = (PANEL / (2 * self.conv.area())).clamp(1, from);
+        let mut group = vec![P::new(self.conv, panel)];
+        let each = group[0].count();
+        let patches = all.start * each..all.end * each;
+        let values = panel * group[0].steps()[0] * LANES + image(self.conv.output) / each;
+        let most = if self.weight.len() > GROUP { GROUP / values } else { 1 };
+        group.resize_with(most.clamp(1, patches.len().max(1)), || P::new(self.conv, panel));
+        for first in patches.clone().step_by(group.len()) {
+            let some = first..(first + group.len()).min(patches.end);
+            for start in (0..from).step_by(panel) {
+                let channels = start..(start + panel).min(from);
+                for (patch, scratch) in some.clone().zip(&mut group) {
+                    for block in channels.clone() {
+                        scratch.take::<L>(patch % each, images.input(patch / each), block, block - start);
                     }
                 }
-                first += some;
+                self.add::<L, P>(some.clone(), &group, channels, images);
             }
-            images.end::<L>(one, to);
+            for done in (some.start + 1..=some.end).filter(|done| done.is_multiple_of(each)) {
+                let one = done / each - 1;
+                let to = images.output(one);
+                images.end::<L>(one, to);
+            }
+        }
+    }
+
+    /// What some blocks of the input's channels add to some patches.
+    #[inline(always)]
+    fn add<L: Lanes, P: Patch>(
+        &self,
+        some: Range<usize>,
+        group: &[P],
+        channels: Range<usize>,
+        images: &mut impl Images,
+    ) {
+        let [out, height, width] = self.conv.output;
+        let (from, each, area) = (blocks(self.conv.input[0]), group[0].count(), self.conv.area());
+        let [block, row_step, stride] = group[0].steps();
+        let (taps, columns) = self.conv.taps(row_step);
+        let summands = Summands {
+            taps: &taps,
+            channels: self.conv.input[0].min(channels.end * LANES) - channels.start * LANES,
+            x_block: block * LANES,
+            w_block: area,
+            w_out: from * area,
+        };
+        let mut first = 0;
+        while first < blocks(out) {
+            let w = self.weight[first * summands.w_out + channels.start * area..].as_ptr();
+            let mut count = 0;
+            for (patch, scratch) in some.clone().zip(group) {
+                let to = images.output(patch / each);
+                assert_eq!(to.len(), image(self.conv.output));
+                for line in 0..scratch.rows() {
+                    let (x, pixel, pixels) = scratch.row(patch % each, line);
+                    let start = (first * height * width + pixel) * LANES;
+                    let sums = Sums {
+                        to: to[start..].as_mut_ptr(),
+                        pixel: LANES,
+                        block: height * width * LANES,
+                        count: pixels,
+                        onto: channels.start > 0,
+                    };
+                    // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` holds all blocks.
+                    count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };
+                    if channels.end == from {
+                        for o in 0..count {
+                            let start = start + o * sums.block;
+                            images.row::<L>(patch / each, first + o, start, &mut to[start..start + pixels * LANES]);
+                        }
+                    }
+                }
+            }
+            first += count;
         }
     }
 }
@@ -89,6 +143,9 @@ pub(super) unsafe fn row<L: Lanes>(
             }
             (true, _, 1, _) => pixels::<L, 1, 1, 2, 8>(x, w, summands, sums),
             (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8>(x, w, summands, sums),
+            (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
+                pixels::<L, 1, 2, 3, 7>(x, w, summands, sums)
+            }
             (true, _, 2, _) => pixels::<L, 1, 2, 2, 8>(x, w, summands, sums),
             (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4>(x, w, summands, sums),
             (false, _, 1, _) => pixels::<L, 1, 1, 1, 5>(x, w, summands, sums),

@@ -12,7 +12,7 @@ mod dense;
 mod forward;
 mod input;
 mod pack;
-mod pointwise;
+mod patch;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,6 @@ use std::sync::OnceLock;
 use super::lanes::{LANES, Lanes};
 use forward::Direct;
 use input::InputGradient;
-use pointwise::Pointwise;
 use winograd::{Tiling, Winograd};
 
 /// The images that go through a convolution. All that takes lanes must be `#[inline(always)]`.
@@ -80,29 +79,23 @@ impl Prepared {
 /// A convolution with its weights made ready, forward or back to the input.
 pub(crate) enum Ready<'a> {
     Direct(Direct<'a>),
-    Pointwise(Pointwise<'a>),
     Back(InputGradient),
     Winograd(Winograd<'a>),
 }
 
 impl<'a> Ready<'a> {
-    /// Forward.
-    pub(crate) fn forward(conv: &'a Conv, prepared: &'a Prepared, weight: &[f32]) -> Self {
+    /// Forward, to some blocks of the output, which images then consist of.
+    pub(crate) fn forward(conv: &Conv, some: Range<usize>, prepared: &'a Prepared, weight: &[f32]) -> Self {
+        let [out, height, width] = conv.output;
+        let output = [out.min(some.end * LANES) - some.start * LANES, height, width];
         if let Some(tiling) = Tiling::new(conv) {
             let weight = Cow::Borrowed(prepared.tiles(conv, weight));
-            return Self::Winograd(Winograd {
-                tiling,
-                weight,
-                input: conv.input,
-                output: conv.output,
-                before: conv.padding,
-            });
+            let (input, before) = (conv.input, conv.padding);
+            return Self::Winograd(Winograd { tiling, weight, input, output, first: some.start, before });
         }
-        let weight = prepared.packed(conv, weight);
-        match (conv.size, conv.padding) {
-            (1, 0) => Self::Pointwise(Pointwise { conv, weight: Cow::Borrowed(weight) }),
-            _ => Self::Direct(Direct { conv, weight }),
-        }
+        let each = blocks(conv.input[0]) * conv.area();
+        let weight = &prepared.packed(conv, weight)[some.start * each..some.end * each];
+        Self::Direct(Direct { conv: Conv { output, ..*conv }, weight })
     }
 
     /// The gradient with respect to the input: of a stride of 1, the convolution with the weights turned round.
@@ -114,7 +107,7 @@ impl<'a> Ready<'a> {
             Some(tiling) => {
                 let packed = pack::transpose(packed, blocks(conv.output[0]), blocks(conv.input[0]), 9);
                 let weight = Cow::Owned(winograd::transform_weight(&packed));
-                Self::Winograd(Winograd { tiling, weight, input: turned.input, output: turned.output, before })
+                Self::Winograd(Winograd { tiling, weight, input: turned.input, output: turned.output, first: 0, before })
             }
             None => Self::Back(InputGradient::new(conv, packed)),
         }
@@ -125,7 +118,6 @@ impl<'a> Ready<'a> {
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         match self {
             Self::Direct(direct) => direct.run::<L>(all, images),
-            Self::Pointwise(pointwise) => pointwise.run::<L>(all, images),
             Self::Back(back) => back.run::<L>(all, images),
             Self::Winograd(winograd) => winograd.run::<L>(all, images),
         }
@@ -247,7 +239,18 @@ impl Conv {
 
     /// Values of the packed weights.
     pub(crate) fn packed(&self) -> usize {
-        blocks(self.input[0]) * blocks(self.output[0]) * self.size * self.size * product::SQUARE
+        blocks(self.input[0]) * blocks(self.output[0]) * self.area()
+    }
+
+    /// Values of the weights that the way forward reads.
+    pub(crate) fn prepared(&self) -> usize {
+        let tiles = Tiling::new(self).map(|_| winograd::PLACES * product::SQUARE / self.area());
+        self.packed() * tiles.unwrap_or(1)
+    }
+
+    /// Values of the packed weights between a block of the input and one of the output.
+    fn area(&self) -> usize {
+        self.size * self.size * product::SQUARE
     }
 
     /// The scratch that takes inputs in.

@@ -28,6 +28,8 @@ pub(crate) struct Sums {
     pub block: usize,
     /// How many of the pixels there are; what is computed beyond them is dropped.
     pub count: usize,
+    /// Whether there are sums already, that these are added to.
+    pub onto: bool,
 }
 
 /// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
@@ -50,6 +52,18 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
     // with zero bits.
     // SAFETY: zero bits are sums of 0.
     let mut all: [[L; P]; O] = unsafe { std::mem::zeroed() };
+    if sums.onto {
+        // SAFETY: the caller's promise.
+        unsafe {
+            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+                if p < sums.count {
+                    unroll!(o < O, 0 1 2 3, {
+                        all[o][p] = L::load(sums.to.add(o * sums.block + p * sums.pixel));
+                    })
+                }
+            })
+        }
+    }
     let mut left = sum.channels;
     let (mut x, mut w) = (x, w);
     while left > 0 {

@@ -54,7 +54,7 @@ impl Work for Ours<'_> {
         let mut one =
             One { x: block(x, conv.input), dy: block(dy, conv.output), to: vec![f32::NAN; image(conv.output)] };
         let mut all = Vec::new();
-        for ready in [Ready::forward(conv, &prepared, w), Ready::Direct(Direct { conv, weight: packed })] {
+        for ready in [Ready::forward(conv, 0..blocks(conv.output[0]), &prepared, w), Ready::Direct(Direct { conv: *conv, weight: packed })] {
             ready.run::<L>(0..1, &mut Forward(&mut one));
             all.push(("output", unblock(&one.to, conv.output)));
         }

@@ -6,6 +6,7 @@
 
 mod transforms;
 
+pub(super) use transforms::PLACES;
 pub(crate) use transforms::{transform_back, transform_weight};
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use super::weight::Stripe;
 use super::{Bordered, Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 use crate::kernel::norm::put;
-use transforms::{Gradient, IN, Input, OUT, PLACES, Transform, output};
+use transforms::{Gradient, IN, Input, OUT, Transform, output};
 
 /// So many tiles are transformed before they are summed, or one image's if it has more: fewer leave registers idle.
 const TILES: usize = 16;
@@ -172,6 +173,8 @@ pub(crate) struct Winograd<'a> {
     pub input: [usize; 3],
     /// `[channels, height, width]`.
     pub output: [usize; 3],
+    /// Which block of the weights gives the first of the output.
+    pub first: usize,
     /// Padding before rows and columns.
     pub before: usize,
 }
@@ -222,10 +225,11 @@ impl Winograd<'_> {
                     pixel: LANES,
                     block: to.tiles * LANES,
                     count: tiles,
+                    onto: false,
                 };
                 // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
                 first += unsafe {
-                    let w = self.weight.as_ptr().add(place * size + first * summands.w_out);
+                    let w = self.weight.as_ptr().add(place * size + (self.first + first) * summands.w_out);
                     row::<L>(1, 1, to.blocks - first, x, w, summands, sums)
                 };
             }

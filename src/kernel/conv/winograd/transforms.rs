@@ -7,7 +7,7 @@ use crate::kernel::lanes::Lanes;
 pub(super) const OUT: usize = 4;
 pub(super) const IN: usize = 6;
 /// Places of a transformed tile.
-pub(super) const PLACES: usize = IN * IN;
+pub(in crate::kernel::conv) const PLACES: usize = IN * IN;
 /// The transform of a column or of a row.
 pub(super) trait Transform<const N: usize> {
     fn apply<L: Lanes>(values: [L; N]) -> [L; IN];
