@@ -131,43 +131,53 @@ pub(super) unsafe fn row<L: Lanes>(
     // SAFETY: the caller's promise.
     unsafe {
         match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16>(x, w, summands, sums),
+            (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16, 8>(x, w, summands, sums),
             (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, 3, 1, 2, 7>(x, w, summands, sums)
+                pixels::<L, 3, 1, 2, 7, 4>(x, w, summands, sums)
             }
-            (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10>(x, w, summands, sums),
+            (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10, 5>(x, w, summands, sums),
             (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 1, 2, 14>(x, w, summands, sums)
+                pixels::<L, 1, 1, 2, 14, 7>(x, w, summands, sums)
             }
-            (true, _, 1, _) => pixels::<L, 1, 1, 2, 8>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8>(x, w, summands, sums),
+            (true, _, 1, _) => pixels::<L, 1, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8, 4>(x, w, summands, sums),
             (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 2, 3, 7>(x, w, summands, sums)
+                pixels::<L, 1, 2, 3, 7, 4>(x, w, summands, sums)
             }
-            (true, _, 2, _) => pixels::<L, 1, 2, 2, 8>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, 1, 1, 1, 5>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, 1, 2, 1, 5>(x, w, summands, sums),
+            (true, _, 2, _) => pixels::<L, 1, 2, 2, 8, 4>(x, w, summands, sums),
+            (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4, 2>(x, w, summands, sums),
+            (false, _, 1, _) => pixels::<L, 1, 1, 1, 5, 3>(x, w, summands, sums),
+            (false, _, 2, _) => pixels::<L, 1, 2, 1, 5, 3>(x, w, summands, sums),
             _ => unreachable!("a stride of {stride}"),
         }
     }
 }
 
+/// `P` pixels at a time, and if no more than `T` are left, `T`.
+///
 /// # Safety
 /// As [`row`].
 #[inline(always)]
-unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
+unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize, const T: usize>(
     x: *const f32,
     w: *const f32,
     summands: Summands,
     sums: Sums,
 ) -> usize {
     for start in (0..sums.count).step_by(P) {
-        let some = Sums { to: sums.to.wrapping_add(start * sums.pixel), count: (sums.count - start).min(P), ..sums };
+        let left = sums.count - start;
+        let some = Sums { to: sums.to.wrapping_add(start * sums.pixel), count: left.min(P), ..sums };
+        let x = x.wrapping_add(start * S * LANES);
         // SAFETY: the caller's promise.
-        unsafe { product::<L, KW, S, O, P>(x.wrapping_add(start * S * LANES), w, summands, some) }
+        unsafe {
+            if left > T {
+                product::<L, KW, S, O, P>(x, w, summands, some);
+            } else {
+                product::<L, KW, S, O, T>(x, w, summands, some);
+            }
+        }
     }
     O
 }
