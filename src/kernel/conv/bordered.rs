@@ -1,5 +1,7 @@
 //! One image with a border of zeros, which a window may cross without asking where the image ends.
 
+use std::ops::Range;
+
 use super::blocks;
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -59,10 +61,25 @@ impl Bordered {
 
     /// Takes in one block of an image, as the scratch's block `place`.
     #[inline(always)]
-    pub(crate) fn fill_block<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue), block: usize, place: usize) {
+    pub(crate) fn fill_block<L: Lanes>(&mut self, from: (&[f32], Prologue), block: usize, place: usize) {
+        self.fill_part::<L>(from, block, place, 0..self.inner[0]);
+    }
+
+    /// Takes in what lies under some rows of the scratch.
+    #[inline(always)]
+    pub(crate) fn fill_rows<L: Lanes>(&mut self, from: (&[f32], Prologue), rows: Range<usize>) {
+        let inner = |row: usize| row.saturating_sub(self.before).min(self.inner[0]);
+        let rows = inner(rows.start)..inner(rows.end);
+        for block in 0..blocks(self.channels) {
+            self.fill_part::<L>(from, block, block, rows.clone());
+        }
+    }
+
+    #[inline(always)]
+    fn fill_part<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue), block: usize, place: usize, rows: Range<usize>) {
         let [height, width] = self.inner;
-        let from = &from[block * height * width * LANES..][..height * width * LANES];
-        for (row, source) in from.chunks_exact(width * LANES).enumerate() {
+        let from = &from[(block * height + rows.start) * width * LANES..(block * height + rows.end) * width * LANES];
+        for (row, source) in rows.zip(from.chunks_exact(width * LANES)) {
             let start = place * self.block + (row + self.before) * self.row + self.before;
             prologue.apply::<L>(block, source, self.values[start..start + width].as_flattened_mut());
         }

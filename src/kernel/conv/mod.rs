@@ -30,7 +30,7 @@ use std::sync::OnceLock;
 use super::lanes::{LANES, Lanes};
 use forward::Direct;
 use input::InputGradient;
-use winograd::{Tiling, Winograd};
+use winograd::{Gradient, Input, Tiles, Tiling, Winograd};
 
 /// The images that go through a convolution. All that takes lanes must be `#[inline(always)]`.
 pub(crate) trait Images {
@@ -155,19 +155,16 @@ impl WeightGradient {
                 }
             }
             Self::Winograd { tiling, sums } => {
-                let mut scratch = tiling.bordered(conv.input, conv.padding);
-                let mut gradient = tiling.bordered(conv.output, 0);
-                let (mut x, mut dy) = (tiling.transformed(conv.input[0]), tiling.transformed(conv.output[0]));
-                for first in all.clone().step_by(tiling.group()) {
-                    let group = first..(first + tiling.group()).min(all.end);
-                    for one in group.clone() {
-                        let (input, output) = images.pair(one);
-                        scratch.fill::<L>(input);
-                        tiling.transform_input::<L>(&scratch, &mut x, one - first);
-                        gradient.fill::<L>((output, Prologue::NONE));
-                        tiling.transform_gradient::<L>(&gradient, &mut dy, one - first);
+                let tiling = *tiling;
+                let mut x = Tiles::<Input, _>::new(tiling, conv.input, conv.padding);
+                let mut dy = Tiles::<Gradient, _>::new(tiling, conv.output, 0);
+                for lines in tiling.groups(all) {
+                    for line in lines.clone() {
+                        let (input, output) = images.pair(tiling.place(line).0);
+                        x.take::<L>(line, line - lines.start, input);
+                        dy.take::<L>(line, line - lines.start, (output, Prologue::NONE));
                     }
-                    winograd::weight_sums::<L>(&x, &dy, tiling.tiles_of(group.len()), conv.input[0], sums);
+                    winograd::weight_sums::<L>(&x, &dy, tiling.tiles(lines.len()), conv.input[0], sums);
                 }
             }
         }

@@ -4,17 +4,17 @@ use crate::kernel::conv::product::SQUARE;
 use crate::kernel::lanes::Lanes;
 
 /// Side of a tile's outputs and of its inputs.
-pub(super) const OUT: usize = 4;
-pub(super) const IN: usize = 6;
+pub(crate) const OUT: usize = 4;
+pub(crate) const IN: usize = 6;
 /// Places of a transformed tile.
-pub(in crate::kernel::conv) const PLACES: usize = IN * IN;
+pub(crate) const PLACES: usize = IN * IN;
 /// The transform of a column or of a row.
-pub(super) trait Transform<const N: usize> {
+pub(crate) trait Transform<const N: usize> {
     fn apply<L: Lanes>(values: [L; N]) -> [L; IN];
 }
 
 /// `Bᵀ·d`.
-pub(super) struct Input;
+pub(crate) struct Input;
 
 impl Transform<IN> for Input {
     #[inline(always)]
@@ -34,7 +34,7 @@ impl Transform<IN> for Input {
 }
 
 /// `A·y`.
-pub(super) struct Gradient;
+pub(crate) struct Gradient;
 
 impl Transform<OUT> for Gradient {
     #[inline(always)]
