@@ -131,7 +131,7 @@ impl Convolve {
     fn is_shared_by_blocks(&self, images: usize) -> bool {
         let threads = rayon::current_num_threads();
         let fits = !self.statistics && blocks(self.conv.output[0]) >= threads;
-        fits && (images < threads || self.conv.prepared() > images * image(self.conv.input))
+        fits && (images < threads || self.conv.prepared() > 2 * images * image(self.conv.input))
     }
 
     /// Values, the bias with the channels that fill up the last block, and the normalization.

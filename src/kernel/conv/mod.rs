@@ -155,7 +155,7 @@ impl WeightGradient {
                 }
             }
             Self::Winograd { tiling, sums } => {
-                let tiling = *tiling;
+                let tiling = tiling.of(all.len());
                 let mut x = Tiles::<Input, _>::new(tiling, conv.input, conv.padding);
                 let mut dy = Tiles::<Gradient, _>::new(tiling, conv.output, 0);
                 for lines in tiling.groups(all) {

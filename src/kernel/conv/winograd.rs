@@ -42,6 +42,7 @@ impl Winograd<'_> {
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         let Self { tiling, input, output: [channels, height, width], before, .. } = *self;
+        let tiling = tiling.of(all.len());
         let mut from = Tiles::<Input, IN>::new(tiling, input, before);
         let mut to = Transformed::new(tiling, channels);
         for lines in tiling.groups(all) {

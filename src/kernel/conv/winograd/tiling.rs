@@ -8,10 +8,11 @@ use crate::kernel::conv::product::SQUARE;
 use crate::kernel::conv::{Bordered, Conv, Prologue, blocks};
 use crate::kernel::lanes::{LANES, Lanes};
 use crate::kernel::norm::put;
+use crate::kernel::parts::unwritten;
 
 /// So many tiles at least are transformed before they are summed, where the weights are few and where they are many: fewer
 /// leave registers idle, and let many weights come from memory more often.
-const TILES: [usize; 2] = [16, 32];
+const TILES: [usize; 2] = [16, 64];
 /// Values that stay in the second cache: tiles that are transformed before they are summed, and weights that are few.
 const CACHED: usize = 1 << 18;
 
@@ -34,6 +35,11 @@ impl Tiling {
         let least = TILES[usize::from(PLACES * from * to * SQUARE > CACHED)];
         let cached = CACHED / (PLACES * (from + to) * LANES);
         fits.then(|| Self { rows, columns, together: (cached / columns).max(least.div_ceil(columns)) })
+    }
+
+    /// For so few images, which have fewer rows than are transformed together.
+    pub(crate) fn of(self, images: usize) -> Self {
+        Self { together: self.together.min(images * self.rows).max(1), ..self }
     }
 
     /// Transformed weights of nothing yet.
@@ -75,7 +81,9 @@ impl Transformed {
         let (blocks, tiles) = (blocks(channels), tiling.tiles(tiling.together));
         // A cache line more than a power of two: the places of a tile would share a cache set.
         let place = blocks * tiles * LANES + LANES;
-        Self { values: vec![0.0; PLACES * place + SLACK], blocks, tiles, place }
+        let mut values = unwritten(PLACES * place + SLACK);
+        values[PLACES * place..].fill(0.0);
+        Self { values, blocks, tiles, place }
     }
 
     /// `Aᵀ·m·A`: the outputs of a row of tiles, the `at`th of those together.
