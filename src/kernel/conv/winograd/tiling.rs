@@ -13,8 +13,10 @@ use crate::kernel::parts::unwritten;
 /// So many tiles at least are transformed before they are summed, where the weights are few and where they are many: fewer
 /// leave registers idle, and let many weights come from memory more often.
 const TILES: [usize; 2] = [16, 64];
-/// Values that stay in the second cache: tiles that are transformed before they are summed, and weights that are few.
-const CACHED: usize = 1 << 18;
+/// Values of tiles that are transformed before they are summed: they stay in the second cache.
+const CACHED: usize = 1 << 17;
+/// Weights that are few: they stay there too.
+const FEW: usize = 1 << 18;
 
 /// How images are cut into tiles. All rows of tiles of all images are numbered, image by image.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ impl Tiling {
         let fits = conv.size == 3 && conv.stride == 1 && height.min(width) >= OUT && out.min(conv.input[0]) >= LANES;
         let (rows, columns) = (height.div_ceil(OUT), width.div_ceil(OUT));
         let (from, to) = (blocks(conv.input[0]), blocks(out));
-        let least = TILES[usize::from(PLACES * from * to * SQUARE > CACHED)];
+        let least = TILES[usize::from(PLACES * from * to * SQUARE > FEW)];
         let cached = CACHED / (PLACES * (from + to) * LANES);
         fits.then(|| Self { rows, columns, together: (cached / columns).max(least.div_ceil(columns)) })
     }
