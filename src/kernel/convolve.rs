@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, blocks, filled, image, unpack};
+use super::conv::{Added, Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, blocks, filled, image, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -202,27 +202,15 @@ impl Images for Outputs<'_> {
         (&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue)
     }
 
-    fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
+    fn output<'b>(&self, one: usize) -> &'b mut [f32] {
         let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
         // SAFETY: every part has its own images, or its own blocks of all.
         unsafe { self.shared.part(start..end) }
     }
 
-    #[inline(always)]
-    fn row<L: Lanes>(&mut self, one: usize, block: usize, start: usize, row: &mut [f32]) {
-        if !self.bias.is_empty() {
-            let bias = lanes::<L>(&self.bias[block * LANES..]);
-            for pixel in row.chunks_exact_mut(LANES) {
-                put(lanes::<L>(pixel).add(bias), pixel);
-            }
-        }
-        if let Some((summand, relu)) = self.summand {
-            let least = L::splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-            let summand = &summand[one * self.sizes[1] + self.blocks[0] + start..][..row.len()];
-            for (pixel, summand) in row.chunks_exact_mut(LANES).zip(summand.chunks_exact(LANES)) {
-                put(lanes::<L>(pixel).add(least.max(lanes(summand))), pixel);
-            }
-        }
+    fn added(&self, one: usize) -> Added<'_> {
+        let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
+        Added { bias: self.bias, summand: self.summand.map(|(values, relu)| (&values[start..end], relu)) }
     }
 
     #[inline(always)]
@@ -322,7 +310,7 @@ impl Images for Gradients<'_> {
         (self.gradient(one), Prologue::NONE)
     }
 
-    fn output<'b>(&mut self, one: usize) -> &'b mut [f32] {
+    fn output<'b>(&self, one: usize) -> &'b mut [f32] {
         // SAFETY: every part has its own images.
         unsafe { self.shared.part(one * self.sizes[0]..(one + 1) * self.sizes[0]) }
     }

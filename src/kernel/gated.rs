@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::combine::{self, Combine, Operand};
-use super::conv::{Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
+use super::conv::{Added, Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
 use super::convolve::{FEW, Waits};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{NormSums, lanes, put};
@@ -163,13 +163,7 @@ impl Work for Forward<'_> {
         for ((x, kept), y) in images.zip(self.y.chunks_exact_mut(size)) {
             room[..size].copy_from_slice(x);
             for ((weight, bias), to) in self.packed.iter().zip(self.biases).zip(kept.chunks_exact_mut(size)) {
-                Dense { input: units, output: blocks(units), weight }.run::<L>(&room, pixels, to);
-                for (bias, row) in bias.chunks_exact(LANES).zip(to.chunks_exact_mut(pixels * LANES)) {
-                    let bias = lanes::<L>(bias);
-                    for pixel in row.chunks_exact_mut(LANES) {
-                        put(lanes::<L>(pixel).add(bias), pixel);
-                    }
-                }
+                Dense { input: units, output: blocks(units), weight }.run::<L>(&room, pixels, Added::bias(bias), to);
             }
             let operands = self.op.operands(kept, x);
             let (op, dims) = (&self.op.mix, self.shape.dims());
@@ -222,7 +216,7 @@ impl Work for Backward<'_> {
             }
             weight.run::<L>(self.conv, few.first..few.first + dx.len() / size, &few);
             for (place, dx) in dx.chunks_exact_mut(size).enumerate() {
-                dense.run::<L>(&few.gradient[place * layers * size..], self.shape.pixels, &mut back);
+                dense.run::<L>(&few.gradient[place * layers * size..], self.shape.pixels, Added::NONE, &mut back);
                 for (to, from) in dx.chunks_exact_mut(LANES).zip(back.chunks_exact(LANES)) {
                     put(lanes::<L>(to).add(lanes(from)), to);
                 }

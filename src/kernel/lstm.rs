@@ -5,7 +5,7 @@ mod back;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::conv::{Dense, blocks, pack, transpose};
+use super::conv::{Added, Dense, blocks, pack, transpose};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::matrix::{Matrix, multiply};
 use super::norm::{give, lanes, put, take};
@@ -202,7 +202,7 @@ impl Work for Forward<'_> {
         }
         let dense = Dense { input: units, output: 4 * blocks, weight: self.packed };
         for step in 0..self.steps.count() {
-            dense.run::<L>(&h, own.len(), &mut sums);
+            dense.run::<L>(&h, own.len(), Added::NONE, &mut sums);
             for (stream, sample) in self.steps.of(step).enumerate() {
                 self.sample::<L>(sample, stream, &sums, &mut h, &mut c);
             }

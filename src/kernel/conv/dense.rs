@@ -1,6 +1,6 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
-use super::blocks;
+use super::{Added, blocks};
 use super::forward::row;
 use super::product::{SQUARE, Summands, Sums};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -16,9 +16,9 @@ impl Dense<'_> {
     /// Values that there must be behind the input: a whole number of samples is computed at once.
     pub(crate) const SLACK: usize = LANES * LANES;
 
-    /// `[input / 16, samples, 16]` to `[output, samples, 16]`, with [`Self::SLACK`] behind the input.
+    /// `[input / 16, samples, 16]` to `[output, samples, 16]`, with [`Self::SLACK`] behind the input. A bias may be added.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, to: &mut [f32]) {
+    pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, added: Added, to: &mut [f32]) {
         let from = blocks(self.input);
         assert!(x.len() >= from * samples * LANES + Self::SLACK && to.len() >= self.output * samples * LANES);
         assert_eq!(self.weight.len(), from * self.output * SQUARE);
@@ -29,10 +29,11 @@ impl Dense<'_> {
             w_block: SQUARE,
             w_out: from * SQUARE,
         };
+        added.check([self.output * LANES, 1, samples]);
         let mut first = 0;
         while first < self.output {
             let start = first * samples * LANES;
-            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples, onto: false };
+            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples, begin: added.begin(first), summand: None };
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
                 let w = self.weight.as_ptr().add(first * summands.w_out);

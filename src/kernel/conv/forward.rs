@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::patch::{Band, Patch, Whole};
-use super::product::{Summands, Sums, product};
+use super::product::{Begin, Summands, Sums, product};
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -86,6 +86,8 @@ impl Direct<'_> {
             let w = self.weight[first * summands.w_out + channels.start * area..].as_ptr();
             let mut count = 0;
             for (patch, scratch) in some.clone().zip(group) {
+                let added = images.added(patch / each);
+                added.check(self.conv.output);
                 let to = images.output(patch / each);
                 assert_eq!(to.len(), image(self.conv.output));
                 for line in 0..scratch.rows() {
@@ -96,16 +98,12 @@ impl Direct<'_> {
                         pixel: LANES,
                         block: height * width * LANES,
                         count: pixels,
-                        onto: channels.start > 0,
+                        begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
+                        summand: if channels.end < from { None } else { added.summand(start) },
                     };
-                    // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` holds all blocks.
+                    // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
+                    // hold all blocks.
                     count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };
-                    if channels.end == from {
-                        for o in 0..count {
-                            let start = start + o * sums.block;
-                            images.row::<L>(patch / each, first + o, start, &mut to[start..start + pixels * LANES]);
-                        }
-                    }
                 }
             }
             first += count;
@@ -167,12 +165,11 @@ unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, cons
     sums: Sums,
 ) -> usize {
     for start in (0..sums.count).step_by(P) {
-        let left = sums.count - start;
-        let some = Sums { to: sums.to.wrapping_add(start * sums.pixel), count: left.min(P), ..sums };
+        let some = sums.behind(start);
         let x = x.wrapping_add(start * S * LANES);
         // SAFETY: the caller's promise.
         unsafe {
-            if left > T {
+            if some.count > T {
                 product::<L, KW, S, O, P>(x, w, summands, some);
             } else {
                 product::<L, KW, S, O, T>(x, w, summands, some);

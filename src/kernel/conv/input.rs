@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::forward::row;
 use super::pack::transpose;
-use super::product::{SQUARE, Summands, Sums};
+use super::product::{Begin, SQUARE, Summands, Sums};
 use super::{Bordered, Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -96,7 +96,8 @@ impl InputGradient {
                 pixel: stride * LANES,
                 block: height * width * LANES,
                 count: (width - column).div_ceil(stride),
-                onto: false,
+                begin: Begin::Zero,
+                summand: None,
             };
             // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
             first += unsafe {

@@ -7,6 +7,7 @@ macro_rules! unroll {
     };
 }
 
+mod added;
 mod bordered;
 mod dense;
 mod forward;
@@ -19,6 +20,7 @@ mod tests;
 mod weight;
 mod winograd;
 
+pub(crate) use added::Added;
 pub(crate) use bordered::{Bordered, Prologue};
 pub(crate) use dense::Dense;
 pub(crate) use pack::{pack, transpose, unpack};
@@ -37,9 +39,14 @@ pub(crate) trait Images {
     /// An image on its way in, and what is done to its values first.
     fn input(&self, image: usize) -> (&[f32], Prologue<'_>);
     /// Where an image's values go.
-    fn output<'a>(&mut self, image: usize) -> &'a mut [f32];
-    /// For some pixels of a block, while they lie in the cache; they begin so many values behind the start of the image.
-    fn row<L: Lanes>(&mut self, image: usize, block: usize, start: usize, row: &mut [f32]);
+    fn output<'a>(&self, image: usize) -> &'a mut [f32];
+    /// What is added to an image's sums.
+    fn added(&self, _image: usize) -> Added<'_> {
+        Added::NONE
+    }
+    /// For some pixels of a block of a gradient, while they lie in the cache; they begin so many values behind the start of
+    /// the image.
+    fn row<L: Lanes>(&mut self, _image: usize, _block: usize, _start: usize, _row: &mut [f32]) {}
     /// For an image that is done.
     fn end<L: Lanes>(&mut self, image: usize, values: &mut [f32]);
 

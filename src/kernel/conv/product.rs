@@ -28,8 +28,33 @@ pub(crate) struct Sums {
     pub block: usize,
     /// How many of the pixels there are; what is computed beyond them is dropped.
     pub count: usize,
-    /// Whether there are sums already, that these are added to.
-    pub onto: bool,
+    pub begin: Begin,
+    /// What is added to the sums as they are written, values that lie as they do, and the least that is added.
+    pub summand: Option<(*const f32, f32)>,
+}
+
+/// What sums begin with.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin {
+    Zero,
+    /// A value for every channel of the first block and those behind it.
+    Bias(*const f32),
+    /// What is there already.
+    There,
+}
+
+impl Sums {
+    /// The same, so many pixels later.
+    #[inline(always)]
+    pub(super) fn behind(self, pixels: usize) -> Self {
+        let step = pixels * self.pixel;
+        Self {
+            to: self.to.wrapping_add(step),
+            count: self.count - pixels,
+            summand: self.summand.map(|(from, least)| (from.wrapping_add(step), least)),
+            ..self
+        }
+    }
 }
 
 /// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
@@ -38,7 +63,8 @@ pub(crate) struct Sums {
 /// loads feed `O·P·KW` products.
 ///
 /// # Safety
-/// All that [`Summands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and room for the sums.
+/// All that [`Summands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and all that [`Sums`] names
+/// behind its own.
 #[inline(always)]
 // The first constant of every `unroll` is 0.
 #[allow(clippy::absurd_extreme_comparisons)]
@@ -52,16 +78,19 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
     // with zero bits.
     // SAFETY: zero bits are sums of 0.
     let mut all: [[L; P]; O] = unsafe { std::mem::zeroed() };
-    if sums.onto {
-        // SAFETY: the caller's promise.
-        unsafe {
-            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match sums.begin {
+            Begin::Zero => (),
+            Begin::Bias(bias) => unroll!(o < O, 0 1 2 3, {
+                let bias = L::load(bias.add(o * LANES));
+                unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, { all[o][p] = bias })
+            }),
+            Begin::There => unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
                 if p < sums.count {
-                    unroll!(o < O, 0 1 2 3, {
-                        all[o][p] = L::load(sums.to.add(o * sums.block + p * sums.pixel));
-                    })
+                    unroll!(o < O, 0 1 2 3, { all[o][p] = L::load(sums.to.add(o * sums.block + p * sums.pixel)) })
                 }
-            })
+            }),
         }
     }
     let mut left = sum.channels;
@@ -101,6 +130,17 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
     }
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some((from, least)) = sums.summand {
+            let least = L::splat(least);
+            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+                if p < sums.count {
+                    unroll!(o < O, 0 1 2 3, {
+                        let value = L::load(from.add(o * sums.block + p * sums.pixel));
+                        all[o][p] = all[o][p].add(least.max(value));
+                    })
+                }
+            })
+        }
         unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
             if p < sums.count {
                 unroll!(o < O, 0 1 2 3, {

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::forward::row;
-use super::product::{SQUARE, Summands, Sums};
+use super::product::{Begin, SQUARE, Summands, Sums};
 use super::weight::Stripe;
 use super::{Images, image};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -52,9 +52,9 @@ impl Winograd<'_> {
             self.sum::<L>(&from.values, &mut to, tiling.tiles(lines.len()));
             for line in lines.clone() {
                 let (one, y) = tiling.place(line);
-                let values = images.output(one);
+                let (added, values) = (images.added(one), images.output(one));
                 assert_eq!(values.len(), image(self.output));
-                to.give::<L>(tiling, line, line - lines.start, self.output, values);
+                to.give::<L>(tiling, [y, line - lines.start], added, self.output, values);
                 let rows = y..height.min(y + OUT);
                 images.rows::<L>(one, rows.start * width, rows.len() * width, self.output, values);
                 if rows.end == height {
@@ -84,7 +84,8 @@ impl Winograd<'_> {
                     pixel: LANES,
                     block: to.tiles * LANES,
                     count: tiles,
-                    onto: false,
+                    begin: Begin::Zero,
+                    summand: None,
                 };
                 // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
                 first += unsafe {

@@ -1,7 +1,7 @@
 //! Back through all steps.
 
 use super::{C, F, G, I, INSIDE, O, Steps};
-use crate::kernel::conv::{Dense, blocks};
+use crate::kernel::conv::{Added, Dense, blocks};
 use crate::kernel::lanes::{LANES, Lanes, Work};
 use crate::kernel::norm::{give, lanes, put, take};
 use crate::kernel::parts::Shared;
@@ -39,7 +39,7 @@ impl Work for Backward<'_> {
                 self.sample::<L>(step, sample, stream, &dh, &mut dc, &mut sums);
             }
             // Streams that the last step lacks have sums of 0 and get gradients of 0.
-            dense.run::<L>(&sums, own.len(), &mut dh);
+            dense.run::<L>(&sums, own.len(), Added::NONE, &mut dh);
         }
         self.steps.leave::<L>([&dh, &dc], self.ends);
     }

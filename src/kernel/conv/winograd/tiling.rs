@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::transforms::{IN, OUT, PLACES, Transform, output};
 use crate::kernel::conv::product::SQUARE;
-use crate::kernel::conv::{Bordered, Conv, Prologue, blocks};
+use crate::kernel::conv::{Added, Bordered, Conv, Prologue, blocks};
 use crate::kernel::lanes::{LANES, Lanes};
 use crate::kernel::norm::put;
 use crate::kernel::parts::unwritten;
@@ -88,23 +88,23 @@ impl Transformed {
         Self { values, blocks, tiles, place }
     }
 
-    /// `Aᵀ·m·A`: the outputs of a row of tiles, the `at`th of those together.
+    /// `Aᵀ·m·A` and what is added: the outputs of a row of tiles that begins at a row of an image, the `at`th of those
+    /// together.
     #[inline(always)]
     pub(crate) fn give<L: Lanes>(
         &self,
         tiling: Tiling,
-        line: usize,
-        at: usize,
+        [y, at]: [usize; 2],
+        added: Added,
         [_, height, width]: [usize; 3],
         to: &mut [f32],
     ) {
-        let (_, y) = tiling.place(line);
         for block in 0..self.blocks {
+            let bias = added.bias_of::<L>(block);
             for column in 0..tiling.columns {
                 let place = (block * self.tiles + at * tiling.columns + column) * LANES;
                 assert!(self.values.len() >= (PLACES - 1) * self.place + place + LANES);
                 let x = column * OUT;
-                let to = &mut to[(block * height + y) * width * LANES..];
                 // SAFETY: the places were just checked; see `take`.
                 let mut half: [[L; IN]; OUT] = unsafe { std::mem::zeroed() };
                 unroll!(c < IN, 0 1 2 3 4 5, {
@@ -121,10 +121,11 @@ impl Transformed {
                 unroll!(r < OUT, 0 1 2 3, {
                     if y + r < height {
                         let row = output(half[r]);
-                        let to = &mut to[(r * width + x) * LANES..];
+                        let start = (((block * height + y + r) * width) + x) * LANES;
                         unroll!(c < OUT, 0 1 2 3, {
                             if x + c < width {
-                                put(row[c], &mut to[c * LANES..]);
+                                let start = start + c * LANES;
+                                put(added.onto(row[c].add(bias), start), &mut to[start..]);
                             }
                         });
                     }
