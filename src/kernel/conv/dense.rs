@@ -28,6 +28,7 @@ impl Dense<'_> {
             x_block: samples * LANES,
             w_block: SQUARE,
             w_out: from * SQUARE,
+            ahead: None,
         };
         added.check([self.output * LANES, 1, samples]);
         let mut first = 0;

@@ -80,6 +80,7 @@ impl Direct<'_> {
             x_block: block * LANES,
             w_block: area,
             w_out: from * area,
+            ahead: None,
         };
         let mut first = 0;
         while first < blocks(out) {
@@ -101,6 +102,8 @@ impl Direct<'_> {
                         begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
                         summand: if channels.end < from { None } else { added.summand(start) },
                     };
+                    let ahead = (patch == some.start).then_some([line, scratch.rows()]);
+                    let summands = Summands { ahead, ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
                     // hold all blocks.
                     count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };
@@ -164,7 +167,11 @@ unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, cons
     summands: Summands,
     sums: Sums,
 ) -> usize {
-    for start in (0..sums.count).step_by(P) {
+    let calls = sums.count.div_ceil(P);
+    for call in 0..calls {
+        let start = call * P;
+        let ahead = summands.ahead.map(|[part, parts]| [part * calls + call, parts * calls]);
+        let summands = Summands { ahead, ..summands };
         let some = sums.behind(start);
         let x = x.wrapping_add(start * S * LANES);
         // SAFETY: the caller's promise.

@@ -18,6 +18,8 @@ pub(crate) struct Summands<'a> {
     pub w_block: usize,
     /// From one block of output channels to the next, in the weights.
     pub w_out: usize,
+    /// The part, of so many, of the weights of the blocks behind that is fetched from memory meanwhile.
+    pub ahead: Option<[usize; 2]>,
 }
 
 /// Where the sums go: the first block's first pixel, and the steps to the next pixel and the next block.
@@ -119,6 +121,11 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
                     x = x.add(1);
                     w = w.add(LANES);
                 }
+            }
+        }
+        if let Some([part, parts]) = sum.ahead {
+            for place in (sum.w_block * part / parts..sum.w_block * (part + 1) / parts).step_by(LANES) {
+                unroll!(o < O, 0 1 2 3, { L::fetch(w.wrapping_add((O + o) * sum.w_out + place)) });
             }
         }
         left -= here;

@@ -26,6 +26,9 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// There must be room for sixteen values behind the pointer.
     unsafe fn store(self, to: *mut f32);
+    /// Has a cache line come from memory, where the processor can be told; the pointer need not lead anywhere.
+    #[inline(always)]
+    fn fetch(_from: *const f32) {}
     /// `self + a·b`, rounded once where the processor can.
     fn mul_add(self, a: Self, b: Self) -> Self;
     fn add(self, other: Self) -> Self;

@@ -43,6 +43,10 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(to, self.0) }
     }
     #[inline(always)]
+    fn fetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+    #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
         unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
     }
@@ -108,6 +112,10 @@ impl Lanes for Avx2 {
             _mm256_storeu_ps(to, self.0);
             _mm256_storeu_ps(to.add(8), self.1);
         }
+    }
+    #[inline(always)]
+    fn fetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
