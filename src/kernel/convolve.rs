@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Added, Conv, Images, Pairs, Prepared, Prologue, Ready, WeightGradient, blocks, filled, image, unpack};
+use super::conv::{Added, Conv, Images, Pairs, Prepared, Prologue, Ready, Values, WeightGradient, blocks, filled, image, unpack};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
 use super::op::{Array, Operation, Output};
@@ -42,36 +42,24 @@ impl Waits {
 
 impl Operation for Convolve {
     fn forward(&self, inputs: &[Array]) -> Vec<Output> {
-        let (x, bias, norm) = self.inputs(inputs);
-        let images = x.shape[0];
-        let mut y = unwritten(images * image(self.conv.output));
-        let shared = Shared::new(&mut y);
+        let images = inputs[0].shape[0];
         let [channels, height, width] = self.conv.output;
-        let by_blocks = self.is_shared_by_blocks(images);
-        let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
-        let moments = parts(count, self.conv.products() * images / count.max(1), |part| {
-            let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
-            let ready = &Ready::forward(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
-            let inner = Outputs {
-                x: x.values,
-                sizes: [image(self.conv.input), image(self.conv.output)],
-                blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
-                prologue: prologue(norm.as_ref(), self.waits.relu),
-                bias: bias.get(blocks.start * LANES..).unwrap_or(&[]),
-                summand: self.summand(inputs),
-                shared,
-                pixels: self.statistics.then_some(height * width),
-                moments: Moments::new(channels),
-            };
-            dispatch(Isa::best(), Forward { ready, images, inner })
-        });
-        let mut outputs =
-            vec![Output { values: y, shape: vec![images, channels.div_ceil(LANES), height, width, LANES] }];
+        let mut y = unwritten(images * image(self.conv.output));
+        let moments = self.convolve(inputs, self.summand(inputs), &mut y);
+        let mut outputs = vec![Output { values: y, shape: vec![images, blocks(channels), height, width, LANES] }];
         if self.statistics {
             let both = Moments::finish(moments, channels);
             outputs.extend(both.map(|values| Output { values, shape: vec![channels] }));
         }
         outputs
+    }
+
+    fn onto_last(&self, inputs: &[Array], last: &mut [f32]) -> bool {
+        let does = self.summand.is_some() && !self.statistics;
+        if does {
+            self.convolve(inputs, self.summand.map(|waits| Values { from: None, relu: waits.relu }), last);
+        }
+        does
     }
 
     fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
@@ -116,8 +104,9 @@ impl Operation for Convolve {
         outputs[0] = Some(Output { values: dx, shape: x.shape.to_vec() });
         let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
         outputs[1] = Some(Output { values: weight, shape: inputs[1].shape.to_vec() });
-        if let (Some(summand), Some(true)) = (self.summand(inputs), wanted.last()) {
-            let values = to_summand(summand, gradient.values, images);
+        if let (Some(waits), Some(true)) = (self.summand, wanted.last()) {
+            let summand = inputs[inputs.len() - 1].values;
+            let values = to_summand(summand, waits.relu, gradient.values, images);
             outputs[inputs.len() - 1] = Some(Output { values, shape: gradient.shape.to_vec() });
         }
         let wanted = outputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted);
@@ -126,6 +115,31 @@ impl Operation for Convolve {
 }
 
 impl Convolve {
+    /// The output, and its moments where they are asked for.
+    fn convolve(&self, inputs: &[Array], values: Option<Values>, y: &mut [f32]) -> Vec<Moments> {
+        let (x, bias, norm) = self.inputs(inputs);
+        let images = x.shape[0];
+        let shared = Shared::new(y);
+        let [channels, height, width] = self.conv.output;
+        let by_blocks = self.is_shared_by_blocks(images);
+        let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
+        parts(count, self.conv.products() * images / count.max(1), |part| {
+            let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
+            let ready = &Ready::forward(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
+            let inner = Outputs {
+                x: x.values,
+                sizes: [image(self.conv.input), image(self.conv.output)],
+                blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
+                prologue: prologue(norm.as_ref(), self.waits.relu),
+                added: Added { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), values },
+                shared,
+                pixels: self.statistics.then_some(height * width),
+                moments: Moments::new(channels),
+            };
+            dispatch(Isa::best(), Forward { ready, images, inner })
+        })
+    }
+
     /// Whether threads share the blocks of the output and not the images: each then reads its own weights alone, but all
     /// of the input.
     fn is_shared_by_blocks(&self, images: usize) -> bool {
@@ -141,14 +155,14 @@ impl Convolve {
         (inputs[0], bias, norm)
     }
 
-    /// The summand, the last of the inputs, and whether a ReLU waits on it.
-    fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<(&'a [f32], bool)> {
-        Some((inputs.last()?.values, self.summand?.relu))
+    /// The summand, the last of the inputs.
+    fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<Values<'a>> {
+        self.summand.map(|waits| Values { from: inputs.last().map(|last| last.values), relu: waits.relu })
     }
 }
 
 /// The gradient with respect to a summand, past the ReLU that waits on it.
-fn to_summand((summand, relu): (&[f32], bool), gradient: &[f32], images: usize) -> Vec<f32> {
+fn to_summand(summand: &[f32], relu: bool, gradient: &[f32], images: usize) -> Vec<f32> {
     let size = gradient.len() / images.max(1);
     let mut values = unwritten(gradient.len());
     let shared = Shared::new(&mut values);
@@ -188,16 +202,15 @@ struct Outputs<'a> {
     /// From where to where the blocks that are computed lie in an output.
     blocks: [usize; 2],
     prologue: Prologue<'a>,
-    bias: &'a [f32],
-    /// And whether a ReLU waits on it.
-    summand: Option<(&'a [f32], bool)>,
+    /// To all images.
+    added: Added<'a>,
     shared: Shared,
     /// Pixels of an output whose moments are asked for.
     pixels: Option<usize>,
     moments: Moments,
 }
 
-impl Images for Outputs<'_> {
+impl<'a> Images for Outputs<'a> {
     fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
         (&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue)
     }
@@ -210,7 +223,8 @@ impl Images for Outputs<'_> {
 
     fn added(&self, one: usize) -> Added<'_> {
         let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
-        Added { bias: self.bias, summand: self.summand.map(|(values, relu)| (&values[start..end], relu)) }
+        let one = |values: Values<'a>| Values { from: values.from.map(|from| &from[start..end]), ..values };
+        Added { values: self.added.values.map(one), ..self.added }
     }
 
     #[inline(always)]

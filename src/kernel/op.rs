@@ -28,6 +28,12 @@ pub(super) struct Output {
 pub(super) trait Operation: Debug + Send + Sync + 'static {
     fn forward(&self, inputs: &[Array]) -> Vec<Output>;
 
+    /// The only output in the place of the last input, which nobody else looks at and is not among the inputs; whether the
+    /// operation does that. Memory that was just read is written faster than other.
+    fn onto_last(&self, _inputs: &[Array], _last: &mut [f32]) -> bool {
+        false
+    }
+
     /// The gradients with respect to the inputs, from that with respect to the first output; as many as inputs are
     /// wanted, in order.
     fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output>;
@@ -118,7 +124,16 @@ mod flex {
 
     impl Engine for Flex {
         fn forward(inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>> {
-            let inputs = tensors(inputs);
+            let mut inputs = tensors(inputs);
+            let (mut last, shape) = inputs.pop().expect("an input");
+            let count: usize = shape.iter().product();
+            if let Some(values) = last.try_storage_mut::<f32>().filter(|values| values.len() == count) {
+                let arrays: Vec<Array> = inputs.iter().map(array).collect();
+                if operation.onto_last(&arrays, values) {
+                    return vec![last];
+                }
+            }
+            inputs.push((last, shape));
             let arrays: Vec<Array> = inputs.iter().map(array).collect();
             operation.forward(&arrays).into_iter().map(tensor).collect()
         }

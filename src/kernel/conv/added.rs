@@ -3,34 +3,46 @@
 use super::product::Begin;
 use super::{blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
-use crate::kernel::norm::lanes;
+use crate::kernel::norm::{lanes, put};
 
 /// A bias and values of the output's shape.
 #[derive(Clone, Copy)]
 pub(crate) struct Added<'a> {
     /// For every channel, with those that fill up the last block; or empty.
     pub bias: &'a [f32],
-    /// One image's, and whether a ReLU waits on them.
-    pub summand: Option<(&'a [f32], bool)>,
+    pub values: Option<Values<'a>>,
+}
+
+/// Values of an image of the output's shape.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'a> {
+    /// Where they lie; `None` where the sums go, which takes their place.
+    pub from: Option<&'a [f32]>,
+    /// Whether a ReLU waits on them.
+    pub relu: bool,
+}
+
+impl Values<'_> {
+    /// The least that is added of each.
+    fn least(self) -> f32 {
+        if self.relu { 0.0 } else { f32::NEG_INFINITY }
+    }
 }
 
 impl<'a> Added<'a> {
     /// Nothing is added.
-    pub(crate) const NONE: Self = Self { bias: &[], summand: None };
+    pub(crate) const NONE: Self = Self { bias: &[], values: None };
 
     /// A bias alone.
     pub(crate) fn bias(bias: &'a [f32]) -> Self {
         Self { bias, ..Self::NONE }
     }
 
-    /// What the sums of a block begin with.
-    pub(super) fn begin(&self, block: usize) -> Begin {
-        if self.bias.is_empty() { Begin::Zero } else { Begin::Bias(self.bias[block * LANES..].as_ptr()) }
-    }
-
-    /// The values for sums that begin so many f32 behind the start of the image, and the least that is added.
-    pub(super) fn summand(&self, start: usize) -> Option<(*const f32, f32)> {
-        self.summand.map(|(values, relu)| (values[start..].as_ptr(), least(relu)))
+    /// What the sums of a block begin with that go to `to`, so many f32 behind the start of the image.
+    pub(super) fn begin(&self, block: usize, start: usize, to: *const f32) -> Begin {
+        let bias = (!self.bias.is_empty()).then(|| self.bias[block * LANES..].as_ptr());
+        let place = |values: Values| (values.from.map_or(to, |from| from[start..].as_ptr()), values.least());
+        Begin { bias, values: self.values.map(place) }
     }
 
     /// Of one pixel of a block: the bias, or 0.
@@ -39,23 +51,24 @@ impl<'a> Added<'a> {
         if self.bias.is_empty() { L::splat(0.0) } else { lanes(&self.bias[block * LANES..]) }
     }
 
-    /// The sums of one pixel, which begin so many f32 behind the start of the image, with the values there.
+    /// Writes the sums of one pixel, so many f32 behind the start of the image.
     #[inline(always)]
-    pub(super) fn onto<L: Lanes>(&self, sums: L, start: usize) -> L {
-        match self.summand {
-            Some((values, relu)) => sums.add(L::splat(least(relu)).max(lanes(&values[start..]))),
+    pub(super) fn put<L: Lanes>(&self, sums: L, start: usize, to: &mut [f32]) {
+        let to = &mut to[start..];
+        let sums = match self.values {
+            Some(values) => {
+                let value = lanes(values.from.map_or(&*to, |from| &from[start..]));
+                sums.add(L::splat(values.least()).max(value))
+            }
             None => sums,
-        }
+        };
+        put(sums, to);
     }
 
     /// That it is of so many values, and of the channels that these have.
     pub(super) fn check(&self, output: [usize; 3]) {
         assert!(self.bias.is_empty() || self.bias.len() >= blocks(output[0]) * LANES);
-        assert!(self.summand.is_none_or(|(values, _)| values.len() == image(output)));
+        let from = self.values.and_then(|values| values.from);
+        assert!(from.is_none_or(|from| from.len() == image(output)));
     }
-}
-
-/// The least that is added of a value.
-fn least(relu: bool) -> f32 {
-    if relu { 0.0 } else { f32::NEG_INFINITY }
 }

@@ -34,7 +34,9 @@ impl Dense<'_> {
         let mut first = 0;
         while first < self.output {
             let start = first * samples * LANES;
-            let sums = Sums { to: to[start..].as_mut_ptr(), pixel: LANES, block: samples * LANES, count: samples, begin: added.begin(first), summand: None };
+            let place = to[start..].as_mut_ptr();
+            let begin = added.begin(first, start, place);
+            let sums = Sums { to: place, pixel: LANES, block: samples * LANES, count: samples, begin };
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
                 let w = self.weight.as_ptr().add(first * summands.w_out);

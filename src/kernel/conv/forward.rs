@@ -94,14 +94,10 @@ impl Direct<'_> {
                 for line in 0..scratch.rows() {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
-                    let sums = Sums {
-                        to: to[start..].as_mut_ptr(),
-                        pixel: LANES,
-                        block: height * width * LANES,
-                        count: pixels,
-                        begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
-                        summand: if channels.end < from { None } else { added.summand(start) },
-                    };
+                    let place = to[start..].as_mut_ptr();
+                    let begin = if channels.start > 0 { Begin::there(place) } else { added.begin(first, start, place) };
+                    let sums =
+                        Sums { to: place, pixel: LANES, block: height * width * LANES, count: pixels, begin };
                     let ahead = (patch == some.start).then_some([line, scratch.rows()]);
                     let summands = Summands { ahead, ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it

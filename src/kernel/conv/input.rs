@@ -97,8 +97,7 @@ impl InputGradient {
                 pixel: stride * LANES,
                 block: height * width * LANES,
                 count: (width - column).div_ceil(stride),
-                begin: Begin::Zero,
-                summand: None,
+                begin: Begin::ZERO,
             };
             // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
             first += unsafe {

@@ -20,7 +20,7 @@ mod tests;
 mod weight;
 mod winograd;
 
-pub(crate) use added::Added;
+pub(crate) use added::{Added, Values};
 pub(crate) use bordered::{Bordered, Prologue};
 pub(crate) use dense::Dense;
 pub(crate) use pack::{pack, transpose, unpack};

@@ -31,18 +31,24 @@ pub(crate) struct Sums {
     /// How many of the pixels there are; what is computed beyond them is dropped.
     pub count: usize,
     pub begin: Begin,
-    /// What is added to the sums as they are written, values that lie as they do, and the least that is added.
-    pub summand: Option<(*const f32, f32)>,
 }
 
 /// What sums begin with.
 #[derive(Clone, Copy)]
-pub(crate) enum Begin {
-    Zero,
+pub(crate) struct Begin {
     /// A value for every channel of the first block and those behind it.
-    Bias(*const f32),
+    pub bias: Option<*const f32>,
+    /// Values that lie as the sums do, and the least that is taken of each.
+    pub values: Option<(*const f32, f32)>,
+}
+
+impl Begin {
+    pub(crate) const ZERO: Self = Self { bias: None, values: None };
+
     /// What is there already.
-    There,
+    pub(crate) fn there(sums: *const f32) -> Self {
+        Self { bias: None, values: Some((sums, f32::NEG_INFINITY)) }
+    }
 }
 
 impl Sums {
@@ -50,12 +56,9 @@ impl Sums {
     #[inline(always)]
     pub(super) fn behind(self, pixels: usize) -> Self {
         let step = pixels * self.pixel;
-        Self {
-            to: self.to.wrapping_add(step),
-            count: self.count - pixels,
-            summand: self.summand.map(|(from, least)| (from.wrapping_add(step), least)),
-            ..self
-        }
+        let values = self.begin.values.map(|(from, least)| (from.wrapping_add(step), least));
+        let begin = Begin { values, ..self.begin };
+        Self { to: self.to.wrapping_add(step), count: self.count - pixels, begin, ..self }
     }
 }
 
@@ -82,17 +85,22 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
     let mut all: [[L; P]; O] = unsafe { std::mem::zeroed() };
     // SAFETY: the caller's promise.
     unsafe {
-        match sums.begin {
-            Begin::Zero => (),
-            Begin::Bias(bias) => unroll!(o < O, 0 1 2 3, {
+        if let Some(bias) = sums.begin.bias {
+            unroll!(o < O, 0 1 2 3, {
                 let bias = L::load(bias.add(o * LANES));
                 unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, { all[o][p] = bias })
-            }),
-            Begin::There => unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+            })
+        }
+        if let Some((from, least)) = sums.begin.values {
+            let least = L::splat(least);
+            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
                 if p < sums.count {
-                    unroll!(o < O, 0 1 2 3, { all[o][p] = L::load(sums.to.add(o * sums.block + p * sums.pixel)) })
+                    unroll!(o < O, 0 1 2 3, {
+                        let value = L::load(from.add(o * sums.block + p * sums.pixel));
+                        all[o][p] = all[o][p].add(least.max(value));
+                    })
                 }
-            }),
+            })
         }
     }
     let mut left = sum.channels;
@@ -137,17 +145,6 @@ pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O:
     }
     // SAFETY: the caller's promise.
     unsafe {
-        if let Some((from, least)) = sums.summand {
-            let least = L::splat(least);
-            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
-                if p < sums.count {
-                    unroll!(o < O, 0 1 2 3, {
-                        let value = L::load(from.add(o * sums.block + p * sums.pixel));
-                        all[o][p] = all[o][p].add(least.max(value));
-                    })
-                }
-            })
-        }
         unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
             if p < sums.count {
                 unroll!(o < O, 0 1 2 3, {

@@ -85,8 +85,7 @@ impl Winograd<'_> {
                     pixel: LANES,
                     block: to.tiles * LANES,
                     count: tiles,
-                    begin: Begin::Zero,
-                    summand: None,
+                    begin: Begin::ZERO,
                 };
                 // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
                 first += unsafe {

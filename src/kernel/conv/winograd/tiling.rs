@@ -7,7 +7,6 @@ use super::transforms::{IN, OUT, PLACES, Transform, output};
 use crate::kernel::conv::product::SQUARE;
 use crate::kernel::conv::{Added, Bordered, Conv, Prologue, blocks};
 use crate::kernel::lanes::{LANES, Lanes};
-use crate::kernel::norm::put;
 use crate::kernel::parts::unwritten;
 
 /// So many tiles at least are transformed before they are summed, where the weights are few and where they are many: fewer
@@ -125,7 +124,7 @@ impl Transformed {
                         unroll!(c < OUT, 0 1 2 3, {
                             if x + c < width {
                                 let start = start + c * LANES;
-                                put(added.onto(row[c].add(bias), start), &mut to[start..]);
+                                added.put(row[c].add(bias), start, to);
                             }
                         });
                     }
