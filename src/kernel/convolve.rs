@@ -1,14 +1,18 @@
 //! Convolution as an operation of the engine. What waits on its input (normalization, ReLU) is done as the input is
 //! read, and its gradient as the input's gradient is written: neither has a pass of its own.
 
+mod back;
+
+pub(super) use back::FEW;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Added, Conv, Images, Pairs, Prepared, Prologue, Ready, Values, WeightGradient, blocks, filled, image, unpack};
+use super::conv::{Added, Conv, Images, Prepared, Prologue, Ready, Values, blocks, filled, image};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{Moments, Norm, NormSums, lanes, prologue, put};
+use super::norm::{Moments, Norm, prologue};
 use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::parts::{Shared, parts, unwritten};
 
 /// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), and
 /// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
@@ -63,54 +67,7 @@ impl Operation for Convolve {
     }
 
     fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
-        let (x, bias, norm) = self.inputs(inputs);
-        let images = x.shape[0];
-        let size = image(self.conv.input);
-        let norm_at = 2 + usize::from(self.has_bias);
-        let wants_input = wanted[0] || norm.is_some() && wanted[norm_at];
-        let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
-        let back = wants_input.then(|| Ready::back(&self.conv, &self.prepared, inputs[1].values));
-        let shared = Shared::new(&mut dx);
-        let found = parts(images, self.conv.products(), |images| {
-            let inner = Gradients {
-                x: x.values,
-                gradient: gradient.values,
-                sizes: [size, image(self.conv.output)],
-                norm: norm.as_ref(),
-                relu: self.waits.relu,
-                shared,
-                sums: NormSums::new(self.conv.input[0]),
-            };
-            let (weight, bias) = (wanted[1], !bias.is_empty());
-            let work = Backward { op: self, back: back.as_ref(), images, weight, bias, inner };
-            dispatch(Isa::best(), work)
-        });
-        let mut found = found.into_iter();
-        let mut all = found.next().expect("a part");
-        found.for_each(|part| all.join(part));
-        let mut outputs: Vec<Option<Output>> = (0..inputs.len()).map(|_| None).collect();
-        let [out, ..] = self.conv.output;
-        if self.has_bias {
-            outputs[2] = Some(Output { values: all.bias[..out].to_vec(), shape: vec![out] });
-        }
-        if let (Some(norm), true) = (&norm, wants_input) {
-            let count = self.waits.batch.then_some(images * self.conv.input[1] * self.conv.input[2]);
-            let found = norm.gradient(&all.sums, count);
-            found.settle(&mut dx, x.values, norm.mean(), self.conv.input);
-            for (place, values) in [found.scale, found.shift].into_iter().enumerate() {
-                outputs[norm_at + place] = Some(Output { values, shape: vec![self.conv.input[0]] });
-            }
-        }
-        outputs[0] = Some(Output { values: dx, shape: x.shape.to_vec() });
-        let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
-        outputs[1] = Some(Output { values: weight, shape: inputs[1].shape.to_vec() });
-        if let (Some(waits), Some(true)) = (self.summand, wanted.last()) {
-            let summand = inputs[inputs.len() - 1].values;
-            let values = to_summand(summand, waits.relu, gradient.values, images);
-            outputs[inputs.len() - 1] = Some(Output { values, shape: gradient.shape.to_vec() });
-        }
-        let wanted = outputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted);
-        wanted.map(|(output, _)| output.expect("a gradient")).collect()
+        self.back(inputs, gradient, wanted)
     }
 }
 
@@ -159,23 +116,6 @@ impl Convolve {
     fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<Values<'a>> {
         self.summand.map(|waits| Values { from: inputs.last().map(|last| last.values), relu: waits.relu })
     }
-}
-
-/// The gradient with respect to a summand, past the ReLU that waits on it.
-fn to_summand(summand: &[f32], relu: bool, gradient: &[f32], images: usize) -> Vec<f32> {
-    let size = gradient.len() / images.max(1);
-    let mut values = unwritten(gradient.len());
-    let shared = Shared::new(&mut values);
-    parts(images, size * VALUE, |images| {
-        let range = images.start * size..images.end * size;
-        // SAFETY: every part has its own images.
-        let to = unsafe { shared.part(range.clone()) };
-        let pairs = gradient[range.clone()].iter().zip(&summand[range]);
-        for (to, (&gradient, &value)) in to.iter_mut().zip(pairs) {
-            *to = if relu && value <= 0.0 { 0.0 } else { gradient };
-        }
-    });
-    values
 }
 
 struct Forward<'a> {
@@ -232,131 +172,5 @@ impl<'a> Images for Outputs<'a> {
         if let Some(pixels) = self.pixels {
             self.moments.add::<L>(values, pixels);
         }
-    }
-}
-
-struct Backward<'a> {
-    op: &'a Convolve,
-    back: Option<&'a Ready<'a>>,
-    images: Range<usize>,
-    weight: bool,
-    bias: bool,
-    inner: Gradients<'a>,
-}
-
-/// What a part of the images adds to the gradients.
-struct Found {
-    weight: WeightGradient,
-    bias: Vec<f32>,
-    sums: NormSums,
-}
-
-impl Found {
-    fn join(&mut self, other: Self) {
-        self.weight.join(other.weight);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-        self.sums = NormSums::join([self.sums.clone(), other.sums]);
-    }
-}
-
-impl Work for Backward<'_> {
-    type Output = Found;
-
-    #[inline(always)]
-    fn run<L: Lanes>(mut self) -> Found {
-        let conv = &self.op.conv;
-        let pixels = conv.output[1] * conv.output[2];
-        let mut weight = WeightGradient::new(conv);
-        let mut bias = vec![0.0; conv.output[0].div_ceil(LANES) * LANES];
-        // A few images at a time: their gradients stay in the cache from the weights to the input.
-        for first in self.images.clone().step_by(FEW) {
-            let few = first..(first + FEW).min(self.images.end);
-            if self.weight {
-                weight.run::<L>(conv, few.clone(), &self.inner);
-            }
-            if let Some(back) = self.back {
-                back.run::<L>(few, &mut self.inner);
-            }
-        }
-        if self.bias {
-            for one in self.images {
-                for (block, rows) in self.inner.gradient(one).chunks_exact(pixels * LANES).enumerate() {
-                    let sum = rows.chunks_exact(LANES).fold(L::splat(0.0), |sum, pixel| sum.add(lanes(pixel)));
-                    let to = &mut bias[block * LANES..];
-                    put(lanes::<L>(to).add(sum), to);
-                }
-            }
-        }
-        Found { weight, bias, sums: self.inner.sums }
-    }
-}
-
-/// Images between which the gradients of weights and input take turns.
-pub(super) const FEW: usize = 8;
-
-/// The images on their way back.
-struct Gradients<'a> {
-    x: &'a [f32],
-    gradient: &'a [f32],
-    /// Values of an input and of an output.
-    sizes: [usize; 2],
-    norm: Option<&'a Norm>,
-    relu: bool,
-    shared: Shared,
-    sums: NormSums,
-}
-
-impl Pairs for Gradients<'_> {
-    fn pair(&self, one: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
-        let x = &self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]];
-        ((x, prologue(self.norm, self.relu)), self.gradient(one))
-    }
-}
-
-impl Gradients<'_> {
-    fn gradient(&self, one: usize) -> &[f32] {
-        &self.gradient[one * self.sizes[1]..(one + 1) * self.sizes[1]]
-    }
-}
-
-impl Images for Gradients<'_> {
-    fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
-        (self.gradient(one), Prologue::NONE)
-    }
-
-    fn output<'b>(&self, one: usize) -> &'b mut [f32] {
-        // SAFETY: every part has its own images.
-        unsafe { self.shared.part(one * self.sizes[0]..(one + 1) * self.sizes[0]) }
-    }
-
-    /// Back through the ReLU, and the sums for the normalization.
-    #[inline(always)]
-    fn row<L: Lanes>(&mut self, one: usize, block: usize, start: usize, row: &mut [f32]) {
-        let zero = L::splat(0.0);
-        let (mut factor, mut summand, mut mean) = (L::splat(1.0), zero, zero);
-        if let Some(norm) = self.norm {
-            let (factors, summands) = norm.affine();
-            (factor, summand) = (lanes(&factors[block * LANES..]), lanes(&summands[block * LANES..]));
-            mean = lanes(&norm.mean()[block * LANES..]);
-        } else if !self.relu {
-            return;
-        }
-        let x = &self.x[one * self.sizes[0] + start..][..row.len()];
-        let (mut total, mut along) = (zero, zero);
-        for (gradient, x) in row.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES)) {
-            let (mut own, x) = (lanes::<L>(gradient), lanes::<L>(x));
-            if self.relu {
-                own = own.where_positive(summand.mul_add(factor, x));
-                put(own, gradient);
-            }
-            total = total.add(own);
-            along = along.mul_add(own, x.sub(mean));
-        }
-        self.sums.add(block, total, along);
-    }
-
-    #[inline(always)]
-    fn end<L: Lanes>(&mut self, _: usize, _: &mut [f32]) {
-        self.sums.end_image();
     }
 }

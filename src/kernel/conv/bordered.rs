@@ -76,7 +76,13 @@ impl Bordered {
     }
 
     #[inline(always)]
-    fn fill_part<L: Lanes>(&mut self, (from, prologue): (&[f32], Prologue), block: usize, place: usize, rows: Range<usize>) {
+    fn fill_part<L: Lanes>(
+        &mut self,
+        (from, prologue): (&[f32], Prologue),
+        block: usize,
+        place: usize,
+        rows: Range<usize>,
+    ) {
         let [height, width] = self.inner;
         let from = &from[(block * height + rows.start) * width * LANES..(block * height + rows.end) * width * LANES];
         for (row, source) in rows.zip(from.chunks_exact(width * LANES)) {

@@ -1,8 +1,7 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
+use super::product::{SQUARE, Summands, Sums, row};
 use super::{Added, blocks};
-use super::forward::row;
-use super::product::{SQUARE, Summands, Sums};
 use crate::kernel::lanes::{LANES, Lanes};
 
 /// Channels in, blocks out, and packed weights.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::patch::{Band, Patch, Whole};
-use super::product::{Begin, Summands, Sums, product};
+use super::product::{Begin, Summands, Sums, row};
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -96,8 +96,7 @@ impl Direct<'_> {
                     let start = (first * height * width + pixel) * LANES;
                     let place = to[start..].as_mut_ptr();
                     let begin = if channels.start > 0 { Begin::there(place) } else { added.begin(first, start, place) };
-                    let sums =
-                        Sums { to: place, pixel: LANES, block: height * width * LANES, count: pixels, begin };
+                    let sums = Sums { to: place, pixel: LANES, block: height * width * LANES, count: pixels, begin };
                     let ahead = (patch == some.start).then_some([line, scratch.rows()]);
                     let summands = Summands { ahead, ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
@@ -108,76 +107,4 @@ impl Direct<'_> {
             first += count;
         }
     }
-}
-
-/// A row of pixels of one or two blocks, of `left` that are left; returns how many.
-///
-/// # Safety
-/// As [`product`], for `sums.count` pixels rounded up to the number computed at once.
-#[inline(always)]
-pub(super) unsafe fn row<L: Lanes>(
-    columns: usize,
-    stride: usize,
-    left: usize,
-    x: *const f32,
-    w: *const f32,
-    summands: Summands,
-    sums: Sums,
-) -> usize {
-    // Pixels times blocks as the registers allow: sums, one row of weights, and one value.
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, 3, 1, 2, 7, 4>(x, w, summands, sums)
-            }
-            (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10, 5>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 1, 2, 14, 7>(x, w, summands, sums)
-            }
-            (true, _, 1, _) => pixels::<L, 1, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8, 4>(x, w, summands, sums),
-            (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 2, 3, 7, 4>(x, w, summands, sums)
-            }
-            (true, _, 2, _) => pixels::<L, 1, 2, 2, 8, 4>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4, 2>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, 1, 2, 1, 5, 3>(x, w, summands, sums),
-            _ => unreachable!("a stride of {stride}"),
-        }
-    }
-}
-
-/// `P` pixels at a time, and if no more than `T` are left, `T`.
-///
-/// # Safety
-/// As [`row`].
-#[inline(always)]
-unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize, const T: usize>(
-    x: *const f32,
-    w: *const f32,
-    summands: Summands,
-    sums: Sums,
-) -> usize {
-    let calls = sums.count.div_ceil(P);
-    for call in 0..calls {
-        let start = call * P;
-        let ahead = summands.ahead.map(|[part, parts]| [part * calls + call, parts * calls]);
-        let summands = Summands { ahead, ..summands };
-        let some = sums.behind(start);
-        let x = x.wrapping_add(start * S * LANES);
-        // SAFETY: the caller's promise.
-        unsafe {
-            if some.count > T {
-                product::<L, KW, S, O, P>(x, w, summands, some);
-            } else {
-                product::<L, KW, S, O, T>(x, w, summands, some);
-            }
-        }
-    }
-    O
 }

@@ -5,9 +5,8 @@
 
 use std::ops::Range;
 
-use super::forward::row;
 use super::pack::transpose;
-use super::product::{Begin, SQUARE, Summands, Sums};
+use super::product::{Begin, SQUARE, Summands, Sums, row};
 use super::{Bordered, Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 

@@ -114,7 +114,14 @@ impl<'a> Ready<'a> {
             Some(tiling) => {
                 let packed = pack::transpose(packed, blocks(conv.output[0]), blocks(conv.input[0]), 9);
                 let weight = Cow::Owned(winograd::transform_weight(&packed));
-                Self::Winograd(Winograd { tiling, weight, input: turned.input, output: turned.output, first: 0, before })
+                Self::Winograd(Winograd {
+                    tiling,
+                    weight,
+                    input: turned.input,
+                    output: turned.output,
+                    first: 0,
+                    before,
+                })
             }
             None => Self::Back(InputGradient::new(conv, packed)),
         }

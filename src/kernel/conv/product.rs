@@ -62,6 +62,78 @@ impl Sums {
     }
 }
 
+/// The sums of a row of pixels of a few blocks, of `left` that are left; returns how many.
+///
+/// # Safety
+/// As [`product`], for `sums.count` pixels rounded up to the number computed at once.
+#[inline(always)]
+pub(super) unsafe fn row<L: Lanes>(
+    columns: usize,
+    stride: usize,
+    left: usize,
+    x: *const f32,
+    w: *const f32,
+    summands: Summands,
+    sums: Sums,
+) -> usize {
+    // Pixels times blocks as the registers allow: sums, one row of weights, and one value.
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (L::WIDE, columns, stride, left) {
+            (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
+                pixels::<L, 3, 1, 2, 7, 4>(x, w, summands, sums)
+            }
+            (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10, 5>(x, w, summands, sums),
+            (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
+                pixels::<L, 1, 1, 2, 14, 7>(x, w, summands, sums)
+            }
+            (true, _, 1, _) => pixels::<L, 1, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8, 4>(x, w, summands, sums),
+            (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
+                pixels::<L, 1, 2, 3, 7, 4>(x, w, summands, sums)
+            }
+            (true, _, 2, _) => pixels::<L, 1, 2, 2, 8, 4>(x, w, summands, sums),
+            (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4, 2>(x, w, summands, sums),
+            (false, _, 1, _) => pixels::<L, 1, 1, 1, 5, 3>(x, w, summands, sums),
+            (false, _, 2, _) => pixels::<L, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            _ => unreachable!("a stride of {stride}"),
+        }
+    }
+}
+
+/// `P` pixels at a time, and if no more than `T` are left, `T`.
+///
+/// # Safety
+/// As [`row`].
+#[inline(always)]
+unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize, const T: usize>(
+    x: *const f32,
+    w: *const f32,
+    summands: Summands,
+    sums: Sums,
+) -> usize {
+    let calls = sums.count.div_ceil(P);
+    for call in 0..calls {
+        let start = call * P;
+        let ahead = summands.ahead.map(|[part, parts]| [part * calls + call, parts * calls]);
+        let summands = Summands { ahead, ..summands };
+        let some = sums.behind(start);
+        let x = x.wrapping_add(start * S * LANES);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if some.count > T {
+                product::<L, KW, S, O, P>(x, w, summands, some);
+            } else {
+                product::<L, KW, S, O, T>(x, w, summands, some);
+            }
+        }
+    }
+    O
+}
+
 /// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
 ///
 /// Every value of the input is broadcast once and meets all weights of its row: `(P-1)·S + KW` broadcasts and `O·KW`
@@ -73,7 +145,7 @@ impl Sums {
 #[inline(always)]
 // The first constant of every `unroll` is 0.
 #[allow(clippy::absurd_extreme_comparisons)]
-pub(crate) unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
+unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
     x: *const f32,
     w: *const f32,
     sum: Summands,

@@ -55,7 +55,10 @@ impl Work for Ours<'_> {
         let mut one =
             One { x: block(x, conv.input), dy: block(dy, conv.output), to: vec![f32::NAN; image(conv.output)] };
         let mut all = Vec::new();
-        for ready in [Ready::forward(conv, 0..blocks(conv.output[0]), &prepared, w), Ready::Direct(Direct { conv: *conv, weight: packed })] {
+        for ready in [
+            Ready::forward(conv, 0..blocks(conv.output[0]), &prepared, w),
+            Ready::Direct(Direct { conv: *conv, weight: packed }),
+        ] {
             let to = Shared::new(&mut one.to);
             ready.run::<L>(0..1, &mut Forward(&one, to));
             all.push(("output", unblock(&one.to, conv.output)));

@@ -14,8 +14,7 @@ pub(crate) use transforms::{Gradient, Input, transform_back, transform_weight};
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::forward::row;
-use super::product::{Begin, SQUARE, Summands, Sums};
+use super::product::{Begin, SQUARE, Summands, Sums, row};
 use super::weight::Stripe;
 use super::{Images, image};
 use crate::kernel::lanes::{LANES, Lanes};
