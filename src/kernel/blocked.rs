@@ -1,5 +1,6 @@
 //! Feature maps in blocks of sixteen channels, with what waits on them.
 
+use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
 use super::combine::{Carry, Combine};
@@ -105,19 +106,23 @@ impl Blocked {
     /// A dense layer where the samples are laid out for one, otherwise a convolution.
     pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool, summand: Option<Self>) -> Self {
         let [_, _, height, width, _] = self.values.dims();
-        let [out, _, size, _] = weights.shape;
-        let conv = Conv::new([self.channels, height, width], out, size, moves.stride, moves.padding);
-        let Weights { values: weight, bias, prepared, .. } = weights;
-        let summand = summand.map(|map| if map.waits.norm { map.settled() } else { map });
-        let summand_waits = summand.as_ref().map(|map| map.waits);
-        let has_bias = bias.is_some();
-        let operation = Convolve { conv, has_bias, waits: self.waits, statistics, summand: summand_waits, prepared };
-        let mut inputs = vec![self.values.into_dispatch(), weight.into_dispatch()];
-        inputs.extend(bias.map(Tensor::into_dispatch));
-        inputs.extend(self.norm.into_iter().flatten().map(Tensor::into_dispatch));
-        inputs.extend(summand.map(|map| map.values.into_dispatch()));
-        let (values, seen) = apply::<5>(operation, inputs);
-        Self { statistics: seen.try_into().ok(), ..Self::new(values, out, self.dense) }
+        let (shape, values) = ([self.channels, height, width], self.values.into_dispatch());
+        let source = Source { values, shape, planes: false, waits: self.waits, norm: self.norm };
+        source.convolve(self.dense, weights, moves, statistics, summand)
+    }
+
+    /// A convolution of images in colours, `[batch, 3, height, width]`.
+    pub(super) fn from_planes(
+        values: Tensor<4>,
+        weights: Weights,
+        moves: Stride,
+        statistics: bool,
+        summand: Option<Self>,
+    ) -> Self {
+        let [_, channels, height, width] = values.dims();
+        let (shape, values) = ([channels, height, width], values.into_dispatch());
+        let source = Source { values, shape, planes: true, waits: Waits::default(), norm: None };
+        source.convolve(false, weights, moves, statistics, summand)
     }
 
     /// `t·h + c·x`, from h and where they take part t, c and x.
@@ -181,6 +186,42 @@ impl Blocked {
         let [batch, blocks, height, width, _] = values.dims();
         let sums = values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
         narrowed(sums.reshape([batch, blocks * LANES, 1, 1]), channels)
+    }
+}
+
+/// What a convolution reads.
+struct Source {
+    values: DispatchTensor,
+    /// `[channels, height, width]`.
+    shape: [usize; 3],
+    planes: bool,
+    waits: Waits,
+    norm: Option<[Tensor<1>; 4]>,
+}
+
+impl Source {
+    fn convolve(
+        self,
+        dense: bool,
+        weights: Weights,
+        moves: Stride,
+        statistics: bool,
+        summand: Option<Blocked>,
+    ) -> Blocked {
+        let Self { values, shape, planes, waits, norm } = self;
+        let [out, _, size, _] = weights.shape;
+        let conv = Conv::new(shape, out, size, moves.stride, moves.padding);
+        let Weights { values: weight, bias, prepared, .. } = weights;
+        let summand = summand.map(|map| if map.waits.norm { map.settled() } else { map });
+        let summand_waits = summand.as_ref().map(|map| map.waits);
+        let has_bias = bias.is_some();
+        let operation = Convolve { conv, planes, has_bias, waits, statistics, summand: summand_waits, prepared };
+        let mut inputs = vec![values, weight.into_dispatch()];
+        inputs.extend(bias.map(Tensor::into_dispatch));
+        inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
+        inputs.extend(summand.map(|map| map.values.into_dispatch()));
+        let (values, seen) = apply::<5>(operation, inputs);
+        Blocked { statistics: seen.try_into().ok(), ..Blocked::new(values, out, dense) }
     }
 }
 

@@ -14,12 +14,14 @@ use super::norm::{Moments, Norm, prologue};
 use super::op::{Array, Operation, Output};
 use super::parts::{Shared, parts, unwritten};
 
-/// Inputs: values `[images, blocks, height, width, 16]`, weight (its values, `[out, in, size, size]`, in any shape), and
+/// Inputs: values `[images, blocks, height, width, 16]` or planes `[images, 3, height, width]`, weight (its values, `[out, in, size, size]`, in any shape), and
 /// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
 /// of the output's shape. Outputs: values, and where they are asked for their mean and biased variance.
 #[derive(Clone, Debug)]
 pub(super) struct Convolve {
     pub conv: Conv,
+    /// Whether the images are planes of colours.
+    pub planes: bool,
     pub has_bias: bool,
     pub waits: Waits,
     pub statistics: bool,
@@ -82,10 +84,11 @@ impl Convolve {
         let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
         parts(count, self.conv.products() * images / count.max(1), |part| {
             let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
-            let ready = &Ready::forward(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
+            let way = if self.planes { Ready::planes } else { Ready::forward };
+            let ready = &way(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
             let inner = Outputs {
                 x: x.values,
-                sizes: [image(self.conv.input), image(self.conv.output)],
+                sizes: [x.values.len() / x.shape[0].max(1), image(self.conv.output)],
                 blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
                 prologue: prologue(norm.as_ref(), self.waits.relu),
                 added: Added { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), values },

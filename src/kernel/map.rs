@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, activation, module};
 use super::blocked::Blocked;
 use super::choice::Kernels;
 use super::combine::Carry;
-use super::conv::Prepared;
+use super::conv::{COLOURS, Prepared};
 use super::norm::EPSILON;
 
 /// The feature maps of some samples.
@@ -193,7 +193,12 @@ impl Map {
     fn weigh_blocks(self, dense: bool, weights: Weights, moves: Stride, next: Next) -> Self {
         let statistics = matches!(next, Next::Normalization);
         let summand = next.into_sum().map(|map| map.into_blocked(dense));
-        Self::blocked(self.into_blocked(dense).convolve(weights, moves, statistics, summand))
+        Self::blocked(match self.0 {
+            State::Plain(values) if !dense && values.dims()[1] == COLOURS => {
+                Blocked::from_planes(*values, weights, moves, statistics, summand)
+            }
+            other => Self(other).into_blocked(dense).convolve(weights, moves, statistics, summand),
+        })
     }
 
     /// The sum with what follows, if that is one.

@@ -14,6 +14,7 @@ mod forward;
 mod input;
 mod pack;
 mod patch;
+mod planes;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub(crate) use added::{Added, Values};
 pub(crate) use bordered::{Bordered, Prologue};
 pub(crate) use dense::Dense;
 pub(crate) use pack::{pack, transpose, unpack};
+pub(crate) use product::COLOURS;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,6 +34,7 @@ use std::sync::OnceLock;
 use super::lanes::{LANES, Lanes};
 use forward::Direct;
 use input::InputGradient;
+use planes::Planes;
 use winograd::{Gradient, Input, Tiles, Tiling, Winograd};
 
 /// The images that go through a convolution. All that takes lanes must be `#[inline(always)]`.
@@ -65,6 +68,7 @@ pub(crate) trait Images {
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
     packed: OnceLock<Vec<f32>>,
+    planes: OnceLock<Vec<f32>>,
     tiles: OnceLock<Vec<f32>>,
 }
 
@@ -86,6 +90,7 @@ impl Prepared {
 /// A convolution with its weights made ready, forward or back to the input.
 pub(crate) enum Ready<'a> {
     Direct(Direct<'a>),
+    Planes(Planes<'a>),
     Back(InputGradient),
     Winograd(Winograd<'a>),
 }
@@ -93,16 +98,22 @@ pub(crate) enum Ready<'a> {
 impl<'a> Ready<'a> {
     /// Forward, to some blocks of the output, which images then consist of.
     pub(crate) fn forward(conv: &Conv, some: Range<usize>, prepared: &'a Prepared, weight: &[f32]) -> Self {
-        let [out, height, width] = conv.output;
-        let output = [out.min(some.end * LANES) - some.start * LANES, height, width];
+        let part = conv.part(&some);
         if let Some(tiling) = Tiling::new(conv) {
             let weight = Cow::Borrowed(prepared.tiles(conv, weight));
-            let (input, before) = (conv.input, conv.padding);
+            let Conv { input, output, padding: before, .. } = part;
             return Self::Winograd(Winograd { tiling, weight, input, output, first: some.start, before });
         }
         let each = blocks(conv.input[0]) * conv.area();
         let weight = &prepared.packed(conv, weight)[some.start * each..some.end * each];
-        Self::Direct(Direct { conv: Conv { output, ..*conv }, weight })
+        Self::Direct(Direct { conv: part, weight })
+    }
+
+    /// Forward, of images in colours that lie plane by plane.
+    pub(crate) fn planes(conv: &Conv, some: Range<usize>, prepared: &'a Prepared, weight: &[f32]) -> Self {
+        let packed = prepared.planes.get_or_init(|| planes::pack(weight, conv.output[0], conv.size));
+        let each = packed.len() / blocks(conv.output[0]);
+        Self::Planes(Planes { conv: conv.part(&some), weight: &packed[some.start * each..some.end * each] })
     }
 
     /// The gradient with respect to the input: of a stride of 1, the convolution with the weights turned round.
@@ -132,6 +143,7 @@ impl<'a> Ready<'a> {
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         match self {
             Self::Direct(direct) => direct.run::<L>(all, images),
+            Self::Planes(planes) => planes.run::<L>(all, images),
             Self::Back(back) => back.run::<L>(all, images),
             Self::Winograd(winograd) => winograd.run::<L>(all, images),
         }
@@ -241,6 +253,12 @@ impl Conv {
     pub(crate) fn new(input: [usize; 3], out: usize, size: usize, stride: usize, padding: usize) -> Self {
         let side = |length: usize| (length + 2 * padding - size) / stride + 1;
         Self { input, output: [out, side(input[1]), side(input[2])], size, stride, padding }
+    }
+
+    /// To some blocks of the output.
+    fn part(&self, some: &Range<usize>) -> Self {
+        let [out, height, width] = self.output;
+        Self { output: [out.min(some.end * LANES) - some.start * LANES, height, width], ..*self }
     }
 
     /// Multiply-adds for one image.

@@ -80,25 +80,57 @@ pub(super) unsafe fn row<L: Lanes>(
     // SAFETY: the caller's promise.
     unsafe {
         match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, 3, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, 3, 1, 1) => pixels::<L, LANES, 3, 1, 1, 16, 8>(x, w, summands, sums),
             (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, 3, 1, 2, 7, 4>(x, w, summands, sums)
+                pixels::<L, LANES, 3, 1, 2, 7, 4>(x, w, summands, sums)
             }
-            (true, 3, 1, _) => pixels::<L, 3, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(10) => pixels::<L, 1, 1, 2, 10, 5>(x, w, summands, sums),
+            (true, 3, 1, _) => pixels::<L, LANES, 3, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 1, 1) => pixels::<L, LANES, 1, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, _, 1, _) if sums.count.is_multiple_of(10) => {
+                pixels::<L, LANES, 1, 1, 2, 10, 5>(x, w, summands, sums)
+            }
             (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 1, 2, 14, 7>(x, w, summands, sums)
+                pixels::<L, LANES, 1, 1, 2, 14, 7>(x, w, summands, sums)
             }
-            (true, _, 1, _) => pixels::<L, 1, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, 1, 2, 1, 8, 4>(x, w, summands, sums),
+            (true, _, 1, _) => pixels::<L, LANES, 1, 1, 2, 8, 4>(x, w, summands, sums),
+            (true, _, 2, 1) => pixels::<L, LANES, 1, 2, 1, 8, 4>(x, w, summands, sums),
             (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, 1, 2, 3, 7, 4>(x, w, summands, sums)
+                pixels::<L, LANES, 1, 2, 3, 7, 4>(x, w, summands, sums)
             }
-            (true, _, 2, _) => pixels::<L, 1, 2, 2, 8, 4>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, 3, 1, 1, 4, 2>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            (true, _, 2, _) => pixels::<L, LANES, 1, 2, 2, 8, 4>(x, w, summands, sums),
+            (false, 3, 1, _) => pixels::<L, LANES, 3, 1, 1, 4, 2>(x, w, summands, sums),
+            (false, _, 1, _) => pixels::<L, LANES, 1, 1, 1, 5, 3>(x, w, summands, sums),
+            (false, _, 2, _) => pixels::<L, LANES, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            _ => unreachable!("a stride of {stride}"),
+        }
+    }
+}
+
+/// Channels of an image in colours.
+pub(crate) const COLOURS: usize = 3;
+
+/// [`row`] where the colours of pixels lie side by side.
+///
+/// # Safety
+/// As [`row`].
+#[inline(always)]
+pub(super) unsafe fn row_of_colours<L: Lanes>(
+    stride: usize,
+    left: usize,
+    x: *const f32,
+    w: *const f32,
+    summands: Summands,
+    sums: Sums,
+) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (L::WIDE, stride, left) {
+            (true, 1, 1) => pixels::<L, COLOURS, 1, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, 1, _) => pixels::<L, COLOURS, 1, 1, 2, 14, 7>(x, w, summands, sums),
+            (true, 2, 1) => pixels::<L, COLOURS, 1, 2, 1, 14, 7>(x, w, summands, sums),
+            (true, 2, _) => pixels::<L, COLOURS, 1, 2, 2, 14, 7>(x, w, summands, sums),
+            (false, 1, _) => pixels::<L, COLOURS, 1, 1, 1, 5, 3>(x, w, summands, sums),
+            (false, 2, _) => pixels::<L, COLOURS, 1, 2, 1, 5, 3>(x, w, summands, sums),
             _ => unreachable!("a stride of {stride}"),
         }
     }
@@ -109,7 +141,15 @@ pub(super) unsafe fn row<L: Lanes>(
 /// # Safety
 /// As [`row`].
 #[inline(always)]
-unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize, const T: usize>(
+unsafe fn pixels<
+    L: Lanes,
+    const X: usize,
+    const KW: usize,
+    const S: usize,
+    const O: usize,
+    const P: usize,
+    const T: usize,
+>(
     x: *const f32,
     w: *const f32,
     summands: Summands,
@@ -121,20 +161,20 @@ unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, cons
         let ahead = summands.ahead.map(|[part, parts]| [part * calls + call, parts * calls]);
         let summands = Summands { ahead, ..summands };
         let some = sums.behind(start);
-        let x = x.wrapping_add(start * S * LANES);
+        let x = x.wrapping_add(start * S * X);
         // SAFETY: the caller's promise.
         unsafe {
             if some.count > T {
-                product::<L, KW, S, O, P>(x, w, summands, some);
+                product::<L, X, KW, S, O, P>(x, w, summands, some);
             } else {
-                product::<L, KW, S, O, T>(x, w, summands, some);
+                product::<L, X, KW, S, O, T>(x, w, summands, some);
             }
         }
     }
     O
 }
 
-/// The sums of `O` blocks of `P` pixels, `S` pixels of the input apart; every tap has `KW` columns.
+/// The sums of `O` blocks of `P` pixels, `S` pixels of the input of `X` values apart; every tap has `KW` columns.
 ///
 /// Every value of the input is broadcast once and meets all weights of its row: `(P-1)·S + KW` broadcasts and `O·KW`
 /// loads feed `O·P·KW` products.
@@ -145,7 +185,7 @@ unsafe fn pixels<L: Lanes, const KW: usize, const S: usize, const O: usize, cons
 #[inline(always)]
 // The first constant of every `unroll` is 0.
 #[allow(clippy::absurd_extreme_comparisons)]
-unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, const P: usize>(
+unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, const O: usize, const P: usize>(
     x: *const f32,
     w: *const f32,
     sum: Summands,
@@ -189,7 +229,7 @@ unsafe fn product<L: Lanes, const KW: usize, const S: usize, const O: usize, con
                         unroll!(kw < KW, 0 1 2, { weights[o][kw] = L::load(w.add(o * sum.w_out + kw * SQUARE)) })
                     });
                     unroll!(j < (P - 1) * S + KW, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27, {
-                        let value = L::splat(*x.add(j * LANES));
+                        let value = L::splat(*x.add(j * X));
                         unroll!(kw < KW, 0 1 2, {
                             if j >= kw && (j - kw).is_multiple_of(S) && (j - kw) / S < P {
                                 unroll!(o < O, 0 1 2 3, {

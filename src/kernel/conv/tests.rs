@@ -95,6 +95,14 @@ impl Work for Ours<'_> {
             Ready::forward(conv, o..o + 1, &prepared, w).run::<L>(one..one + 1, &mut images);
         }
         all.push(("output in parts", unblock(&to, conv.output)));
+        if conv.input[0] == COLOURS {
+            let mut to = vec![f32::NAN; values.len()];
+            let added = Added { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
+            let (plain, sizes) = (&self.0.x, [self.0.x.len() / IMAGES, forward[1]]);
+            let mut images = Part { added, ..some(plain, Shared::new(&mut to), sizes) };
+            Ready::planes(conv, whole, &prepared, w).run::<L>(0..IMAGES, &mut images);
+            all.push(("output of planes", unblock(&to, conv.output)));
+        }
         for ready in [Ready::back(conv, &prepared, w), Ready::Back(InputGradient::new(conv, packed))] {
             let mut to = vec![f32::NAN; x.len()];
             let mut images = some(&dy, Shared::new(&mut to), [forward[1], forward[0]]);
@@ -211,7 +219,7 @@ fn check(all: impl Iterator<Item = Conv>) {
 #[test]
 fn all_products_are_those_of_the_definition() {
     let sides = [[1, 1], [3, 5], [7, 7], [8, 8], [16, 9], [17, 33]];
-    let channels = [(3, 16), (16, 16), (16, 32), (20, 40), (48, 7)];
+    let channels = [(3, 16), (3, 36), (16, 16), (16, 32), (20, 40), (48, 7)];
     let windows = [(3, 1, 1), (3, 2, 1), (1, 1, 0), (1, 2, 0), (5, 1, 2), (3, 1, 0), (7, 2, 3), (2, 2, 0), (3, 1, 2)];
     let all = sides
         .into_iter()

@@ -5,15 +5,21 @@ use std::ops::Range;
 use super::Convolve;
 use crate::kernel::conv::{Images, Pairs, Prologue, Ready, WeightGradient, image, unpack};
 use crate::kernel::lanes::{Isa, LANES, Lanes, Work, dispatch};
+use crate::kernel::layout::IntoBlocks;
 use crate::kernel::norm::{Norm, NormSums, lanes, prologue, put};
-use crate::kernel::op::{Array, Output};
+use crate::kernel::op::{Array, Operation, Output};
 use crate::kernel::parts::{Shared, VALUE, parts, unwritten};
 
 impl Convolve {
     /// The gradients that are wanted.
     pub(super) fn back(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
-        let (x, bias, norm) = self.inputs(inputs);
+        let (mut x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
+        // The gradient of the weights takes blocks.
+        let blocked = self.planes.then(|| IntoBlocks.forward(&inputs[..1]).remove(0));
+        if let Some(Output { values, shape }) = &blocked {
+            x = Array { values, shape };
+        }
         let size = image(self.conv.input);
         let norm_at = 2 + usize::from(self.has_bias);
         let wants_input = wanted[0] || norm.is_some() && wanted[norm_at];
@@ -50,7 +56,13 @@ impl Convolve {
                 outputs[norm_at + place] = Some(Output { values, shape: vec![self.conv.input[0]] });
             }
         }
-        outputs[0] = Some(Output { values: dx, shape: x.shape.to_vec() });
+        let dx = Output { values: dx, shape: x.shape.to_vec() };
+        outputs[0] = Some(match self.planes && wants_input {
+            true => {
+                IntoBlocks.backward(&inputs[..1], Array { values: &dx.values, shape: &dx.shape }, &[true]).remove(0)
+            }
+            false => dx,
+        });
         let weight = unpack(&all.weight.finish(), out, self.conv.input[0], self.conv.size);
         outputs[1] = Some(Output { values: weight, shape: inputs[1].shape.to_vec() });
         if let (Some(waits), Some(true)) = (self.summand, wanted.last()) {
