@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::blocks;
 use crate::kernel::lanes::{LANES, Lanes};
+use crate::kernel::parts::unwritten;
 
 /// What is done to values on their way into a convolution: `scale·x + shift` of their channel, and ReLU.
 #[derive(Clone, Copy)]
@@ -20,7 +21,7 @@ impl Prologue<'_> {
 
 /// A scratch for one image after the other.
 pub(crate) struct Bordered {
-    values: Vec<[f32; LANES]>,
+    values: Vec<f32>,
     channels: usize,
     inner: [usize; 2],
     before: usize,
@@ -37,18 +38,26 @@ impl Bordered {
     pub(crate) fn new([channels, height, width]: [usize; 3], before: usize, behind: usize) -> Self {
         let (row, rows) = (width + before + behind, height + before + behind);
         let block = row * rows;
-        let values = vec![[0.0; LANES]; blocks(channels) * block + SLACK];
+        let mut values = unwritten((blocks(channels) * block + SLACK) * LANES);
+        // Zeros to where the first row begins, from the end of each to where the next does, and to the end.
+        let mut end = 0;
+        for line in (0..blocks(channels)).flat_map(|place| (0..height).map(move |y| place * block + (y + before) * row))
+        {
+            values[end * LANES..(line + before) * LANES].fill(0.0);
+            end = line + before + width;
+        }
+        values[end * LANES..].fill(0.0);
         Self { values, channels, inner: [height, width], before, row, block }
     }
 
     /// The first pixel of the border.
     pub(crate) fn start(&self) -> *const f32 {
-        self.values.as_ptr().cast()
+        self.values.as_ptr()
     }
 
     /// What lies from a pixel of the border on.
     pub(crate) fn pixel(&self, block: usize, y: usize, x: usize) -> &[f32] {
-        self.values[block * self.block + y * self.row + x..].as_flattened()
+        &self.values[(block * self.block + y * self.row + x) * LANES..]
     }
 
     /// Takes an image in.
@@ -86,8 +95,8 @@ impl Bordered {
         let [height, width] = self.inner;
         let from = &from[(block * height + rows.start) * width * LANES..(block * height + rows.end) * width * LANES];
         for (row, source) in rows.zip(from.chunks_exact(width * LANES)) {
-            let start = place * self.block + (row + self.before) * self.row + self.before;
-            prologue.apply::<L>(block, source, self.values[start..start + width].as_flattened_mut());
+            let start = (place * self.block + (row + self.before) * self.row + self.before) * LANES;
+            prologue.apply::<L>(block, source, &mut self.values[start..start + width * LANES]);
         }
     }
 }
