@@ -38,11 +38,19 @@ impl<'a> Added<'a> {
         Self { bias, ..Self::NONE }
     }
 
-    /// What the sums of a block begin with that go to `to`, so many f32 behind the start of the image.
-    pub(super) fn begin(&self, block: usize, start: usize, to: *const f32) -> Begin {
-        let bias = (!self.bias.is_empty()).then(|| self.bias[block * LANES..].as_ptr());
-        let place = |values: Values| (values.from.map_or(to, |from| from[start..].as_ptr()), values.least());
-        Begin { bias, values: self.values.map(place) }
+    /// What the sums of a block begin with.
+    pub(super) fn begin(&self, block: usize) -> Begin {
+        if self.bias.is_empty() { Begin::Zero } else { Begin::Bias(self.bias[block * LANES..].as_ptr()) }
+    }
+
+    /// The values for sums that go to `to`, so many f32 behind the start of the image, and the least that is taken of each.
+    pub(super) fn values(&self, start: usize, to: *const f32) -> Option<(*const f32, f32)> {
+        self.values.map(|values| (values.from.map_or(to, |from| from[start..].as_ptr()), values.least()))
+    }
+
+    /// Whether values lie where the sums go, so that there must be none before they are whole.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.values.is_some_and(|values| values.from.is_none())
     }
 
     /// Of one pixel of a block: the bias, or 0.

@@ -34,8 +34,8 @@ impl Dense<'_> {
         while first < self.output {
             let start = first * samples * LANES;
             let place = to[start..].as_mut_ptr();
-            let begin = added.begin(first, start, place);
-            let sums = Sums { to: place, pixel: LANES, block: samples * LANES, count: samples, begin };
+            let (begin, values) = (added.begin(first), added.values(start, place));
+            let sums = Sums { to: place, pixel: LANES, block: samples * LANES, count: samples, begin, values };
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
                 let w = self.weight.as_ptr().add(first * summands.w_out);

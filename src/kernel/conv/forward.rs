@@ -35,7 +35,8 @@ impl Direct<'_> {
     fn groups<L: Lanes, P: Patch>(&self, all: Range<usize>, images: &mut impl Images) {
         assert_eq!(self.weight.len(), self.conv.packed());
         let from = blocks(self.conv.input[0]);
-        let panel = (PANEL / (2 * self.conv.area())).clamp(1, from);
+        let is_in_place = images.added(all.start).is_in_place();
+        let panel = if is_in_place { from } else { (PANEL / (2 * self.conv.area())).clamp(1, from) };
         let mut group = vec![P::new(self.conv, panel)];
         let each = group[0].count();
         let patches = all.start * each..all.end * each;
@@ -95,8 +96,14 @@ impl Direct<'_> {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
                     let place = to[start..].as_mut_ptr();
-                    let begin = if channels.start > 0 { Begin::there(place) } else { added.begin(first, start, place) };
-                    let sums = Sums { to: place, pixel: LANES, block: height * width * LANES, count: pixels, begin };
+                    let sums = Sums {
+                        to: place,
+                        pixel: LANES,
+                        block: height * width * LANES,
+                        count: pixels,
+                        begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
+                        values: added.values(start, place).filter(|_| channels.end == from),
+                    };
                     let ahead = (patch == some.start).then_some([line, scratch.rows()]);
                     let summands = Summands { ahead, ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it

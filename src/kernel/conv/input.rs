@@ -96,7 +96,8 @@ impl InputGradient {
                 pixel: stride * LANES,
                 block: height * width * LANES,
                 count: (width - column).div_ceil(stride),
-                begin: Begin::ZERO,
+                begin: Begin::Zero,
+                values: None,
             };
             // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
             first += unsafe {

@@ -45,8 +45,14 @@ impl Planes<'_> {
                     let x = scratch[y * stride * row..].as_ptr();
                     let start = (first * rows + y) * columns * LANES;
                     let place = to[start..].as_mut_ptr();
-                    let begin = added.begin(first, start, place);
-                    let sums = Sums { to: place, pixel: LANES, block: rows * columns * LANES, count: columns, begin };
+                    let sums = Sums {
+                        to: place,
+                        pixel: LANES,
+                        block: rows * columns * LANES,
+                        count: columns,
+                        begin: added.begin(first),
+                        values: added.values(start, place),
+                    };
                     // SAFETY: the border and its slack hold what a row of pixels reads; `to` and what is added to it hold
                     // all blocks.
                     count = unsafe { row_of_colours::<L>(stride, blocks(out) - first, x, w, summands, sums) };

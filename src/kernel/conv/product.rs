@@ -31,24 +31,18 @@ pub(crate) struct Sums {
     /// How many of the pixels there are; what is computed beyond them is dropped.
     pub count: usize,
     pub begin: Begin,
+    /// What is added to the sums once they are whole: values that lie as they do, and the least that is taken of each.
+    pub values: Option<(*const f32, f32)>,
 }
 
 /// What sums begin with.
 #[derive(Clone, Copy)]
-pub(crate) struct Begin {
+pub(crate) enum Begin {
+    Zero,
     /// A value for every channel of the first block and those behind it.
-    pub bias: Option<*const f32>,
-    /// Values that lie as the sums do, and the least that is taken of each.
-    pub values: Option<(*const f32, f32)>,
-}
-
-impl Begin {
-    pub(crate) const ZERO: Self = Self { bias: None, values: None };
-
+    Bias(*const f32),
     /// What is there already.
-    pub(crate) fn there(sums: *const f32) -> Self {
-        Self { bias: None, values: Some((sums, f32::NEG_INFINITY)) }
-    }
+    There,
 }
 
 impl Sums {
@@ -56,9 +50,8 @@ impl Sums {
     #[inline(always)]
     pub(super) fn behind(self, pixels: usize) -> Self {
         let step = pixels * self.pixel;
-        let values = self.begin.values.map(|(from, least)| (from.wrapping_add(step), least));
-        let begin = Begin { values, ..self.begin };
-        Self { to: self.to.wrapping_add(step), count: self.count - pixels, begin, ..self }
+        let values = self.values.map(|(from, least)| (from.wrapping_add(step), least));
+        Self { to: self.to.wrapping_add(step), count: self.count - pixels, values, ..self }
     }
 }
 
@@ -197,22 +190,17 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
     let mut all: [[L; P]; O] = unsafe { std::mem::zeroed() };
     // SAFETY: the caller's promise.
     unsafe {
-        if let Some(bias) = sums.begin.bias {
-            unroll!(o < O, 0 1 2 3, {
+        match sums.begin {
+            Begin::Zero => (),
+            Begin::Bias(bias) => unroll!(o < O, 0 1 2 3, {
                 let bias = L::load(bias.add(o * LANES));
                 unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, { all[o][p] = bias })
-            })
-        }
-        if let Some((from, least)) = sums.begin.values {
-            let least = L::splat(least);
-            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+            }),
+            Begin::There => unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
                 if p < sums.count {
-                    unroll!(o < O, 0 1 2 3, {
-                        let value = L::load(from.add(o * sums.block + p * sums.pixel));
-                        all[o][p] = all[o][p].add(least.max(value));
-                    })
+                    unroll!(o < O, 0 1 2 3, { all[o][p] = L::load(sums.to.add(o * sums.block + p * sums.pixel)) })
                 }
-            })
+            }),
         }
     }
     let mut left = sum.channels;
@@ -257,6 +245,17 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
     }
     // SAFETY: the caller's promise.
     unsafe {
+        if let Some((from, least)) = sums.values {
+            let least = L::splat(least);
+            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+                if p < sums.count {
+                    unroll!(o < O, 0 1 2 3, {
+                        let value = L::load(from.add(o * sums.block + p * sums.pixel));
+                        all[o][p] = all[o][p].add(least.max(value));
+                    })
+                }
+            })
+        }
         unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
             if p < sums.count {
                 unroll!(o < O, 0 1 2 3, {

@@ -84,7 +84,8 @@ impl Winograd<'_> {
                     pixel: LANES,
                     block: to.tiles * LANES,
                     count: tiles,
-                    begin: Begin::ZERO,
+                    begin: Begin::Zero,
+                    values: None,
                 };
                 // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
                 first += unsafe {
