@@ -216,8 +216,48 @@ proptest! {
     }
 }
 
+/// A convolution and a sum of what it gives and other values: apart, at once, and at once where nobody else holds these.
+fn with_sum([n, c, h, w, out, size]: [usize; 6], moves: Stride, relu: bool) -> [Vec<f32>; 3] {
+    let device = Device::flex();
+    let plain = |shape: [usize; 4], seed| Map::from(Tensor::from_data(draw(shape, seed).into_data(), &device));
+    let weights = |shape: [usize; 4], seed| {
+        let values = Tensor::from_data(draw([shape.iter().product()], seed).into_data(), &device);
+        Weights::new(values, shape, Some(Tensor::from_data(draw([shape[0]], seed + 1).into_data(), &device)))
+    };
+    let one = Stride { stride: 1, padding: 0 };
+    let layer =
+        |next: Next| plain([n, c, h, w], 1).convolve(Kernels::Own, weights([out, c, size, size], 2), moves, next);
+    let [.., rows, columns] = layer(Next::Any).dims();
+    let values = || {
+        let layer = weights([out, 2, 1, 1], 5);
+        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Next::Any);
+        if relu { values.relu() } else { values }
+    };
+    let apart = Map::combine(layer(Next::Any), None, Some((Carry::All, values())), false);
+    let held = values();
+    let at_once = layer(Next::Sum(held.clone()));
+    let kept = host(held.into_plain());
+    assert_eq!(kept, host(values().into_plain()), "what is held is not written to");
+    [apart, at_once, layer(Next::Sum(values()))].map(|map| host(map.into_plain()))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_sum_is_the_same_taken_with_its_layer_or_apart(
+        n in 1usize..6,
+        (c, out) in (1usize..40, 1usize..40),
+        (h, w) in (4usize..19, 4usize..19),
+        size in prop::sample::select(vec![1usize, 2, 3, 5, 7]),
+        (stride, padding) in (1usize..3, 0usize..4),
+        relu: bool,
+    ) {
+        prop_assume!(h.min(w) + 2 * padding >= size && padding < size);
+        let [apart, at_once, in_place] = with_sum([n, c, h, w, out, size], Stride { stride, padding }, relu);
+        prop_assert_eq!(&apart, &at_once);
+        prop_assert_eq!(&apart, &in_place);
+    }
 
     #[test]
     fn dense_blocks_at_once_agree(
