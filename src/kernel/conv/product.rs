@@ -203,6 +203,7 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
             }),
         }
     }
+    let ahead = sum.ahead.map_or(0..0, |[part, parts]| sum.w_block * part / parts..sum.w_block * (part + 1) / parts);
     let mut left = sum.channels;
     let (mut x, mut w) = (x, w);
     while left > 0 {
@@ -231,10 +232,10 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
                 }
             }
         }
-        if let Some([part, parts]) = sum.ahead {
-            for place in (sum.w_block * part / parts..sum.w_block * (part + 1) / parts).step_by(LANES) {
-                unroll!(o < O, 0 1 2 3, { L::fetch(w.wrapping_add((O + o) * sum.w_out + place)) });
-            }
+        let mut place = ahead.start;
+        while place < ahead.end {
+            unroll!(o < O, 0 1 2 3, { L::fetch(w.wrapping_add((O + o) * sum.w_out + place)) });
+            place += LANES;
         }
         left -= here;
         // SAFETY: only as far as there are channels.
