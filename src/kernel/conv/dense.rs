@@ -28,6 +28,7 @@ impl Dense<'_> {
             w_block: SQUARE,
             w_out: from * SQUARE,
             ahead: None,
+            coming: None,
         };
         added.check([self.output * LANES, 1, samples]);
         let mut first = 0;

@@ -52,7 +52,7 @@ impl Direct<'_> {
                         scratch.take::<L>(patch % each, images.input(patch / each), block, block - start);
                     }
                 }
-                self.add::<L, P>(some.clone(), &group, channels, images);
+                self.add::<L, P>(some.clone(), patches.end, &group, channels, images);
             }
             for done in (some.start + 1..=some.end).filter(|done| done.is_multiple_of(each)) {
                 let one = done / each - 1;
@@ -67,6 +67,7 @@ impl Direct<'_> {
     fn add<L: Lanes, P: Patch>(
         &self,
         some: Range<usize>,
+        end: usize,
         group: &[P],
         channels: Range<usize>,
         images: &mut impl Images,
@@ -82,7 +83,9 @@ impl Direct<'_> {
             w_block: area,
             w_out: from * area,
             ahead: None,
+            coming: None,
         };
+        let area_in = self.conv.input[1] * self.conv.input[2] * LANES;
         let mut first = 0;
         while first < blocks(out) {
             let w = self.weight[first * summands.w_out + channels.start * area..].as_ptr();
@@ -92,6 +95,13 @@ impl Direct<'_> {
                 added.check(self.conv.output);
                 let to = images.output(patch / each);
                 assert_eq!(to.len(), image(self.conv.output));
+                // The same patch's next channels, or the first of the patch that takes its place.
+                let next = if channels.end < from { (patch, channels.end) } else { (patch + group.len(), 0) };
+                let coming = (first == 0 && next.0 < end).then(|| {
+                    let (image, _) = images.input(next.0 / each);
+                    scratch.coming(next.0 % each, image, next.1)
+                });
+                let coming = coming.flatten().map(|(from, count)| (from, area_in, count));
                 for line in 0..scratch.rows() {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
@@ -104,8 +114,8 @@ impl Direct<'_> {
                         begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
                         values: added.values(start, place).filter(|_| channels.end == from),
                     };
-                    let ahead = (patch == some.start).then_some([line, scratch.rows()]);
-                    let summands = Summands { ahead, ..summands };
+                    let ahead = Some([line, scratch.rows()]).filter(|_| patch == some.start || coming.is_some());
+                    let summands = Summands { ahead, coming, ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
                     // hold all blocks.
                     count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };

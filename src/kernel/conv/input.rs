@@ -72,6 +72,7 @@ impl InputGradient {
                         w_block: area,
                         w_out: blocks(output[0]) * area,
                         ahead: None,
+                        coming: None,
                     };
                     self.row::<L>(phase.first[1], x, y, summands, to);
                 }

@@ -12,6 +12,10 @@ pub(super) trait Patch {
     fn count(&self) -> usize;
     /// Takes in a block of channels of an image's patch, as the scratch's block `place`.
     fn take<L: Lanes>(&mut self, patch: usize, from: (&[f32], Prologue), block: usize, place: usize);
+    /// What will be taken in of a block of a patch, and how many f32 of it, if they lie in one piece.
+    fn coming(&self, _patch: usize, _image: &[f32], _block: usize) -> Option<(*const f32, usize)> {
+        None
+    }
     /// Pixels of the scratch from one block to the next, from one row to the next, and from one window to the next.
     fn steps(&self) -> [usize; 3];
     /// Rows of pixels that a patch has.
@@ -94,6 +98,12 @@ impl Patch for Band {
             let place = (pixel / columns * width + pixel % columns) * stride * LANES;
             prologue.apply::<L>(block, &from[place..place + LANES], to);
         }
+    }
+
+    fn coming(&self, patch: usize, image: &[f32], block: usize) -> Option<(*const f32, usize)> {
+        let (_, start, count) = self.row(patch, 0);
+        let [_, height, width] = self.conv.input;
+        (self.conv.stride == 1).then(|| (image[(block * height * width + start) * LANES..].as_ptr(), count * LANES))
     }
 
     fn steps(&self) -> [usize; 3] {

@@ -18,8 +18,10 @@ pub(crate) struct Summands<'a> {
     pub w_block: usize,
     /// From one block of output channels to the next, in the weights.
     pub w_out: usize,
-    /// The part, of so many, of the weights of the blocks behind that is fetched from memory meanwhile.
+    /// The part, of so many, of what comes next that is fetched from memory meanwhile: weights of the blocks behind.
     pub ahead: Option<[usize; 2]>,
+    /// And what of the input is gathered next, if anything: its first block, the f32 to the next, and how many of each.
+    pub coming: Option<(*const f32, usize, usize)>,
 }
 
 /// Where the sums go: the first block's first pixel, and the steps to the next pixel and the next block.
@@ -203,7 +205,9 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
             }),
         }
     }
-    let ahead = sum.ahead.map_or(0..0, |[part, parts]| sum.w_block * part / parts..sum.w_block * (part + 1) / parts);
+    let part_of = |all: usize| sum.ahead.map_or(0..0, |[part, parts]| all * part / parts..all * (part + 1) / parts);
+    let ahead = part_of(sum.w_block);
+    let (mut coming, step, of_coming) = sum.coming.map_or((x, 0, 0..0), |(from, step, count)| (from, step, part_of(count)));
     let mut left = sum.channels;
     let (mut x, mut w) = (x, w);
     while left > 0 {
@@ -237,6 +241,12 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
             unroll!(o < O, 0 1 2 3, { L::fetch(w.wrapping_add((O + o) * sum.w_out + place)) });
             place += LANES;
         }
+        let mut place = of_coming.start;
+        while place < of_coming.end {
+            L::fetch(coming.wrapping_add(place));
+            place += LANES;
+        }
+        coming = coming.wrapping_add(step);
         left -= here;
         // SAFETY: only as far as there are channels.
         unsafe {

@@ -74,6 +74,7 @@ impl Winograd<'_> {
             w_block: SQUARE,
             w_out: from.blocks * SQUARE,
             ahead: Some([0, 1]),
+            coming: None,
         };
         for place in 0..PLACES {
             let x = from.values[place * from.place..].as_ptr();
