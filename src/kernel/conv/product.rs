@@ -205,6 +205,13 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
             }),
         }
     }
+    if let Some((from, _)) = sums.values {
+        unroll!(o < O, 0 1 2 3, {
+            unroll!(p < P, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15, {
+                L::fetch(from.wrapping_add(o * sums.block + p * sums.pixel))
+            })
+        });
+    }
     let part_of = |all: usize| sum.ahead.map_or(0..0, |[part, parts]| all * part / parts..all * (part + 1) / parts);
     let ahead = part_of(sum.w_block);
     let (mut coming, step, of_coming) = sum.coming.map_or((x, 0, 0..0), |(from, step, count)| (from, step, part_of(count)));
