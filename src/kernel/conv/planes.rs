@@ -29,7 +29,15 @@ impl Planes<'_> {
         let mut scratch = vec![0.0; (height + 2 * padding) * row + SLACK];
         let taps: Vec<_> = (0..size).map(|r| (r * row, r * across * LANES)).collect();
         let w_out = size * across * LANES;
-        let summands = Summands { taps: &taps, channels: across, x_block: LANES, w_block: SQUARE, w_out, ahead: None, coming: None };
+        let summands = Summands {
+            taps: &taps,
+            channels: across,
+            x_block: LANES,
+            w_block: SQUARE,
+            w_out,
+            ahead: None,
+            coming: None,
+        };
         assert_eq!(self.weight.len(), blocks(out) * w_out);
         for one in all {
             let (from, _) = images.input(one);

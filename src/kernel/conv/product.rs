@@ -214,7 +214,8 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
     }
     let part_of = |all: usize| sum.ahead.map_or(0..0, |[part, parts]| all * part / parts..all * (part + 1) / parts);
     let ahead = part_of(sum.w_block);
-    let (mut coming, step, of_coming) = sum.coming.map_or((x, 0, 0..0), |(from, step, count)| (from, step, part_of(count)));
+    let (mut coming, step, of_coming) =
+        sum.coming.map_or((x, 0, 0..0), |(from, step, count)| (from, step, part_of(count)));
     let mut left = sum.channels;
     let (mut x, mut w) = (x, w);
     while left > 0 {
