@@ -1,6 +1,7 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
-use super::product::{SQUARE, Summands, Sums, row};
+use super::product::{SQUARE, Summands, Sums};
+use super::row::row;
 use super::{Added, blocks};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -28,7 +29,6 @@ impl Dense<'_> {
             w_block: SQUARE,
             w_out: from * SQUARE,
             ahead: None,
-            coming: None,
         };
         added.check([self.output * LANES, 1, samples]);
         let mut first = 0;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::patch::{Band, Patch, Whole};
-use super::product::{Begin, Summands, Sums, row};
+use super::product::{Ahead, Begin, Coming, Summands, Sums};
+use super::row::row;
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -33,28 +34,32 @@ impl Direct<'_> {
 
     #[inline(always)]
     fn groups<L: Lanes, P: Patch>(&self, all: Range<usize>, images: &mut impl Images) {
+        if all.is_empty() {
+            return;
+        }
         assert_eq!(self.weight.len(), self.conv.packed());
         let from = blocks(self.conv.input[0]);
         let is_in_place = images.added(all.start).is_in_place();
         let panel = if is_in_place { from } else { (PANEL / (2 * self.conv.area())).clamp(1, from) };
-        let mut group = vec![P::new(self.conv, panel)];
-        let each = group[0].count();
-        let patches = all.start * each..all.end * each;
-        let values = panel * group[0].steps()[0] * LANES + image(self.conv.output) / each;
+        let mut scratch = vec![P::new(self.conv, panel)];
+        let each = scratch[0].count();
+        let (begin, end) = (all.start * each, all.end * each);
+        let values = panel * scratch[0].steps()[0] * LANES + image(self.conv.output) / each;
         let most = if self.weight.len() > GROUP { GROUP / values } else { 1 };
-        group.resize_with(most.clamp(1, patches.len().max(1)), || P::new(self.conv, panel));
-        for first in patches.clone().step_by(group.len()) {
-            let some = first..(first + group.len()).min(patches.end);
+        scratch.resize_with(most.clamp(1, end - begin), || P::new(self.conv, panel));
+        for first in (begin..end).step_by(scratch.len()) {
+            let patches = first..(first + scratch.len()).min(end);
             for start in (0..from).step_by(panel) {
                 let channels = start..(start + panel).min(from);
-                for (patch, scratch) in some.clone().zip(&mut group) {
+                for (patch, scratch) in patches.clone().zip(&mut scratch) {
                     for block in channels.clone() {
                         scratch.take::<L>(patch % each, images.input(patch / each), block, block - start);
                     }
                 }
-                self.add::<L, P>(some.clone(), patches.end, &group, channels, images);
+                let group = Group { patches: patches.clone(), end, each, scratch: &scratch, channels };
+                self.add::<L, P>(group, images);
             }
-            for done in (some.start + 1..=some.end).filter(|done| done.is_multiple_of(each)) {
+            for done in (patches.start + 1..=patches.end).filter(|done| done.is_multiple_of(each)) {
                 let one = done / each - 1;
                 let to = images.output(one);
                 images.end::<L>(one, to);
@@ -62,20 +67,14 @@ impl Direct<'_> {
         }
     }
 
-    /// What some blocks of the input's channels add to some patches.
+    /// What some blocks of the input's channels add to a group of patches.
     #[inline(always)]
-    fn add<L: Lanes, P: Patch>(
-        &self,
-        some: Range<usize>,
-        end: usize,
-        group: &[P],
-        channels: Range<usize>,
-        images: &mut impl Images,
-    ) {
+    fn add<L: Lanes, P: Patch>(&self, group: Group<P>, images: &mut impl Images) {
         let [out, height, width] = self.conv.output;
-        let (from, each, area) = (blocks(self.conv.input[0]), group[0].count(), self.conv.area());
-        let [block, row_step, stride] = group[0].steps();
+        let (from, each, area) = (blocks(self.conv.input[0]), group.each, self.conv.area());
+        let [block, row_step, stride] = group.scratch[0].steps();
         let (taps, columns) = self.conv.taps(row_step);
+        let channels = group.channels.clone();
         let summands = Summands {
             taps: &taps,
             channels: self.conv.input[0].min(channels.end * LANES) - channels.start * LANES,
@@ -83,25 +82,17 @@ impl Direct<'_> {
             w_block: area,
             w_out: from * area,
             ahead: None,
-            coming: None,
         };
-        let area_in = self.conv.input[1] * self.conv.input[2] * LANES;
         let mut first = 0;
         while first < blocks(out) {
             let w = self.weight[first * summands.w_out + channels.start * area..].as_ptr();
             let mut count = 0;
-            for (patch, scratch) in some.clone().zip(group) {
+            for (patch, scratch) in group.patches.clone().zip(group.scratch) {
                 let added = images.added(patch / each);
                 added.check(self.conv.output);
                 let to = images.output(patch / each);
                 assert_eq!(to.len(), image(self.conv.output));
-                // The same patch's next channels, or the first of the patch that takes its place.
-                let next = if channels.end < from { (patch, channels.end) } else { (patch + group.len(), 0) };
-                let coming = (first == 0 && next.0 < end).then(|| {
-                    let (image, _) = images.input(next.0 / each);
-                    scratch.coming(next.0 % each, image, next.1)
-                });
-                let coming = coming.flatten().map(|(from, count)| (from, area_in, count));
+                let input = if first == 0 { group.coming(patch, from, images) } else { None };
                 for line in 0..scratch.rows() {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
@@ -114,8 +105,8 @@ impl Direct<'_> {
                         begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
                         values: added.values(start, place).filter(|_| channels.end == from),
                     };
-                    let ahead = Some([line, scratch.rows()]).filter(|_| patch == some.start || coming.is_some());
-                    let summands = Summands { ahead, coming, ..summands };
+                    let ahead = Ahead { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
+                    let summands = Summands { ahead: Some(ahead), ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
                     // hold all blocks.
                     count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };
@@ -123,5 +114,26 @@ impl Direct<'_> {
             }
             first += count;
         }
+    }
+}
+
+/// Patches that lie in scratches, and which blocks of their channels.
+struct Group<'a, P> {
+    patches: Range<usize>,
+    /// Behind the last patch of all.
+    end: usize,
+    /// Patches of an image.
+    each: usize,
+    scratch: &'a [P],
+    channels: Range<usize>,
+}
+
+impl<P: Patch> Group<'_, P> {
+    /// What takes a patch's place in its scratch: its next channels, of so many blocks, or the first of another patch.
+    fn coming(&self, patch: usize, blocks: usize, images: &impl Images) -> Option<Coming> {
+        let last = self.channels.end == blocks;
+        let (patch, block) = if last { (patch + self.scratch.len(), 0) } else { (patch, self.channels.end) };
+        let is_there = patch < self.end;
+        is_there.then(|| self.scratch[0].coming(patch % self.each, images.input(patch / self.each).0, block)).flatten()
     }
 }

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::pack::transpose;
-use super::product::{Begin, SQUARE, Summands, Sums, row};
+use super::product::{Begin, SQUARE, Summands, Sums};
+use super::row::row;
 use super::{Bordered, Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -72,7 +73,6 @@ impl InputGradient {
                         w_block: area,
                         w_out: blocks(output[0]) * area,
                         ahead: None,
-                        coming: None,
                     };
                     self.row::<L>(phase.first[1], x, y, summands, to);
                 }

@@ -16,6 +16,7 @@ mod pack;
 mod patch;
 mod planes;
 mod product;
+mod row;
 #[cfg(test)]
 mod tests;
 mod weight;
@@ -25,7 +26,7 @@ pub(crate) use added::{Added, Values};
 pub(crate) use bordered::{Bordered, Prologue};
 pub(crate) use dense::Dense;
 pub(crate) use pack::{pack, transpose, unpack};
-pub(crate) use product::COLOURS;
+pub(crate) use row::COLOURS;
 
 use std::borrow::Cow;
 use std::ops::Range;

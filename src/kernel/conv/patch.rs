@@ -1,6 +1,7 @@
 //! What a convolution computes at a time: pixels of one image, from values that are gathered in a scratch, so that no
 //! border matters to the products and what waits on the values is done once.
 
+use super::product::Coming;
 use super::{Bordered, Conv, Prologue, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -12,8 +13,8 @@ pub(super) trait Patch {
     fn count(&self) -> usize;
     /// Takes in a block of channels of an image's patch, as the scratch's block `place`.
     fn take<L: Lanes>(&mut self, patch: usize, from: (&[f32], Prologue), block: usize, place: usize);
-    /// What will be taken in of a block of a patch, and how many f32 of it, if they lie in one piece.
-    fn coming(&self, _patch: usize, _image: &[f32], _block: usize) -> Option<(*const f32, usize)> {
+    /// What will be taken in of a patch from a block on, if it lies in one piece.
+    fn coming(&self, _patch: usize, _image: &[f32], _block: usize) -> Option<Coming> {
         None
     }
     /// Pixels of the scratch from one block to the next, from one row to the next, and from one window to the next.
@@ -100,10 +101,11 @@ impl Patch for Band {
         }
     }
 
-    fn coming(&self, patch: usize, image: &[f32], block: usize) -> Option<(*const f32, usize)> {
+    fn coming(&self, patch: usize, image: &[f32], block: usize) -> Option<Coming> {
         let (_, start, count) = self.row(patch, 0);
-        let [_, height, width] = self.conv.input;
-        (self.conv.stride == 1).then(|| (image[(block * height * width + start) * LANES..].as_ptr(), count * LANES))
+        let step = self.conv.input[1] * self.conv.input[2] * LANES;
+        let from = image[block * step + start * LANES..].as_ptr();
+        (self.conv.stride == 1).then_some(Coming { from, step, count: count * LANES })
     }
 
     fn steps(&self) -> [usize; 3] {

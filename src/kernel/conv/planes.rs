@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::product::{COLOURS, SQUARE, Summands, Sums, row_of_colours};
+use super::product::{SQUARE, Summands, Sums};
+use super::row::{COLOURS, row_of_colours};
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 
@@ -29,15 +30,7 @@ impl Planes<'_> {
         let mut scratch = vec![0.0; (height + 2 * padding) * row + SLACK];
         let taps: Vec<_> = (0..size).map(|r| (r * row, r * across * LANES)).collect();
         let w_out = size * across * LANES;
-        let summands = Summands {
-            taps: &taps,
-            channels: across,
-            x_block: LANES,
-            w_block: SQUARE,
-            w_out,
-            ahead: None,
-            coming: None,
-        };
+        let summands = Summands { taps: &taps, channels: across, x_block: LANES, w_block: SQUARE, w_out, ahead: None };
         assert_eq!(self.weight.len(), blocks(out) * w_out);
         for one in all {
             let (from, _) = images.input(one);

@@ -1,5 +1,7 @@
 //! The innermost loops of a convolution: a few pixels of a few blocks of output channels, held in registers.
 
+use std::ops::Range;
+
 use crate::kernel::lanes::{LANES, Lanes};
 
 /// One weight for every pair of lanes of two blocks.
@@ -18,10 +20,44 @@ pub(crate) struct Summands<'a> {
     pub w_block: usize,
     /// From one block of output channels to the next, in the weights.
     pub w_out: usize,
-    /// The part, of so many, of what comes next that is fetched from memory meanwhile: weights of the blocks behind.
-    pub ahead: Option<[usize; 2]>,
-    /// And what of the input is gathered next, if anything: its first block, the f32 to the next, and how many of each.
-    pub coming: Option<(*const f32, usize, usize)>,
+    /// What comes next, and is fetched from memory meanwhile.
+    pub ahead: Option<Ahead>,
+}
+
+/// What will be read after some products.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    /// These products fetch one part of it, of so many.
+    pub part: [usize; 2],
+    /// Whether it is the weights of the blocks behind.
+    pub weights: bool,
+    pub input: Option<Coming>,
+}
+
+/// Values of several blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Coming {
+    pub from: *const f32,
+    /// From one block to the next.
+    pub step: usize,
+    /// Of each block.
+    pub count: usize,
+}
+
+impl Ahead {
+    /// Weights alone, all of them.
+    pub(super) const WEIGHTS: Self = Self { part: [0, 1], weights: true, input: None };
+
+    /// A part of this part.
+    pub(super) fn part(self, part: usize, parts: usize) -> Self {
+        Self { part: [self.part[0] * parts + part, self.part[1] * parts], ..self }
+    }
+
+    /// Which of so many values the part is.
+    fn of(self, count: usize) -> Range<usize> {
+        let [part, parts] = self.part;
+        count * part / parts..count * (part + 1) / parts
+    }
 }
 
 /// Where the sums go: the first block's first pixel, and the steps to the next pixel and the next block.
@@ -57,118 +93,6 @@ impl Sums {
     }
 }
 
-/// The sums of a row of pixels of a few blocks, of `left` that are left; returns how many.
-///
-/// # Safety
-/// As [`product`], for `sums.count` pixels rounded up to the number computed at once.
-#[inline(always)]
-pub(super) unsafe fn row<L: Lanes>(
-    columns: usize,
-    stride: usize,
-    left: usize,
-    x: *const f32,
-    w: *const f32,
-    summands: Summands,
-    sums: Sums,
-) -> usize {
-    // Pixels times blocks as the registers allow: sums, one row of weights, and one value.
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, LANES, 3, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, LANES, 3, 1, 2, 7, 4>(x, w, summands, sums)
-            }
-            (true, 3, 1, _) => pixels::<L, LANES, 3, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, LANES, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(10) => {
-                pixels::<L, LANES, 1, 1, 2, 10, 5>(x, w, summands, sums)
-            }
-            (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 1, 2, 14, 7>(x, w, summands, sums)
-            }
-            (true, _, 1, _) => pixels::<L, LANES, 1, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, LANES, 1, 2, 1, 8, 4>(x, w, summands, sums),
-            (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 2, 3, 7, 4>(x, w, summands, sums)
-            }
-            (true, _, 2, _) => pixels::<L, LANES, 1, 2, 2, 8, 4>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, LANES, 3, 1, 1, 4, 2>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, LANES, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, LANES, 1, 2, 1, 5, 3>(x, w, summands, sums),
-            _ => unreachable!("a stride of {stride}"),
-        }
-    }
-}
-
-/// Channels of an image in colours.
-pub(crate) const COLOURS: usize = 3;
-
-/// [`row`] where the colours of pixels lie side by side.
-///
-/// # Safety
-/// As [`row`].
-#[inline(always)]
-pub(super) unsafe fn row_of_colours<L: Lanes>(
-    stride: usize,
-    left: usize,
-    x: *const f32,
-    w: *const f32,
-    summands: Summands,
-    sums: Sums,
-) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (L::WIDE, stride, left) {
-            (true, 1, 1) => pixels::<L, COLOURS, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 1, _) => pixels::<L, COLOURS, 1, 1, 2, 14, 7>(x, w, summands, sums),
-            (true, 2, 1) => pixels::<L, COLOURS, 1, 2, 1, 14, 7>(x, w, summands, sums),
-            (true, 2, _) => pixels::<L, COLOURS, 1, 2, 2, 14, 7>(x, w, summands, sums),
-            (false, 1, _) => pixels::<L, COLOURS, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, 2, _) => pixels::<L, COLOURS, 1, 2, 1, 5, 3>(x, w, summands, sums),
-            _ => unreachable!("a stride of {stride}"),
-        }
-    }
-}
-
-/// `P` pixels at a time, and if no more than `T` are left, `T`.
-///
-/// # Safety
-/// As [`row`].
-#[inline(always)]
-unsafe fn pixels<
-    L: Lanes,
-    const X: usize,
-    const KW: usize,
-    const S: usize,
-    const O: usize,
-    const P: usize,
-    const T: usize,
->(
-    x: *const f32,
-    w: *const f32,
-    summands: Summands,
-    sums: Sums,
-) -> usize {
-    let calls = sums.count.div_ceil(P);
-    for call in 0..calls {
-        let start = call * P;
-        let ahead = summands.ahead.map(|[part, parts]| [part * calls + call, parts * calls]);
-        let summands = Summands { ahead, ..summands };
-        let some = sums.behind(start);
-        let x = x.wrapping_add(start * S * X);
-        // SAFETY: the caller's promise.
-        unsafe {
-            if some.count > T {
-                product::<L, X, KW, S, O, P>(x, w, summands, some);
-            } else {
-                product::<L, X, KW, S, O, T>(x, w, summands, some);
-            }
-        }
-    }
-    O
-}
-
 /// The sums of `O` blocks of `P` pixels, `S` pixels of the input of `X` values apart; every tap has `KW` columns.
 ///
 /// Every value of the input is broadcast once and meets all weights of its row: `(P-1)·S + KW` broadcasts and `O·KW`
@@ -180,7 +104,14 @@ unsafe fn pixels<
 #[inline(always)]
 // The first constant of every `unroll` is 0.
 #[allow(clippy::absurd_extreme_comparisons)]
-unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, const O: usize, const P: usize>(
+pub(super) unsafe fn product<
+    L: Lanes,
+    const X: usize,
+    const KW: usize,
+    const S: usize,
+    const O: usize,
+    const P: usize,
+>(
     x: *const f32,
     w: *const f32,
     sum: Summands,
@@ -212,10 +143,10 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
             })
         });
     }
-    let part_of = |all: usize| sum.ahead.map_or(0..0, |[part, parts]| all * part / parts..all * (part + 1) / parts);
-    let ahead = part_of(sum.w_block);
-    let (mut coming, step, of_coming) =
-        sum.coming.map_or((x, 0, 0..0), |(from, step, count)| (from, step, part_of(count)));
+    let next = sum.ahead.filter(|ahead| ahead.weights).map_or(0..0, |ahead| ahead.of(sum.w_block));
+    let coming = sum.ahead.and_then(|ahead| Some((ahead.input?, ahead)));
+    let (mut coming, step, some) =
+        coming.map_or((x, 0, 0..0), |(input, ahead)| (input.from, input.step, ahead.of(input.count)));
     let mut left = sum.channels;
     let (mut x, mut w) = (x, w);
     while left > 0 {
@@ -244,13 +175,14 @@ unsafe fn product<L: Lanes, const X: usize, const KW: usize, const S: usize, con
                 }
             }
         }
-        let mut place = ahead.start;
-        while place < ahead.end {
+        // Not as iterators, which are not inlined here.
+        let mut place = next.start;
+        while place < next.end {
             unroll!(o < O, 0 1 2 3, { L::fetch(w.wrapping_add((O + o) * sum.w_out + place)) });
             place += LANES;
         }
-        let mut place = of_coming.start;
-        while place < of_coming.end {
+        let mut place = some.start;
+        while place < some.end {
             L::fetch(coming.wrapping_add(place));
             place += LANES;
         }

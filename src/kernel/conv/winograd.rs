@@ -14,7 +14,8 @@ pub(crate) use transforms::{Gradient, Input, transform_back, transform_weight};
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::product::{Begin, SQUARE, Summands, Sums, row};
+use super::product::{Ahead, Begin, SQUARE, Summands, Sums};
+use super::row::row;
 use super::weight::Stripe;
 use super::{Images, image};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -73,8 +74,7 @@ impl Winograd<'_> {
             x_block: from.tiles * LANES,
             w_block: SQUARE,
             w_out: from.blocks * SQUARE,
-            ahead: Some([0, 1]),
-            coming: None,
+            ahead: Some(Ahead::WEIGHTS),
         };
         for place in 0..PLACES {
             let x = from.values[place * from.place..].as_ptr();
