@@ -49,11 +49,14 @@ impl Ahead {
     pub(super) const WEIGHTS: Self = Self { part: [0, 1], weights: true, input: None };
 
     /// A part of this part.
+    /// A part of this part.
+    #[inline(always)]
     pub(super) fn part(self, part: usize, parts: usize) -> Self {
         Self { part: [self.part[0] * parts + part, self.part[1] * parts], ..self }
     }
 
     /// Which of so many values the part is.
+    #[inline(always)]
     fn of(self, count: usize) -> Range<usize> {
         let [part, parts] = self.part;
         count * part / parts..count * (part + 1) / parts
