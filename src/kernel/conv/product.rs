@@ -49,7 +49,6 @@ impl Ahead {
     pub(super) const WEIGHTS: Self = Self { part: [0, 1], weights: true, input: None };
 
     /// A part of this part.
-    /// A part of this part.
     #[inline(always)]
     pub(super) fn part(self, part: usize, parts: usize) -> Self {
         Self { part: [self.part[0] * parts + part, self.part[1] * parts], ..self }
