@@ -1,6 +1,6 @@
 //! What is added to the sums of a convolution as they are computed.
 
-use super::product::Begin;
+use super::product::{Begin, Sums};
 use super::{blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
 use crate::kernel::norm::{lanes, put};
@@ -38,14 +38,15 @@ impl<'a> Added<'a> {
         Self { bias, ..Self::NONE }
     }
 
-    /// What the sums of a block begin with.
-    pub(super) fn begin(&self, block: usize) -> Begin {
-        if self.bias.is_empty() { Begin::Zero } else { Begin::Bias(self.bias[block * LANES..].as_ptr()) }
-    }
-
-    /// The values for sums that go to `to`, so many f32 behind the start of the image, and the least that is taken of each.
-    pub(super) fn values(&self, start: usize, to: *const f32) -> Option<(*const f32, f32)> {
-        self.values.map(|values| (values.from.map_or(to, |from| from[start..].as_ptr()), values.least()))
+    /// Sums of so many pixels of a block and those behind it, that begin so many f32 behind the start of the image; `step`
+    /// f32 lie from block to block.
+    pub(super) fn sums(&self, block: usize, start: usize, step: usize, count: usize, to: &mut [f32]) -> Sums {
+        let to = to[start..].as_mut_ptr();
+        let bias = (!self.bias.is_empty()).then(|| self.bias[block * LANES..].as_ptr());
+        let place =
+            |values: Values| (values.from.map_or(to.cast_const(), |from| from[start..].as_ptr()), values.least());
+        let (begin, values) = (bias.map_or(Begin::Zero, Begin::Bias), self.values.map(place));
+        Sums { to, pixel: LANES, block: step, count, begin, values }
     }
 
     /// Whether values lie where the sums go, so that there must be none before they are whole.

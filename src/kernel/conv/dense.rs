@@ -1,6 +1,6 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
-use super::product::{SQUARE, Summands, Sums};
+use super::product::{SQUARE, Summands};
 use super::row::row;
 use super::{Added, blocks};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -34,9 +34,7 @@ impl Dense<'_> {
         let mut first = 0;
         while first < self.output {
             let start = first * samples * LANES;
-            let place = to[start..].as_mut_ptr();
-            let (begin, values) = (added.begin(first), added.values(start, place));
-            let sums = Sums { to: place, pixel: LANES, block: samples * LANES, count: samples, begin, values };
+            let sums = added.sums(first, start, samples * LANES, samples, to);
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
                 let w = self.weight.as_ptr().add(first * summands.w_out);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::patch::{Band, Patch, Whole};
-use super::product::{Ahead, Begin, Coming, Summands, Sums};
+use super::product::{Ahead, Begin, Coming, Summands};
 use super::row::row;
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -96,15 +96,13 @@ impl Direct<'_> {
                 for line in 0..scratch.rows() {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
-                    let place = to[start..].as_mut_ptr();
-                    let sums = Sums {
-                        to: place,
-                        pixel: LANES,
-                        block: height * width * LANES,
-                        count: pixels,
-                        begin: if channels.start > 0 { Begin::There } else { added.begin(first) },
-                        values: added.values(start, place).filter(|_| channels.end == from),
-                    };
+                    let mut sums = added.sums(first, start, height * width * LANES, pixels, to);
+                    if channels.start > 0 {
+                        sums.begin = Begin::There;
+                    }
+                    if channels.end < from {
+                        sums.values = None;
+                    }
                     let ahead = Ahead { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
                     let summands = Summands { ahead: Some(ahead), ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::product::{SQUARE, Summands, Sums};
+use super::product::{SQUARE, Summands};
 use super::row::{COLOURS, row_of_colours};
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -45,15 +45,7 @@ impl Planes<'_> {
                 for y in 0..rows {
                     let x = scratch[y * stride * row..].as_ptr();
                     let start = (first * rows + y) * columns * LANES;
-                    let place = to[start..].as_mut_ptr();
-                    let sums = Sums {
-                        to: place,
-                        pixel: LANES,
-                        block: rows * columns * LANES,
-                        count: columns,
-                        begin: added.begin(first),
-                        values: added.values(start, place),
-                    };
+                    let sums = added.sums(first, start, rows * columns * LANES, columns, to);
                     // SAFETY: the border and its slack hold what a row of pixels reads; `to` and what is added to it hold
                     // all blocks.
                     count = unsafe { row_of_colours::<L>(stride, blocks(out) - first, x, w, summands, sums) };
