@@ -9,11 +9,11 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{Memory, Network, Pass, Training, cross_entropy};
+use unrolled::nn::{ForwardContext, Network, RecurrentState, Training, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 #[global_allocator]
-static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
+static ALLOCATOR: unrolled::kernel::CachingAllocator = unrolled::kernel::CachingAllocator;
 
 /// Every piece: name, model, shape of a sample, classes, samples at once, whether it trains.
 type Work = (&'static str, &'static str, [usize; 3], usize, usize, bool);
@@ -66,7 +66,7 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     if !trains {
         return Some(Box::new(move || {
             let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), &device);
-            let logits = model.forward(&mut Pass::inference(&model.parameters), x);
+            let logits = model.forward(&mut ForwardContext::inference(&model.parameters), x);
             std::hint::black_box(logits.into_data());
         }));
     }
@@ -74,14 +74,14 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
         true => TrainConfig { momentum: 0.0, clip_norm: 5.0, ..TrainConfig::default() },
         false => TrainConfig::default(),
     };
-    let mut memory = Memory::new(if is_text { STREAMS } else { 1 });
+    let mut memory = RecurrentState::new(if is_text { STREAMS } else { 1 });
     let mut optimizer = Optimizer::new(&train, &model.parameters);
     let mut step = 0;
     Some(Box::new(move || {
         let leaves = model.parameters.tracked();
         let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), leaves.device());
-        let mut training = Training::new(0, step).remembering(std::mem::take(&mut memory));
-        let logits = model.forward(&mut Pass::training(&leaves, &mut training), x);
+        let mut training = Training::new(0, step).with_state(std::mem::take(&mut memory));
+        let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x);
         let loss = cross_entropy(leaves.kernels(), logits, &labels, 0.0);
         let gradient = leaves.gradient(&loss.mean.backward());
         let values = optimizer.step(&train, 1e-3, model.parameters.flatten(), gradient);

@@ -61,6 +61,34 @@ pub enum Error {
         /// The value concerned and the first block whose estimate is not finite.
         what: String,
     },
+    /// An argument of a call, such as `labels` or `mean`, has a value that cannot be used. The command line shows it as the
+    /// option of that name.
+    #[error("{name}: {}", line(why))]
+    Argument {
+        /// The argument's name, as the builder's method has it.
+        name: &'static str,
+        /// What is wrong with its value and what would be right.
+        why: String,
+    },
+    /// Two things that were given do not belong together, such as a network and a data set.
+    #[error("{}: {}", line(subject), line(why))]
+    Mismatch {
+        /// The things at fault.
+        subject: String,
+        /// How they differ and what would be right.
+        why: String,
+    },
+    /// What was opened cannot do what it was asked for.
+    #[error("{}: {}", line(subject), line(why))]
+    Unsupported {
+        /// The network, data set, block or route at fault.
+        subject: String,
+        /// What it lacks, and what can do it.
+        why: String,
+    },
+    /// The caller asked to stop. What was finished is kept.
+    #[error("interrupted")]
+    Interrupted,
     /// The request itself makes no sense for what was opened.
     #[error("{}", line(_0))]
     Usage(String),
@@ -92,10 +120,32 @@ impl Error {
         Self::Unknown { kind, name: name.into(), known: known.into_iter().map(Into::into).collect() }
     }
 
-    /// The exit code of a program that ends with this error: 2 for a request that was wrong, 1 for everything else.
+    /// An [`Error::Argument`]: the argument of this name has a wrong value.
+    pub fn argument(name: &'static str, why: impl Into<String>) -> Self {
+        Self::Argument { name, why: why.into() }
+    }
+
+    /// An [`Error::Mismatch`] of things that were given together.
+    pub fn mismatch(subject: impl std::fmt::Display, why: impl Into<String>) -> Self {
+        Self::Mismatch { subject: subject.to_string(), why: why.into() }
+    }
+
+    /// An [`Error::Unsupported`] by the thing that was opened.
+    pub fn unsupported(subject: impl std::fmt::Display, why: impl Into<String>) -> Self {
+        Self::Unsupported { subject: subject.to_string(), why: why.into() }
+    }
+
+    /// The exit code of a program that ends with this error: 2 for a request that was wrong, 130 for an interruption, 1 for
+    /// everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config { .. } | Self::Unknown { .. } | Self::Usage(_) => 2,
+            Self::Config { .. }
+            | Self::Unknown { .. }
+            | Self::Argument { .. }
+            | Self::Mismatch { .. }
+            | Self::Unsupported { .. }
+            | Self::Usage(_) => 2,
+            Self::Interrupted => 130,
             _ => 1,
         }
     }

@@ -4,6 +4,7 @@ pub mod data;
 pub mod device;
 mod draft;
 mod error;
+mod float_json;
 #[cfg(feature = "onnx")]
 pub mod graph;
 pub mod kernel;

@@ -6,7 +6,7 @@ mod cli;
 
 /// Training asks for the same large arrays in every step.
 #[global_allocator]
-static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
+static ALLOCATOR: unrolled::kernel::CachingAllocator = unrolled::kernel::CachingAllocator;
 
 fn main() -> ExitCode {
     match cli::run() {

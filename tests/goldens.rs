@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{At, MOMENTUM, Memory, Network, Pass, Samples, Training};
+use unrolled::nn::{BlockId, ForwardContext, MOMENTUM, Network, RecurrentState, Samples, Training};
 
 mod draws;
 
@@ -91,7 +91,8 @@ fn run(case: &Case) -> BTreeMap<&'static str, Arrays> {
     let values = draws::values(case.seed, "input", &shape);
 
     let plain = TensorData::new(values.clone(), shape);
-    let logits = model.forward(&mut Pass::inference(&model.parameters), Tensor::from_data(plain, &Device::flex()));
+    let logits =
+        model.forward(&mut ForwardContext::inference(&model.parameters), Tensor::from_data(plain, &Device::flex()));
     let line = host(logits);
     assert_eq!(line, walk(&model, Samples { values: values.clone(), shape }), "{}: block by block", case.name);
     let mut sorts = BTreeMap::from([("inference", Arrays::from([("logits".into(), line)]))]);
@@ -105,19 +106,19 @@ fn run(case: &Case) -> BTreeMap<&'static str, Arrays> {
 fn walk(model: &Model, samples: Samples) -> Vec<f32> {
     let mut estimate = model.stem(&samples).unwrap();
     for (stage, outline) in model.outline().stages.iter().enumerate() {
-        estimate = model.enter(stage, estimate).unwrap();
+        estimate = model.enter_stage(stage, estimate).unwrap();
         for block in 0..outline.blocks.len() {
-            estimate = model.block(At { stage, block }, estimate).unwrap();
+            estimate = model.block(BlockId { stage, block }, estimate).unwrap();
         }
     }
-    model.head(estimate, &mut Memory::default()).unwrap().values
+    model.head(estimate, &mut RecurrentState::default()).unwrap().values
 }
 
 fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'static str, Arrays>) {
     let leaves = model.parameters.tracked();
     let x = Tensor::<4>::from_data(x, leaves.device()).require_grad();
     let mut training = Training::new(0, 0);
-    let logits = model.forward(&mut Pass::training(&leaves, &mut training), x.clone());
+    let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
     let labels = draws::labels(case.seed, "labels", case.batch, case.classes);
     let gradients = cross_entropy(logits.clone(), &labels).backward();
 
@@ -131,7 +132,7 @@ fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'stati
     let kept = training.statistics.len();
     let ids: Vec<_> = training.statistics.iter().map(|(id, _)| *id).collect();
     let mut after = model.parameters.clone();
-    after.follow(training.statistics, |_| MOMENTUM);
+    after.update_running_statistics(training.statistics, |_| MOMENTUM);
     let statistics: Arrays = ids.into_iter().map(|id| (after.get(id).name.clone(), after.get(id).host())).collect();
     let distinct = statistics.len();
     assert_eq!(kept, distinct, "{}: statistics that were kept twice", case.name);

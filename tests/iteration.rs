@@ -4,20 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::measure::{Answer, Only, Source, Whole, measure, orders, sweep, walk};
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
+use unrolled::measure::{Baseline, EvalSet, Only, Prediction, measure, orders, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Memory, Network, Route, Samples, Wiring};
+use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
 
 const SAMPLES: usize = 60;
 /// Sums in another order; a root and a quotient.
 const CLOSE: f64 = 1e-5;
 
-fn digits() -> Source {
-    let spec: Spec = "digits".parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(SAMPLES);
+fn digits() -> EvalSet {
+    let spec: DataSpec = "digits".parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(SAMPLES);
     let normalization = dataset.normalization();
-    Source::new(Arc::new(dataset), normalization, SAMPLES)
+    EvalSet::new(Arc::new(dataset), normalization, SAMPLES)
 }
 
 fn resnet(seed: u64) -> Model {
@@ -25,13 +25,13 @@ fn resnet(seed: u64) -> Model {
     Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
 }
 
-fn answers(model: &Model, source: &Source, whole: &Whole, route: &str) -> Vec<Answer> {
+fn answers(model: &Model, source: &EvalSet, whole: &Baseline, route: &str) -> Vec<Prediction> {
     let route = Route::parse(route, model.outline()).unwrap();
     sweep(model, source, &[route], whole, |_| ()).unwrap().remove(0)
 }
 
-fn accuracy(answers: &[Answer]) -> f64 {
-    answers.iter().map(Answer::hit).sum::<f64>() / answers.len() as f64
+fn accuracy(answers: &[Prediction]) -> f64 {
+    answers.iter().map(Prediction::hit).sum::<f64>() / answers.len() as f64
 }
 
 /// The last stage's last block again, by hand: after every run the estimate is as long as after the first.
@@ -50,16 +50,16 @@ fn a_repeat_that_is_scaled_back_keeps_the_norm() {
     let shape = estimate.dims();
     let (mut compared, mut differ) = (0, 0);
     for times in 1..=20 {
-        estimate = model.block(At { stage: 2, block: 2 }, estimate).unwrap();
+        estimate = model.block(BlockId { stage: 2, block: 2 }, estimate).unwrap();
         let mut values = model.values(&estimate).0;
         for (row, first) in values.chunks_exact_mut(units).zip(&first) {
             let scale = (first / norm(row)) as f32;
             row.iter_mut().for_each(|a| *a *= scale);
         }
         estimate = Tensor::<4>::from_data(TensorData::new(values, shape), &Device::flex()).into();
-        let logits = model.head(estimate.clone(), &mut Memory::default()).unwrap();
+        let logits = model.head(estimate.clone(), &mut RecurrentState::default()).unwrap();
         let loss =
-            Answer::all(&logits.values, 10, source.dataset.labels(), &logits.values).map(|a| a.loss).sum::<f64>();
+            Prediction::all(&logits.values, 10, source.dataset.labels(), &logits.values).map(|a| a.loss).sum::<f64>();
         let all = measured.repeats.as_ref().unwrap();
         let found =
             |rescaled| all.iter().find(|r| r.block == "stage3.block3" && r.times == times && r.rescaled == rescaled);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
-use unrolled::kernel::{self, Carry, Kernels, Map, Next, Stride, Weights};
+use unrolled::kernel::{self, Carry, Epilogue, FeatureMap, Kernels, Stride, Weights};
 
 /// Both round in f32 along sums of some hundred terms in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -75,10 +75,10 @@ struct Besides {
 }
 
 /// A window of one pixel with weights of 1: it brings values into the layout of the kernels.
-fn laid_out(kernels: Kernels, x: &Tensor<4>, next: Next) -> Map {
+fn laid_out(kernels: Kernels, x: &Tensor<4>, next: Epilogue) -> FeatureMap {
     let c = x.dims()[1];
     let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
-    Map::from(x.clone()).convolve(kernels, weights(eye, None), Stride { stride: 1, padding: 0 }, next)
+    FeatureMap::from(x.clone()).convolve(kernels, weights(eye, None), Stride { stride: 1, padding: 0 }, next)
 }
 
 /// Normalization with the statistics of the batch, ReLU and a convolution; the values and all gradients.
@@ -86,14 +86,14 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
     let (x, weight) = (draw([n, c, h, w], 1).require_grad(), draw([out, c, size, size], 2).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
     let bias = draw([out], 5).require_grad();
-    let map = laid_out(kernels, &x, Next::Normalization);
+    let map = laid_out(kernels, &x, Epilogue::Normalization);
     let (map, [mean, variance]) = map.normalize_batch(scale.clone(), shift.clone());
     let both = weights(weight.clone(), besides.bias.then(|| bias.clone()));
     let side = |length: usize| (length + 2 * stride.padding - size) / stride.stride + 1;
     let summand = draw([n, out, side(h), side(w)], 6).require_grad();
-    let next = besides.summand.map_or(Next::Any, |relu| {
-        let map = laid_out(kernels, &summand, Next::Any);
-        Next::Sum(if relu { map.relu() } else { map })
+    let next = besides.summand.map_or(Epilogue::AnyNetwork, |relu| {
+        let map = laid_out(kernels, &summand, Epilogue::AnyNetwork);
+        Epilogue::Sum(if relu { map.relu() } else { map })
     });
     let output = map.relu().convolve(kernels, both, stride, next).into_plain();
     let gradients = back(&output);
@@ -110,7 +110,7 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
 fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: bool) -> Vec<Vec<f32>> {
     let inputs: [Tensor<4>; 4] = std::array::from_fn(|i| draw([n, c, h, w], 10 + i as u64).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
-    let map = |i: usize| laid_out(kernels, &inputs[i], Next::Any);
+    let map = |i: usize| laid_out(kernels, &inputs[i], Epilogue::AnyNetwork);
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
@@ -120,7 +120,7 @@ fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: boo
         4 => (Some(map(1)), Some((Carry::All, map(3)))),
         _ => (None, Some((Carry::Gate(map(2)), map(3)))),
     };
-    let output = Map::combine(new, transform, carried, relu).into_plain();
+    let output = FeatureMap::combine(new, transform, carried, relu).into_plain();
     let gradients = back(&output);
     let mut all = vec![host(output)];
     all.extend(inputs.into_iter().filter_map(|input| input.grad(&gradients)).map(host));
@@ -146,10 +146,10 @@ fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2],
             4 => (Some(layer(1)), Some(Carry::All)),
             _ => (None, Some(Carry::Gate(layer(2)))),
         };
-        Map::from(x.clone()).gate(layer(0), transform, carry, relu)
+        FeatureMap::from(x.clone()).gate(layer(0), transform, carry, relu)
     } else {
-        let of = |i: usize| Map::from(x.clone()).weigh(kernels, layer(i), Next::Any);
-        let carried = || Map::from(x.clone());
+        let of = |i: usize| FeatureMap::from(x.clone()).weigh(kernels, layer(i), Epilogue::AnyNetwork);
+        let carried = || FeatureMap::from(x.clone());
         let h = if h_relu { of(0).relu() } else { of(0) };
         let (transform, carried) = match wiring {
             0 => (None, None),
@@ -159,7 +159,7 @@ fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2],
             4 => (Some(of(1)), Some((Carry::All, carried()))),
             _ => (None, Some((Carry::Gate(of(2)), carried()))),
         };
-        Map::combine(h, transform, carried, last_relu)
+        FeatureMap::combine(h, transform, carried, last_relu)
     };
     let output = output.into_plain();
     let gradients = back(&output);
@@ -219,26 +219,26 @@ proptest! {
 /// A convolution and a sum of what it gives and other values: apart, at once, and at once where nobody else holds these.
 fn with_sum([n, c, h, w, out, size]: [usize; 6], moves: Stride, relu: bool) -> [Vec<f32>; 3] {
     let device = Device::flex();
-    let plain = |shape: [usize; 4], seed| Map::from(Tensor::from_data(draw(shape, seed).into_data(), &device));
+    let plain = |shape: [usize; 4], seed| FeatureMap::from(Tensor::from_data(draw(shape, seed).into_data(), &device));
     let weights = |shape: [usize; 4], seed| {
         let values = Tensor::from_data(draw([shape.iter().product()], seed).into_data(), &device);
         Weights::new(values, shape, Some(Tensor::from_data(draw([shape[0]], seed + 1).into_data(), &device)))
     };
     let one = Stride { stride: 1, padding: 0 };
     let layer =
-        |next: Next| plain([n, c, h, w], 1).convolve(Kernels::Own, weights([out, c, size, size], 2), moves, next);
-    let [.., rows, columns] = layer(Next::Any).dims();
+        |next: Epilogue| plain([n, c, h, w], 1).convolve(Kernels::Own, weights([out, c, size, size], 2), moves, next);
+    let [.., rows, columns] = layer(Epilogue::AnyNetwork).dims();
     let values = || {
         let layer = weights([out, 2, 1, 1], 5);
-        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Next::Any);
+        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Epilogue::AnyNetwork);
         if relu { values.relu() } else { values }
     };
-    let apart = Map::combine(layer(Next::Any), None, Some((Carry::All, values())), false);
+    let apart = FeatureMap::combine(layer(Epilogue::AnyNetwork), None, Some((Carry::All, values())), false);
     let held = values();
-    let at_once = layer(Next::Sum(held.clone()));
+    let at_once = layer(Epilogue::Sum(held.clone()));
     let kept = host(held.into_plain());
     assert_eq!(kept, host(values().into_plain()), "what is held is not written to");
-    [apart, at_once, layer(Next::Sum(values()))].map(|map| host(map.into_plain()))
+    [apart, at_once, layer(Epilogue::Sum(values()))].map(|map| host(map.into_plain()))
 }
 
 proptest! {
@@ -290,7 +290,8 @@ fn what_is_not_a_number_stays_so() {
     let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
     let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let y = Map::from(x).convolve(Kernels::Own, weights(eye, None), one, Next::Any).relu().into_plain();
+    let y =
+        FeatureMap::from(x).convolve(Kernels::Own, weights(eye, None), one, Epilogue::AnyNetwork).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
 }
 

@@ -2,10 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
-use unrolled::data::{Dataset, Spec, Split, View};
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Kind, Model, ModelConfig, Size};
-use unrolled::nn::{Memory, Network, Pass, Training, Wiring, cross_entropy};
+use unrolled::nn::{ForwardContext, Network, RecurrentState, Training, Wiring, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 mod draws;
@@ -78,15 +78,15 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
     draws::fill(&mut model.parameters, 0);
     no_character_is_zeros(&mut model, sizes.characters);
     let mut optimizer = Optimizer::new(&sizes.train, &model.parameters);
-    let mut memory = Memory::new(sizes.streams);
+    let mut memory = RecurrentState::new(sizes.streams);
     let count = sizes.streams * sizes.steps;
     let mut step = |k: usize| {
         let (characters, labels) = batch(sizes, k);
         let leaves = model.parameters.tracked();
         let x = TensorData::new(characters, [count, 1, 1, sizes.length]);
-        let mut training = Training::new(0, k as u64).remembering(std::mem::take(&mut memory));
-        let logits =
-            model.forward(&mut Pass::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
+        let mut training = Training::new(0, k as u64).with_state(std::mem::take(&mut memory));
+        let logits = model
+            .forward(&mut ForwardContext::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
         let loss = cross_entropy(kernels, logits, &labels, 0.0);
         let gradient = leaves.gradient(&loss.of_streams(sizes.streams).backward());
         let values = optimizer.step(&sizes.train, sizes.train.rate, model.parameters.flatten(), gradient);
@@ -146,17 +146,17 @@ fn memory_joins_what_batches_part() {
         shape: [range.len(), 1, 1, sizes.length],
     };
     let route = unrolled::nn::Route::identity(model.outline());
-    let mut memory = Memory::new(sizes.streams);
-    let whole = model.along(&route, &samples(0..11), &mut memory).unwrap().values;
-    let mut memory = Memory::new(sizes.streams);
+    let mut memory = RecurrentState::new(sizes.streams);
+    let whole = model.forward_along(&route, &samples(0..11), &mut memory).unwrap().values;
+    let mut memory = RecurrentState::new(sizes.streams);
     let mut parts = Vec::new();
     for range in [0..3, 3..9, 9..11] {
-        parts.extend(model.along(&route, &samples(range), &mut memory).unwrap().values);
+        parts.extend(model.forward_along(&route, &samples(range), &mut memory).unwrap().values);
     }
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&whole), bits(&parts));
-    let mut forgetful = Memory::new(sizes.streams);
-    let late = model.along(&route, &samples(3..9), &mut forgetful).unwrap().values;
+    let mut forgetful = RecurrentState::new(sizes.streams);
+    let late = model.forward_along(&route, &samples(3..9), &mut forgetful).unwrap().values;
     assert_ne!(bits(&late), bits(&whole[3 * sizes.classes..9 * sizes.classes]));
 }
 
@@ -168,9 +168,9 @@ fn the_penn_treebank_has_as_many_words_as_others_count() {
         eprintln!("skipped: {} is not there", dir.display());
         return;
     }
-    let spec: Spec = format!("text:{}", dir.display()).parse().unwrap();
+    let spec: DataSpec = format!("text:{}", dir.display()).parse().unwrap();
     for (split, words) in [(Split::Train, 929_589), (Split::Valid, 73_760), (Split::Test, 82_430)] {
-        let text = Dataset::open(&spec, split, &View::default()).unwrap();
+        let text = Dataset::open(&spec, split, &ResizeCrop::default()).unwrap();
         assert_eq!((text.len(), text.classes().len()), (words, 10_000), "{split}");
         assert_eq!(text.shape(), [1, 1, 21]);
         // Kim et al. count 51, with nothing and the two ends of a word; here the unknown one has a number too.
@@ -184,8 +184,8 @@ fn a_limit_keeps_the_first_words() {
     let dir = tempfile::tempdir().unwrap();
     let text: String = (0..200).map(|i| format!("word{} and{}\n", i * 37 % 101, i % 7)).collect();
     std::fs::write(dir.path().join("train.txt"), text).unwrap();
-    let spec: Spec = format!("text:{}", dir.path().display()).parse().unwrap();
-    let open = || Dataset::open(&spec, Split::Train, &View::default()).unwrap();
+    let spec: DataSpec = format!("text:{}", dir.path().display()).parse().unwrap();
+    let open = || Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap();
     let (all, some) = (open().in_streams(1), open().limit(100));
     assert!(some.streams() > 1 && some.len() == 100);
     let in_order = some.in_streams(1);

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::kernel::Map;
-use unrolled::measure::{Answer, Only, Source, kendall_tau, measure, sweep, walk};
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
+use unrolled::kernel::FeatureMap;
+use unrolled::measure::{EvalSet, Only, Prediction, kendall_tau, measure, sweep, walk};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, Memory, Network, Route, Samples, Wiring};
+use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
 
-fn digits(samples: usize) -> Source {
-    let spec: Spec = "digits".parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(samples);
+fn digits(samples: usize) -> EvalSet {
+    let spec: DataSpec = "digits".parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(samples);
     let normalization = dataset.normalization();
-    Source::new(Arc::new(dataset), normalization, 16)
+    EvalSet::new(Arc::new(dataset), normalization, 16)
 }
 
 fn mlp(wiring: Wiring) -> Model {
@@ -27,7 +27,7 @@ fn resnet(wiring: Wiring) -> Model {
 }
 
 /// All estimates of every stage, `[stage][block][sample][unit]`.
-fn estimates(model: &Model, source: &Source) -> Vec<Vec<Vec<Vec<f32>>>> {
+fn estimates(model: &Model, source: &EvalSet) -> Vec<Vec<Vec<Vec<f32>>>> {
     let mut all: Vec<Vec<Vec<Vec<f32>>>> =
         model.outline().stages.iter().map(|s| vec![Vec::new(); s.blocks.len()]).collect();
     for batch in source.batches().unwrap() {
@@ -35,9 +35,9 @@ fn estimates(model: &Model, source: &Source) -> Vec<Vec<Vec<Vec<f32>>>> {
         let count = batch.labels.len();
         let mut estimate = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
         for (s, stage) in all.iter_mut().enumerate() {
-            estimate = model.enter(s, estimate).unwrap();
+            estimate = model.enter_stage(s, estimate).unwrap();
             for (b, kept) in stage.iter_mut().enumerate() {
-                estimate = model.block(At { stage: s, block: b }, estimate).unwrap();
+                estimate = model.block(BlockId { stage: s, block: b }, estimate).unwrap();
                 let (values, _) = model.values(&estimate);
                 kept.extend(values.chunks_exact(values.len() / count).map(<[f32]>::to_vec));
             }
@@ -70,12 +70,12 @@ fn the_estimation_error_is_that_of_its_definition() {
                     mean += m / units as f64;
                     std += (errors.iter().map(|e| (e - m).powi(2)).sum::<f64>() / (n - 1.0)).sqrt() / units as f64;
                 }
-                let ours = &estimation[&At { stage: s, block: b }.to_string()];
+                let ours = &estimation[&BlockId { stage: s, block: b }.to_string()];
                 assert!((ours.mean - mean).abs() < EXACT, "{s} {b}: {} {mean}", ours.mean);
                 assert!((ours.std - std).abs() < EXACT, "{s} {b}: {} {std}", ours.std);
                 compared += 1;
             }
-            let name = |b| At { stage: s, block: b }.to_string();
+            let name = |b| BlockId { stage: s, block: b }.to_string();
             let step = estimation[&name(1)].step_mean.unwrap();
             assert!((step - (estimation[&name(1)].mean - estimation[&name(0)].mean)).abs() < EXACT);
             assert_eq!(estimation[&name(stage.len() - 1)].rms, 0.0);
@@ -169,7 +169,7 @@ fn a_very_deep_network_can_be_lesioned() {
     let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
     let outline = model.outline();
     let routes: Vec<Route> =
-        (0..2999).step_by(7).map(|block| Route::identity(outline).without(At { stage: 0, block })).collect();
+        (0..2999).step_by(7).map(|block| Route::identity(outline).without(BlockId { stage: 0, block })).collect();
     let whole = walk(&model, &digits(2), &mut [], |_| ()).unwrap();
     assert_eq!(sweep(&model, &digits(2), &routes, &whole, |_| ()).unwrap().len(), 429);
 }
@@ -181,7 +181,7 @@ struct Line {
     gates: Vec<Vec<Vec<f32>>>,
 }
 
-fn line(model: &Model, source: &Source) -> Line {
+fn line(model: &Model, source: &EvalSet) -> Line {
     let blocks = model.outline().stages[0].blocks.len();
     let empty = || vec![Vec::new(); blocks];
     let mut line = Line { estimates: vec![Vec::new(); blocks + 1], h: empty(), gates: empty() };
@@ -191,10 +191,10 @@ fn line(model: &Model, source: &Source) -> Line {
             kept.extend(values.chunks_exact(values.len() / batch.labels.len()).map(<[f32]>::to_vec));
         };
         let mut estimate = model.stem(&Samples { values: batch.images.clone(), shape: batch.shape }).unwrap();
-        estimate = model.enter(0, estimate).unwrap();
+        estimate = model.enter_stage(0, estimate).unwrap();
         keep(&mut line.estimates[0], model.values(&estimate).0);
         for block in 0..blocks {
-            let inside = model.inside(At { stage: 0, block }, estimate).unwrap();
+            let inside = model.block_activations(BlockId { stage: 0, block }, estimate).unwrap();
             keep(&mut line.h[block], model.values(&inside.h).0);
             if let Some(gate) = &inside.transform {
                 keep(&mut line.gates[block], model.values(gate).0);
@@ -337,11 +337,11 @@ fn gradients_reach_every_block() {
     let (model, source) = (resnet(Wiring::Residual), digits(16));
     let batch = source.batches().unwrap().next().unwrap().unwrap();
     let stem = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
-    let start = model.enter(0, stem).unwrap();
+    let start = model.enter_stage(0, stem).unwrap();
     let steps = &Route::identity(model.outline()).steps()[1..];
-    let head = |start: Map| {
+    let head = |start: FeatureMap| {
         model
-            .head(steps.iter().fold(start, |a, &step| model.step(step, a).unwrap()), &mut Memory::default())
+            .head(steps.iter().fold(start, |a, &step| model.step(step, a).unwrap()), &mut RecurrentState::default())
             .unwrap()
             .values
     };
@@ -357,7 +357,7 @@ fn gradients_reach_every_block() {
         .collect();
     let loss = |start: burn::tensor::Tensor<4>| {
         let logits = head(start.into());
-        let answers = Answer::all(&logits, 10, &batch.labels, &logits);
+        let answers = Prediction::all(&logits, 10, &batch.labels, &logits);
         answers.zip(&lengths).map(|(answer, length)| answer.loss / length).sum::<f64>()
     };
     let mut entering = vec![start.clone()];
@@ -366,7 +366,7 @@ fn gradients_reach_every_block() {
     }
     let mut gradient = model.head_gradient(&entering.pop().unwrap(), &batch.labels).unwrap().unwrap();
     for (&step, entering) in steps.iter().zip(&entering).rev() {
-        gradient = model.pull_back(step, entering, &gradient).unwrap().unwrap();
+        gradient = model.backward_step(step, entering, &gradient).unwrap().unwrap();
     }
     let (start, gradient) = (start.into_plain(), gradient.into_plain());
     let square: f32 = (gradient.clone() * gradient.clone()).sum().into_scalar();
@@ -397,9 +397,9 @@ fn an_ablated_block_says_nothing_about_its_sample() {
         let shape = [32, 8, 1, 1];
         let data = burn::tensor::TensorData::new(estimates.concat(), shape);
         let logits = model
-            .head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into(), &mut Memory::default())
+            .head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into(), &mut RecurrentState::default())
             .unwrap();
-        let answers = Answer::all(&logits.values, 10, labels, &whole.logits);
+        let answers = Prediction::all(&logits.values, 10, labels, &whole.logits);
         answers.map(|a| a.loss).sum::<f64>() / 32.0
     };
     let mean_step: Vec<f32> =
@@ -408,7 +408,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let found = &ablation["stage1.block5"];
     assert!((found.mean.score.loss - head(with_mean)).abs() < CLOSE, "{found:?}");
     // In the order that the seed gives, circles of eight take the step of the next in the circle.
-    let shuffled = Source { order: unrolled::data::Order::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
+    let shuffled = EvalSet { order: unrolled::data::Order::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
     let order: Vec<usize> = shuffled.batches().unwrap().flat_map(|batch| batch.unwrap().indices).collect();
     let mut other = [0; 32];
     for circle in order.chunks(8) {
@@ -418,7 +418,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let resampled = (0..32).map(|n| (0..8).map(|u| before[n][u] + step(n, u)).collect()).collect();
     assert!((found.resampled.score.loss - head(resampled)).abs() < CLOSE, "{found:?}");
     for batch in [1, 7, 20] {
-        let again = measure(&model, &Source { batch, ..source.clone() }, &[Only::Ablation], 0, |_, _| ()).unwrap();
+        let again = measure(&model, &EvalSet { batch, ..source.clone() }, &[Only::Ablation], 0, |_, _| ()).unwrap();
         let again = again.ablation.unwrap()["stage1.block5"].resampled.score.loss;
         assert!((again - found.resampled.score.loss).abs() < CLOSE, "batches of {batch}");
     }

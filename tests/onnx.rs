@@ -11,11 +11,11 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use unrolled::data::{Dataset, Normalization, Spec, Split, View};
-use unrolled::graph::{Flowing, GraphNetwork};
-use unrolled::measure::{Only, Source, measure, predictions};
-use unrolled::nn::{At, Memory, Network, Route, Samples, Step};
-use unrolled::open::{Options, open};
+use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
+use unrolled::graph::{Activation, GraphNetwork};
+use unrolled::measure::{EvalSet, Only, measure, predictions};
+use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Step};
+use unrolled::open::{OpenOptions, open};
 
 /// Largest error allowed, relative to the largest value; PyTorch computed in f32 too, in another order.
 const TOLERANCE: f64 = 1e-5;
@@ -88,7 +88,7 @@ fn error(found: &[f32], golden: &str) -> f64 {
 }
 
 fn along(network: &GraphNetwork, samples: &Samples, route: &Route) -> Vec<f32> {
-    network.along(route, samples, &mut Memory::default()).unwrap().values
+    network.forward_along(route, samples, &mut RecurrentState::default()).unwrap().values
 }
 
 #[test]
@@ -97,7 +97,9 @@ fn probabilities_are_read_as_what_a_softmax_makes_them_of() {
     let samples = samples(&case);
     let along = |file: &str| {
         let network = opened(file);
-        let logits = network.along(&Route::identity(network.outline()), &samples, &mut Memory::default()).unwrap();
+        let logits = network
+            .forward_along(&Route::identity(network.outline()), &samples, &mut RecurrentState::default())
+            .unwrap();
         let each = logits.values.chunks_exact(logits.classes).flat_map(|row| {
             let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
             row.iter().map(move |&z| f64::from(z).exp() / sum).collect::<Vec<_>>()
@@ -118,17 +120,24 @@ fn stages_and_blocks_are_found_as_they_were_built() {
             .outline()
             .stages
             .iter()
-            .map(|s| (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.keeps_shape())).collect()))
+            .map(|s| (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.name(), b.keeps_shape())).collect()))
             .collect();
         let expected: Vec<Stage<'_>> = case
             .stages
             .iter()
             .map(|s| {
-                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.shortcut == "identity")).collect())
+                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.name(), b.shortcut == "identity")).collect())
             })
             .collect();
         assert_eq!(found, expected, "{}", case.file);
-        assert!(network.outline().stages.iter().flat_map(|s| &s.blocks).all(|b| b.fixed.is_none() && b.flops > 0));
+        assert!(
+            network
+                .outline()
+                .stages
+                .iter()
+                .flat_map(|s| &s.blocks)
+                .all(|b| b.why_not_removable.is_none() && b.flops > 0)
+        );
     }
 }
 
@@ -151,15 +160,15 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
         for step in identity.steps() {
             let Step::Run(at) = step else {
                 let Step::Enter(stage) = step else { panic!("a shortcut on the identity route") };
-                estimate = network.enter(stage, estimate).unwrap();
+                estimate = network.enter_stage(stage, estimate).unwrap();
                 continue;
             };
-            let inside = network.inside(at, estimate).unwrap();
+            let activations = network.block_activations(at, estimate).unwrap();
             let seen = [
-                ("estimate", Some(&inside.estimate)),
-                ("h", Some(&inside.h)),
-                ("transform", inside.transform.as_ref()),
-                ("carry", inside.carry.as_ref()),
+                ("estimate", Some(&activations.estimate)),
+                ("h", Some(&activations.h)),
+                ("transform", activations.transform.as_ref()),
+                ("carry", activations.carry.as_ref()),
             ];
             for (part, value) in seen {
                 let golden = of(&format!("{part}/{at}"));
@@ -168,7 +177,7 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
                     check(format!("{} {part} {at}", case.file), error(&network.values(value).0, &golden));
                 }
             }
-            estimate = inside.estimate;
+            estimate = activations.estimate;
             let without = along(&network, &samples, &identity.without(at));
             check(format!("{} without {at}", case.file), error(&without, &of(&format!("lesion/{at}"))));
         }
@@ -184,8 +193,8 @@ fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
         case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
     let labels = labels.map(|labels| ("labels", (vec![labels.len()], labels.to_vec())));
     npz::write(path, arrays.chain(labels));
-    let spec: Spec = format!("arrays:{}", path.display()).parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap();
+    let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap();
     Arc::new(dataset.arranged(&case.inputs).unwrap())
 }
 
@@ -197,10 +206,10 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
         let network = opened(&case.file);
         let dataset = data(&case, &dir.path().join("x.npz"), Some(&[0.0, 1.0, 4.0]));
         assert_eq!((dataset.len(), dataset.is_labelled(), dataset.labels()), (3, true, [0, 1, 4].as_slice()));
-        let source = Source::new(dataset, Normalization::uniform(0.0, 1.0), 2);
+        let source = EvalSet::new(dataset, Normalization::uniform(0.0, 1.0), 2);
         let measured = measure(&network, &source, &[Only::Estimation], 0, |_, _| ()).unwrap();
         for (s, stage) in case.stages.iter().enumerate() {
-            let of = |k: usize| &GOLDENS[&format!("{}/estimate/{}", case.case, At { stage: s, block: k })].1;
+            let of = |k: usize| &GOLDENS[&format!("{}/estimate/{}", case.case, BlockId { stage: s, block: k })].1;
             let target = of(stage.blocks.len() - 1);
             let units = target.len() / 3;
             for block in 0..stage.blocks.len() {
@@ -213,7 +222,7 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
                     mean += centre / units as f64;
                     std += (errors.iter().map(|e| (e - centre).powi(2)).sum::<f64>() / 2.0).sqrt() / units as f64;
                 }
-                let found = &measured.estimation.as_ref().unwrap()[&At { stage: s, block }.to_string()];
+                let found = &measured.estimation.as_ref().unwrap()[&BlockId { stage: s, block }.to_string()];
                 let close = |found: f64, expected: f64| (found - expected).abs() <= TOLERANCE * (1.0 + expected.abs());
                 assert!(close(found.mean, mean) && close(found.std, std), "{} {found:?} {mean} {std}", case.file);
             }
@@ -231,7 +240,7 @@ fn without_labels_the_network_is_its_own_measure() {
     assert!(!dataset.is_labelled());
     let relabelled = |labels| {
         let dataset = Arc::into_inner(data(&case, &dir.path().join("y.npz"), None)).unwrap().relabelled(labels, 20);
-        Source::new(Arc::new(dataset.unwrap()), Normalization::uniform(0.0, 1.0), 2)
+        EvalSet::new(Arc::new(dataset.unwrap()), Normalization::uniform(0.0, 1.0), 2)
     };
     let predictions = predictions(&network, &relabelled(vec![0; 3])).unwrap();
     let measured = measure(&network, &relabelled(predictions), &Only::ALL, 0, |_, _| ()).unwrap();
@@ -258,11 +267,11 @@ fn an_estimate_is_rebuilt_from_its_values() {
     for file in ["post.onnx", "encoder-pre.onnx", "bottleneck-batch1.onnx"] {
         let case = cases().into_iter().find(|case| case.file == file).unwrap();
         let (network, samples) = (opened(file), samples(&case));
-        let first: Flowing = network.enter(0, network.stem(&samples).unwrap()).unwrap();
+        let first: Activation = network.enter_stage(0, network.stem(&samples).unwrap()).unwrap();
         let (values, channels) = network.values(&first);
         assert_eq!(values.len() % (channels * samples.shape[0]), 0);
         let again = network.rebuild(&first, values);
-        let at = At { stage: 0, block: 0 };
+        let at = BlockId { stage: 0, block: 0 };
         let next = |estimate| network.values(&network.block(at, estimate).unwrap()).0;
         assert_eq!(next(again), next(first), "{file}");
     }
@@ -277,7 +286,7 @@ fn blocks_can_be_named_by_their_values() {
     let outline = network.outline();
     assert_eq!(outline.stages.iter().map(|s| s.blocks.len()).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(
-        (outline.stages[0].blocks[0].wiring.as_str(), outline.stages[1].blocks[0].wiring.as_str()),
+        (outline.stages[0].blocks[0].wiring.name(), outline.stages[1].blocks[0].wiring.name()),
         ("plain", "residual")
     );
     let message = |stages| open(stages).err().unwrap().to_string();
@@ -313,7 +322,7 @@ fn what_is_no_line_of_blocks_is_refused() {
     }
     // A graph is no network of our parts.
     let message =
-        open(&fixture("post.onnx"), &Options::default(), &burn::tensor::Device::flex()).err().unwrap().to_string();
+        open(&fixture("post.onnx"), &OpenOptions::default(), &burn::tensor::Device::flex()).err().unwrap().to_string();
     assert!(message.contains("an ONNX file holds a graph"), "{message}");
 }
 

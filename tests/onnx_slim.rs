@@ -11,12 +11,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use unrolled::data::{Dataset, Normalization, Spec, Split, View};
+use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::graph::GraphNetwork;
-use unrolled::measure::{Source, predictions};
-use unrolled::nn::{At, Memory, Network, Route, Samples};
-use unrolled::report::Outline;
-use unrolled::slim::{By, Target, choose, prove, removable};
+use unrolled::measure::{EvalSet, predictions};
+use unrolled::nn::Outline;
+use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
+use unrolled::slim::{Criterion, Goal, choose, prove, removable};
 use unrolled::write_checked;
 
 use proto::{
@@ -68,7 +68,13 @@ fn samples(network: &GraphNetwork, count: usize) -> Samples {
 }
 
 fn bits(network: &GraphNetwork, route: &Route, samples: &Samples) -> Vec<u32> {
-    network.along(route, samples, &mut Memory::default()).unwrap().values.iter().map(|z| z.to_bits()).collect()
+    network
+        .forward_along(route, samples, &mut RecurrentState::default())
+        .unwrap()
+        .values
+        .iter()
+        .map(|z| z.to_bits())
+        .collect()
 }
 
 fn identity(network: &GraphNetwork) -> Route {
@@ -83,7 +89,7 @@ fn written(slim: &GraphNetwork, out: &Path) -> GraphNetwork {
 }
 
 /// A route that leaves out the blocks that `draw` says, and of each stage the last only if it has another.
-fn route(network: &GraphNetwork, draw: u32) -> (Route, Vec<At>) {
+fn route(network: &GraphNetwork, draw: u32) -> (Route, Vec<BlockId>) {
     let mut removed = Vec::new();
     let mut route = identity(network);
     for (place, at) in removable(network).0.into_iter().enumerate() {
@@ -691,16 +697,16 @@ proptest! {
 }
 
 /// Samples without labels in a file, labelled with what the network says.
-fn source(dir: &Path, network: &GraphNetwork, count: usize) -> Source {
+fn source(dir: &Path, network: &GraphNetwork, count: usize) -> EvalSet {
     let path = dir.join("x.npy");
     let samples = samples(network, count);
     std::fs::write(&path, npz::npy(&(vec![count, samples.shape[3]], samples.values))).unwrap();
-    let spec: Spec = format!("arrays:{}", path.display()).parse().unwrap();
+    let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
     let names: Vec<String> = network.inputs().iter().map(|input| input.name.clone()).collect();
-    let open = || Dataset::open(&spec, Split::Test, &View::default()).unwrap().arranged(&names).unwrap();
+    let open = || Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().arranged(&names).unwrap();
     let labelled = |labels| {
         let dataset = open().relabelled(labels, network.outline().classes).unwrap();
-        Source::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), 2)
+        EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), 2)
     };
     let predictions = predictions(network, &labelled(vec![0; count])).unwrap();
     labelled(predictions)
@@ -715,7 +721,8 @@ fn without_labels_agreement_is_kept() {
     let network = opened(&path);
     let source = source(dir.path(), &network, 12);
     assert!(!source.dataset.is_labelled());
-    let choice = choose(&network, &source, By::Greedy, Some(Target::KeepAccuracy(60.0)), 0, &mut |_, _, _| ()).unwrap();
+    let choice =
+        choose(&network, &source, Criterion::Greedy, Some(Goal::KeepAccuracy(60.0)), 0, &mut |_, _, _| ()).unwrap();
     assert_eq!((choice.chosen.baseline.accuracy, choice.chosen.baseline.loss), (1.0, 0.0));
     assert!(choice.chosen.curve.iter().all(|removal| removal.score.accuracy >= 0.4 - 1e-9));
     let (route, _) = route(&network, 2);
@@ -764,7 +771,7 @@ fn onnx_runtime_answers_as_we_do() {
         let out = dir.path().join(name);
         let slim = written(&network.slimmed(&route).unwrap(), &out);
         let samples = samples(&network, 3);
-        let logits = slim.along(&identity(&slim), &samples, &mut Memory::default()).unwrap();
+        let logits = slim.forward_along(&identity(&slim), &samples, &mut RecurrentState::default()).unwrap();
         let arrays = inputs(&slim, &samples);
         let answers = (vec![3, logits.classes], logits.values);
         let all = arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).chain([("logits", answers)]);

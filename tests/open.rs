@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use serde::Deserialize;
-use unrolled::data::{Dataset, Normalization, Split, View};
-use unrolled::measure::{Source, evaluate};
+use unrolled::data::{Dataset, Normalization, ResizeCrop, Split};
+use unrolled::measure::{EvalSet, evaluate};
 use unrolled::model::{Kind, Model, ModelConfig, to_bytes};
-use unrolled::nn::{Network, Pass};
-use unrolled::open::{Opened, Options, open};
+use unrolled::nn::{ForwardContext, Network};
+use unrolled::open::{OpenOptions, Opened, open};
 
 /// Largest error allowed, relative to the largest logit; expected values come from f64.
 const TOLERANCE: f64 = 1e-5;
@@ -35,12 +35,12 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(name)
 }
 
-fn opened(path: &Path, options: &Options) -> unrolled::Result<Opened> {
+fn opened(path: &Path, options: &OpenOptions) -> unrolled::Result<Opened> {
     open(path, options, &Device::flex())
 }
 
 fn refusal(path: &Path) -> String {
-    match opened(path, &Options::default()) {
+    match opened(path, &OpenOptions::default()) {
         Ok(_) => panic!("{} was opened", path.display()),
         Err(error) => error.to_string(),
     }
@@ -50,7 +50,7 @@ fn refusal(path: &Path) -> String {
 fn logits(model: &Model, side: usize) -> Vec<f32> {
     let values: Vec<f32> = (0..2 * 3 * side * side).map(|i| (0.37 * i as f64).sin() as f32).collect();
     let x = Tensor::<4>::from_data(TensorData::new(values, [2, 3, side, side]), &Device::flex());
-    model.forward(&mut Pass::inference(&model.parameters), x).into_data().try_into_vec().unwrap()
+    model.forward(&mut ForwardContext::inference(&model.parameters), x).into_data().try_into_vec().unwrap()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn files_of_others_compute_what_pytorch_computes() {
     let mut failures = Vec::new();
     let mut worst = 0.0_f64;
     for case in &cases {
-        let opened = match opened(&fixture(&case.file), &Options::default()) {
+        let opened = match opened(&fixture(&case.file), &OpenOptions::default()) {
             Ok(opened) => opened,
             Err(error) => {
                 failures.push(error.to_string());
@@ -93,7 +93,7 @@ fn files_of_others_compute_what_pytorch_computes() {
 
 #[test]
 fn the_report_says_what_became_of_every_array() {
-    let opening = opened(&fixture("cifar-a.compiled.pth"), &Options::default()).unwrap().opening.unwrap();
+    let opening = opened(&fixture("cifar-a.compiled.pth"), &OpenOptions::default()).unwrap().opening.unwrap();
     assert_eq!((opening.layout.as_str(), opening.prefix.as_str()), ("resnet", "net._orig_mod.module."));
     assert_eq!((opening.applied, opening.counters), (37, 7));
     let beside: Vec<_> = opening.beside.iter().map(|b| (b.name.as_str(), b.arrays)).collect();
@@ -104,20 +104,20 @@ fn the_report_says_what_became_of_every_array() {
 #[test]
 fn cifar_classes_come_along_and_options_go_first() {
     let path = fixture("cifar-a.zip.pt");
-    assert_eq!(opened(&path, &Options::default()).unwrap().card.classes[9], "truck");
-    let large = opened(&fixture("large-basic.zip.pt"), &Options::default()).unwrap();
+    assert_eq!(opened(&path, &OpenOptions::default()).unwrap().card.classes[9], "truck");
+    let large = opened(&fixture("large-basic.zip.pt"), &OpenOptions::default()).unwrap();
     assert_eq!((large.card.classes.join(" "), large.names_classes), ("0 1 2 3 4".into(), false));
     let labels: Vec<String> = ('a'..='j').map(String::from).collect();
-    let options = Options { labels: Some(labels.clone()), mean: Some(vec![0.5]), ..Options::default() };
+    let options = OpenOptions { labels: Some(labels.clone()), mean: Some(vec![0.5]), ..OpenOptions::default() };
     let card = opened(&path, &options).unwrap().card;
     assert_eq!((card.classes, card.mean, card.std[0]), (labels, vec![0.5], 0.229));
     for (options, message) in [
         (
-            Options { labels: Some(vec!["a".into()]), ..Options::default() },
+            OpenOptions { labels: Some(vec!["a".into()]), ..OpenOptions::default() },
             "--labels: 1 names, the network has 10 classes",
         ),
         (
-            Options { mean: Some(vec![0.0; 2]), ..Options::default() },
+            OpenOptions { mean: Some(vec![0.0; 2]), ..OpenOptions::default() },
             "--mean: 2 values, expected 1 or one for each of 3 channels",
         ),
     ] {
@@ -217,7 +217,7 @@ fn what_does_not_match_is_refused_and_named() {
 fn partial_leaves_out_what_is_unused_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
-    let partial = Options { partial: true, ..Options::default() };
+    let partial = OpenOptions { partial: true, ..OpenOptions::default() };
     let mut arrays = torch_arrays();
     arrays.push(("layer1.0.se.weight".into(), vec![4]));
     write(&path, &arrays);
@@ -238,20 +238,20 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     assert!(refusal(&path).contains("name it with --arch, such as --arch highway-110"), "{}", refusal(&path));
 
     let arch = Some(unrolled::open::arch("highway-110").unwrap());
-    let without = Options { arch: arch.clone(), ..Options::default() };
+    let without = OpenOptions { arch: arch.clone(), ..OpenOptions::default() };
     assert!(opened(&path, &without).err().unwrap().to_string().ends_with("give --mean and --std"));
-    let options = Options { arch, mean: Some(vec![0.5]), std: Some(vec![0.25]), ..Options::default() };
+    let options = OpenOptions { arch, mean: Some(vec![0.5]), std: Some(vec![0.25]), ..OpenOptions::default() };
     let experiment = dir.path().join("experiment.toml");
     std::fs::write(&experiment, "[model]\nkind = 'highway-110'\nlast_relu = 'none'\n[data]\nsource = 'digits'\n")
         .unwrap();
     let table = unrolled::open::arch(&experiment.display().to_string()).unwrap();
-    let other = opened(&path, &Options { arch: Some(table), ..options.clone() }).unwrap();
+    let other = opened(&path, &OpenOptions { arch: Some(table), ..options.clone() }).unwrap();
     assert_eq!(other.model.config().last_relu, Some(unrolled::nn::LastRelu::None));
     let found = opened(&path, &options).unwrap();
     assert_eq!(found.model.config(), &ModelConfig { depth: Some(8), ..model.config().clone() });
     assert_eq!(found.opening.unwrap().layout, "unrolled");
 
-    let card = unrolled::model::Card {
+    let card = unrolled::model::Metadata {
         characters: None,
         model: model.config().clone(),
         input: [3, 32, 32],
@@ -262,7 +262,7 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
         version: "0".into(),
     };
     std::fs::write(&path, to_bytes(&model, &card, &[], Default::default()).unwrap()).unwrap();
-    let own = opened(&path, &Options::default()).unwrap();
+    let own = opened(&path, &OpenOptions::default()).unwrap();
     assert!(own.opening.is_none());
     assert_eq!(logits(&own.model, 32), logits(&model, 32));
 }
@@ -358,7 +358,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        if let Err(error) = opened(&path, &Options::default()) {
+        if let Err(error) = opened(&path, &OpenOptions::default()) {
             prop_assert!(!error.to_string().contains('\n'), "{error}");
         }
     }
@@ -371,7 +371,7 @@ fn trained_networks_keep_their_accuracy() {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let data = shared.join("data/cifar10-bin");
     let open_trained =
-        |name: &str| Some(opened(&find(&shared.join("weights/cifar-resnet"), name)?, &Options::default()));
+        |name: &str| Some(opened(&find(&shared.join("weights/cifar-resnet"), name)?, &OpenOptions::default()));
     let (Some(small), Some(large)) = (open_trained("resnet20"), open_trained("resnet56")) else {
         println!("skipped: no trained weights at hand");
         return;
@@ -379,9 +379,9 @@ fn trained_networks_keep_their_accuracy() {
     assert_eq!(large.unwrap().model.outline().name, "resnet-56 residual, width 16");
     let small = small.unwrap();
     let spec = format!("cifar10:{}", data.display()).parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(2000);
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(2000);
     let normalization = Normalization { mean: small.card.mean, std: small.card.std };
-    let source = Source::new(dataset.into(), normalization, 250);
+    let source = EvalSet::new(dataset.into(), normalization, 250);
     let score = evaluate(&small.model, &source, |_| {}).unwrap();
     assert!((score.accuracy - 0.813).abs() <= 2.0 / 2000.0, "{}", score.accuracy);
 }
@@ -422,7 +422,7 @@ fn a_network_of_the_imagenet_layout_is_measured_on_a_folder_of_images() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let measured: unrolled::report::Measurements = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(measured.baseline.samples, 10);
-    let blocks: Vec<&str> = measured.outline.stages.iter().flat_map(|s| &s.blocks).map(|b| b.name.as_str()).collect();
+    let blocks: Vec<&str> = measured.outline.stages.iter().flat_map(|s| &s.blocks).map(|b| b.name()).collect();
     assert_eq!(measured.estimation.unwrap().keys().collect::<Vec<_>>(), blocks);
     assert_eq!(measured.lesion.unwrap().keys().collect::<Vec<_>>(), blocks);
     let patches = measured.patches.unwrap();

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use unrolled::data::{Dataset, Spec, Split, View};
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
-use unrolled::measure::{Only, Source, measure};
+use unrolled::measure::{EvalSet, Only, measure};
 use unrolled::model::{Kind, Model, ModelConfig};
-use unrolled::nn::{At, BodyKind, Network, Samples, Wiring};
+use unrolled::nn::{BlockId, BodyKind, Network, Samples, Wiring};
 
-fn digits(samples: usize, batch: usize) -> Source {
-    let spec: Spec = "digits".parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(samples);
+fn digits(samples: usize, batch: usize) -> EvalSet {
+    let spec: DataSpec = "digits".parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(samples);
     let normalization = dataset.normalization();
-    Source::new(Arc::new(dataset), normalization, batch)
+    EvalSet::new(Arc::new(dataset), normalization, batch)
 }
 
 /// The estimates of every block, `[stage][block]`, each `[batch, units]`.
 fn estimates(model: &Model, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
     let mut estimate = model.stem(samples).unwrap();
     let stages = model.outline().stages.iter().enumerate().map(|(stage, outline)| {
-        estimate = model.enter(stage, estimate.clone()).unwrap();
+        estimate = model.enter_stage(stage, estimate.clone()).unwrap();
         let blocks = (0..outline.blocks.len()).map(|block| {
-            estimate = model.block(At { stage, block }, estimate.clone()).unwrap();
+            estimate = model.block(BlockId { stage, block }, estimate.clone()).unwrap();
             model.values(&estimate).0
         });
         blocks.collect()
@@ -59,7 +59,7 @@ fn patches_are_those_of_a_search_through_all_activations() {
             };
             let filter = (0..channels).max_by(|&a, &b| spread(a).total_cmp(&spread(b))).unwrap();
             for (b, estimate) in stage.iter().enumerate() {
-                let ours = &found[&At { stage: s, block: b }.to_string()];
+                let ours = &found[&BlockId { stage: s, block: b }.to_string()];
                 assert_eq!((ours.filter, ours.patches.len()), (filter, 9));
                 let mut order: Vec<usize> = (0..SAMPLES).collect();
                 order.sort_by(|&m, &n| peak(estimate, n, filter).total_cmp(&peak(estimate, m, filter)));

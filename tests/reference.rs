@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use serde::Deserialize;
-use unrolled::data::{Dataset, Normalization, Spec, Split, View};
-use unrolled::measure::{Only, Source, measure, sweep, walk};
+use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
+use unrolled::measure::{EvalSet, Only, measure, sweep, walk};
 use unrolled::nn::{Network, Route};
-use unrolled::open::{Opened, Options, open};
+use unrolled::open::{OpenOptions, Opened, open};
 
 /// Samples of which the reference was taken.
 const LIMIT: usize = 2_000;
@@ -64,16 +64,16 @@ fn shared() -> Option<PathBuf> {
 fn opened(shared: &Path, name: &str) -> (Opened, Reference) {
     let weights = std::fs::read_dir(shared.join("weights/cifar-resnet")).unwrap().map(|entry| entry.unwrap().path());
     let path = weights.into_iter().find(|path| path.to_string_lossy().contains(&format!("{name}-"))).unwrap();
-    let opened = open(&path, &Options::default(), &Device::flex()).unwrap();
+    let opened = open(&path, &OpenOptions::default(), &Device::flex()).unwrap();
     let text = std::fs::read_to_string(shared.join(format!("reference/{name}.json"))).unwrap();
     (opened, serde_json::from_str(&text).unwrap())
 }
 
-fn source(shared: &Path, opened: &Opened, limit: usize) -> Source {
-    let spec: Spec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(limit);
+fn source(shared: &Path, opened: &Opened, limit: usize) -> EvalSet {
+    let spec: DataSpec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(limit);
     let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
-    Source::new(Arc::new(dataset), normalization, 250)
+    EvalSet::new(Arc::new(dataset), normalization, 250)
 }
 
 /// What differs by more than it may.

@@ -7,26 +7,26 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use unrolled::Draft;
-use unrolled::data::{Augment, Dataset, Order, Plan as Batching, Split, View, batches};
-use unrolled::measure::{Only, Source, measure, score, sweep, walk};
-use unrolled::model::{Card, Kind, Model, ModelConfig, to_bytes};
-use unrolled::nn::{At, Network, Pass, Route, Training, Wiring};
-use unrolled::open::{Options, open};
+use unrolled::data::{Augment, Dataset, Order, Plan as Batching, ResizeCrop, Split, batches};
+use unrolled::measure::{EvalSet, Only, measure, score, sweep, walk};
+use unrolled::model::{Kind, Metadata, Model, ModelConfig, to_bytes};
+use unrolled::nn::{BlockId, ForwardContext, Network, Route, Training, Wiring};
+use unrolled::open::{OpenOptions, open};
 use unrolled::report::Slimmed;
 use unrolled::slim::{
-    By, Came, Form, Healed, Healing, Progress, Target, choose, finetune, prove, reestimate, removable,
+    Checkpoint, Criterion, Goal, Healed, Healing, Progress, Prunable, choose, finetune, prove, reestimate, removable,
 };
 use unrolled::train::{Experiment, Trainer};
 
-fn digits(split: Split, samples: usize) -> Source {
-    let dataset = Dataset::open(&"digits".parse().unwrap(), split, &View::default()).unwrap().limit(samples);
+fn digits(split: Split, samples: usize) -> EvalSet {
+    let dataset = Dataset::open(&"digits".parse().unwrap(), split, &ResizeCrop::default()).unwrap().limit(samples);
     let normalization = dataset.normalization();
-    Source::new(Arc::new(dataset), normalization, 50)
+    EvalSet::new(Arc::new(dataset), normalization, 50)
 }
 
-fn card(model: &Model) -> Card {
+fn card(model: &Model) -> Metadata {
     let normalization = digits(Split::Test, 1).normalization;
-    Card {
+    Metadata {
         characters: None,
         model: model.config().clone(),
         input: [1, 8, 8],
@@ -39,14 +39,14 @@ fn card(model: &Model) -> Card {
 }
 
 /// Opens a network from a model file of its own.
-fn came(model: &Model, dir: &Path) -> Came {
+fn came(model: &Model, dir: &Path) -> Checkpoint {
     let path = dir.join("whole.safetensors");
     std::fs::write(&path, to_bytes(model, &card(model), &[], HashMap::new()).unwrap()).unwrap();
-    opened(&path, Options::default())
+    opened(&path, OpenOptions::default())
 }
 
-fn opened(path: &Path, options: Options) -> Came {
-    Came { opened: open(path, &options, &Device::flex()).unwrap(), options, device: Device::flex() }
+fn opened(path: &Path, options: OpenOptions) -> Checkpoint {
+    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, device: Device::flex() }
 }
 
 fn mlp() -> Model {
@@ -59,16 +59,21 @@ fn resnet(wiring: Wiring) -> Model {
     Model::new(&config, [1, 8, 8], 10, 5, &Device::flex()).unwrap()
 }
 
-fn chosen(form: &Came, source: &Source, by: By, target: Option<Target>) -> unrolled::Result<unrolled::slim::Choice> {
+fn chosen(
+    form: &Checkpoint,
+    source: &EvalSet,
+    by: Criterion,
+    target: Option<Goal>,
+) -> unrolled::Result<unrolled::slim::Choice> {
     choose(form, source, by, target, 0, &mut |_, _, _| ())
 }
 
-fn refusal(form: &Came, by: By, target: Target) -> String {
+fn refusal(form: &Checkpoint, by: Criterion, target: Goal) -> String {
     chosen(form, &digits(Split::Test, 60), by, Some(target)).err().expect("a refusal").to_string()
 }
 
 /// Loss and accuracy without each of some sets of blocks, by their definition.
-fn without(model: &Model, source: &Source, sets: &[Vec<At>]) -> Vec<(f64, f64)> {
+fn without(model: &Model, source: &EvalSet, sets: &[Vec<BlockId>]) -> Vec<(f64, f64)> {
     let routes: Vec<Route> = sets
         .iter()
         .map(|set| set.iter().fold(Route::identity(model.outline()), |route, &at| route.without(at)))
@@ -83,13 +88,13 @@ fn greedy_measures_again_after_each_removal() {
     let dir = tempfile::tempdir().unwrap();
     let model = resnet(Wiring::Residual);
     let (form, source) = (came(&model, dir.path()), digits(Split::Test, 60));
-    let choice = chosen(&form, &source, By::Greedy, Some(Target::Remove(3))).unwrap();
+    let choice = chosen(&form, &source, Criterion::Greedy, Some(Goal::Remove(3))).unwrap();
     let (candidates, stays) = removable(&form);
     assert_eq!((candidates.len(), stays.len()), (7, 2));
     assert!(stays["stage2.block1"].starts_with("it changes the shape"));
-    let mut removed: Vec<At> = Vec::new();
+    let mut removed: Vec<BlockId> = Vec::new();
     for (round, step) in choice.chosen.curve.iter().enumerate() {
-        let sets: Vec<Vec<At>> = candidates
+        let sets: Vec<Vec<BlockId>> = candidates
             .iter()
             .filter(|at| !removed.contains(at))
             .filter(|at| removed.iter().filter(|other| other.stage == at.stage).count() < 2)
@@ -112,9 +117,9 @@ fn rankings_order_by_what_was_measured() {
     let dir = tempfile::tempdir().unwrap();
     let model = resnet(Wiring::Highway);
     let (form, source) = (came(&model, dir.path()), digits(Split::Test, 60));
-    let rankings = chosen(&form, &source, By::Influence, Some(Target::Remove(2))).unwrap().chosen.rankings;
+    let rankings = chosen(&form, &source, Criterion::Influence, Some(Goal::Remove(2))).unwrap().chosen.rankings;
     let names: Vec<&str> = rankings.iter().map(|ranking| ranking.name.as_str()).collect();
-    assert_eq!(names, By::ALL.map(By::name));
+    assert_eq!(names, Criterion::ALL.map(Criterion::name));
     let only = [Only::Lesion, Only::Influence, Only::Gates, Only::Readouts];
     let measured = measure(&model, &source, &only, 0, |_, _| ()).unwrap();
     let (lesion, influence, gates) = (measured.lesion.unwrap(), measured.influence.unwrap(), measured.gates.unwrap());
@@ -157,28 +162,28 @@ fn a_target_is_reached_and_not_passed() {
     let dir = tempfile::tempdir().unwrap();
     let model = resnet(Wiring::Residual);
     let (form, source) = (came(&model, dir.path()), digits(Split::Test, 60));
-    let parameters = |removed: &[At]| {
+    let parameters = |removed: &[BlockId]| {
         let route = removed.iter().fold(Route::identity(model.outline()), |route, &at| route.without(at));
         form.slimmed(&route).unwrap().outline().parameters
     };
-    for by in [By::Deepest, By::Greedy] {
+    for by in [Criterion::Deepest, Criterion::Greedy] {
         let most = model.outline().parameters - 6_000;
-        let removed = chosen(&form, &source, by, Some(Target::Parameters(most))).unwrap().removed;
+        let removed = chosen(&form, &source, by, Some(Goal::Parameters(most))).unwrap().removed;
         assert!(parameters(&removed) <= most && parameters(&removed[..removed.len() - 1]) > most, "{removed:?}");
     }
-    for (by, points) in [(By::Deepest, 5.0), (By::Greedy, 5.0), (By::Lesion, 0.0)] {
-        let Ok(choice) = chosen(&form, &source, by, Some(Target::KeepAccuracy(points))) else { continue };
+    for (by, points) in [(Criterion::Deepest, 5.0), (Criterion::Greedy, 5.0), (Criterion::Lesion, 0.0)] {
+        let Ok(choice) = chosen(&form, &source, by, Some(Goal::KeepAccuracy(points))) else { continue };
         let whole = without(&model, &source, &[Vec::new()])[0].1;
-        let sets: Vec<Vec<At>> = (1..=choice.removed.len()).map(|n| choice.removed[..n].to_vec()).collect();
+        let sets: Vec<Vec<BlockId>> = (1..=choice.removed.len()).map(|n| choice.removed[..n].to_vec()).collect();
         assert!(without(&model, &source, &sets).iter().all(|(_, a)| 100.0 * (whole - a) <= points + 1e-9));
     }
     // A random network is not right more often than by chance: 100 points are never lost.
-    let all = chosen(&form, &source, By::Greedy, Some(Target::KeepAccuracy(100.0))).unwrap();
+    let all = chosen(&form, &source, Criterion::Greedy, Some(Goal::KeepAccuracy(100.0))).unwrap();
     assert_eq!(all.removed.len(), 6);
-    let ranked = chosen(&form, &source, By::Greedy, None).unwrap();
+    let ranked = chosen(&form, &source, Criterion::Greedy, None).unwrap();
     assert_eq!((ranked.removed.len(), ranked.chosen.curve.len()), (0, 6));
     assert_eq!(
-        chosen(&form, &source, By::Random, Some(Target::Latency(1e9))).err().map(|e| e.to_string()).as_deref(),
+        chosen(&form, &source, Criterion::Random, Some(Goal::Latency(1e9))).err().map(|e| e.to_string()).as_deref(),
         Some("--latency 1000000000: nothing to leave out, that holds already")
     );
 }
@@ -188,36 +193,36 @@ fn a_target_that_cannot_be_reached_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let form = came(&resnet(Wiring::Residual), dir.path());
     assert_eq!(
-        refusal(&form, By::Greedy, Target::Remove(7)),
+        refusal(&form, Criterion::Greedy, Goal::Remove(7)),
         "--remove 7: at most 6 blocks can be left out for good, every stage keeps one"
     );
-    for by in [By::Greedy, By::Deepest] {
-        let says = refusal(&form, by, Target::Parameters(100));
+    for by in [Criterion::Greedy, Criterion::Deepest] {
+        let says = refusal(&form, by, Goal::Parameters(100));
         assert!(
             says.starts_with("--params 100: not reachable, ")
                 && says.ends_with("all 6 blocks are left out that can be"),
             "{says}"
         );
-        assert!(refusal(&form, by, Target::Latency(0.0)).starts_with("--latency 0: not reachable"));
+        assert!(refusal(&form, by, Goal::Latency(0.0)).starts_with("--latency 0: not reachable"));
         assert_eq!(
-            refusal(&form, by, Target::Parameters(1 << 40)),
+            refusal(&form, by, Goal::Parameters(1 << 40)),
             "--params 1099511627776: nothing to leave out, that holds already"
         );
     }
     assert_eq!(
-        refusal(&form, By::Gate, Target::Remove(1)),
+        refusal(&form, Criterion::Gate, Goal::Remove(1)),
         "--by gate: no block of resnet-20 residual, width 4 has a figure for it"
     );
     let single = ModelConfig::new(Kind::Resnet).with_depth(8).with_width(4);
     let single = came(&Model::new(&single, [1, 8, 8], 10, 5, &Device::flex()).unwrap(), dir.path());
     assert_eq!(
-        refusal(&single, By::Greedy, Target::Remove(1)),
+        refusal(&single, Criterion::Greedy, Goal::Remove(1)),
         "resnet-8 residual, width 4: none of its blocks can be left out for good"
     );
 }
 
 /// Slims, writes, proves, and opens again.
-fn proved(form: &Came, route: &str, source: &Source, out: &Path) -> (Slimmed, Model) {
+fn proved(form: &Checkpoint, route: &str, source: &EvalSet, out: &Path) -> (Slimmed, Model) {
     let route = Route::parse(route, form.network().outline()).unwrap();
     let slimmed = prove(form, &route, source, |_| Ok(Vec::new()), Some(out), &mut |_, _, _| ()).unwrap();
     (slimmed, opened(out, form.options.clone()).opened.model)
@@ -302,7 +307,7 @@ fn last_part(ours: &str) -> (String, &'static str) {
 /// The names of torchvision and of the CIFAR repositories.
 fn resnet_names(ours: &str) -> String {
     let (part, array) = last_part(ours);
-    let part = match At::split(&part) {
+    let part = match BlockId::split(&part) {
         None => {
             [("stem~", "bn1"), ("stem", "conv1"), ("head", "linear")].iter().find(|(o, _)| *o == part).unwrap().1.into()
         }
@@ -329,7 +334,7 @@ fn the_layout_that_came_in_is_written_renumbered() {
     for dtype in [Dtype::F32, Dtype::F16] {
         foreign(&path, &model, &|ours| format!("module.{}", resnet_names(ours)), dtype);
         let whole: Arrays = arrays(&path).into_iter().map(|(name, a)| (name.replace("module.", ""), a)).collect();
-        let form = opened(&path, Options::default());
+        let form = opened(&path, OpenOptions::default());
         let route = Route::parse("2-3 / 1,3 / 1-2", form.network().outline()).unwrap();
         let slim = form.slimmed(&route).unwrap();
         std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
@@ -362,7 +367,7 @@ fn files_of_others_are_slimmed_and_open_again() {
         if path.extension().is_some_and(|extension| extension == "json") {
             continue;
         }
-        let form = opened(&path, Options::default());
+        let form = opened(&path, OpenOptions::default());
         let outline = form.network().outline();
         let route = removable(&form).0.iter().fold(Route::identity(outline), |route, &at| {
             if route.stages()[at.stage].len() > 1 { route.without(at) } else { route }
@@ -383,7 +388,7 @@ fn files_of_others_are_slimmed_and_open_again() {
 
 /// A form that slims to, or opens, something else than was asked for.
 struct Lying {
-    form: Came,
+    form: Checkpoint,
     slims: bool,
 }
 
@@ -396,14 +401,14 @@ fn bent(mut model: Model) -> unrolled::Result<Model> {
     Ok(model)
 }
 
-impl Form for Lying {
+impl Prunable for Lying {
     type Network = Model;
 
     fn network(&self) -> &Model {
         self.form.network()
     }
 
-    fn stays(&self, at: At) -> Option<String> {
+    fn stays(&self, at: BlockId) -> Option<String> {
         self.form.stays(at)
     }
 
@@ -462,7 +467,7 @@ const STATISTICS: f64 = 1e-5;
 #[test]
 fn statistics_are_the_mean_over_the_batches() {
     let model = resnet(Wiring::Residual);
-    let source = Source { batch: 16, ..digits(Split::Train, 40) };
+    let source = EvalSet { batch: 16, ..digits(Split::Train, 40) };
     let healed = reestimate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
     let plan = Batching {
         batch: 16,
@@ -479,7 +484,7 @@ fn statistics_are_the_mean_over_the_batches() {
         let batch = batch.unwrap();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), &Device::flex());
         let mut training = Training::new(0, 0);
-        model.forward(&mut Pass::training(&model.parameters, &mut training), x);
+        model.forward(&mut ForwardContext::training(&model.parameters, &mut training), x);
         for (id, values) in training.statistics {
             let values: Vec<f32> = values.into_data().try_into_vec().unwrap();
             let sum = sums.entry(model.parameters.get(id).name.clone()).or_insert_with(|| vec![0.0; values.len()]);
@@ -514,7 +519,7 @@ fn fine_tuning_trains_the_slimmed_network_on() {
     let run = dir.path().join("run");
     let device = Device::flex();
     Trainer::new(experiment.clone(), &run, false, &device).unwrap().train(&mut |_| ()).unwrap();
-    let form = opened(&run, Options::default());
+    let form = opened(&run, OpenOptions::default());
     let route = Route::parse("1,3,5,7", form.network().outline()).unwrap();
     let short =
         Experiment { train: unrolled::train::TrainConfig { epochs: 2, ..experiment.train.clone() }, ..experiment };
@@ -526,7 +531,7 @@ fn fine_tuning_trains_the_slimmed_network_on() {
     assert_eq!((names, slimmed.finetuning.len()), (vec!["as planned", "fine-tuned"], 2));
     let losses: Vec<f64> = slimmed.versions.iter().map(|version| version.lesion.score.loss).collect();
     assert!(losses[1] < losses[0] && slimmed.versions[1].lesion.score.accuracy > 0.8, "{slimmed:?}");
-    let again = opened(&out, Options::default()).opened.model;
+    let again = opened(&out, OpenOptions::default()).opened.model;
     assert_eq!(score(&walk(&again, &source, &mut [], |_| ()).unwrap().answers), slimmed.versions[1].lesion.score);
 }
 
@@ -540,12 +545,12 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
     };
     let mut paths = entries.map(|entry| entry.unwrap().path());
     let path = paths.find(|path| path.to_string_lossy().contains("resnet20-")).unwrap();
-    let form = opened(&path, Options::default());
+    let form = opened(&path, OpenOptions::default());
     let spec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
-    let dataset = Dataset::open(&spec, Split::Test, &View::default()).unwrap().limit(200);
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(200);
     let card = &form.opened.card;
     let normalization = unrolled::data::Normalization { mean: card.mean.clone(), std: card.std.clone() };
-    let source = Source::new(Arc::new(dataset), normalization, 100);
+    let source = EvalSet::new(Arc::new(dataset), normalization, 100);
     let dir = tempfile::tempdir().unwrap();
     let (slimmed, again) = proved(&form, "1,3 / 1-3 / 1,3", &source, &dir.path().join("slim.safetensors"));
     assert_eq!(again.outline().name, "resnet-16 residual, width 16");
@@ -558,7 +563,7 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
 fn show_says_what_slimming_leaves() {
     for file in ["cifar-a.zip.pt", "preact-bottleneck.zip.pt"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(file);
-        let (_, stays) = removable(&opened(&path, Options::default()));
+        let (_, stays) = removable(&opened(&path, OpenOptions::default()));
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled"))
             .args(["show", "--json"])
             .arg(&path)

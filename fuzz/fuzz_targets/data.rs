@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use unrolled::Result;
-use unrolled::data::{Dataset, Spec, Split, View};
+use unrolled::data::{Dataset, DataSpec, Split, ResizeCrop};
 
 /// The file that is written, and the data set that it is then.
 const FORMATS: [(&str, &str); 6] = [
@@ -20,8 +20,8 @@ const FORMATS: [(&str, &str); 6] = [
 
 /// Opens it, and reads its first sample.
 fn read(root: &Path, spec: &str) -> Result<()> {
-    let spec: Spec = spec.parse::<Spec>()?.relative_to(root);
-    let view = View { resize: spec.to_string().starts_with("folder").then_some(8), ..View::default() };
+    let spec: DataSpec = spec.parse::<DataSpec>()?.relative_to(root);
+    let view = ResizeCrop { resize: spec.to_string().starts_with("folder").then_some(8), ..ResizeCrop::default() };
     let data = Dataset::open(&spec, Split::Test, &view)?;
     let mut sample = vec![0.0; data.shape().iter().product()];
     data.sample(0, &mut sample)

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use libfuzzer_sys::fuzz_target;
-use unrolled::data::Spec;
+use unrolled::data::DataSpec;
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{Network, Route};
 use unrolled::open::cut;
@@ -50,7 +50,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(Plan::parse(path, &plan.to_toml().expect("TOML")).expect("what was written"), plan);
         value(plan.removed(path, outline()));
     }
-    value(text.parse::<Spec>());
+    value(text.parse::<DataSpec>());
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("cut.toml");
     std::fs::write(&path, text).expect("a temporary file");

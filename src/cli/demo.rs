@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use clap::Args;
-use unrolled::data::{Dataset, Spec, Split, View};
-use unrolled::measure::{Only, Source};
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
+use unrolled::measure::{EvalSet, Only};
 use unrolled::report::text;
 use unrolled::train::{Experiment, Run};
 
@@ -48,8 +48,8 @@ const INTRO: [&str; 3] = [
 impl Demo {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let spec: Spec = "digits".parse()?;
-        let dataset = Arc::new(Dataset::open(&spec, Split::Test, &View::default())?);
+        let spec: DataSpec = "digits".parse()?;
+        let dataset = Arc::new(Dataset::open(&spec, Split::Test, &ResizeCrop::default())?);
         let mut networks = Vec::new();
         let overrides = [format!("train.seed={}", self.seed)];
         let parse = |(name, text)| Ok((name, Experiment::parse(text, &overrides, name)?));
@@ -59,7 +59,7 @@ impl Demo {
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
             let (model, history) = train::train(experiment, &dir, false, device)?;
-            let source = Source::new(dataset.clone(), dataset.normalization(), 355);
+            let source = EvalSet::new(dataset.clone(), dataset.normalization(), 355);
             networks.push(measure::measured(
                 name,
                 "digits, test split",

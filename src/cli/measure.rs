@@ -6,20 +6,20 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use unrolled::measure::{self, Only, Source};
+use unrolled::measure::{self, EvalSet, Only};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, check_writable, open::Any, write_whole};
+use unrolled::{Error, check_writable, open::AnyNetwork, write_whole};
 
 use super::output;
 use super::samples::DataArgs;
-use super::target::{Opening, Target};
+use super::target::{NetworkArgs, OpenArgs};
 
 /// Arguments of `eval`.
 #[derive(Args)]
 pub(super) struct Eval {
     #[command(flatten)]
-    target: Target,
+    target: NetworkArgs,
     #[command(flatten)]
     data: DataArgs,
     /// Print one JSON document
@@ -31,7 +31,7 @@ pub(super) struct Eval {
 #[derive(Args)]
 pub(super) struct Measure {
     #[command(flatten)]
-    target: Target,
+    target: NetworkArgs,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(super) struct Compare {
     #[arg(required = true, num_args = 2..)]
     targets: Vec<PathBuf>,
     #[command(flatten)]
-    opening: Opening,
+    opening: OpenArgs,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -85,12 +85,12 @@ impl What {
     }
 
     /// Checks that every measurement that was asked for has something to measure in one of the networks.
-    fn check(&self, networks: &[&Any]) -> Result<(), Error> {
+    fn check(&self, networks: &[&AnyNetwork]) -> Result<(), Error> {
         let fits = |only: &Only| {
             networks.iter().any(|network| match network {
-                Any::Trained(opened) => only.fits(&opened.model),
+                AnyNetwork::Trained(opened) => only.fits(&opened.model),
                 #[cfg(feature = "onnx")]
-                Any::Graph(opened) => only.fits(&opened.network),
+                AnyNetwork::Graph(opened) => only.fits(&opened.network),
             })
         };
         let Some(misfit) = self.only.iter().find(|only| !fits(only)) else { return Ok(()) };
@@ -117,9 +117,9 @@ impl Eval {
         }
         let bar = output::bar(source.dataset.len() as u64, "evaluating");
         let score = match &opened {
-            Any::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
+            AnyNetwork::Trained(opened) => measure::evaluate(&opened.model, &source, |n| bar.inc(n)),
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) => measure::evaluate(&opened.network, &source, |n| bar.inc(n)),
+            AnyNetwork::Graph(opened) => measure::evaluate(&opened.network, &source, |n| bar.inc(n)),
         }?;
         bar.finish_and_clear();
         if self.json { output::print_json(&score) } else { output::print(&text::score(&score, opened.outline())) }
@@ -175,15 +175,23 @@ impl Compare {
 }
 
 /// Measures one network with a progress bar.
-fn take(name: &str, opened: &Any, source: &Source, data: &DataArgs, what: &What) -> anyhow::Result<Measurements> {
+fn take(
+    name: &str,
+    opened: &AnyNetwork,
+    source: &EvalSet,
+    data: &DataArgs,
+    what: &What,
+) -> anyhow::Result<Measurements> {
     let needed = measure::bytes_per_sample(opened.outline(), what.only());
     let fits = super::memory::samples(what.memory, needed, name)?;
-    let source = Source { batch: source.batch.min(fits), ..source.clone() };
+    let source = EvalSet { batch: source.batch.min(fits), ..source.clone() };
     let (data, only, seed) = (data.describe(source.dataset.is_labelled()), what.only(), what.seed);
     match opened {
-        Any::Trained(opened) => measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed),
+        AnyNetwork::Trained(opened) => {
+            measured(name, &data, &opened.model, &source, opened.history.clone(), only, seed)
+        }
         #[cfg(feature = "onnx")]
-        Any::Graph(opened) => measured(name, &data, &opened.network, &source, Vec::new(), only, seed),
+        AnyNetwork::Graph(opened) => measured(name, &data, &opened.network, &source, Vec::new(), only, seed),
     }
 }
 
@@ -192,7 +200,7 @@ pub(super) fn measured(
     name: &str,
     data: &str,
     network: &(impl Network + 'static),
-    source: &Source,
+    source: &EvalSet,
     training: Vec<Epoch>,
     only: &[Only],
     seed: u64,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use unrolled::Error;
-use unrolled::data::{Dataset, Normalization, Spec, Split, View};
-use unrolled::measure::{self, Source};
+use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
+use unrolled::measure::{self, EvalSet};
 #[cfg(feature = "onnx")]
 use unrolled::model::check_classes;
-use unrolled::open::Any;
+use unrolled::open::AnyNetwork;
 
 use super::output;
 
@@ -40,8 +40,8 @@ pub(super) struct DataArgs {
 impl DataArgs {
     /// One split of the data, all of it.
     pub(super) fn open(&self, split: Split) -> Result<Dataset, Error> {
-        let spec: Spec = self.data.parse()?;
-        let dataset = Dataset::open(&spec, split, &View { resize: self.resize, crop: self.crop })?;
+        let spec: DataSpec = self.data.parse()?;
+        let dataset = Dataset::open(&spec, split, &ResizeCrop { resize: self.resize, crop: self.crop })?;
         if split != Split::Test && dataset.arrays().is_some() {
             return Err(Error::Usage(format!("{}: no split '{split}', arrays are all there is", self.data)));
         }
@@ -50,33 +50,35 @@ impl DataArgs {
 
     /// The samples as the network of this name takes them; those without labels are labelled with what it
     /// says.
-    pub(super) fn source(&self, name: &str, opened: &mut Any) -> anyhow::Result<Source> {
+    pub(super) fn source(&self, name: &str, opened: &mut AnyNetwork) -> anyhow::Result<EvalSet> {
         let source = self.samples(name, opened)?;
         labelled(opened, source)
     }
 
     /// The samples, normalized as the network was trained, once they are known to suit it.
-    pub(super) fn samples(&self, name: &str, opened: &mut Any) -> anyhow::Result<Source> {
+    pub(super) fn samples(&self, name: &str, opened: &mut AnyNetwork) -> anyhow::Result<EvalSet> {
         let named = |e: Error| Error::Usage(format!("{name} and {}: {e}", self.data));
         let dataset = self.open(self.split.into())?;
         let dataset = match opened {
-            Any::Trained(opened) => match opened.card.vocabulary() {
+            AnyNetwork::Trained(opened) => match opened.card.vocabulary() {
                 Some(vocabulary) => dataset.read_by(vocabulary).map_err(named)?,
                 None if opened.names_classes => dataset.among(&opened.card.classes),
                 None => dataset,
             },
             #[cfg(feature = "onnx")]
-            Any::Graph(_) => dataset,
+            AnyNetwork::Graph(_) => dataset,
         };
         let dataset = dataset.limit(self.limit.map_or(0, usize::from));
         let dataset = suited(opened, dataset).map_err(named)?;
         let is_image = dataset.arrays().is_none();
         let normalization = match opened {
             // Arrays are what the network takes.
-            Any::Trained(opened) if !is_image && !opened.says_normalization => Normalization::uniform(0.0, 1.0),
-            Any::Trained(opened) => Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() },
+            AnyNetwork::Trained(opened) if !is_image && !opened.says_normalization => Normalization::uniform(0.0, 1.0),
+            AnyNetwork::Trained(opened) => {
+                Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() }
+            }
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) => match &opened.normalization {
+            AnyNetwork::Graph(opened) => match &opened.normalization {
                 Some(normalization) => normalization.clone(),
                 None if !is_image => Normalization::uniform(0.0, 1.0),
                 None => {
@@ -85,19 +87,21 @@ impl DataArgs {
                 }
             },
         };
-        let source = Source::new(Arc::new(dataset), normalization, self.batch.into());
+        let source = EvalSet::new(Arc::new(dataset), normalization, self.batch.into());
         let classes = source.dataset.classes();
         let names_fit = match opened {
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) if !is_image && opened.labels.is_some() => {
+            AnyNetwork::Graph(opened) if !is_image && opened.labels.is_some() => {
                 Err(Error::Usage("--labels names the classes of images; the labels of arrays are numbers".into()))
             }
             _ if !is_image => Ok(()),
             // A network without names for its classes answers with as many numbers, and the data's order has to do.
-            Any::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => Ok(()),
-            Any::Trained(opened) => opened.card.check_classes(classes),
+            AnyNetwork::Trained(opened) if !opened.names_classes && opened.card.classes.len() == classes.len() => {
+                Ok(())
+            }
+            AnyNetwork::Trained(opened) => opened.card.check_classes(classes),
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
+            AnyNetwork::Graph(opened) => opened.labels.as_ref().map_or(Ok(()), |labels| check_classes(labels, classes)),
         };
         let fits = names_fit.and_then(|()| source.check(opened.outline()));
         fits.map_err(named)?;
@@ -143,9 +147,9 @@ impl From<Part> for Split {
 }
 
 /// Arrays in the order in which the network takes them, and a graph for samples of their shape.
-fn suited(opened: &mut Any, dataset: Dataset) -> Result<Dataset, Error> {
+fn suited(opened: &mut AnyNetwork, dataset: Dataset) -> Result<Dataset, Error> {
     #[cfg(feature = "onnx")]
-    let dataset = if let Any::Graph(graph) = opened {
+    let dataset = if let AnyNetwork::Graph(graph) = opened {
         let names: Vec<String> = graph.network.inputs().iter().map(|input| input.name.clone()).collect();
         let dataset = dataset.arranged(&names)?;
         let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
@@ -162,17 +166,17 @@ fn suited(opened: &mut Any, dataset: Dataset) -> Result<Dataset, Error> {
 }
 
 /// Samples without labels are labelled with what the whole network says.
-fn labelled(opened: &Any, source: Source) -> anyhow::Result<Source> {
+fn labelled(opened: &AnyNetwork, source: EvalSet) -> anyhow::Result<EvalSet> {
     if source.dataset.is_labelled() {
         return Ok(source);
     }
     let predictions = match opened {
-        Any::Trained(opened) => measure::predictions(&opened.model, &source),
+        AnyNetwork::Trained(opened) => measure::predictions(&opened.model, &source),
         #[cfg(feature = "onnx")]
-        Any::Graph(opened) => measure::predictions(&opened.network, &source),
+        AnyNetwork::Graph(opened) => measure::predictions(&opened.network, &source),
     }?;
-    let Source { dataset, normalization, batch, .. } = source;
+    let EvalSet { dataset, normalization, batch, .. } = source;
     let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
     let dataset = dataset.relabelled(predictions, opened.outline().classes)?;
-    Ok(Source::new(Arc::new(dataset), normalization, batch))
+    Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
 }

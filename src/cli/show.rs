@@ -9,20 +9,21 @@ use clap::Args;
 use serde::Serialize;
 use unrolled::Error;
 use unrolled::nn::Network;
-use unrolled::open::{Any, Opening};
-use unrolled::report::{Outline, text};
-use unrolled::slim::{self, Came, Form};
+use unrolled::nn::Outline;
+use unrolled::open::{AnyNetwork, LoadReport};
+use unrolled::report::text;
+use unrolled::slim::{self, Checkpoint, Prunable};
 #[cfg(feature = "onnx")]
 use unrolled::{open, write_whole};
 
 use super::output;
-use super::target::Target;
+use super::target::NetworkArgs;
 
 /// Arguments of `show`.
 #[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    target: Target,
+    target: NetworkArgs,
     /// Write the blocks of an ONNX file to this file, to be edited and named with --cut
     #[arg(long, value_name = "FILE")]
     save_cut: Option<PathBuf>,
@@ -37,26 +38,26 @@ struct Shown<'a> {
     #[serde(flatten)]
     outline: &'a Outline,
     #[serde(skip_serializing_if = "Option::is_none")]
-    opening: Option<&'a Opening>,
+    opening: Option<&'a LoadReport>,
 }
 
 impl Show {
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
         match self.target.open(device)? {
-            Any::Trained(_) if self.save_cut.is_some() => {
+            AnyNetwork::Trained(_) if self.save_cut.is_some() => {
                 let name = self.target.name();
                 Err(Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")).into())
             }
-            Any::Trained(opened) => {
+            AnyNetwork::Trained(opened) => {
                 let options = self.target.opening.options()?;
-                let form = Came { opened: *opened, options, device: device.clone() };
+                let form = Checkpoint { opened: *opened, options, device: device.clone() };
                 let outline = for_good(&form);
                 let opening = form.opened.opening.as_ref();
                 let found = opening.map_or(String::new(), |opening| format!("\n{opening}"));
                 self.print(&Shown { outline: &outline, opening }, &found)
             }
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) => {
+            AnyNetwork::Graph(opened) => {
                 if let Some(path) = &self.save_cut {
                     save(path, &opened.network.named_blocks())?;
                 }
@@ -75,11 +76,11 @@ impl Show {
 }
 
 /// The outline of a network with what of it cannot be left out for good.
-fn for_good<F: Form>(form: &F) -> Outline {
+fn for_good<F: Prunable>(form: &F) -> Outline {
     let mut outline = form.network().outline().clone();
     let (_, stays) = slim::removable(form);
     for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
-        block.fixed = stays.get(&block.name).cloned();
+        block.why_not_removable = stays.get(block.name()).cloned();
     }
     outline
 }

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 use unrolled::kernel::Kernels;
-use unrolled::open::{self, Any, Options};
+use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
 /// A network to open.
 #[derive(Args)]
-pub(super) struct Target {
+pub(super) struct NetworkArgs {
     /// A run directory, a model file, or a PyTorch, safetensors or ONNX file
     pub(super) target: PathBuf,
     #[command(flatten)]
-    pub(super) opening: Opening,
+    pub(super) opening: OpenArgs,
 }
 
 /// What the file alone may not say.
 #[derive(Args)]
-pub(super) struct Opening {
+pub(super) struct OpenArgs {
     /// What network a PyTorch or safetensors file holds, where it leaves that open: a kind such as highway-110, or an
     /// experiment file
     #[arg(long, value_name = "KIND|FILE")]
@@ -41,8 +41,8 @@ pub(super) struct Opening {
     cut: Option<PathBuf>,
 }
 
-impl Target {
-    pub(super) fn open(&self, device: &Device) -> Result<Any> {
+impl NetworkArgs {
+    pub(super) fn open(&self, device: &Device) -> Result<AnyNetwork> {
         let opened = self.opening.open(&self.target, device)?;
         self.opening.check_used(&[(&self.target, &opened)], device)?;
         Ok(opened)
@@ -53,13 +53,13 @@ impl Target {
     }
 }
 
-impl Opening {
-    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<Any> {
+impl OpenArgs {
+    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<AnyNetwork> {
         open::any(target, &self.options()?, device)
     }
 
     /// What means nothing for any of these networks is an error, not passed over.
-    pub(super) fn check_used(&self, opened: &[(&Path, &Any)], device: &Device) -> Result<()> {
+    pub(super) fn check_used(&self, opened: &[(&Path, &AnyNetwork)], device: &Device) -> Result<()> {
         let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
         let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph(path)) {
@@ -83,8 +83,8 @@ impl Opening {
         }
     }
 
-    pub(super) fn options(&self) -> Result<Options> {
-        Ok(Options {
+    pub(super) fn options(&self) -> Result<OpenOptions> {
+        Ok(OpenOptions {
             arch: self.arch.as_deref().map(open::arch).transpose()?,
             mean: self.mean.clone(),
             std: self.std.clone(),

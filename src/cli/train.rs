@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use unrolled::model::Model;
 use unrolled::nn::Network;
-use unrolled::report::{Epoch, Outline};
+use unrolled::nn::Outline;
+use unrolled::report::Epoch;
 use unrolled::train::{Event, Experiment, Trainer};
 
 use super::output;

@@ -12,7 +12,7 @@ type Make<T> = Arc<dyn Fn(usize) -> T + Send + Sync>;
 /// Of `n` workers, number `w` makes every `n`-th result from the `w`-th on and hands them over through a queue of
 /// its own, so that taking from the queues in turn gives the order without any sorting. A queue holds one result;
 /// with the one that its worker waits to hand over, `2 n` results at most are ready.
-pub(super) struct Ahead<T> {
+pub(super) struct Prefetcher<T> {
     next: usize,
     end: usize,
     make: Make<T>,
@@ -26,7 +26,7 @@ struct Worker<T> {
     thread: JoinHandle<()>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
+impl<T: Send + 'static> Prefetcher<T> {
     /// Starts the workers. With 0 of them, or where the system grants no threads, results are made when asked for.
     pub(super) fn new(
         next: usize,
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Worker<T> {
     }
 }
 
-impl<T: Send + 'static> Iterator for Ahead<T> {
+impl<T: Send + 'static> Iterator for Prefetcher<T> {
     type Item = T;
 
     /// # Panics
@@ -95,7 +95,7 @@ impl<T: Send + 'static> Iterator for Ahead<T> {
     }
 }
 
-impl<T> Drop for Ahead<T> {
+impl<T> Drop for Prefetcher<T> {
     fn drop(&mut self) {
         // All queues are closed before any thread is waited for, so that the workers stop together.
         let (queues, threads): (Vec<_>, Vec<_>) = self.workers.drain(..).map(|w| (w.results, w.thread)).unzip();
@@ -122,21 +122,21 @@ mod tests {
                 std::thread::sleep(Duration::from_micros(300 * (20 - i as u64) / 20));
                 i * i
             };
-            let mut results = Ahead::new(2, 20, workers, slow_first);
+            let mut results = Prefetcher::new(2, 20, workers, slow_first);
             assert_eq!(results.len(), 18);
             assert_eq!(results.next(), Some(4));
             assert_eq!(results.len(), 17);
             assert!(results.eq((3..20).map(|i| i * i)));
         }
-        assert_eq!(Ahead::new(3, 3, 2, |i| i).next(), None);
-        assert_eq!(Ahead::new(4, 3, 2, |i| i).len(), 0);
+        assert_eq!(Prefetcher::new(3, 3, 2, |i| i).next(), None);
+        assert_eq!(Prefetcher::new(4, 3, 2, |i| i).len(), 0);
     }
 
     #[test]
     fn workers_wait_for_the_one_who_takes_and_stop_with_him() {
         let made = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&made);
-        let mut results = Ahead::new(0, 1_000_000, 2, move |_| counter.fetch_add(1, Ordering::SeqCst));
+        let mut results = Prefetcher::new(0, 1_000_000, 2, move |_| counter.fetch_add(1, Ordering::SeqCst));
         assert!(results.next().is_some());
         std::thread::sleep(Duration::from_millis(30));
         drop(results);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_panic_reaches_the_one_who_takes() {
         for workers in [0, 1, 2, 5] {
-            let mut results = Ahead::new(0, 9, workers, |i| match i {
+            let mut results = Prefetcher::new(0, 9, workers, |i| match i {
                 4 => panic!("the fourth"),
                 _ => i,
             });

@@ -28,7 +28,7 @@ pub struct Augment {
     /// Mirrors left and right with probability 1/2.
     pub flip: bool,
     /// Cuts out 0.08 to 1 of the area in a form of 3:4 to 4:3 and resizes it to a square of so many pixels a side.
-    /// Images of a folder are cut from their file's full size, whatever the [`View`](super::View).
+    /// Images of a folder are cut from their file's full size, whatever the [`ResizeCrop`](super::View).
     pub random_resized_crop: Option<usize>,
 }
 

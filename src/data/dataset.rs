@@ -10,8 +10,8 @@ use super::arrays::{self, Array, Arrays};
 use super::folder::Folder;
 use super::normalization::Normalization;
 use super::planes::Planes;
-use super::spec::{Kind, Spec, Split};
-use super::text::{Passages, Vocabulary};
+use super::spec::{DataSpec, Kind, Split};
+use super::text::{TextDataset, Vocabulary};
 use super::{cifar, digits, idx, names, read};
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// Without options all images must have the same size as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct View {
+pub struct ResizeCrop {
     /// The shorter side is resized to this many pixels, the longer one in proportion.
     #[serde(default)]
     pub resize: Option<usize>,
@@ -29,7 +29,7 @@ pub struct View {
     pub crop: Option<usize>,
 }
 
-impl View {
+impl ResizeCrop {
     /// # Errors
     /// A size is 0, the crop is larger than what is left after the resize, or the data set is no folder.
     fn check(&self, kind: Kind) -> Result<()> {
@@ -73,7 +73,7 @@ enum Store {
     /// As numbers, one row a sample.
     Arrays(Vec<Array>),
     /// As words, each of which follows another.
-    Text(Passages),
+    Text(TextDataset),
 }
 
 /// One split of a data set: images of one shape with a label each, or rows of arrays, which may have none.
@@ -95,7 +95,7 @@ impl Dataset {
     ///
     /// # Errors
     /// A file is missing, cannot be read, or is not what it should be; `view` does not suit the data set.
-    pub fn open(spec: &Spec, split: Split, view: &View) -> Result<Self> {
+    pub fn open(spec: &DataSpec, split: Split, view: &ResizeCrop) -> Result<Self> {
         let (kind, dir) = (spec.kind(), spec.dir());
         view.check(kind)?;
         if !matches!(kind, Kind::Digits | Kind::Arrays) {
@@ -113,7 +113,7 @@ impl Dataset {
             Kind::Cifar100 => (cifar::open_100(dir, split)?, cifar::names_100(dir)),
             Kind::Arrays => return Ok(Self::of_arrays(arrays::open(dir)?)),
             Kind::Folder => return Ok(Self::folder(Folder::open(dir, split, *view)?)),
-            Kind::Text => return Self::text(Passages::open(dir, split)?),
+            Kind::Text => return Self::text(TextDataset::open(dir, split)?),
         };
         let white = if kind == Kind::Digits { digits::WHITE } else { u8::MAX };
         Ok(Self {
@@ -156,7 +156,7 @@ impl Dataset {
         Self { store, shape, classes, labels, places, normalization, is_labelled, streams: 1 }
     }
 
-    fn text(passages: Passages) -> Result<Self> {
+    fn text(passages: TextDataset) -> Result<Self> {
         let labels = passages.labels()?;
         let vocabulary = passages.vocabulary();
         let dataset = Self {
@@ -290,7 +290,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// Sample `index` in the size of its file, before any [`View`]: what a random resized crop starts from.
+    /// Sample `index` in the size of its file, before any [`ResizeCrop`]: what a random resized crop starts from.
     pub(super) fn original(&self, index: usize) -> Result<Planes> {
         self.in_range(index)?;
         if let Store::Folder(folder) = &*self.store {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
-use super::known::{Known, Remote, known};
+use super::known::{Catalog, Remote, known};
 use super::read::grouped;
 use super::unpack;
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ pub fn fetch_from(name: &str, home: &str, dir: &Path, progress: &mut dyn FnMut(P
     fetch_known(find(name)?, home, dir, progress)
 }
 
-fn find(name: &str) -> Result<&'static Known> {
+fn find(name: &str) -> Result<&'static Catalog> {
     match known().iter().find(|data| data.name == name) {
         Some(data) if data.files.is_empty() => Err(Error::Usage(format!("data set '{name}' is built in"))),
         Some(data) => Ok(data),
@@ -61,7 +61,7 @@ fn find(name: &str) -> Result<&'static Known> {
     }
 }
 
-fn fetch_known(data: &Known, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
+fn fetch_known(data: &Catalog, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
     let dir = dir.join(data.name);
     fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
     for file in data.files {

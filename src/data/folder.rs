@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageReader};
 
-use super::dataset::View;
+use super::dataset::ResizeCrop;
 use super::planes::{MAX_SIDE, Planes, Window};
 use super::spec::Split;
 use crate::{Error, Result};
@@ -25,14 +25,14 @@ pub(super) struct Folder {
     pub(super) labels: Vec<u32>,
     /// One file of each class in turn, the files of a class sorted by name.
     files: Vec<PathBuf>,
-    view: View,
+    view: ResizeCrop,
     /// Height and width of a sample.
     size: [usize; 2],
 }
 
 impl Folder {
     /// Lists the files of one split and reads the size of the first of them.
-    pub(super) fn open(dir: &Path, split: Split, view: View) -> Result<Self> {
+    pub(super) fn open(dir: &Path, split: Split, view: ResizeCrop) -> Result<Self> {
         let (classes_dir, dir) = split_dirs(dir, split)?;
         let classes = directories(&classes_dir)?;
         if classes.is_empty() {
@@ -116,7 +116,7 @@ struct Viewed {
     size: [usize; 2],
 }
 
-fn viewed(view: View, path: &Path, size: [usize; 2]) -> Result<Viewed> {
+fn viewed(view: ResizeCrop, path: &Path, size: [usize; 2]) -> Result<Viewed> {
     let shorter = size[0].min(size[1]);
     let resized = match view.resize {
         // The shorter side comes out exact, the longer one is rounded down as others do it.

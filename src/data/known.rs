@@ -2,7 +2,7 @@
 
 /// A data set that is built in or can be downloaded.
 #[derive(Debug)]
-pub struct Known {
+pub struct Catalog {
     /// Its name, as in `NAME:DIR`.
     pub name: &'static str,
     /// What it shows.
@@ -30,7 +30,7 @@ pub struct Remote {
     pub sha256: &'static str,
 }
 
-impl Known {
+impl Catalog {
     /// The bytes to download.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -38,7 +38,7 @@ impl Known {
 }
 
 /// The data sets that are built in or can be downloaded.
-pub fn known() -> &'static [Known] {
+pub fn known() -> &'static [Catalog] {
     &KNOWN
 }
 
@@ -46,8 +46,8 @@ const fn remote(name: &'static str, bytes: u64, sha256: &'static str) -> Remote 
     Remote { name, bytes, sha256 }
 }
 
-static KNOWN: [Known; 5] = [
-    Known {
+static KNOWN: [Catalog; 5] = [
+    Catalog {
         name: "digits",
         what: "handwritten digits, built in",
         size: "1,442 + 355 images, 8x8 grey, 10 classes",
@@ -56,7 +56,7 @@ static KNOWN: [Known; 5] = [
         files: &[],
         members: &[],
     },
-    Known {
+    Catalog {
         name: "mnist",
         what: "handwritten digits",
         size: "60,000 + 10,000 images, 28x28 grey, 10 classes",
@@ -86,7 +86,7 @@ static KNOWN: [Known; 5] = [
         ],
         members: &[],
     },
-    Known {
+    Catalog {
         name: "fashion-mnist",
         what: "articles of clothing",
         size: "60,000 + 10,000 images, 28x28 grey, 10 classes",
@@ -116,7 +116,7 @@ static KNOWN: [Known; 5] = [
         ],
         members: &[],
     },
-    Known {
+    Catalog {
         name: "cifar10",
         what: "photographs of things and animals",
         size: "50,000 + 10,000 images, 32x32 colour, 10 classes",
@@ -136,7 +136,7 @@ static KNOWN: [Known; 5] = [
             "cifar-10-batches-bin/test_batch.bin",
         ],
     },
-    Known {
+    Catalog {
         name: "cifar100",
         what: "photographs of things and animals",
         size: "50,000 + 10,000 images, 32x32 colour, 100 classes",
@@ -159,7 +159,7 @@ mod tests {
     fn the_table_is_well_formed() {
         for data in known() {
             let spec = if data.files.is_empty() { data.name.to_owned() } else { format!("{}:DIR", data.name) };
-            assert!(spec.parse::<crate::data::Spec>().is_ok(), "{spec}");
+            assert!(spec.parse::<crate::data::DataSpec>().is_ok(), "{spec}");
             assert_eq!(data.files.is_empty(), data.home.is_empty());
             assert!(data.home.is_empty() || data.home.starts_with("https://") && data.home.ends_with('/'));
             for file in data.files {

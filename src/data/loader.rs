@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ahead::Ahead;
+use super::ahead::Prefetcher;
 use super::augment::Augment;
 use super::dataset::Dataset;
 use super::normalization::Normalization;
@@ -74,7 +74,7 @@ pub struct Batch {
 ///
 /// A sample that cannot be read is an error in the place of its batch; the batches after it follow. Dropping this
 /// stops the threads.
-pub struct Batches(Ahead<Result<Batch>>);
+pub struct Batches(Prefetcher<Result<Batch>>);
 
 impl Iterator for Batches {
     type Item = Result<Batch>;
@@ -101,10 +101,11 @@ pub fn batches(dataset: &Arc<Dataset>, plan: &Plan) -> Result<Batches> {
     let [channels, ..] = dataset.shape();
     plan.augment.check(dataset.shape())?;
     plan.normalization.check(channels)?;
-    let pass = Pass { dataset: Arc::clone(dataset), order: order(plan.order, dataset.len()), plan: plan.clone() };
+    let pass =
+        ForwardContext { dataset: Arc::clone(dataset), order: order(plan.order, dataset.len()), plan: plan.clone() };
     let end = plan.batches_of(dataset.len());
     let workers = plan.workers.min(MAX_WORKERS);
-    Ok(Batches(Ahead::new(plan.start, end, workers, move |number| pass.batch(number))))
+    Ok(Batches(Prefetcher::new(plan.start, end, workers, move |number| pass.batch(number))))
 }
 
 /// The places of all samples in the order in which they come.
@@ -117,13 +118,13 @@ fn order(order: Order, samples: usize) -> Vec<usize> {
 }
 
 /// All that a worker needs to make any batch of a pass.
-struct Pass {
+struct ForwardContext {
     dataset: Arc<Dataset>,
     plan: Plan,
     order: Vec<usize>,
 }
 
-impl Pass {
+impl ForwardContext {
     fn batch(&self, number: usize) -> Result<Batch> {
         let Plan { batch, augment, .. } = self.plan;
         let first = (number * batch).min(self.order.len());

@@ -1,6 +1,6 @@
 //! Data sets and batches.
 //!
-//! A [`Dataset`] is opened from a [`Spec`] such as `digits` or `mnist:DIR` and holds the samples of one
+//! A [`Dataset`] is opened from a [`DataSpec`] such as `digits` or `mnist:DIR` and holds the samples of one
 //! [`Split`]. [`batches`] turns it into [`Batch`]es: ordered, augmented, normalized, decoded ahead on threads.
 //! Everything here is plain `Vec<f32>`, planar (`[channels, height, width]`), and knows of no tensor library.
 //!
@@ -30,12 +30,12 @@ mod text;
 mod unpack;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, STREAMS, View};
+pub use dataset::{Dataset, ResizeCrop, STREAMS};
 #[cfg(feature = "fetch")]
 pub use fetch::{Progress, fetch, fetch_from};
-pub use known::{Known, Remote, known};
+pub use known::{Catalog, Remote, known};
 pub use loader::{Batch, Batches, Order, Plan, batches};
 pub use names::cifar as cifar_classes;
 pub use normalization::Normalization;
-pub use spec::{Spec, Split};
+pub use spec::{DataSpec, Split};
 pub use text::Vocabulary;

@@ -81,12 +81,12 @@ impl Kind {
 /// configurations it is that text too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Spec {
+pub struct DataSpec {
     kind: Kind,
     dir: PathBuf,
 }
 
-impl Spec {
+impl DataSpec {
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
@@ -105,7 +105,7 @@ impl Spec {
     }
 }
 
-impl FromStr for Spec {
+impl FromStr for DataSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -131,7 +131,7 @@ impl FromStr for Spec {
     }
 }
 
-impl fmt::Display for Spec {
+impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Digits => f.pad(self.kind.name()),
@@ -140,7 +140,7 @@ impl fmt::Display for Spec {
     }
 }
 
-impl TryFrom<String> for Spec {
+impl TryFrom<String> for DataSpec {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
@@ -148,8 +148,8 @@ impl TryFrom<String> for Spec {
     }
 }
 
-impl From<Spec> for String {
-    fn from(spec: Spec) -> Self {
+impl From<DataSpec> for String {
+    fn from(spec: DataSpec) -> Self {
         spec.to_string()
     }
 }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_parsed_is_shown_again() {
         for text in ["digits", "mnist:a/b", "fashion-mnist:.", "cifar10:C:\\x", "cifar100:/a", "folder:my pictures"] {
-            assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<DataSpec>().unwrap().to_string(), text);
         }
         for text in ["train", "valid", "test"] {
             assert_eq!(text.parse::<Split>().unwrap().to_string(), text);
@@ -179,7 +179,7 @@ mod tests {
             ("digits:a", "data set 'digits:a': digits is built in and takes no directory"),
             ("digits:", "data set 'digits:': digits is built in and takes no directory"),
         ] {
-            assert_eq!(text.parse::<Spec>().unwrap_err().to_string(), message);
+            assert_eq!(text.parse::<DataSpec>().unwrap_err().to_string(), message);
         }
         let error = "dev".parse::<Split>().unwrap_err();
         assert_eq!(error.to_string(), "unknown split 'dev', known: train, valid, test");
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_relative_directory_can_be_taken_from_elsewhere() {
-        let spec = |text: &str| text.parse::<Spec>().unwrap().relative_to(Path::new("/base")).to_string();
+        let spec = |text: &str| text.parse::<DataSpec>().unwrap().relative_to(Path::new("/base")).to_string();
         assert_eq!(spec("mnist:a"), "mnist:/base/a");
         assert_eq!(spec("mnist:/a"), "mnist:/a");
         assert_eq!(spec("digits"), "digits");

@@ -124,14 +124,14 @@ impl Text {
 
 /// A text as samples: every word but the first follows the one before it, and that follows the end of a sentence.
 #[derive(Debug)]
-pub(super) struct Passages {
+pub(super) struct TextDataset {
     text: Text,
     vocabulary: Vocabulary,
     /// Characters of every different word; behind them those of the end of a sentence.
     spelled: Vec<u32>,
 }
 
-impl Passages {
+impl TextDataset {
     /// The words of one split, `train.txt`, `valid.txt` or `test.txt`; known are those of `train.txt`.
     pub(super) fn open(dir: &Path, split: Split) -> Result<Self> {
         let file = |split: Split| dir.join(format!("{split}.txt"));
@@ -206,10 +206,10 @@ pub(super) fn in_streams(count: usize, streams: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn written(text: &[u8]) -> Result<Passages> {
+    fn written(text: &[u8]) -> Result<TextDataset> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("train.txt"), text).unwrap();
-        Passages::open(dir.path(), Split::Train)
+        TextDataset::open(dir.path(), Split::Train)
     }
 
     #[test]

@@ -12,9 +12,9 @@ use super::line::Found;
 use super::network::{Block, GraphNetwork, Input, Part, Stage};
 use super::proto::Graph;
 use super::region::Region;
-use crate::nn::{At, Wiring};
+use crate::nn::{BlockId, Wiring};
+use crate::nn::{BlockOutline, Outline, Skip, StageOutline};
 use crate::open::one_line;
-use crate::report::{BlockOutline, Outline, StageOutline};
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
 
@@ -154,17 +154,12 @@ impl Stages<'_> {
         self.last = shape;
         let stages = self.stages.len();
         let (Some(stage), Some(outlines)) = (self.stages.last_mut(), self.outlines.last_mut()) else { return Ok(()) };
-        let at = At { stage: stages - 1, block: stage.blocks.len() };
+        let at = BlockId { stage: stages - 1, block: stage.blocks.len() };
         let (block, outline) = block(graph, self.first, found, self.shapes)?;
         let nodes = Region::between(graph, found.input, &[found.output]).nodes;
         let cost = self.counter.cost(graph, &nodes, self.shapes, self.samples);
         stage.blocks.push(block);
-        outlines.blocks.push(BlockOutline {
-            name: at.to_string(),
-            parameters: cost.parameters,
-            flops: cost.flops,
-            ..outline
-        });
+        outlines.blocks.push(BlockOutline { id: at, parameters: cost.parameters, flops: cost.flops, ..outline });
         Ok(())
     }
 }
@@ -193,7 +188,7 @@ fn block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> Said<(B
         (_, Some(merge)) => merge.wiring,
     };
     let carried = merge.map(|m| m.carried).filter(|&carried| carried != found.input);
-    let fixed = (merge.is_none() && !keeps_shape).then_some(RESHAPES);
+    let why_not_removable = (merge.is_none() && !keeps_shape).then_some(RESHAPES);
     let to: Vec<usize> = [Some(found.output), h, gates[0], gates[1]].into_iter().flatten().collect();
     let part = |from, to| Part::new(graph, first, from, to);
     let block = Block {
@@ -202,24 +197,25 @@ fn block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> Said<(B
         gates: gates.map(|gate| gate.is_some()),
         shortcut: carried.map(|carried| part(found.input, vec![carried])).transpose()?,
         after: (found.sum != found.output).then(|| part(found.sum, vec![found.output])).transpose()?,
-        fixed,
+        why_not_removable,
     };
     let nodes = |to: usize| Region::between(graph, found.input, &[to]);
     let shortcut = match carried.map(nodes) {
-        _ if fixed.is_some() => "none",
-        None => "identity",
-        Some(region) if region.layers(graph) > 0 => "projection",
-        Some(_) => "zero-padding",
+        _ if why_not_removable.is_some() => Skip::None,
+        None => Skip::Identity,
+        Some(region) if region.layers(graph) > 0 => Skip::Projection,
+        Some(_) => Skip::ZeroPadding,
     };
     let body = nodes(h.or(merge.and_then(|m| m.h)).unwrap_or(found.output)).nodes;
     let outline = BlockOutline {
-        name: String::new(),
-        wiring: wiring.name().into(),
+        id: BlockId { stage: 0, block: 0 },
+        source_name: None,
+        wiring,
         body: cost::words(graph, &body),
-        shortcut: shortcut.into(),
+        shortcut,
         parameters: 0,
         flops: 0,
-        fixed: fixed.map(Into::into),
+        why_not_removable: why_not_removable.map(Into::into),
         receptive_field: None,
     };
     Ok((block, outline))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::proto::Graph;
 use super::raw::{Array, FLOAT};
-use crate::report::Outline;
+use crate::nn::Outline;
 
 /// What a node may multiply by: the places of its weight.
 fn weights(graph: &Graph, node: usize) -> impl Iterator<Item = usize> {

@@ -25,7 +25,7 @@ mod wire;
 mod write;
 
 pub use build::blocks;
-pub use network::{Flowing, GraphNetwork, Input};
+pub use network::{Activation, GraphNetwork, Input};
 
 /// What was asked for, or in one line why it cannot be; whoever knows the path of the file adds it.
 type Said<T> = std::result::Result<T, String>;

@@ -10,8 +10,8 @@ use super::edit::Edit;
 use super::engine::{Engine, array, floats, shape};
 use super::line::Found;
 use super::proto::Graph;
-use crate::nn::{At, Inside, Logits, Memory, Network, Samples};
-use crate::report::Outline;
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Logits, Network, RecurrentState, Samples};
 use crate::{Error, Result};
 
 /// A network that is a graph in a file of somebody else's: every block is a value in, a value out.
@@ -71,7 +71,7 @@ pub(super) struct Block {
     pub shortcut: Option<Part>,
     /// From the sum to what follows it in every block.
     pub after: Option<Part>,
-    pub fixed: Option<&'static str>,
+    pub why_not_removable: Option<&'static str>,
 }
 
 /// A part of the graph: a value in, values out.
@@ -86,7 +86,7 @@ pub(super) struct Part {
 
 /// The estimate of some samples, and what was computed before the stages that later blocks need.
 #[derive(Clone)]
-pub struct Flowing {
+pub struct Activation {
     /// In pieces of the batch that the file was exported for, the last one filled up; one piece where it is free.
     pieces: Arc<Vec<Value>>,
     /// Of each piece the values that blocks need beside the estimate.
@@ -167,7 +167,7 @@ impl GraphNetwork {
     }
 
     /// Runs a part for each piece; the outputs of each.
-    fn run(&self, part: &Part, estimate: &Flowing) -> Result<Vec<Vec<Value>>> {
+    fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
         let run = |(piece, sides): (&Value, &Vec<Value>)| {
             let needed = self.stem.to[1..].iter().copied().zip(sides).filter(|(value, _)| part.sides.contains(value));
             let given: Vec<(usize, &Value)> = part.from.map(|from| (from, piece)).into_iter().chain(needed).collect();
@@ -177,17 +177,17 @@ impl GraphNetwork {
     }
 
     /// Runs a part that gives one value.
-    fn flow(&self, part: &Part, estimate: &Flowing) -> Result<Flowing> {
+    fn flow(&self, part: &Part, estimate: &Activation) -> Result<Activation> {
         let pieces = self.run(part, estimate)?.into_iter().map(|mut given| given.swap_remove(0));
-        Ok(Flowing { pieces: Arc::new(pieces.collect()), ..estimate.clone() })
+        Ok(Activation { pieces: Arc::new(pieces.collect()), ..estimate.clone() })
     }
 
     /// Runs parts one after the other, each of which gives one value.
-    fn through(&self, parts: &[Part], estimate: Flowing) -> Result<Flowing> {
+    fn through(&self, parts: &[Part], estimate: Activation) -> Result<Activation> {
         parts.iter().try_fold(estimate, |estimate, part| self.flow(part, &estimate))
     }
 
-    pub(super) fn block_at(&self, at: At) -> &Block {
+    pub(super) fn block_at(&self, at: BlockId) -> &Block {
         &self.stages[at.stage].blocks[at.block]
     }
 
@@ -210,13 +210,13 @@ fn transposed(values: &[f32], outer: usize, inner: usize) -> Vec<f32> {
 }
 
 impl Network for GraphNetwork {
-    type Estimate = Flowing;
+    type Estimate = Activation;
 
     fn outline(&self) -> &Outline {
         &self.outline
     }
 
-    fn stem(&self, samples: &Samples) -> Result<Flowing> {
+    fn stem(&self, samples: &Samples) -> Result<Activation> {
         let (mut pieces, mut sides) = (Vec::new(), Vec::new());
         for given in self.pieces(samples)? {
             let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
@@ -224,20 +224,20 @@ impl Network for GraphNetwork {
             sides.push(values.split_off(1));
             pieces.append(&mut values);
         }
-        Ok(Flowing { pieces: Arc::new(pieces), sides: Arc::new(sides), samples: samples.shape[0] })
+        Ok(Activation { pieces: Arc::new(pieces), sides: Arc::new(sides), samples: samples.shape[0] })
     }
 
-    fn enter(&self, stage: usize, estimate: Flowing) -> Result<Flowing> {
+    fn enter_stage(&self, stage: usize, estimate: Activation) -> Result<Activation> {
         self.through(&self.stages[stage].enter, estimate)
     }
 
-    fn inside(&self, at: At, estimate: Flowing) -> Result<Inside<Flowing>> {
+    fn block_activations(&self, at: BlockId, estimate: Activation) -> Result<BlockActivations<Activation>> {
         let block = self.block_at(at);
         let mut values: Vec<std::vec::IntoIter<Value>> =
             self.run(&block.body, &estimate)?.into_iter().map(Vec::into_iter).collect();
         let mut next = || {
             let pieces: Vec<Value> = values.iter_mut().filter_map(Iterator::next).collect();
-            Flowing { pieces: Arc::new(pieces), ..estimate.clone() }
+            Activation { pieces: Arc::new(pieces), ..estimate.clone() }
         };
         let new = next();
         let seen = block.has_h.then(&mut next);
@@ -250,31 +250,31 @@ impl Network for GraphNetwork {
                 self.rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect())
             }
         };
-        Ok(Inside { h, transform, carry, estimate: new })
+        Ok(BlockActivations { h, transform, carry, estimate: new })
     }
 
-    fn block(&self, at: At, estimate: Flowing) -> Result<Flowing> {
+    fn block(&self, at: BlockId, estimate: Activation) -> Result<Activation> {
         let body = &self.block_at(at).body;
         let part = Part { from: body.from, to: body.to[..1].to_vec(), sides: body.sides.clone() };
         self.flow(&part, &estimate)
     }
 
-    fn shortcut(&self, at: At, estimate: Flowing) -> Result<Flowing> {
+    fn shortcut(&self, at: BlockId, estimate: Activation) -> Result<Activation> {
         let block = self.block_at(at);
-        if let Some(why) = block.fixed {
+        if let Some(why) = block.why_not_removable {
             return Err(Error::Usage(format!("{at} cannot be left out: {why}")));
         }
         let carried = block.shortcut.as_ref().map_or(Ok(estimate.clone()), |part| self.flow(part, &estimate))?;
         block.after.as_ref().map_or(Ok(carried.clone()), |part| self.flow(part, &carried))
     }
 
-    fn head(&self, estimate: Flowing, _: &mut Memory) -> Result<Logits> {
+    fn head(&self, estimate: Activation, _: &mut RecurrentState) -> Result<Logits> {
         let estimate = self.through(&self.leave, estimate)?;
         let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
         self.logits(&outputs, estimate.samples)
     }
 
-    fn values(&self, estimate: &Flowing) -> (Vec<f32>, usize) {
+    fn values(&self, estimate: &Activation) -> (Vec<f32>, usize) {
         let (mut all, mut channels, mut units) = (Vec::new(), 1, 1);
         for piece in estimate.pieces.iter() {
             let shape = shape(piece);
@@ -288,7 +288,7 @@ impl Network for GraphNetwork {
         (all, channels)
     }
 
-    fn rebuild(&self, like: &Flowing, mut values: Vec<f32>) -> Flowing {
+    fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {
         let units = values.len() / like.samples.max(1);
         let last = values[values.len() - units..].to_vec();
         let mut at = 0;
@@ -305,6 +305,6 @@ impl Network for GraphNetwork {
             at += size;
             pieces.push(array(&shape, own, false).unwrap_or_else(|_| piece.clone()));
         }
-        Flowing { pieces: Arc::new(pieces), ..like.clone() }
+        Activation { pieces: Arc::new(pieces), ..like.clone() }
     }
 }

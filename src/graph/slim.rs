@@ -13,9 +13,9 @@ use super::network::{Block, GraphNetwork, Part, Stage};
 use super::proto::Graph;
 use super::region::Region;
 use super::write;
-use crate::nn::{At, Route};
+use crate::nn::{BlockId, Route};
+use crate::nn::{Outline, StageOutline};
 use crate::open::one_line;
-use crate::report::{Outline, StageOutline};
 use crate::{Draft, Error, Result};
 
 /// Without it there would be nothing to cut the graph at between what comes before its stage and what follows, and runs of
@@ -39,8 +39,8 @@ impl GraphNetwork {
     /// Why a block cannot be left out for good; `None` where it can, as long as its stage keeps another.
     ///
     /// What the whole graph needs beside the line may be computed in it.
-    pub fn stays(&self, at: At) -> Option<String> {
-        if let Some(why) = self.block_at(at).fixed {
+    pub fn stays(&self, at: BlockId) -> Option<String> {
+        if let Some(why) = self.block_at(at).why_not_removable {
             return Some(why.into());
         }
         if self.stages[at.stage].blocks.len() == 1 {
@@ -70,7 +70,7 @@ impl GraphNetwork {
             left.waiting.extend(stage.enter.iter().cloned());
             let mut begins = true;
             for (b, block) in stage.blocks.iter().enumerate() {
-                let at = At { stage: s, block: b };
+                let at = BlockId { stage: s, block: b };
                 let found = &self.line[self.place(at)];
                 if removed.contains(&at) {
                     let after = block.after.iter().filter(|_| !places.contains_key(&found.output));
@@ -148,12 +148,12 @@ impl GraphNetwork {
         }
     }
 
-    fn place(&self, at: At) -> usize {
+    fn place(&self, at: BlockId) -> usize {
         self.stages[..at.stage].iter().map(|stage| stage.blocks.len()).sum::<usize>() + at.block
     }
 
     /// The blocks that a route leaves out.
-    fn removed(&self, route: &Route) -> Result<Vec<At>> {
+    fn removed(&self, route: &Route) -> Result<Vec<BlockId>> {
         let mut removed = Vec::new();
         for (stage, (kept, all)) in route.stages().iter().zip(&self.stages).enumerate() {
             if !kept.is_sorted_by(|a, b| a < b) {
@@ -163,7 +163,7 @@ impl GraphNetwork {
             if kept.is_empty() {
                 return Err(Error::Usage(format!("stage{} would be left without blocks", stage + 1)));
             }
-            removed.extend((0..all.blocks.len()).filter(|b| !kept.contains(b)).map(|block| At { stage, block }));
+            removed.extend((0..all.blocks.len()).filter(|b| !kept.contains(b)).map(|block| BlockId { stage, block }));
         }
         for &at in &removed {
             if let Some(why) = self.stays(at) {
@@ -177,7 +177,7 @@ impl GraphNetwork {
     ///
     /// What a skip carries comes in the place of the sum, so that what follows the sum follows that. A ReLU of what is a
     /// ReLU's output changes nothing, and goes.
-    fn without(&self, removed: &[At]) -> (Places, Edit) {
+    fn without(&self, removed: &[BlockId]) -> (Places, Edit) {
         let mut places = Places::new();
         for &at in removed {
             let found = &self.line[self.place(at)];
@@ -231,9 +231,9 @@ impl Left {
             self.outlines.push(StageOutline { name, blocks: Vec::new(), ..outline.clone() });
         }
         let stage = self.stages.len() - 1;
-        let at = At { stage, block: self.stages[stage].blocks.len() };
+        let at = BlockId { stage, block: self.stages[stage].blocks.len() };
         let mut outline = outline.blocks[place].clone();
-        outline.name = at.to_string();
+        outline.id = at;
         self.stages[stage].blocks.push(block.clone());
         self.outlines[stage].blocks.push(outline);
     }

@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 
 use super::combine::{Carry, Combine};
 use super::conv::{Conv, blocks};
-use super::convolve::{Convolve, Waits};
-use super::gated::Gated;
+use super::convolve::{Convolve, PendingOps};
+use super::dense_block::Gated;
 use super::lanes::LANES;
 use super::layout::IntoBlocks;
 use super::map::{Stride, Weights};
@@ -23,7 +23,7 @@ pub(super) struct Blocked {
     pub(super) dense: bool,
     /// Scale, shift, mean and variance of the normalization that waits.
     norm: Option<[Tensor<1>; 4]>,
-    waits: Waits,
+    waits: PendingOps,
     /// Mean and biased variance of the values, where they are known.
     statistics: Option<[Tensor<1>; 2]>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Blocked {
 impl Blocked {
     /// Values on which nothing waits.
     fn new(values: Tensor<5>, channels: usize, dense: bool) -> Self {
-        Self { values, channels, dense, norm: None, waits: Waits::default(), statistics: None }
+        Self { values, channels, dense, norm: None, waits: PendingOps::default(), statistics: None }
     }
 
     /// From `[batch, channels, height, width]`.
@@ -107,7 +107,7 @@ impl Blocked {
     pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool, summand: Option<Self>) -> Self {
         let [_, _, height, width, _] = self.values.dims();
         let (shape, values) = ([self.channels, height, width], self.values.into_dispatch());
-        let source = Source { values, shape, planes: false, waits: self.waits, norm: self.norm };
+        let source = EvalSet { values, shape, planes: false, waits: self.waits, norm: self.norm };
         source.convolve(self.dense, weights, moves, statistics, summand)
     }
 
@@ -121,7 +121,7 @@ impl Blocked {
     ) -> Self {
         let [_, channels, height, width] = values.dims();
         let (shape, values) = ([channels, height, width], values.into_dispatch());
-        let source = Source { values, shape, planes: true, waits: Waits::default(), norm: None };
+        let source = EvalSet { values, shape, planes: true, waits: PendingOps::default(), norm: None };
         source.convolve(false, weights, moves, statistics, summand)
     }
 
@@ -147,10 +147,10 @@ impl Blocked {
         [relu, last_relu]: [bool; 2],
     ) -> Self {
         let Self { values, channels, dense, .. } = self.settled();
-        let x = carry.is_some().then(Waits::default);
+        let x = carry.is_some().then(PendingOps::default);
         let (carry, c) = carry.unwrap_or(Carry::All).split();
-        let waits = |gate: &Option<Weights>| gate.as_ref().map(|_| Waits::default());
-        let h_waits = Waits { relu, ..Waits::default() };
+        let waits = |gate: &Option<Weights>| gate.as_ref().map(|_| PendingOps::default());
+        let h_waits = PendingOps { relu, ..PendingOps::default() };
         let operands = [Some(h_waits), waits(&transform), waits(&c), x];
         let mut inputs = vec![values.into_dispatch()];
         let mut prepared = Vec::new();
@@ -190,16 +190,16 @@ impl Blocked {
 }
 
 /// What a convolution reads.
-struct Source {
+struct EvalSet {
     values: DispatchTensor,
     /// `[channels, height, width]`.
     shape: [usize; 3],
     planes: bool,
-    waits: Waits,
+    waits: PendingOps,
     norm: Option<[Tensor<1>; 4]>,
 }
 
-impl Source {
+impl EvalSet {
     fn convolve(
         self,
         dense: bool,

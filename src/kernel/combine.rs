@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::conv::image;
-use super::convolve::Waits;
+use super::convolve::PendingOps;
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Norm, NormSums, lanes, put};
 use super::op::{Array, Operation, Output};
@@ -36,7 +36,7 @@ impl<Gate> Carry<Gate> {
 #[derive(Clone, Debug)]
 pub(super) struct Combine {
     /// Of h, t, c and x.
-    pub operands: [Option<Waits>; 4],
+    pub operands: [Option<PendingOps>; 4],
     pub carry: Carry,
     pub relu: bool,
     /// Channels that are no filling.
@@ -51,7 +51,7 @@ const X: usize = 3;
 /// One operand.
 pub(super) struct Operand<'a> {
     pub values: &'a [f32],
-    pub waits: Waits,
+    pub waits: PendingOps,
     pub norm: Option<Norm>,
     /// Place among the inputs.
     pub place: usize,

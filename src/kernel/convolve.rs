@@ -23,23 +23,23 @@ pub(super) struct Convolve {
     /// Whether the images are planes of colours.
     pub planes: bool,
     pub has_bias: bool,
-    pub waits: Waits,
+    pub waits: PendingOps,
     pub statistics: bool,
     /// What waits on the summand.
-    pub summand: Option<Waits>,
+    pub summand: Option<PendingOps>,
     pub prepared: Arc<Prepared>,
 }
 
 /// What waits on values until somebody reads them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct PendingOps {
     pub norm: bool,
     /// Whether the normalization's statistics are those of these very values, so that its gradient knows of them.
     pub batch: bool,
     pub relu: bool,
 }
 
-impl Waits {
+impl PendingOps {
     /// The normalization, which the next four inputs describe.
     pub(super) fn take(self, inputs: &mut std::slice::Iter<Array>) -> Option<Norm> {
         self.norm.then(|| Norm::new(std::array::from_fn(|_| inputs.next().expect("an input").values)))

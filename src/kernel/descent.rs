@@ -9,7 +9,7 @@ use super::parts::{Shared, VALUE, parts, unwritten};
 /// `g = ∇ + λ·w`, `v = μ·v + g`, and `w - rate·v`, or with Nesterov `w - rate·(g + μ·v)`, each rounded as PyTorch's `SGD` has
 /// it; `λ` of no more than some of the parameters.
 #[derive(Clone, Copy, Debug)]
-pub struct Descent {
+pub struct Sgd {
     /// Learning rate.
     pub rate: f64,
     /// `μ`; without it there is no velocity.
@@ -23,7 +23,7 @@ pub struct Descent {
     pub clip_norm: f64,
 }
 
-impl Descent {
+impl Sgd {
     /// The parameters after a step, and the velocity where there is momentum. `decays`: 1 where `λ` applies, 0 elsewhere;
     /// without it nowhere. All of them `[parameters]`. On the CPU alone.
     pub fn step(
@@ -43,7 +43,7 @@ impl Descent {
 /// Inputs: values, gradient, and where there are such what decays and the velocity. Outputs: values, and velocity.
 #[derive(Clone, Debug)]
 struct Step {
-    rule: Descent,
+    rule: Sgd,
     decays: bool,
     moves: bool,
 }
@@ -90,7 +90,7 @@ impl Operation for Step {
     }
 }
 
-impl Descent {
+impl Sgd {
     /// What clipping multiplies a gradient with.
     fn factor(&self, gradient: &[f32]) -> f32 {
         if self.clip_norm <= 0.0 {
@@ -128,7 +128,7 @@ impl Work for Squares<'_> {
 
 /// A step of some parameters.
 struct Chunk<'a> {
-    rule: Descent,
+    rule: Sgd,
     factor: f32,
     values: &'a [f32],
     gradient: &'a [f32],

@@ -26,7 +26,7 @@ const CLASSES: usize = (STEPS * 16) as usize;
 /// #[global_allocator]
 /// static ALLOCATOR: unrolled::kernel::Keeping = unrolled::kernel::Keeping;
 /// ```
-pub struct Keeping;
+pub struct CachingAllocator;
 
 struct Class {
     free: [usize; KEPT],
@@ -71,7 +71,7 @@ unsafe fn fresh(rounded: usize) -> *mut u8 {
 
 // SAFETY: a piece is given out once, by this list or by the system, with at least the size and alignment asked for; the
 // class of a layout depends on the layout alone, so that it goes back to where it came from.
-unsafe impl GlobalAlloc for Keeping {
+unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((place, rounded)) = class(layout.size()).filter(|_| layout.align() <= ALIGN) else {
             // SAFETY: the caller's layout.
@@ -143,13 +143,13 @@ mod tests {
         let layout = Layout::from_size_align(SMALLEST + 5, 4).unwrap();
         // SAFETY: pieces are written within their layout and given back once.
         unsafe {
-            let first = Keeping.alloc(layout);
+            let first = CachingAllocator.alloc(layout);
             assert_eq!(first as usize % ALIGN, 0);
             first.write_bytes(7, layout.size());
-            Keeping.dealloc(first, layout);
-            let second = Keeping.alloc_zeroed(layout);
+            CachingAllocator.dealloc(first, layout);
+            let second = CachingAllocator.alloc_zeroed(layout);
             assert!((0..layout.size()).all(|i| *second.add(i) == 0));
-            Keeping.dealloc(second, layout);
+            CachingAllocator.dealloc(second, layout);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::norm::EPSILON;
 /// Normalization and ReLU are not computed where they are asked for: they wait for whoever reads the values next, and
 /// are done on the way.
 #[derive(Clone, Debug)]
-pub struct Map(State);
+pub struct FeatureMap(State);
 
 #[derive(Clone, Debug)]
 enum State {
@@ -55,29 +55,29 @@ pub struct Stride {
 
 /// What follows a layer.
 #[derive(Clone, Debug)]
-pub enum Next {
+pub enum Epilogue {
     /// Whatever it is, the layer knows nothing of it.
-    Any,
+    Unknown,
     /// A normalization with the statistics of the batch.
     Normalization,
     /// The sum with other values of the same shape, which the layer takes as it writes its own.
-    Sum(Map),
+    Sum(FeatureMap),
 }
 
-impl Next {
-    fn into_sum(self) -> Option<Map> {
+impl Epilogue {
+    fn into_sum(self) -> Option<FeatureMap> {
         if let Self::Sum(map) = self { Some(map) } else { None }
     }
 }
 
-impl From<Tensor<4>> for Map {
+impl From<Tensor<4>> for FeatureMap {
     /// From `[batch, channels, height, width]`.
     fn from(values: Tensor<4>) -> Self {
         Self::plain(values)
     }
 }
 
-impl Map {
+impl FeatureMap {
     fn plain(values: Tensor<4>) -> Self {
         Self(State::Plain(Box::new(values)))
     }
@@ -162,7 +162,7 @@ impl Map {
     }
 
     /// A convolution.
-    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, next: Next) -> Self {
+    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, next: Epilogue) -> Self {
         let Stride { stride, padding } = moves;
         let [_, _, size, width] = weights.shape;
         if kernels == Kernels::Stock || stride > 2 || size != width {
@@ -174,7 +174,7 @@ impl Map {
     }
 
     /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
-    pub fn weigh(self, kernels: Kernels, weights: Weights, next: Next) -> Self {
+    pub fn weigh(self, kernels: Kernels, weights: Weights, next: Epilogue) -> Self {
         let [batch, channels, height, width] = self.dims();
         let out = weights.shape[0];
         if self.is_dense(kernels) {
@@ -190,8 +190,8 @@ impl Map {
         Self::plain(y.reshape([batch, out, 1, 1])).plus(next)
     }
 
-    fn weigh_blocks(self, dense: bool, weights: Weights, moves: Stride, next: Next) -> Self {
-        let statistics = matches!(next, Next::Normalization);
+    fn weigh_blocks(self, dense: bool, weights: Weights, moves: Stride, next: Epilogue) -> Self {
+        let statistics = matches!(next, Epilogue::Normalization);
         let summand = next.into_sum().map(|map| map.into_blocked(dense));
         Self::blocked(match self.0 {
             State::Plain(values) if !dense && values.dims()[1] == COLOURS => {
@@ -202,7 +202,7 @@ impl Map {
     }
 
     /// The sum with what follows, if that is one.
-    fn plus(self, next: Next) -> Self {
+    fn plus(self, next: Epilogue) -> Self {
         match next.into_sum() {
             Some(map) => Self::plain(self.into_plain() + map.into_plain()),
             None => self,

@@ -5,12 +5,13 @@
 //! its weight gradient all read and write this layout; nothing is ever transposed between them.
 
 mod blocked;
+mod char_cnn;
 mod choice;
 mod combine;
 mod conv;
 mod convolve;
+mod dense_block;
 mod descent;
-mod gated;
 mod keeping;
 mod lanes;
 mod layout;
@@ -23,13 +24,12 @@ mod op;
 mod parts;
 mod pool;
 mod rows;
-mod spelling;
 mod statistics;
 
 pub use choice::Kernels;
 pub use combine::Carry;
-pub use descent::Descent;
-pub use keeping::Keeping;
-pub use map::{Map, Next, Stride, Weights};
+pub use descent::Sgd;
+pub use keeping::CachingAllocator;
+pub use map::{Epilogue, FeatureMap, Stride, Weights};
 pub(crate) use norm::EPSILON;
-pub use rows::{Likely, likelihood, linear, lstm, spelling};
+pub use rows::{CrossEntropy, likelihood, linear, lstm, spelling};

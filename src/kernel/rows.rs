@@ -2,12 +2,12 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
+use super::char_cnn::{CharCnn, Words};
 use super::choice::Kernels;
 use super::likelihood::Likelihood;
 use super::lstm::Lstm;
 use super::matrix::Linear;
 use super::op::apply;
-use super::spelling::{Spelling, Words};
 
 /// `x·Wᵀ + b`, `[samples, in]` to `[samples, out]`, for a weight `[out, in]`.
 pub fn linear(kernels: Kernels, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -79,7 +79,7 @@ pub fn spelling(
     maps: &[usize],
 ) -> Tensor<2> {
     if kernels == Kernels::Own {
-        let operation = Spelling::new(Words::new(characters, length), maps);
+        let operation = CharCnn::new(Words::new(characters, length), maps);
         return apply::<2>(operation, vec![table.into_dispatch(), bias.into_dispatch()]).0;
     }
     let samples = characters.len() / length;
@@ -109,7 +109,7 @@ pub fn spelling(
 }
 
 /// What [`likelihood`] finds.
-pub struct Likely {
+pub struct CrossEntropy {
     /// The mean over the samples, nats, with the smoothed target; `[1]`, the one with a gradient.
     pub mean: Tensor<1>,
     /// `-ln p` of every sample's label.
@@ -120,8 +120,8 @@ pub struct Likely {
 
 /// Softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
 /// `s / classes` for every class, as in PyTorch. On the CPU alone.
-pub fn likelihood(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Likely {
+pub fn likelihood(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
     let (mean, rest) = apply::<1>(Likelihood::new(labels, smoothing), vec![logits.into_dispatch()]);
     let [losses, best] = rest.try_into().expect("losses and classes");
-    Likely { mean, losses, best }
+    CrossEntropy { mean, losses, best }
 }

@@ -5,22 +5,23 @@ use std::collections::HashMap;
 
 use super::lesion::lesion;
 use super::tour::{Along, Tour};
-use super::walk::{Probe, Seen, Whole};
-use super::{Answer, lesions};
+use super::walk::{Baseline, Probe, StageActivations};
+use super::{Prediction, lesions};
 use crate::Result;
-use crate::nn::{At, Inside, Network, Route};
-use crate::report::{Ablation, Measurements, Outline};
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Network, Route};
+use crate::report::{Ablation, Measurements};
 
 /// Sums the step `a_k - a_(k-1)` of every unit over the samples.
 #[derive(Default)]
 pub(super) struct MeanSteps {
-    sums: HashMap<At, Vec<f64>>,
+    sums: HashMap<BlockId, Vec<f64>>,
     samples: f64,
 }
 
 impl MeanSteps {
     /// The mean step of every block that keeps the shape.
-    pub(super) fn means(&self) -> HashMap<At, Vec<f32>> {
+    pub(super) fn means(&self) -> HashMap<BlockId, Vec<f32>> {
         let mean = |sums: &Vec<f64>| sums.iter().map(|sum| (sum / self.samples) as f32).collect();
         self.sums.iter().map(|(at, sums)| (*at, mean(sums))).collect()
     }
@@ -30,13 +31,13 @@ impl MeanSteps {
 /// there is neither.
 pub(super) fn tour(outline: &Outline, samples: usize) -> Tour {
     let ablated = if samples < 2 { Vec::new() } else { ablated(outline) };
-    let (blocks, routes): (Vec<At>, Vec<Route>) = ablated.into_iter().unzip();
+    let (blocks, routes): (Vec<BlockId>, Vec<Route>) = ablated.into_iter().unzip();
     let legs = [Along::MeanSteps, Along::OtherSteps]
         .into_iter()
         .flat_map(|along| routes.iter().map(move |r| (along, r.clone())));
     Tour::along(legs.collect(), move |whole, answers, measured| {
         let (mean, resampled) = answers.split_at(blocks.len());
-        let cost = |answers: &[Answer]| lesion(&whole.answers, answers);
+        let cost = |answers: &[Prediction]| lesion(&whole.answers, answers);
         let both = blocks.iter().zip(mean.iter().zip(resampled));
         let ablation = both.map(|(at, (m, r))| (at.to_string(), Ablation { mean: cost(m), resampled: cost(r) }));
         measured.ablation = Some(ablation.collect());
@@ -44,14 +45,14 @@ pub(super) fn tour(outline: &Outline, samples: usize) -> Tour {
 }
 
 /// The routes that leave out one of the blocks that keep the shape: what a block of another shape adds is not defined.
-fn ablated(outline: &Outline) -> Vec<(At, Route)> {
-    let keeps = |at: &At| outline.stages[at.stage].blocks[at.block].keeps_shape();
+fn ablated(outline: &Outline) -> Vec<(BlockId, Route)> {
+    let keeps = |at: &BlockId| outline.stages[at.stage].blocks[at.block].keeps_shape();
     lesions(outline).into_iter().filter(|(at, _)| keeps(at)).collect()
 }
 
 impl<N: Network> Probe<N> for &mut MeanSteps {
-    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
-        if at == (At { stage: 0, block: 0 }) {
+    fn block(&mut self, _: &N, at: BlockId, _: &BlockActivations<N::Estimate>, seen: &StageActivations) {
+        if at == (BlockId { stage: 0, block: 0 }) {
             self.samples += seen.labels.len() as f64;
         }
         if seen.before().is_empty() {
@@ -66,7 +67,7 @@ impl<N: Network> Probe<N> for &mut MeanSteps {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, _: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, _: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         Ok(())
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::influence::dot;
 use crate::Result;
-use crate::nn::{At, Inside, Logits, Memory, Network, Samples};
-use crate::report::Outline;
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Logits, Network, RecurrentState, Samples};
 
 /// What is altered.
 #[derive(Clone, Copy)]
 pub(super) enum Alteration<'a> {
     /// A block that is left out adds its mean step over the samples.
-    MeanStep(&'a HashMap<At, Vec<f32>>),
+    MeanStep(&'a HashMap<BlockId, Vec<f32>>),
     /// It adds its step for another sample: every few samples form a circle and take the step of the next in it.
     OtherStep(usize),
     /// A block that runs again on its own output is followed by a scaling of every sample's estimate to the norm, over all
@@ -36,22 +36,22 @@ impl<N: Network> Network for Altered<'_, N> {
         self.network.stem(samples)
     }
 
-    fn enter(&self, stage: usize, estimate: N::Estimate) -> Result<N::Estimate> {
-        self.network.enter(stage, estimate)
+    fn enter_stage(&self, stage: usize, estimate: N::Estimate) -> Result<N::Estimate> {
+        self.network.enter_stage(stage, estimate)
     }
 
-    fn inside(&self, at: At, estimate: N::Estimate) -> Result<Inside<N::Estimate>> {
-        self.network.inside(at, estimate)
+    fn block_activations(&self, at: BlockId, estimate: N::Estimate) -> Result<BlockActivations<N::Estimate>> {
+        self.network.block_activations(at, estimate)
     }
 
-    fn block(&self, at: At, estimate: N::Estimate) -> Result<N::Estimate> {
+    fn block(&self, at: BlockId, estimate: N::Estimate) -> Result<N::Estimate> {
         self.network.block(at, estimate)
     }
 
-    fn again(&self, at: At, estimate: N::Estimate) -> Result<N::Estimate> {
-        let Alteration::Rescaled = self.alteration else { return self.network.again(at, estimate) };
+    fn repeat_block(&self, at: BlockId, estimate: N::Estimate) -> Result<N::Estimate> {
+        let Alteration::Rescaled = self.alteration else { return self.network.repeat_block(at, estimate) };
         let (before, _) = self.network.values(&estimate);
-        let next = self.network.again(at, estimate)?;
+        let next = self.network.repeat_block(at, estimate)?;
         let (mut after, _) = self.network.values(&next);
         let units = self.outline().stages[at.stage].shape.iter().product::<usize>();
         for (before, after) in before.chunks_exact(units).zip(after.chunks_exact_mut(units)) {
@@ -64,7 +64,7 @@ impl<N: Network> Network for Altered<'_, N> {
         Ok(self.network.rebuild(&next, after))
     }
 
-    fn shortcut(&self, at: At, estimate: N::Estimate) -> Result<N::Estimate> {
+    fn shortcut(&self, at: BlockId, estimate: N::Estimate) -> Result<N::Estimate> {
         let (mut values, _) = self.network.values(&estimate);
         match self.alteration {
             Alteration::Rescaled => return self.network.shortcut(at, estimate),
@@ -86,7 +86,7 @@ impl<N: Network> Network for Altered<'_, N> {
         Ok(self.network.rebuild(&estimate, values))
     }
 
-    fn head(&self, estimate: N::Estimate, memory: &mut Memory) -> Result<Logits> {
+    fn head(&self, estimate: N::Estimate, memory: &mut RecurrentState) -> Result<Logits> {
         self.network.head(estimate, memory)
     }
 

@@ -2,8 +2,9 @@
 //! al. 2016). What that saves, and what it costs.
 
 use super::moments::average;
-use super::{Answer, score};
-use crate::report::{EarlyExit, Outline};
+use super::{Prediction, score};
+use crate::nn::Outline;
+use crate::report::EarlyExit;
 
 /// Probabilities of the likeliest class at which a sample leaves.
 const THRESHOLDS: [f64; 8] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
@@ -12,7 +13,12 @@ const THRESHOLDS: [f64; 8] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 /// of the whole network that are computed. A sample that is confident nowhere is answered by the network itself.
 ///
 /// The read-out at which a sample leaves counts as the network's own head, those that it passes do not count.
-pub(super) fn curve(sort: &str, readouts: &[Vec<Answer>], whole: &[Answer], outline: &Outline) -> Vec<EarlyExit> {
+pub(super) fn curve(
+    sort: &str,
+    readouts: &[Vec<Prediction>],
+    whole: &[Prediction],
+    outline: &Outline,
+) -> Vec<EarlyExit> {
     let flops: Vec<u64> = outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.flops).collect();
     // What is left to compute after each block.
     let mut left: u64 = flops.iter().sum();
@@ -27,7 +33,7 @@ pub(super) fn curve(sort: &str, readouts: &[Vec<Answer>], whole: &[Answer], outl
         let exits: Vec<Option<usize>> = (0..whole.len())
             .map(|sample| readouts.iter().position(|answers| answers[sample].confidence >= threshold))
             .collect();
-        let answers: Vec<Answer> =
+        let answers: Vec<Prediction> =
             exits.iter().enumerate().map(|(sample, exit)| exit.map_or(whole, |k| &readouts[k])[sample]).collect();
         EarlyExit {
             readout: sort.into(),
@@ -43,17 +49,18 @@ pub(super) fn curve(sort: &str, readouts: &[Vec<Answer>], whole: &[Answer], outl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{BlockOutline, StageOutline};
+    use crate::nn::{BlockOutline, StageOutline};
 
     fn outline() -> Outline {
         let block = |flops| BlockOutline {
-            name: String::new(),
-            wiring: "residual".into(),
+            id: crate::nn::BlockId { stage: 0, block: 0 },
+            source_name: None,
+            wiring: crate::nn::Wiring::Residual,
             body: String::new(),
-            shortcut: "identity".into(),
+            shortcut: crate::nn::Skip::Identity,
             parameters: 0,
             flops,
-            fixed: None,
+            why_not_removable: None,
             receptive_field: None,
         };
         let stage = StageOutline { name: "stage1".into(), shape: vec![1], blocks: vec![block(30), block(50)] };
@@ -74,7 +81,7 @@ mod tests {
     /// 2, the third nowhere.
     #[test]
     fn a_sample_leaves_where_it_is_first_confident() {
-        let answer = |confidence, correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence };
+        let answer = |confidence, correct| Prediction { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence };
         let first = vec![answer(0.95, true), answer(0.4, true), answer(0.3, true)];
         let second = vec![answer(0.2, false), answer(0.92, false), answer(0.4, true)];
         let whole = vec![answer(1.0, false), answer(1.0, true), answer(0.6, true)];

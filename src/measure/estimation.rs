@@ -1,10 +1,11 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
 use super::moments::Moments;
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
 use crate::nn::Network;
-use crate::report::{Estimation, Measurements, Outline, PerBlock};
+use crate::nn::Outline;
+use crate::report::{Estimation, Measurements, PerBlock};
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
 const GROUPS: u64 = 20;
@@ -37,7 +38,7 @@ struct StageErrors {
 impl EstimationProbe {
     /// For a network and a number of samples.
     pub fn new(outline: &Outline, samples: u64) -> Self {
-        let stage = |s: &crate::report::StageOutline| StageErrors {
+        let stage = |s: &crate::nn::StageOutline| StageErrors {
             keeps_shape: s.keeps_shape(),
             current: vec![Moments::default(); s.blocks.len() + 2],
             total: vec![Moments::default(); s.blocks.len() + 2],
@@ -48,7 +49,7 @@ impl EstimationProbe {
 }
 
 impl<N: Network> Probe<N> for EstimationProbe {
-    fn leave(&mut self, stage: usize, seen: &Seen) {
+    fn leave(&mut self, stage: usize, seen: &StageActivations) {
         let group = self.group as f64;
         let errors = &mut self.stages[stage];
         for (n, target) in seen.after().chunks_exact(seen.units()).enumerate() {
@@ -65,11 +66,11 @@ impl<N: Network> Probe<N> for EstimationProbe {
         }
     }
 
-    fn finish(mut self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(mut self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut blocks = PerBlock::new();
         for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
             errors.end_group();
-            blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name.clone(), errors.block(k))));
+            blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name().to_owned(), errors.block(k))));
         }
         measured.estimation = Some(blocks);
         Ok(())

@@ -8,13 +8,14 @@ use super::early_exit::curve;
 use super::readout::readouts;
 use super::score::LogSoftmax;
 use super::softmax::{Softmax, Whitened};
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use super::work::fits;
-use super::{Answer, moments::average};
+use super::{Prediction, moments::average};
 use crate::Result;
-use crate::nn::{At, Inside, Network};
+use crate::nn::{BlockActivations, BlockId, Network};
+use crate::nn::{Outline, StageOutline};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Measurements, Outline, StageOutline};
+use crate::report::Measurements;
 
 /// Of more samples than this the first ones are fitted to and judged on.
 const MOST_SAMPLES: usize = 5_000;
@@ -23,11 +24,11 @@ const LEAST_SAMPLES: usize = 20;
 
 /// Keeps the channels' averages after every block.
 pub struct FittedProbe {
-    blocks: Vec<(At, Features)>,
+    blocks: Vec<(BlockId, Features)>,
     first_of_stage: Vec<usize>,
     labels: Vec<u32>,
     /// The block at which the labels of a batch are kept.
-    first: Option<At>,
+    first: Option<BlockId>,
     seed: u64,
 }
 
@@ -44,7 +45,7 @@ impl FittedProbe {
         let (mut blocks, mut first_of_stage) = (Vec::new(), Vec::new());
         for (stage, s) in outline.stages.iter().enumerate() {
             first_of_stage.push(blocks.len());
-            blocks.extend((0..s.blocks.len()).map(|block| (At { stage, block }, Features::default())));
+            blocks.extend((0..s.blocks.len()).map(|block| (BlockId { stage, block }, Features::default())));
         }
         Self { blocks, first_of_stage, labels: Vec::new(), first: None, seed }
     }
@@ -63,7 +64,7 @@ impl FittedProbe {
 }
 
 impl<N: Network> Probe<N> for FittedProbe {
-    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, _: &N, at: BlockId, _: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let first = *self.first.get_or_insert(at) == at;
         let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         let kept = features.values.len() / features.channels.max(1);
@@ -81,7 +82,7 @@ impl<N: Network> Probe<N> for FittedProbe {
 
     fn finish(
         self: Box<Self>,
-        whole: &Whole,
+        whole: &Baseline,
         measured: &mut Measurements,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
@@ -94,7 +95,7 @@ impl<N: Network> Probe<N> for FittedProbe {
         let labels = &self.labels[..n];
         let truth = one_hot(labels, classes);
         let output = distributions(&whole.logits[..n * classes], classes);
-        let known = Whole { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
+        let known = Baseline { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
         let mut order: Vec<usize> = (0..n).collect();
         shuffle(&mut stream(self.seed, Purpose::Halves, &[]), &mut order);
         let (one, other) = order.split_at(n / 2);
@@ -108,7 +109,7 @@ impl<N: Network> Probe<N> for FittedProbe {
         }
         let exits = [("linear", &linear), ("tuned", &tuned)];
         let curve =
-            |(sort, answers): (&str, &Vec<Vec<Answer>>)| curve(sort, answers, &known.answers, &measured.outline);
+            |(sort, answers): (&str, &Vec<Vec<Prediction>>)| curve(sort, answers, &known.answers, &measured.outline);
         measured.early_exit = Some(exits.into_iter().flat_map(curve).collect());
         let (linear, tuned) = (readouts(&known, &linear), readouts(&known, &tuned));
         for ((at, _), (linear, tuned)) in self.blocks.iter().zip(linear.into_iter().zip(tuned)) {
@@ -127,8 +128,8 @@ fn cross_fitted(
     targets: [&[f32]; 2],
     labels: &[u32],
     classes: usize,
-    whole: &Whole,
-) -> [Vec<Answer>; 2] {
+    whole: &Baseline,
+) -> [Vec<Prediction>; 2] {
     let mut answers = [whole.answers.clone(), whole.answers.clone()];
     let of = |values: &[f32], width: usize, half: &[usize]| -> Vec<f32> {
         half.iter().flat_map(|&sample| &values[sample * width..(sample + 1) * width]).copied().collect()
@@ -141,7 +142,7 @@ fn cross_fitted(
         for (targets, answers) in targets.iter().zip(&mut answers) {
             let logits = Softmax::fit(&whitened, &of(targets, classes, fitted), classes).logits(&others);
             for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
-                answers[sample] = Answer::new(row, labels[sample], whole.row(sample, classes));
+                answers[sample] = Prediction::new(row, labels[sample], whole.row(sample, classes));
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use super::mean;
 use super::moments::{Moments, average};
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
-use crate::nn::{At, Inside, Network};
-use crate::report::{BlockGates, Gate, Measurements, Outline};
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Network};
+use crate::report::{BlockGates, Gate, Measurements};
 
 /// Bins of the histogram over `[0, 1]`.
 const BINS: usize = 20;
@@ -40,14 +41,14 @@ impl GateProbe {
         let mut blocks = Vec::new();
         for stage in &outline.stages {
             first_of_stage.push(blocks.len());
-            blocks.extend(stage.blocks.iter().map(|b| (b.name.clone(), [None, None])));
+            blocks.extend(stage.blocks.iter().map(|b| (b.name().to_owned(), [None, None])));
         }
         Self { classes: outline.classes, blocks, first_of_stage }
     }
 }
 
 impl<N: Network> Probe<N> for GateProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let labels = &seen.labels;
         let (_, kept) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
         for (gate, kept) in [&inside.transform, &inside.carry].into_iter().zip(kept) {
@@ -59,7 +60,7 @@ impl<N: Network> Probe<N> for GateProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
         let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
             (name, BlockGates { transform: finish(transform), carry: finish(carry) })

@@ -3,14 +3,15 @@
 
 use super::influence::{dot, residual};
 use super::moments::Stream;
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
-use crate::nn::{At, Inside, Network, Step, Wiring};
-use crate::report::{Measurements, Outline};
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Network, Step, Wiring};
+use crate::report::Measurements;
 
 /// Streams the cosines of all blocks that keep the shape.
 pub struct GradientProbe<N: Network> {
-    blocks: Vec<(At, Option<Wiring>, Stream)>,
+    blocks: Vec<(BlockId, Option<Wiring>, Stream)>,
     /// Of the batch under way: every step with what entered it, and of blocks that keep the shape `F`.
     taken: Vec<(Step, N::Estimate, Option<Vec<f32>>)>,
     last: Option<N::Estimate>,
@@ -22,7 +23,7 @@ impl<N: Network> GradientProbe<N> {
         let stages = outline.stages.iter().enumerate();
         let blocks = stages.flat_map(|(stage, s)| {
             let keeping = s.blocks.iter().enumerate().filter(|(_, block)| block.keeps_shape());
-            keeping.map(move |(block, b)| (At { stage, block }, b.wiring.parse().ok(), Stream::default()))
+            keeping.map(move |(block, b)| (BlockId { stage, block }, Some(b.wiring), Stream::default()))
         });
         Self { blocks: blocks.collect(), taken: Vec::new(), last: None }
     }
@@ -36,7 +37,7 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         }
     }
 
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let Some(before) = self.last.replace(inside.estimate.clone()) else { return };
         let keeps = self.blocks.iter().find(|(block, ..)| *block == at);
         let f = keeps.map(|(_, wiring, _)| residual(network, *wiring, inside, seen));
@@ -48,7 +49,7 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         let Some(last) = self.last.take() else { return Ok(()) };
         let Some(mut gradient) = network.head_gradient(&last, labels)? else { return Ok(()) };
         for (step, entering, f) in taken.into_iter().rev() {
-            let Some(before) = network.pull_back(step, &entering, &gradient)? else { return Ok(()) };
+            let Some(before) = network.backward_step(step, &entering, &gradient)? else { return Ok(()) };
             gradient = before;
             let (Step::Run(at), Some(f)) = (step, f) else { continue };
             let g = network.values(&gradient).0;
@@ -65,7 +66,7 @@ impl<N: Network> Probe<N> for GradientProbe<N> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let measurable = self.blocks.into_iter().filter(|(.., cosines)| !cosines.is_empty());
         measured.gradients = Some(measurable.map(|(at, _, cosines)| (at.to_string(), cosines.estimate())).collect());
         Ok(())

@@ -2,10 +2,11 @@
 //! Jastrzebski et al. 2018).
 
 use super::moments::Stream;
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
-use crate::nn::{At, Inside, Network, Wiring};
-use crate::report::{Influence, Measurements, Outline, Run};
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Network, Wiring};
+use crate::report::{Influence, Measurements, Run};
 
 /// Longer runs than this are not looked at: their number grows with the square of the depth.
 const LONGEST_RUN: usize = 64;
@@ -28,13 +29,13 @@ struct Stage {
 impl InfluenceProbe {
     /// For a network.
     pub fn new(outline: &Outline) -> Self {
-        let stage = |s: &crate::report::StageOutline| {
+        let stage = |s: &crate::nn::StageOutline| {
             let estimates = s.blocks.len() + 1;
             let triangle: Vec<Vec<Stream>> =
                 (0..estimates).map(|i| vec![Stream::default(); (estimates - i - 1).min(LONGEST_RUN)]).collect();
             Stage {
                 keeps_shape: s.keeps_shape(),
-                wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
+                wirings: s.blocks.iter().map(|b| Some(b.wiring)).collect(),
                 ratios: vec![Stream::default(); s.blocks.len()],
                 cosines: triangle.clone(),
                 angles: triangle,
@@ -45,7 +46,7 @@ impl InfluenceProbe {
 }
 
 impl<N: Network> Probe<N> for InfluenceProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let stage = &mut self.stages[at.stage];
         if seen.before().is_empty() {
             return;
@@ -57,7 +58,7 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn leave(&mut self, stage: usize, seen: &Seen) {
+    fn leave(&mut self, stage: usize, seen: &StageActivations) {
         let stage = &mut self.stages[stage];
         for sample in 0..seen.labels.len() {
             let rows: Vec<&[f32]> = (0..seen.estimates.len()).map(|row| seen.row(row, sample)).collect();
@@ -72,17 +73,17 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
         for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
             for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
                 let cosine = stage.cosines[k][0].estimate();
                 let block_influence = crate::report::Estimate { value: 1.0 - cosine.value, ..cosine };
                 let l2_ratio = stage.ratios[k].estimate();
-                influence.insert(block.name.clone(), Influence { block_influence, l2_ratio });
+                influence.insert(block.name().to_owned(), Influence { block_influence, l2_ratio });
                 runs.extend(stage.angles[k].iter().enumerate().map(|(offset, angle)| Run {
-                    first: block.name.clone(),
-                    last: outline.blocks[k + offset].name.clone(),
+                    first: block.name().to_owned(),
+                    last: outline.blocks[k + offset].name().to_owned(),
                     blocks: offset + 1,
                     angular_distance: angle.estimate(),
                 }));
@@ -97,8 +98,8 @@ impl<N: Network> Probe<N> for InfluenceProbe {
 pub(super) fn residual<N: Network>(
     network: &N,
     wiring: Option<Wiring>,
-    inside: &Inside<N::Estimate>,
-    seen: &Seen,
+    inside: &BlockActivations<N::Estimate>,
+    seen: &StageActivations,
 ) -> Vec<f32> {
     let (before, after) = (seen.before(), seen.after());
     let Some(wiring) = wiring else { return after.iter().zip(before).map(|(a, b)| a - b).collect() };

@@ -1,12 +1,13 @@
 //! How iterative a stage is, as three indices (after Lippl et al. 2021): of convergence, recurrence and divergence.
 
-use super::Answer;
+use super::Prediction;
 use super::score::mean;
 use super::together::{TIMES, last_blocks};
 use super::tour::{Along, Tour};
-use crate::nn::{At, Route};
+use crate::nn::Outline;
+use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Estimate, Iteration, Outline};
+use crate::report::{Estimate, Iteration};
 
 /// Of more pairs than this in a stage so many are drawn.
 const MOST_EXCHANGES: usize = 20;
@@ -38,7 +39,7 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
     };
     let last = last_blocks(outline);
     let stages = outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (identity.until(At { stage, block }), 1.0));
+        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (identity.until(BlockId { stage, block }), 1.0));
         let exchanged = exchanges(&identity, stage, seed).into_iter().map(|route| (route, 1.0));
         let again: Vec<(Route, f64)> = match last.iter().find(|at| at.stage == stage) {
             Some(&at) => weights(&TIMES).map(|(times, weight)| (identity.repeating(at, times), weight)).collect(),
@@ -54,9 +55,9 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
     });
     let stages: Vec<Curves> = stages.collect();
     let classes = outline.classes as f64;
-    let (told, chance): (fn(&Answer) -> f64, f64) = match outline.is_language_model {
+    let (told, chance): (fn(&Prediction) -> f64, f64) = match outline.is_language_model {
         true => (|answer| -answer.loss, -classes.ln()),
-        false => (Answer::hit, 1.0 / classes),
+        false => (Prediction::hit, 1.0 / classes),
     };
     Tour::along(legs, move |whole, answers, measured| {
         let figures = |curves: Curves| {
@@ -105,10 +106,10 @@ fn weights(points: &'static [usize]) -> impl Iterator<Item = (usize, f64)> {
 /// that of a ratio of two means over the same samples, by the first order of its expansion. `None` without points; NaN where
 /// the network is no better than chance.
 fn index(
-    whole: &[Answer],
+    whole: &[Prediction],
     curve: &Curve,
-    answers: &[Vec<Answer>],
-    (told, chance): (fn(&Answer) -> f64, f64),
+    answers: &[Vec<Prediction>],
+    (told, chance): (fn(&Prediction) -> f64, f64),
 ) -> Option<Estimate> {
     if curve.0.is_empty() {
         return None;

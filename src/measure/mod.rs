@@ -31,15 +31,16 @@ pub use gradient::GradientProbe;
 pub use influence::InfluenceProbe;
 pub use lesion::{lesion, lesions};
 pub use patches::PatchProbe;
-pub use score::{Answer, Source, mean, samples, score};
+pub use score::{EvalSet, Prediction, mean, samples, score};
 pub use shuffle::{kendall_tau, orders, rank_correlation, shuffle};
 pub use sweep::sweep;
 pub use theory::TheoryProbe;
-pub use walk::{Probe, Seen, Whole, walk};
+pub use walk::{Baseline, Probe, StageActivations, walk};
 
 use crate::Result;
-use crate::nn::{Network, Route, Wiring};
-use crate::report::{BlockOutline, Measurements, Outline, Score};
+use crate::nn::{BlockOutline, Outline};
+use crate::nn::{Network, Route};
+use crate::report::{Measurements, Score};
 use ablation::MeanSteps;
 use tour::{Along, Beside, Tour};
 use work::Work;
@@ -150,10 +151,10 @@ impl Only {
         match self {
             Self::Lesion | Self::Several => !lesion::removable(outline).is_empty(),
             Self::Pairs => lesion::removable(outline).windows(2).any(|pair| pair[0].stage == pair[1].stage),
-            Self::Gates => blocks.any(|block| block.wiring.parse().is_ok_and(Wiring::is_gated)),
+            Self::Gates => blocks.any(|block| block.wiring.is_gated()),
             // What a word loses is no function of its own estimate alone.
             Self::Gradients => {
-                !outline.is_language_model && network.knows_gradients() && blocks.any(BlockOutline::keeps_shape)
+                !outline.is_language_model && network.has_gradients() && blocks.any(BlockOutline::keeps_shape)
             }
             Self::Influence | Self::Theory => blocks.any(BlockOutline::keeps_shape),
             Self::Repeats => !together::last_blocks(outline).is_empty(),
@@ -164,7 +165,7 @@ impl Only {
     }
 
     /// What looks while the samples run through the whole network.
-    fn probe<N: Network + 'static>(self, outline: &Outline, source: &Source, seed: u64) -> Option<Box<dyn Probe<N>>> {
+    fn probe<N: Network + 'static>(self, outline: &Outline, source: &EvalSet, seed: u64) -> Option<Box<dyn Probe<N>>> {
         match self {
             Self::Estimation => Some(Box::new(EstimationProbe::new(outline, source.dataset.len() as u64))),
             Self::Patches => Some(Box::new(PatchProbe::new(outline, source.dataset.clone()))),
@@ -219,7 +220,7 @@ pub fn bytes_per_sample(outline: &Outline, only: &[Only]) -> u64 {
 /// Where the samples do not fit the network, or cannot be read.
 pub fn measure<N: Network + 'static>(
     network: &N,
-    source: &Source,
+    source: &EvalSet,
     only: &[Only],
     seed: u64,
     mut progress: impl FnMut(u64, u64),
@@ -264,7 +265,7 @@ pub fn measure<N: Network + 'static>(
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
-pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u64)) -> Result<Score> {
+pub fn evaluate(network: &impl Network, source: &EvalSet, progress: impl FnMut(u64)) -> Result<Score> {
     Ok(score(&walk::through(network, source, &mut [], progress, drop)?))
 }
 
@@ -272,6 +273,6 @@ pub fn evaluate(network: &impl Network, source: &Source, progress: impl FnMut(u6
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
-pub fn predictions(network: &impl Network, source: &Source) -> Result<Vec<u32>> {
+pub fn predictions(network: &impl Network, source: &EvalSet) -> Result<Vec<u32>> {
     Ok(walk::through(network, source, &mut [], |_| (), drop)?.iter().map(|answer| answer.prediction).collect())
 }

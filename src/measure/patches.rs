@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::moments::Moments;
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
 use crate::data::Dataset;
-use crate::nn::{At, Inside, Network};
-use crate::report::{BlockOutline, Measurements, Outline, Patch, Patches, PerBlock, StageOutline};
+use crate::nn::{BlockActivations, BlockId, Network};
+use crate::nn::{BlockOutline, Outline, StageOutline};
+use crate::report::{Measurements, Patch, Patches, PerBlock};
 
 /// As many patches as the paper shows.
 const MOST: usize = 9;
@@ -79,7 +80,7 @@ impl PatchProbe {
 }
 
 impl<N: Network> Probe<N> for PatchProbe {
-    fn block(&mut self, _: &N, at: At, _: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, _: &N, at: BlockId, _: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let stage = &mut self.stages[at.stage];
         if stage.best[at.block].is_empty() {
             return;
@@ -111,7 +112,7 @@ impl<N: Network> Probe<N> for PatchProbe {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut all = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             if stage.best.iter().all(Vec::is_empty) {
@@ -120,7 +121,7 @@ impl<N: Network> Probe<N> for PatchProbe {
             let filter = most_varied(&stage.peaks.deviations());
             for (block, best) in outline.blocks.iter().zip(&stage.best) {
                 let patches = self.patches(filter, &best[filter], outline, block)?;
-                all.insert(block.name.clone(), patches);
+                all.insert(block.name().to_owned(), patches);
             }
         }
         measured.patches = (!all.is_empty()).then_some(all);

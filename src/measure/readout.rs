@@ -1,16 +1,17 @@
 //! Read-outs: what the network would answer if it stopped after a block (nostalgebraist 2020; Lippl et al. 2021).
 
 use super::tour::Tour;
-use super::{Answer, Whole, mean, score};
-use crate::nn::{At, Route};
-use crate::report::{Outline, Readout};
+use super::{Baseline, Prediction, mean, score};
+use crate::nn::Outline;
+use crate::nn::{BlockId, Route};
+use crate::report::Readout;
 
 /// The network's own head after every block of the last stage.
 pub(super) fn tour(outline: &Outline) -> Tour {
     let identity = Route::identity(outline);
     let stage = outline.stages.len().saturating_sub(1);
     let count = outline.stages.last().map_or(0, |last| last.blocks.len());
-    let blocks: Vec<At> = (0..count).map(|block| At { stage, block }).collect();
+    let blocks: Vec<BlockId> = (0..count).map(|block| BlockId { stage, block }).collect();
     let routes = blocks.iter().map(|&at| identity.until(at)).collect();
     Tour::new(routes, move |whole, answers, measured| {
         let readouts = readouts(whole, answers);
@@ -22,7 +23,7 @@ pub(super) fn tour(outline: &Outline) -> Tour {
 }
 
 /// The figures of successive read-outs of one sort, from the answers of each.
-pub(super) fn readouts(whole: &Whole, answers: &[Vec<Answer>]) -> Vec<Readout> {
+pub(super) fn readouts(whole: &Baseline, answers: &[Vec<Prediction>]) -> Vec<Readout> {
     let mut settled = vec![true; whole.answers.len()];
     let mut found: Vec<Readout> = Vec::new();
     for answers in answers.iter().rev() {

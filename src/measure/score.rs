@@ -6,13 +6,14 @@ use rayon::prelude::*;
 
 use super::moments::Stream;
 use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
+use crate::nn::Outline;
 use crate::nn::{Logits, Samples};
-use crate::report::{Estimate, Outline, Score};
+use crate::report::{Estimate, Score};
 use crate::{Error, Result};
 
 /// How a network answered one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
+pub struct Prediction {
     /// The class of the highest output; of equal outputs the first counts, as argmax does.
     pub prediction: u32,
     /// Whether that is the label. An answer with a NaN is never right.
@@ -26,7 +27,7 @@ pub struct Answer {
     pub confidence: f64,
 }
 
-impl Answer {
+impl Prediction {
     /// For one row of logits, and that of the whole network.
     pub fn new(logits: &[f32], label: u32, whole: &[f32]) -> Self {
         let prediction = logits.iter().enumerate().fold(0, |best, (k, z)| if *z > logits[best] { k } else { best });
@@ -95,7 +96,7 @@ impl LogSoftmax {
 
 /// Labelled samples to measure with, in the data set's order.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct EvalSet {
     /// The samples.
     pub dataset: Arc<Dataset>,
     /// What the network was trained with.
@@ -106,7 +107,7 @@ pub struct Source {
     pub order: Order,
 }
 
-impl Source {
+impl EvalSet {
     /// The samples of a data set in its order.
     pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
         Self { dataset, normalization, batch, order: Order::Sequential }
@@ -131,13 +132,13 @@ impl Source {
 
     /// An answer for one row of logits, and that of the whole network. Samples without labels are labelled with what
     /// the whole network says: an answer is right where it agrees, and loses what it diverges.
-    pub fn answer(&self, logits: &[f32], label: u32, whole: &[f32]) -> Answer {
-        let answer = Answer::new(logits, label, whole);
+    pub fn answer(&self, logits: &[f32], label: u32, whole: &[f32]) -> Prediction {
+        let answer = Prediction::new(logits, label, whole);
         if self.dataset.is_labelled() { answer } else { answer.unlabelled() }
     }
 
     /// The whole network's answers to the samples of a batch.
-    pub(super) fn answers(&self, logits: &Logits, labels: &[u32]) -> Vec<Answer> {
+    pub(super) fn answers(&self, logits: &Logits, labels: &[u32]) -> Vec<Prediction> {
         let rows = logits.values.par_chunks_exact(logits.classes).zip(labels);
         rows.map(|(row, &label)| self.answer(row, label, row)).collect()
     }
@@ -177,7 +178,7 @@ pub fn samples(batch: Batch) -> (Samples, Vec<u32>) {
 pub(super) const Z95: f64 = 1.959_963_984_540_054;
 
 /// Accuracy with its Wilson interval and mean loss with its normal interval.
-pub fn score(answers: &[Answer]) -> Score {
+pub fn score(answers: &[Prediction]) -> Score {
     let n = answers.len() as f64;
     let accuracy = answers.iter().filter(|a| a.correct).count() as f64 / n;
     let loss = mean(answers.iter().map(|a| a.loss));
@@ -210,8 +211,8 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        let answer = |correct| Answer { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence: 1.0 };
-        let answers: Vec<Answer> = (0..10).map(|i| answer(i < 8)).collect();
+        let answer = |correct| Prediction { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence: 1.0 };
+        let answers: Vec<Prediction> = (0..10).map(|i| answer(i < 8)).collect();
         let score = score(&answers);
         // Wilson's interval for 8 of 10: 0.4902 to 0.9433.
         assert!((score.accuracy_ci95[0] - 0.4902).abs() < 1e-4, "{score:?}");
@@ -221,18 +222,18 @@ mod tests {
 
     #[test]
     fn a_nan_is_never_right() {
-        let nan = Answer::new(&[f32::NAN, 0.0], 0, &[0.0, 0.0]);
+        let nan = Prediction::new(&[f32::NAN, 0.0], 0, &[0.0, 0.0]);
         assert!(!nan.correct && nan.loss.is_nan());
-        assert!(!Answer::new(&[1.0, f32::NAN], 0, &[0.0, 0.0]).correct);
+        assert!(!Prediction::new(&[1.0, f32::NAN], 0, &[0.0, 0.0]).correct);
     }
 
     #[test]
     fn the_divergence_is_that_of_its_definition() {
         // p = (3/4, 1/4), q = (1/2, 1/2).
-        let answer = Answer::new(&[0.0, 0.0], 1, &[3f32.ln(), 0.0]);
+        let answer = Prediction::new(&[0.0, 0.0], 1, &[3f32.ln(), 0.0]);
         let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
         assert!((answer.kl - expected).abs() < 1e-7, "{answer:?} {expected}");
-        assert_eq!(Answer::new(&[3.0, 1.0], 1, &[3.0, 1.0]).kl, 0.0);
+        assert_eq!(Prediction::new(&[3.0, 1.0], 1, &[3.0, 1.0]).kl, 0.0);
         assert_eq!((answer.prediction, answer.correct, answer.confidence), (0, false, 0.5));
     }
 }

@@ -1,10 +1,11 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
 use super::tour::Tour;
-use super::{Answer, score};
-use crate::nn::{At, Route};
+use super::{Prediction, score};
+use crate::nn::Outline;
+use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, below, stream};
-use crate::report::{Outline, Shuffle};
+use crate::report::Shuffle;
 
 /// Numbers of swaps, as far as the network has blocks to swap.
 const SWAPS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -61,7 +62,7 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
 }
 
 /// The result for one order.
-pub fn shuffle(order: &Order, answers: &[Answer]) -> Shuffle {
+pub fn shuffle(order: &Order, answers: &[Prediction]) -> Shuffle {
     Shuffle {
         swaps: order.swaps,
         seed: order.seed,
@@ -75,7 +76,9 @@ pub fn shuffle(order: &Order, answers: &[Answer]) -> Shuffle {
 /// Pairs of different stages keep their order.
 pub fn kendall_tau(route: &Route) -> f64 {
     let stages = route.stages().iter().enumerate();
-    rank_correlation(&stages.flat_map(|(stage, s)| s.iter().map(move |&block| At { stage, block })).collect::<Vec<_>>())
+    rank_correlation(
+        &stages.flat_map(|(stage, s)| s.iter().map(move |&block| BlockId { stage, block })).collect::<Vec<_>>(),
+    )
 }
 
 /// Kendall's tau between an order of things and their sorted order: `1 - 4·inversions / (n·(n - 1))`.

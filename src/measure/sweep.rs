@@ -1,9 +1,9 @@
 //! Many routes at once: those that begin alike share the work of their common beginning.
 
 use super::work::Work;
-use super::{Answer, Source, Whole, samples};
+use super::{Baseline, EvalSet, Prediction, samples};
 use crate::Result;
-use crate::nn::{Memory, Network, Route, Step};
+use crate::nn::{Network, RecurrentState, Route, Step};
 
 /// Runs all samples along every route. Returns the answers of each; `whole` are those of the whole network, which
 /// [`walk`](super::walk()) gives, to compare with.
@@ -14,11 +14,11 @@ use crate::nn::{Memory, Network, Route, Step};
 /// Where the samples do not fit the network or cannot be read, or a route leaves out a block that cannot be.
 pub fn sweep<N: Network>(
     network: &N,
-    source: &Source,
+    source: &EvalSet,
     routes: &[Route],
-    whole: &Whole,
+    whole: &Baseline,
     mut progress: impl FnMut(u64),
-) -> Result<Vec<Vec<Answer>>> {
+) -> Result<Vec<Vec<Prediction>>> {
     source.check(network.outline())?;
     if routes.is_empty() {
         return Ok(Vec::new());
@@ -29,7 +29,7 @@ pub fn sweep<N: Network>(
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let mut answers = vec![whole.answers.clone(); routes.len()];
     let classes = network.outline().classes;
-    let mut memories = vec![Memory::new(source.dataset.streams()); routes.len()];
+    let mut memories = vec![RecurrentState::new(source.dataset.streams()); routes.len()];
     let work = Work::new(network.outline());
     for batch in source.batches()? {
         let batch = batch?;

@@ -3,10 +3,11 @@
 use super::influence::residual;
 use super::moments::{Moments, average};
 use super::score::Z95;
-use super::walk::{Probe, Seen, Whole};
+use super::walk::{Baseline, Probe, StageActivations};
 use crate::Result;
-use crate::nn::{At, Inside, Network, Wiring};
-use crate::report::{Measurements, Outline, PerBlock, Theory};
+use crate::nn::Outline;
+use crate::nn::{BlockActivations, BlockId, Network, Wiring};
+use crate::report::{Measurements, PerBlock, Theory};
 
 /// Streams residuals, errors and gates of all blocks that keep the shape.
 ///
@@ -39,9 +40,9 @@ struct Block {
 impl TheoryProbe {
     /// For a network.
     pub fn new(outline: &Outline) -> Self {
-        let stage = |s: &crate::report::StageOutline| Stage {
+        let stage = |s: &crate::nn::StageOutline| Stage {
             keeps_shape: s.keeps_shape(),
-            wirings: s.blocks.iter().map(|b| b.wiring.parse().ok()).collect(),
+            wirings: s.blocks.iter().map(|b| Some(b.wiring)).collect(),
             new: Vec::new(),
             errors: vec![Moments::default(); s.blocks.len() + 1],
             blocks: vec![Block::default(); s.blocks.len()],
@@ -51,7 +52,7 @@ impl TheoryProbe {
 }
 
 impl<N: Network> Probe<N> for TheoryProbe {
-    fn block(&mut self, network: &N, at: At, inside: &Inside<N::Estimate>, seen: &Seen) {
+    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
         let stage = &mut self.stages[at.stage];
         let units = seen.units();
         let mut h = Vec::new();
@@ -68,7 +69,7 @@ impl<N: Network> Probe<N> for TheoryProbe {
         stage.new.push(h);
     }
 
-    fn leave(&mut self, stage: usize, seen: &Seen) {
+    fn leave(&mut self, stage: usize, seen: &StageActivations) {
         let stage = &mut self.stages[stage];
         let new = std::mem::take(&mut stage.new);
         let units = seen.units();
@@ -89,11 +90,11 @@ impl<N: Network> Probe<N> for TheoryProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Whole, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
+    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
         let mut theory = PerBlock::new();
         for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
             let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
-            theory.extend(blocks.map(|(k, block)| (block.name.clone(), stage.theory(k))));
+            theory.extend(blocks.map(|(k, block)| (block.name().to_owned(), stage.theory(k))));
         }
         measured.theory = Some(theory);
         Ok(())

@@ -4,10 +4,11 @@
 use super::lesion::{lesion, removable};
 use super::readout::share;
 use super::tour::{Along, Tour};
-use super::{Answer, mean, score};
-use crate::nn::{At, Route};
+use super::{Prediction, mean, score};
+use crate::nn::Outline;
+use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Outline, Pair, Repeat, Several};
+use crate::report::{Pair, Repeat, Several};
 
 /// Numbers of blocks left out, as far as the network has them.
 const REMOVED: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
@@ -36,7 +37,7 @@ pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
     }
     Tour::new(routes, move |_, answers, measured| {
         let all = drawn.into_iter().zip(answers);
-        let result = |((removed, seed, route), answers): (_, &Vec<Answer>)| Several {
+        let result = |((removed, seed, route), answers): (_, &Vec<Prediction>)| Several {
             removed,
             seed,
             route,
@@ -50,10 +51,10 @@ pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
 pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
     let identity = Route::identity(outline);
     let blocks = removable(outline);
-    let mut pairs: Vec<(At, At)> = Vec::new();
+    let mut pairs: Vec<(BlockId, BlockId)> = Vec::new();
     for stage in 0..outline.stages.len() {
-        let own: Vec<At> = blocks.iter().copied().filter(|at| at.stage == stage).collect();
-        let mut all: Vec<(At, At)> =
+        let own: Vec<BlockId> = blocks.iter().copied().filter(|at| at.stage == stage).collect();
+        let mut all: Vec<(BlockId, BlockId)> =
             own.iter().enumerate().flat_map(|(i, &a)| own[i + 1..].iter().map(move |&b| (a, b))).collect();
         if all.len() > MOST_PAIRS {
             shuffle(&mut stream(seed, Purpose::Pairs, &[stage as u64]), &mut all);
@@ -66,9 +67,9 @@ pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
     let routes = singles.chain(pairs.iter().map(|&(a, b)| identity.without(a).without(b))).collect();
     Tour::new(routes, move |whole, answers, measured| {
         let (singles, both) = answers.split_at(blocks.len());
-        let single = |at: At| blocks.iter().position(|&block| block == at).map(|place| &singles[place]);
-        let result = |(&(first, second), both): (&(At, At), &Vec<Answer>)| {
-            let beyond = |figure: fn(&Answer) -> f64| {
+        let single = |at: BlockId| blocks.iter().position(|&block| block == at).map(|place| &singles[place]);
+        let result = |(&(first, second), both): (&(BlockId, BlockId), &Vec<Prediction>)| {
+            let beyond = |figure: fn(&Prediction) -> f64| {
                 let members = single(first)?.iter().zip(single(second)?);
                 let all = members.zip(both).zip(&whole.answers);
                 Some(mean(all.map(|(((a, b), both), w)| figure(both) + figure(w) - figure(a) - figure(b))))
@@ -86,11 +87,11 @@ pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
 }
 
 /// The last block of every stage. One that changes the shape cannot take its own output.
-pub(super) fn last_blocks(outline: &Outline) -> Vec<At> {
+pub(super) fn last_blocks(outline: &Outline) -> Vec<BlockId> {
     let stages = outline.stages.iter().enumerate();
     let last = stages.filter_map(|(stage, s)| {
         let block = s.blocks.len().checked_sub(1)?;
-        s.blocks[block].keeps_shape().then_some(At { stage, block })
+        s.blocks[block].keeps_shape().then_some(BlockId { stage, block })
     });
     last.collect()
 }
@@ -99,20 +100,21 @@ pub(super) fn last_blocks(outline: &Outline) -> Vec<At> {
 pub(super) fn repeats(outline: &Outline) -> Tour {
     let identity = Route::identity(outline);
     let along = [(Along::Network, false), (Along::Rescaled, true)];
-    let all: Vec<(Along, bool, At, usize)> = along
+    let all: Vec<(Along, bool, BlockId, usize)> = along
         .into_iter()
         .flat_map(|(along, rescaled)| last_blocks(outline).into_iter().map(move |at| (along, rescaled, at)))
         .flat_map(|(along, rescaled, at)| TIMES.map(|times| (along, rescaled, at, times)))
         .collect();
     let legs = all.iter().map(|&(along, _, at, times)| (along, identity.repeating(at, times))).collect();
     Tour::along(legs, move |whole, answers, measured| {
-        let result = |(&(_, rescaled, at, times), answers): (&(Along, bool, At, usize), &Vec<Answer>)| Repeat {
-            block: at.to_string(),
-            times,
-            rescaled,
-            score: score(answers),
-            agreement: share(answers.iter().zip(&whole.answers).map(|(a, w)| a.prediction == w.prediction)),
-        };
+        let result =
+            |(&(_, rescaled, at, times), answers): (&(Along, bool, BlockId, usize), &Vec<Prediction>)| Repeat {
+                block: at.to_string(),
+                times,
+                rescaled,
+                score: score(answers),
+                agreement: share(answers.iter().zip(&whole.answers).map(|(a, w)| a.prediction == w.prediction)),
+            };
         measured.repeats = Some(all.iter().zip(answers).map(result).collect());
     })
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::altered::{Alteration, Altered};
-use super::walk::Whole;
+use super::walk::Baseline;
 use super::work::Work;
-use super::{Answer, Source, sweep};
+use super::{EvalSet, Prediction, sweep};
 use crate::Result;
 use crate::data::Order;
-use crate::nn::{At, Network, Route};
+use crate::nn::{BlockId, Network, Route};
 use crate::report::Measurements;
 
 /// What a route leads through.
@@ -35,13 +35,13 @@ pub(super) struct Tour {
 }
 
 /// From the whole network's answers and those along each route to results.
-type Finish = dyn FnOnce(&Whole, &[Vec<Answer>], &mut Measurements);
+type Finish = dyn FnOnce(&Baseline, &[Vec<Prediction>], &mut Measurements);
 
 impl Tour {
     /// Routes along the network as it is.
     pub(super) fn new(
         routes: Vec<Route>,
-        finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static,
+        finish: impl FnOnce(&Baseline, &[Vec<Prediction>], &mut Measurements) + 'static,
     ) -> Self {
         Self::along(routes.into_iter().map(|route| (Along::Network, route)).collect(), finish)
     }
@@ -49,7 +49,7 @@ impl Tour {
     /// Routes along several networks.
     pub(super) fn along(
         legs: Vec<(Along, Route)>,
-        finish: impl FnOnce(&Whole, &[Vec<Answer>], &mut Measurements) + 'static,
+        finish: impl FnOnce(&Baseline, &[Vec<Prediction>], &mut Measurements) + 'static,
     ) -> Self {
         Self { legs, finish: Box::new(finish) }
     }
@@ -58,7 +58,7 @@ impl Tour {
 /// What altered networks need beside the network.
 pub(super) struct Beside<'a> {
     /// The mean step of every block that keeps the shape, where a tour leads along it.
-    pub(super) means: &'a HashMap<At, Vec<f32>>,
+    pub(super) means: &'a HashMap<BlockId, Vec<f32>>,
     /// Decides which other sample is taken.
     pub(super) seed: u64,
 }
@@ -66,17 +66,17 @@ pub(super) struct Beside<'a> {
 /// Runs all samples along the legs of all tours: those through one network in one sweep. Returns the answers of each leg.
 pub(super) fn run<N: Network>(
     network: &N,
-    source: &Source,
+    source: &EvalSet,
     legs: &[(Along, Route)],
-    whole: &Whole,
+    whole: &Baseline,
     beside: &Beside,
     mut progress: impl FnMut(u64),
-) -> Result<Vec<Vec<Answer>>> {
+) -> Result<Vec<Vec<Prediction>>> {
     let mut answers = vec![Vec::new(); legs.len()];
     for along in Along::ALL {
         let own = legs.iter().enumerate().filter(|(_, leg)| leg.0 == along);
         let (places, routes): (Vec<usize>, Vec<Route>) = own.map(|(place, leg)| (place, leg.1.clone())).unzip();
-        let mut altered = |alteration, source: &Source| {
+        let mut altered = |alteration, source: &EvalSet| {
             sweep(&Altered { network, alteration }, source, &routes, whole, &mut progress)
         };
         let found = match along {
@@ -101,7 +101,7 @@ pub(super) fn work(work: &Work, legs: &[(Along, Route)]) -> u64 {
 
 /// The samples in a random order, whole circles in every batch, so that the size of a batch changes nothing; and how many
 /// samples form a circle.
-fn in_circles(source: &Source, seed: u64) -> (Source, usize) {
+fn in_circles(source: &EvalSet, seed: u64) -> (EvalSet, usize) {
     let streams = source.dataset.streams();
     if streams > 1 {
         // Neighbours are of different streams already, and a recurrent head needs their order.
@@ -112,7 +112,7 @@ fn in_circles(source: &Source, seed: u64) -> (Source, usize) {
     }
     let circle = circle(source.dataset.len());
     let batch = (source.batch / circle).max(1) * circle;
-    (Source { order: Order::Shuffled { seed, epoch: 0 }, batch, ..source.clone() }, circle)
+    (EvalSet { order: Order::Shuffled { seed, epoch: 0 }, batch, ..source.clone() }, circle)
 }
 
 /// How many samples form a circle: none may be left over alone.

@@ -5,8 +5,8 @@
 
 use super::Only;
 use super::softmax::STEPS;
-use crate::nn::{At, Route, Step};
-use crate::report::{BlockOutline, Outline, StageOutline};
+use crate::nn::{BlockId, Route, Step};
+use crate::nn::{BlockOutline, Outline, StageOutline};
 
 /// Of a block, for each unit of its estimate: normalizations, activations, the sum.
 const UNIT: u64 = 100;
@@ -42,7 +42,7 @@ impl<'a> Work<'a> {
 
     /// One step along a route.
     pub(super) fn step(&self, step: Step) -> u64 {
-        let stage = |at: At| &self.outline.stages[at.stage];
+        let stage = |at: BlockId| &self.outline.stages[at.stage];
         match step {
             Step::Enter(_) => 0,
             Step::Shortcut(_) => 1,
@@ -75,7 +75,7 @@ impl<'a> Work<'a> {
             let stages = self.outline.stages.iter();
             stages.flat_map(|s| s.blocks.iter().map(move |block| units(s) * work(s, block))).sum()
         };
-        let gated = |block: &BlockOutline| u64::from(!["plain", "residual"].contains(&block.wiring.as_str()));
+        let gated = |block: &BlockOutline| u64::from(block.wiring.is_gated());
         match only {
             Only::Estimation => each(&|_, _| 150),
             Only::Patches | Only::Readouts => each(&|_, _| 50),
@@ -115,9 +115,9 @@ mod tests {
         let outline = crate::nn::Network::outline(&model);
         let work = Work::new(outline);
         let routes = |texts: &[&str]| texts.iter().map(|text| Route::parse(text, outline).unwrap()).collect::<Vec<_>>();
-        let block = work.step(Step::Run(At { stage: 0, block: 0 }));
+        let block = work.step(Step::Run(BlockId { stage: 0, block: 0 }));
         assert_eq!(block, 2 * 8 * 8 + UNIT * 8);
-        let (ends, skip) = (work.stem() + 3 * work.head(), work.step(Step::Shortcut(At { stage: 0, block: 0 })));
+        let (ends, skip) = (work.stem() + 3 * work.head(), work.step(Step::Shortcut(BlockId { stage: 0, block: 0 })));
         // Of 1-3, 1-2 and 2-3: the first two share two blocks.
         assert_eq!(work.sweep(&routes(&["1-3", "2-3", "1-2"])), ends + 5 * block + 2 * skip);
         assert_eq!(work.sweep(&[]), 0);

@@ -4,9 +4,11 @@ use burn::tensor::Tensor;
 
 use super::plan::Plan;
 use crate::Result;
-use crate::kernel::Map;
-use crate::nn::{Builder, Init, Layer, Norm, Pass, Pool, Recurrent, Shape, Spelling, layer_and_norm, normalize};
-use crate::report::ReceptiveField;
+use crate::kernel::FeatureMap;
+use crate::nn::ReceptiveField;
+use crate::nn::{
+    Builder, CharCnn, ForwardContext, Init, Layer, Norm, Pool, Recurrent, Shape, layer_and_norm, normalize,
+};
 
 /// From samples to the first estimate.
 #[derive(Clone, Debug)]
@@ -14,15 +16,15 @@ pub(super) enum Stem {
     /// A layer over an image, or over all units of a sample, with normalization and ReLU where they stand.
     Layer { layer: Layer, norm: Option<Norm>, relu: bool, dropout: f64 },
     /// Words from their characters.
-    Spelling(Spelling),
+    CharCnn(CharCnn),
 }
 
 impl Stem {
     /// Builds it; returns the shape of the first estimate too.
     pub(super) fn new(builder: &mut Builder, input: Shape, plan: &Plan) -> Result<(Self, Shape)> {
         if let Some((spelling, _)) = &plan.words {
-            let (spelling, shape) = builder.within("stem", |b| Spelling::new(b, input, spelling))?;
-            return Ok((Self::Spelling(spelling), shape));
+            let (spelling, shape) = builder.within("stem", |b| CharCnn::new(b, input, spelling))?;
+            return Ok((Self::CharCnn(spelling), shape));
         }
         let (out, window) = plan.stem;
         builder.within("stem", |b| {
@@ -37,7 +39,7 @@ impl Stem {
     pub(super) fn field(&self) -> Option<ReceptiveField> {
         match self {
             Self::Layer { layer, .. } => layer.field(Some(ReceptiveField::PIXEL)),
-            Self::Spelling(_) => None,
+            Self::CharCnn(_) => None,
         }
     }
 
@@ -46,7 +48,7 @@ impl Stem {
         matches!(self, Self::Layer { relu: true, .. })
     }
 
-    pub(super) fn forward(&self, pass: &mut Pass, x: Map) -> Map {
+    pub(super) fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         match self {
             Self::Layer { layer, norm, relu, dropout } => {
                 let x = pass.dropout(x, *dropout);
@@ -55,7 +57,7 @@ impl Stem {
                 // What waits is cheap to do again wherever the estimate is read, but its gradient is not.
                 if pass.is_training() { x.settle() } else { x }
             }
-            Self::Spelling(spelling) => spelling.forward(pass, x),
+            Self::CharCnn(spelling) => spelling.forward(pass, x),
         }
     }
 }
@@ -97,7 +99,7 @@ impl Head {
     }
 
     /// `[batch, classes]`.
-    pub(super) fn forward(&self, pass: &mut Pass, mut x: Map) -> Tensor<2> {
+    pub(super) fn forward(&self, pass: &mut ForwardContext, mut x: FeatureMap) -> Tensor<2> {
         match self {
             Self::Recurrent(recurrent) => recurrent.forward(pass, x),
             Self::Classifier { norm, relu, pool, dropout, average, classifier } => {

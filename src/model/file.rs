@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// What a model file says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Card {
+pub struct Metadata {
     /// The network.
     pub model: ModelConfig,
     /// `[channels, height, width]` of a sample.
@@ -33,7 +33,7 @@ pub struct Card {
     pub version: String,
 }
 
-/// The metadata entry that holds the [`Card`] as JSON.
+/// The metadata entry that holds the [`Metadata`] as JSON.
 pub(crate) const CARD: &str = "unrolled";
 
 /// How the names of arrays begin that are no parameters of the network: what a training remembers.
@@ -43,13 +43,13 @@ pub(crate) const TRAINING: &str = "training.";
 #[derive(Serialize, Deserialize)]
 struct Stored {
     #[serde(flatten)]
-    card: Card,
+    card: Metadata,
     /// CRC-32 of the card, and of all arrays in the order of their names.
     #[serde(default)]
     crc32: Option<String>,
 }
 
-impl Card {
+impl Metadata {
     /// The words and characters that a language model knows; of others none.
     pub fn vocabulary(&self) -> Option<Vocabulary> {
         let characters = self.characters.as_ref()?.chars().collect();
@@ -102,7 +102,7 @@ pub fn check_classes(ours: &[String], theirs: &[String]) -> Result<()> {
 }
 
 /// Of the card, and of the arrays in the order of their names.
-fn checksum<'a>(card: &Card, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
+fn checksum<'a>(card: &Metadata, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
     let mut arrays: Vec<(&str, &[u8])> = arrays.collect();
     arrays.sort();
     let card = serde_json::to_vec(card).map_err(|e| Error::Usage(format!("the card of a model: {e}")))?;
@@ -121,7 +121,7 @@ fn checksum<'a>(card: &Card, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) 
 /// [`Error::Usage`] if two arrays have one name.
 pub fn to_bytes(
     model: &Model,
-    card: &Card,
+    card: &Metadata,
     extra: &[(String, Vec<usize>, Vec<f32>)],
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>> {
@@ -148,7 +148,7 @@ pub struct Opened {
     /// The network with its parameters.
     pub model: Model,
     /// What the file says of itself.
-    pub card: Card,
+    pub card: Metadata,
     /// Arrays that are no parameters of the network: name, shape, values.
     pub extra: Vec<(String, Vec<usize>, Vec<f32>)>,
     /// All metadata.
@@ -208,8 +208,8 @@ mod tests {
     use super::*;
     use crate::model::Kind;
 
-    fn card() -> Card {
-        Card {
+    fn card() -> Metadata {
+        Metadata {
             model: ModelConfig::new(Kind::Mlp).with_depth(3).with_width(4),
             input: [1, 2, 2],
             classes: vec!["ant".into(), "bee".into()],
@@ -239,17 +239,20 @@ mod tests {
     #[test]
     fn a_card_that_cannot_be_is_named() {
         let model = Model::new(&card().model, [1, 2, 2], 2, 0, &Device::flex()).unwrap();
-        let message = |card: Card| {
+        let message = |card: Metadata| {
             let bytes = to_bytes(&model, &card, &[], HashMap::new()).unwrap();
             from_bytes(Path::new("m"), &bytes, &Device::flex()).map(|_| ()).map_err(|e| e.to_string())
         };
         assert_eq!(message(card()), Ok(()));
         let faults = [
-            (Card { std: vec![0.0], ..card() }, "m: metadata entry 'unrolled': std: expected numbers above 0"),
-            (Card { mean: vec![0.0; 3], ..card() }, "m: metadata entry 'unrolled': mean and std: expected one value"),
-            (Card { input: [0, 2, 2], ..card() }, "m: input [channels, height, width]: [0, 2, 2] and 2 classes"),
-            (Card { input: [1, 0, 2], ..card() }, "m: input [channels, height, width]: [1, 0, 2] and 2 classes"),
-            (Card { input: [1, 1 << 40, 1 << 40], ..card() }, "m: input [channels, height, width]: "),
+            (Metadata { std: vec![0.0], ..card() }, "m: metadata entry 'unrolled': std: expected numbers above 0"),
+            (
+                Metadata { mean: vec![0.0; 3], ..card() },
+                "m: metadata entry 'unrolled': mean and std: expected one value",
+            ),
+            (Metadata { input: [0, 2, 2], ..card() }, "m: input [channels, height, width]: [0, 2, 2] and 2 classes"),
+            (Metadata { input: [1, 0, 2], ..card() }, "m: input [channels, height, width]: [1, 0, 2] and 2 classes"),
+            (Metadata { input: [1, 1 << 40, 1 << 40], ..card() }, "m: input [channels, height, width]: "),
         ];
         for (card, expected) in faults {
             let found = message(card).unwrap_err();

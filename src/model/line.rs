@@ -6,19 +6,19 @@ use super::ends::{Head, Stem};
 use super::plan::{self, Plan};
 use super::resolve::Resolved;
 use crate::Result;
-use crate::nn::{At, Block, Builder, Pass, Shape, Stage};
-use crate::report::{BlockOutline, Outline, ReceptiveField, StageOutline};
+use crate::nn::{Block, BlockId, Builder, ForwardContext, Shape, Stage};
+use crate::nn::{BlockOutline, Outline, ReceptiveField, StageOutline};
 
 /// The parts of a network; the arrays they work with lie in its [`Parameters`](crate::nn::Parameters).
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Layers {
     pub input: Shape,
     pub stem: Stem,
     pub stages: Vec<Stage>,
     pub head: Head,
 }
 
-impl Line {
+impl Layers {
     pub(super) fn new(
         builder: &mut Builder,
         config: &Resolved,
@@ -67,14 +67,15 @@ impl Line {
                 let now = (builder.parameters.trained(), builder.flops);
                 field = block.field(field);
                 blocks.push(BlockOutline {
-                    name: At { stage: s, block: blocks.len() }.to_string(),
-                    wiring: block.wiring().name().into(),
+                    id: BlockId { stage: s, block: blocks.len() },
+                    source_name: None,
+                    wiring: block.wiring(),
                     body: block.describe_body(),
-                    shortcut: block.describe_shortcut().into(),
+                    shortcut: block.skip_kind(),
                     parameters: now.0 - before.0,
                     flops: now.1 - before.1,
                     receptive_field: field,
-                    fixed: block.fixed().map(Into::into),
+                    why_not_removable: block.why_not_removable().map(Into::into),
                 });
                 before = now;
             };
@@ -87,10 +88,10 @@ impl Line {
     }
 
     /// The outputs before the softmax, `[batch, classes]`.
-    pub(super) fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<2> {
+    pub(super) fn forward(&self, pass: &mut ForwardContext, x: Tensor<4>) -> Tensor<2> {
         let mut x = self.stem.forward(pass, x.into());
         for stage in &self.stages {
-            x = stage.enter(pass, x);
+            x = stage.enter_stage(pass, x);
             for block in &stage.blocks {
                 x = block.forward(pass, x);
             }

@@ -14,6 +14,6 @@ mod words;
 
 pub use config::{ModelConfig, Width};
 pub(crate) use file::CARD;
-pub use file::{Card, Opened, check_classes, from_bytes, to_bytes};
+pub use file::{Metadata, Opened, check_classes, from_bytes, to_bytes};
 pub use table::{Family, Kind, Size, StemKind};
 pub use trained::Model;

@@ -2,7 +2,7 @@
 
 use super::resolve::Resolved;
 use super::table::{Family, StemKind};
-use crate::nn::{BlockPlan, BodyPlan, Order, Pool, RecurrentPlan, SpellingPlan, StagePlan, Window};
+use crate::nn::{BlockConfig, BodyConfig, CharCnnConfig, Order, Pool, RecurrentConfig, StageConfig, Window};
 
 /// Everything that decides the arrays of a network.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Plan {
     pub stem_relu: bool,
     /// Probability of dropping a unit of the input.
     pub input_dropout: f64,
-    pub stages: Vec<StagePlan>,
+    pub stages: Vec<StageConfig>,
     /// Pooling and dropout before the classifier.
     pub last_pool: Option<Pool>,
     pub last_dropout: f64,
@@ -23,7 +23,7 @@ pub(super) struct Plan {
     /// Whether normalization (if there is any) and ReLU stand before the classifier.
     pub last_norm: bool,
     /// Stem and head of a language model, in place of those above.
-    pub words: Option<(SpellingPlan, RecurrentPlan)>,
+    pub words: Option<(CharCnnConfig, RecurrentConfig)>,
     /// Where it is set, all weights start uniform in `±spread`.
     pub spread: Option<f32>,
 }
@@ -37,7 +37,7 @@ const SPREAD: f32 = 0.05;
 pub(super) fn plan(config: &Resolved) -> Plan {
     let family = config.kind.family();
     let grows = matches!(family, Family::Small | Family::Large);
-    let (is_mnist, is_words) = (family == Family::HighwayMnist, family == Family::Words);
+    let (is_mnist, is_words) = (family == Family::HighwayMnist, family == Family::CharLmConfig);
     let dropout = |place: usize| match config.dropout.as_slice() {
         [] if is_mnist => [0.2, 0.3, 0.4, 0.5][place],
         [] if is_words => 0.5,
@@ -65,7 +65,7 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         // The first place is the input's.
         let dropped = if s > 0 { dropout(s) } else { 0.0 };
         let blocks = (0..count).map(block).collect();
-        stages.push(StagePlan { blocks, pool, dropout: dropped, shared: config.share_weights });
+        stages.push(StageConfig { blocks, pool, dropout: dropped, shared: config.share_weights });
         before += count;
     }
     let window = match config.stem {
@@ -84,8 +84,8 @@ pub(super) fn plan(config: &Resolved) -> Plan {
         words: config.words.as_ref().map(|words| {
             let characters = words.characters;
             let recurrent =
-                RecurrentPlan { layers: LSTM_LAYERS, units: words.units, dropout: [dropout(0), dropout(1)] };
-            (SpellingPlan { characters, embedding: EMBEDDING, maps: words.maps.clone() }, recurrent)
+                RecurrentConfig { layers: LSTM_LAYERS, units: words.units, dropout: [dropout(0), dropout(1)] };
+            (CharCnnConfig { characters, embedding: EMBEDDING, maps: words.maps.clone() }, recurrent)
         }),
         spread: is_words.then_some(SPREAD),
         average: !is_mnist,
@@ -99,11 +99,11 @@ fn pool(size: usize, padding: usize, ceil: bool) -> Pool {
     Pool { window: Window { size, stride: 2, padding }, ceil }
 }
 
-fn block_plan(config: &Resolved, out: usize, stride: usize, survival: f64) -> BlockPlan {
+fn block_plan(config: &Resolved, out: usize, stride: usize, survival: f64) -> BlockConfig {
     let Resolved { norm, order, body_scale: scale, .. } = *config;
-    BlockPlan {
+    BlockConfig {
         wiring: config.wiring,
-        body: BodyPlan { kind: config.body, out, stride, norm, order, scale },
+        body: BodyConfig { kind: config.body, out, stride, norm, order, scale },
         gate: config.gate,
         gate_bias: config.gate_bias,
         shortcut: config.shortcut,

@@ -2,7 +2,7 @@
 
 use super::config::{ModelConfig, Width};
 use super::table::{Family, Kind, StemKind};
-use super::words::{Words, words};
+use super::words::{CharLmConfig, words};
 use crate::nn::{BodyKind, GateKind, LastRelu, Order, Shape, ShortcutKind, Wiring};
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub(super) struct Resolved {
     pub share_weights: bool,
     pub dropout: Vec<f64>,
     /// Of a language model.
-    pub words: Option<Words>,
+    pub words: Option<CharLmConfig>,
 }
 
 /// More would halve an image of any size to nothing.
@@ -138,7 +138,7 @@ fn check(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Result<()> {
     if let Some(scale) = config.body_scale.filter(|scale| !(0.0..=MOST as f64).contains(scale)) {
         return wrong("body_scale", &format!("{scale}: a number from 0 to {MOST} is needed"));
     }
-    let is_words = family == Family::Words;
+    let is_words = family == Family::CharLmConfig;
     if (family == Family::Mlp || is_words) != (body == BodyKind::Dense) {
         return wrong("body", "'dense' belongs to the kinds 'mlp' and 'char-lm', the others to networks for images");
     }
@@ -220,7 +220,7 @@ impl Resolved {
     pub(super) fn depth(&self) -> usize {
         match self.kind.family() {
             Family::Mlp => 1 + self.blocks[0],
-            Family::Words => self.blocks[0],
+            Family::CharLmConfig => self.blocks[0],
             _ => 2 + self.blocks.iter().sum::<usize>() * self.body.layers(),
         }
     }

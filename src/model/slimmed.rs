@@ -1,7 +1,7 @@
 //! A route made permanent: the network that has the blocks of the route and no others.
 
 use super::{Family, Model, ModelConfig};
-use crate::nn::{At, Network, Route};
+use crate::nn::{BlockId, Network, Route};
 use crate::{Error, Result};
 
 impl Model {
@@ -9,12 +9,12 @@ impl Model {
     ///
     /// Leaving out leaves the shortcut and the ReLU behind the sum. Nothing of them may be left to do: a configuration
     /// can only say how many blocks a stage has.
-    pub fn stays(&self, at: At) -> Option<String> {
+    pub fn stays(&self, at: BlockId) -> Option<String> {
         let stage = &self.stages()[at.stage];
         let block = &stage.blocks[at.block];
         // A ReLU of what is a ReLU's output changes nothing. Of the first stage the stem comes before.
         let follows_relu = self.stem_ends_in_relu() || at.stage > 0;
-        match block.fixed() {
+        match block.why_not_removable() {
             Some(why) => Some(why.into()),
             None if block.changes_shape() => {
                 Some("it changes the shape, so that its shortcut would have to stay".into())
@@ -34,7 +34,8 @@ impl Model {
     pub fn slimmed(&self, route: &Route) -> Result<Self> {
         let mut survival = Vec::new();
         for (stage, (kept, all)) in route.stages().iter().zip(self.stages()).enumerate() {
-            let left_out = (0..all.blocks.len()).filter(|block| !kept.contains(block)).map(|block| At { stage, block });
+            let left_out =
+                (0..all.blocks.len()).filter(|block| !kept.contains(block)).map(|block| BlockId { stage, block });
             for at in left_out {
                 if let Some(why) = self.stays(at) {
                     return Err(Error::Usage(format!("{at} cannot be left out for good: {why}")));
@@ -63,16 +64,16 @@ impl Model {
     }
 
     /// The array that becomes the one of this name: that of the block which comes to stand in this place.
-    fn origin(&self, name: &str, route: &Route) -> Result<crate::nn::Id> {
-        let Some((at, rest)) = At::split(name) else { return self.own(name) };
-        let kept = At { block: route.stages()[at.stage][at.block], ..at };
+    fn origin(&self, name: &str, route: &Route) -> Result<crate::nn::ParameterId> {
+        let Some((at, rest)) = BlockId::split(name) else { return self.own(name) };
+        let kept = BlockId { block: route.stages()[at.stage][at.block], ..at };
         let own = self.parameters.find(&format!("{kept}.{rest}"));
         // A block that shares its parameters finds them under the name of the first that does.
         let first_shared = usize::from(self.stages()[at.stage].blocks[0].changes_shape());
-        own.map_or_else(|| self.own(&format!("{}.{rest}", At { block: first_shared, ..at })), Ok)
+        own.map_or_else(|| self.own(&format!("{}.{rest}", BlockId { block: first_shared, ..at })), Ok)
     }
 
-    fn own(&self, name: &str) -> Result<crate::nn::Id> {
+    fn own(&self, name: &str) -> Result<crate::nn::ParameterId> {
         self.parameters.find(name).ok_or_else(|| Error::Usage(format!("{name}: the network has no such array")))
     }
 }

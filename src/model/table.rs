@@ -45,7 +45,7 @@ pub enum Family {
     /// The ten-layer network for MNIST.
     HighwayMnist,
     /// Words of a text.
-    Words,
+    CharLmConfig,
 }
 
 /// The sizes of Kim et al. 2015.
@@ -144,7 +144,7 @@ impl Kind {
             Self::Resnet | Self::Highway110 => Family::Small,
             Self::Imagenet | Self::Highway50 | Self::HighwayFull50 => Family::Large,
             Self::HighwayMnist => Family::HighwayMnist,
-            Self::CharLm => Family::Words,
+            Self::CharLm => Family::CharLmConfig,
         }
     }
 
@@ -156,7 +156,7 @@ impl Kind {
             Family::Large if config.depth.is_some_and(|d| d < 50) => (18, 64, BodyKind::Basic, true, StemKind::Large),
             Family::Large => (50, 64, BodyKind::Bottleneck, true, StemKind::Large),
             Family::HighwayMnist => (10, 32, BodyKind::Conv, false, StemKind::Mnist),
-            Family::Words => (1, 0, BodyKind::Dense, false, StemKind::Characters),
+            Family::CharLmConfig => (1, 0, BodyKind::Dense, false, StemKind::Characters),
         };
         let projects = self.family() == Family::Large || self == Self::Highway110;
         let shortcut = if projects { ShortcutKind::Projection } else { ShortcutKind::ZeroPadding };
@@ -224,7 +224,7 @@ impl Kind {
                 (152, BodyKind::Bottleneck) => Ok(vec![3, 8, 36, 3]),
                 _ => wrong(format!("{depth}: 18 or 34 with basic bodies, 50, 101 or 152 with bottlenecks")),
             },
-            Family::Words => Ok(vec![1]),
+            Family::CharLmConfig => Ok(vec![1]),
             Family::HighwayMnist if depth == 10 => Ok(vec![2, 3, 3]),
             Family::HighwayMnist => wrong(format!("{depth}: this network has 10 layers")),
         }

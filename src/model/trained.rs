@@ -3,14 +3,14 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::ModelConfig;
-use super::line::Line;
+use super::line::Layers;
 use super::resolve::resolve;
-use crate::kernel::Map;
+use crate::kernel::FeatureMap;
+use crate::nn::Outline;
 use crate::nn::{
-    At, Block, Builder, Inside, Logits, Memory, Network, Parameters, Pass, Samples, Shape, Stage, Step,
-    loss_directions, parameters_host,
+    Block, BlockActivations, BlockId, Builder, ForwardContext, Logits, Network, Parameters, RecurrentState, Samples,
+    Shape, Stage, Step, loss_directions, parameters_host,
 };
-use crate::report::Outline;
 use crate::{Error, Result};
 
 /// A network built from a [`ModelConfig`], with its parameters.
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct Model {
     config: ModelConfig,
     outline: Outline,
-    line: Line,
+    line: Layers,
     /// All arrays.
     pub parameters: Parameters,
 }
@@ -46,7 +46,7 @@ impl Model {
             return Err(Error::config("input [channels, height, width]", what));
         }
         let resolved = resolve(config, input, classes)?;
-        let (line, outline) = Line::new(&mut builder, &resolved, input, classes)?;
+        let (line, outline) = Layers::new(&mut builder, &resolved, input, classes)?;
         if outline.parameters > MOST_VALUES {
             let what = format!("{} trained values, more than {MOST_VALUES}; lower model.width", outline.parameters);
             return Err(Error::config("model", what));
@@ -68,23 +68,23 @@ impl Model {
     }
 
     /// The outputs before the softmax, `[batch, classes]`, for `[batch, channels, height, width]`.
-    pub fn forward(&self, pass: &mut Pass, x: Tensor<4>) -> Tensor<2> {
+    pub fn forward(&self, pass: &mut ForwardContext, x: Tensor<4>) -> Tensor<2> {
         self.line.forward(pass, x)
     }
 
     /// The first place on the line whose values are not finite, for a message.
-    pub fn first_not_finite(&self, pass: &mut Pass, x: Tensor<4>) -> String {
-        let is_finite = |x: &Map| parameters_host(x.clone().into_plain().inner()).iter().all(|v| v.is_finite());
+    pub fn first_not_finite(&self, pass: &mut ForwardContext, x: Tensor<4>) -> String {
+        let is_finite = |x: &FeatureMap| parameters_host(x.clone().into_plain().inner()).iter().all(|v| v.is_finite());
         let mut x = self.line.stem.forward(pass, x.into());
         if !is_finite(&x) {
             return "stem".into();
         }
         for (s, stage) in self.line.stages.iter().enumerate() {
-            x = stage.enter(pass, x);
+            x = stage.enter_stage(pass, x);
             for (b, block) in stage.blocks.iter().enumerate() {
                 x = block.forward(pass, x);
                 if !is_finite(&x) {
-                    return At { stage: s, block: b }.to_string();
+                    return BlockId { stage: s, block: b }.to_string();
                 }
             }
         }
@@ -117,12 +117,12 @@ impl Model {
         self.line.stem.ends_in_relu()
     }
 
-    fn block_at(&self, at: At) -> &Block {
+    fn block_at(&self, at: BlockId) -> &Block {
         &self.line.stages[at.stage].blocks[at.block]
     }
 
-    fn pass(&self) -> Pass<'_> {
-        Pass::inference(&self.parameters)
+    fn pass(&self) -> ForwardContext<'_> {
+        ForwardContext::inference(&self.parameters)
     }
 }
 
@@ -137,80 +137,80 @@ pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Resul
 }
 
 impl Network for Model {
-    type Estimate = Map;
+    type Estimate = FeatureMap;
 
     fn outline(&self) -> &Outline {
         &self.outline
     }
 
-    fn stem(&self, samples: &Samples) -> Result<Map> {
+    fn stem(&self, samples: &Samples) -> Result<FeatureMap> {
         Ok(self.line.stem.forward(&mut self.pass(), self.tensor(samples)?.into()))
     }
 
-    fn enter(&self, stage: usize, estimate: Map) -> Result<Map> {
-        Ok(self.line.stages[stage].enter(&mut self.pass(), estimate))
+    fn enter_stage(&self, stage: usize, estimate: FeatureMap) -> Result<FeatureMap> {
+        Ok(self.line.stages[stage].enter_stage(&mut self.pass(), estimate))
     }
 
-    fn inside(&self, at: At, estimate: Map) -> Result<Inside<Map>> {
-        Ok(self.block_at(at).inside(&mut self.pass(), estimate))
+    fn block_activations(&self, at: BlockId, estimate: FeatureMap) -> Result<BlockActivations<FeatureMap>> {
+        Ok(self.block_at(at).block_activations(&mut self.pass(), estimate))
     }
 
-    fn block(&self, at: At, estimate: Map) -> Result<Map> {
+    fn block(&self, at: BlockId, estimate: FeatureMap) -> Result<FeatureMap> {
         Ok(self.block_at(at).forward(&mut self.pass(), estimate))
     }
 
-    fn shortcut(&self, at: At, estimate: Map) -> Result<Map> {
-        match self.block_at(at).fixed() {
+    fn shortcut(&self, at: BlockId, estimate: FeatureMap) -> Result<FeatureMap> {
+        match self.block_at(at).why_not_removable() {
             Some(why) => Err(Error::Usage(format!("{at} cannot be left out: {why}"))),
             None => Ok(self.block_at(at).skip(&mut self.pass(), estimate)),
         }
     }
 
-    fn head(&self, estimate: Map, memory: &mut Memory) -> Result<Logits> {
-        let mut pass = self.pass().remembering(std::mem::take(memory));
+    fn head(&self, estimate: FeatureMap, memory: &mut RecurrentState) -> Result<Logits> {
+        let mut pass = self.pass().with_state(std::mem::take(memory));
         let logits = self.line.head.forward(&mut pass, estimate);
         *memory = pass.memory().clone();
         let classes = logits.dims()[1];
         Ok(Logits { values: parameters_host(logits), classes })
     }
 
-    fn head_gradient(&self, estimate: &Map, labels: &[u32]) -> Result<Option<Map>> {
+    fn head_gradient(&self, estimate: &FeatureMap, labels: &[u32]) -> Result<Option<FeatureMap>> {
         // What a word loses is no function of its estimate alone.
         if self.line.head.remembers() {
             return Ok(None);
         }
         let constants = self.parameters.constants();
         let x = Tensor::from_inner(estimate.clone().into_plain()).require_grad();
-        let logits = self.line.head.forward(&mut Pass::inference(&constants), x.clone().into());
+        let logits = self.line.head.forward(&mut ForwardContext::inference(&constants), x.clone().into());
         let shape = logits.dims();
         let directions = loss_directions(&parameters_host(logits.clone().inner()), labels);
         let directions = Tensor::<2>::from_data(TensorData::new(directions, shape), constants.device());
-        Ok(x.grad(&(logits * directions).sum().backward()).map(Map::from))
+        Ok(x.grad(&(logits * directions).sum().backward()).map(FeatureMap::from))
     }
 
-    fn pull_back(&self, step: Step, entering: &Map, gradient: &Map) -> Result<Option<Map>> {
+    fn backward_step(&self, step: Step, entering: &FeatureMap, gradient: &FeatureMap) -> Result<Option<FeatureMap>> {
         let constants = self.parameters.constants();
-        let mut pass = Pass::inference(&constants);
+        let mut pass = ForwardContext::inference(&constants);
         let x = Tensor::from_inner(entering.clone().into_plain()).require_grad();
-        let entered = Map::from(x.clone());
+        let entered = FeatureMap::from(x.clone());
         let y = match step {
-            Step::Enter(stage) => self.line.stages[stage].enter(&mut pass, entered),
+            Step::Enter(stage) => self.line.stages[stage].enter_stage(&mut pass, entered),
             Step::Run(at) | Step::Again(at) => self.block_at(at).forward(&mut pass, entered),
             Step::Shortcut(at) => self.block_at(at).skip(&mut pass, entered),
         };
         let along = y.into_plain() * Tensor::from_inner(gradient.clone().into_plain());
-        Ok(x.grad(&along.sum().backward()).map(Map::from))
+        Ok(x.grad(&along.sum().backward()).map(FeatureMap::from))
     }
 
-    fn knows_gradients(&self) -> bool {
+    fn has_gradients(&self) -> bool {
         true
     }
 
-    fn rebuild(&self, like: &Map, values: Vec<f32>) -> Map {
+    fn rebuild(&self, like: &FeatureMap, values: Vec<f32>) -> FeatureMap {
         Tensor::<4>::from_data(TensorData::new(values, like.dims()), self.parameters.device()).into()
     }
 
-    fn values(&self, estimate: &Map) -> (Vec<f32>, usize) {
+    fn values(&self, estimate: &FeatureMap) -> (Vec<f32>, usize) {
         let channels = estimate.dims()[1];
         (parameters_host(estimate.clone().into_plain()), channels)
     }

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// What a language model has beside its blocks; the fields are those of [`ModelConfig`].
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Words {
+pub(super) struct CharLmConfig {
     pub maps: Vec<usize>,
     pub units: usize,
     pub characters: usize,
@@ -17,9 +17,9 @@ pub(super) struct Words {
 ///
 /// # Errors
 /// [`Error::Config`] for values that make no language model, and for its keys where the network is another.
-pub(super) fn words(config: &ModelConfig) -> Result<Option<Words>> {
+pub(super) fn words(config: &ModelConfig) -> Result<Option<CharLmConfig>> {
     let wrong = |key: &str, what: &str| Err(Error::config(format!("model.{key}"), what));
-    if config.kind.family() != Family::Words {
+    if config.kind.family() != Family::CharLmConfig {
         let given = [
             ("size", config.size.is_some()),
             ("maps", config.maps.is_some()),
@@ -55,7 +55,7 @@ pub(super) fn words(config: &ModelConfig) -> Result<Option<Words>> {
     if !(2..=MOST_CHANNELS).contains(&characters) {
         return wrong("characters", &format!("{characters}: at least none and one more are needed"));
     }
-    Ok(Some(Words { maps, units, characters }))
+    Ok(Some(CharLmConfig { maps, units, characters }))
 }
 
 /// Of the Penn Treebank, as Kim et al. count them.

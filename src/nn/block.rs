@@ -4,10 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::body::layer_and_norm;
-use super::{Body, BodyPlan, Builder, GateKind, Init, Layer, Norm, Order, Pass, Shape, Window, Wiring};
+use super::{Body, BodyConfig, Builder, ForwardContext, GateKind, Init, Layer, Norm, Order, Shape, Window, Wiring};
+use super::{ReceptiveField, Skip};
 use crate::Result;
-use crate::kernel::{Carry, Kernels, Map, Next, Stride, Weights};
-use crate::report::ReceptiveField;
+use crate::kernel::{Carry, Epilogue, FeatureMap, Kernels, Stride, Weights};
 
 /// Where the last ReLU of a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +33,11 @@ pub enum ShortcutKind {
 
 /// What a block is built from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BlockPlan {
+pub struct BlockConfig {
     /// How `h` and `x` are combined.
     pub wiring: Wiring,
     /// The layers of H.
-    pub body: BodyPlan,
+    pub body: BodyConfig,
     /// The layers of T and C.
     pub gate: GateKind,
     /// Where the bias of T starts; that of C starts at its negative, so that both say "carry".
@@ -53,7 +53,7 @@ pub struct BlockPlan {
 /// One block; see [`Wiring`] for its equation.
 #[derive(Clone, Debug)]
 pub struct Block {
-    plan: BlockPlan,
+    plan: BlockConfig,
     body: Body,
     transform: Option<Body>,
     carry: Option<Body>,
@@ -73,7 +73,7 @@ enum Shortcut {
 }
 
 /// What can be seen inside a block.
-pub struct Inside<E> {
+pub struct BlockActivations<E> {
     /// The new value `h`.
     pub h: E,
     /// The transform gate's activity, where there is one.
@@ -89,7 +89,7 @@ impl Block {
     ///
     /// # Errors
     /// [`crate::Error::Shape`] where a window does not fit into the input.
-    pub fn new(builder: &mut Builder, input: Shape, plan: BlockPlan) -> Result<(Self, Shape)> {
+    pub fn new(builder: &mut Builder, input: Shape, plan: BlockConfig) -> Result<(Self, Shape)> {
         let on_h = plan.last_relu == LastRelu::H;
         let (body, output) = builder.within("body", |b| Body::new(b, input, &plan.body, on_h))?;
         let mut gate = |name: &str, bias| builder.within(name, |b| Body::gate(b, input, &plan.body, plan.gate, bias));
@@ -99,7 +99,7 @@ impl Block {
         Ok((Self { plan, body, transform, carry, shortcut }, output))
     }
 
-    fn make_shortcut(builder: &mut Builder, input: Shape, output: Shape, plan: &BlockPlan) -> Result<Shortcut> {
+    fn make_shortcut(builder: &mut Builder, input: Shape, output: Shape, plan: &BlockConfig) -> Result<Shortcut> {
         if input == output {
             return Ok(Shortcut::Identity);
         }
@@ -128,7 +128,7 @@ impl Block {
     }
 
     /// The new estimate for `x`, `[batch, channels, height, width]`.
-    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
+    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         if !pass.survives(self.plan.survival) {
             return self.skip(pass, x);
         }
@@ -147,19 +147,19 @@ impl Block {
     }
 
     /// Whether this pass computes `h + x`, with nothing between the last layer and the sum.
-    fn is_sum(&self, pass: &Pass) -> bool {
+    fn is_sum(&self, pass: &ForwardContext) -> bool {
         let is_residual = self.plan.wiring == Wiring::Residual && self.is_whole(pass);
         is_residual && self.body.can_add(pass)
     }
 
     /// Whether this pass computes the block alone, and not its mean with what layer dropout leaves.
-    fn is_whole(&self, pass: &Pass) -> bool {
+    fn is_whole(&self, pass: &ForwardContext) -> bool {
         pass.is_training() || self.plan.survival >= 1.0
     }
 
     /// The weights of body, transform gate and carry gate where the block is one sum of dense layers of `x`, and so one
     /// operation.
-    fn dense(&self, pass: &Pass, x: &Map) -> Option<[Option<Weights>; 3]> {
+    fn dense(&self, pass: &ForwardContext, x: &FeatureMap) -> Option<[Option<Weights>; 3]> {
         if !self.is_whole(pass) || self.changes_shape() || !x.is_dense(pass.parameters.kernels()) {
             return None;
         }
@@ -170,15 +170,15 @@ impl Block {
     }
 
     /// The new estimate and what it is made of.
-    pub fn inside(&self, pass: &mut Pass, x: Map) -> Inside<Map> {
+    pub fn block_activations(&self, pass: &mut ForwardContext, x: FeatureMap) -> BlockActivations<FeatureMap> {
         let parts = self.parts(pass, x);
         let h = parts.h.clone();
-        let gate = |before: &Option<Map>| before.clone().map(Map::sigmoid);
+        let gate = |before: &Option<FeatureMap>| before.clone().map(FeatureMap::sigmoid);
         let (transform, carry) = (gate(&parts.transform), gate(&parts.carry));
-        Inside { h, transform, carry, estimate: self.mix(pass, parts) }
+        BlockActivations { h, transform, carry, estimate: self.mix(pass, parts) }
     }
 
-    fn parts(&self, pass: &mut Pass, x: Map) -> Parts {
+    fn parts(&self, pass: &mut ForwardContext, x: FeatureMap) -> Parts {
         let h = self.body.forward(pass, x.clone());
         let transform = self.transform.as_ref().map(|gate| gate.forward(pass, x.clone()));
         let carry = self.carry.as_ref().map(|gate| gate.forward(pass, x.clone()));
@@ -190,15 +190,15 @@ impl Block {
     }
 
     /// What is left of the block when it is left out: its shortcut, and the ReLU that follows the sum.
-    pub fn skip(&self, pass: &mut Pass, x: Map) -> Map {
+    pub fn skip(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         match self.carried(pass, x.clone()) {
             Some(carried) => self.finish(carried),
-            None => self.inside(pass, x).estimate,
+            None => self.block_activations(pass, x).estimate,
         }
     }
 
     /// Why the block cannot be left out; `None` where it can.
-    pub fn fixed(&self) -> Option<&'static str> {
+    pub fn why_not_removable(&self) -> Option<&'static str> {
         matches!(self.shortcut, Shortcut::None).then_some("a plain block that changes the shape has no shortcut")
     }
 
@@ -241,12 +241,12 @@ impl Block {
     }
 
     /// The shortcut in words.
-    pub fn describe_shortcut(&self) -> &'static str {
+    pub fn skip_kind(&self) -> Skip {
         match self.shortcut {
-            Shortcut::Identity => "identity",
-            Shortcut::ZeroPadding { .. } => "zero-padding",
-            Shortcut::Projection(..) => "projection",
-            Shortcut::None => "none",
+            Shortcut::Identity => Skip::Identity,
+            Shortcut::ZeroPadding { .. } => Skip::ZeroPadding,
+            Shortcut::Projection(..) => Skip::Projection,
+            Shortcut::None => Skip::None,
         }
     }
 
@@ -254,14 +254,14 @@ impl Block {
     ///
     /// Where layer dropout trains, the estimate of a pass that does not is the mean of the block and of what its
     /// dropping leaves, `p·(t·h + c·x) + (1 - p)·x` (Huang et al. 2016).
-    fn mix(&self, pass: &Pass, Parts { h, transform, carry, carried }: Parts) -> Map {
+    fn mix(&self, pass: &ForwardContext, Parts { h, transform, carry, carried }: Parts) -> FeatureMap {
         let dropped = carried.clone().filter(|_| !self.is_whole(pass));
         let carried = self.carry(carry).zip(carried);
         let last_relu = self.plan.last_relu == LastRelu::Sum;
-        let Some(x) = dropped else { return Map::combine(h, transform, carried, last_relu) };
+        let Some(x) = dropped else { return FeatureMap::combine(h, transform, carried, last_relu) };
         let p = self.plan.survival;
-        let mixed = Map::combine(h, transform, carried, false).into_plain();
-        let mean = Map::from(mixed.mul_scalar(p) + x.into_plain().mul_scalar(1.0 - p));
+        let mixed = FeatureMap::combine(h, transform, carried, false).into_plain();
+        let mean = FeatureMap::from(mixed.mul_scalar(p) + x.into_plain().mul_scalar(1.0 - p));
         self.finish(mean)
     }
 
@@ -276,7 +276,7 @@ impl Block {
     }
 
     /// The input as it arrives at the sum.
-    fn carried(&self, pass: &mut Pass, x: Map) -> Option<Map> {
+    fn carried(&self, pass: &mut ForwardContext, x: FeatureMap) -> Option<FeatureMap> {
         match &self.shortcut {
             Shortcut::Identity => Some(x),
             Shortcut::None => None,
@@ -287,7 +287,7 @@ impl Block {
             Shortcut::Projection(layer, norm) => {
                 let x = match self.body.first_norm() {
                     // Its statistics were kept when the body ran.
-                    Some(first) => first.forward(&mut pass.quiet(), x).relu(),
+                    Some(first) => first.forward(&mut pass.without_statistics(), x).relu(),
                     None if self.plan.body.order == Order::Pre => x.relu(),
                     None => x,
                 };
@@ -296,7 +296,7 @@ impl Block {
         }
     }
 
-    fn finish(&self, sum: Map) -> Map {
+    fn finish(&self, sum: FeatureMap) -> FeatureMap {
         let sum = match self.plan.last_relu {
             LastRelu::Sum => sum.relu(),
             _ => sum,
@@ -307,19 +307,24 @@ impl Block {
 
 /// What a block is mixed from; the gates before their sigmoid.
 struct Parts {
-    h: Map,
-    transform: Option<Map>,
-    carry: Option<Map>,
-    carried: Option<Map>,
+    h: FeatureMap,
+    transform: Option<FeatureMap>,
+    carry: Option<FeatureMap>,
+    carried: Option<FeatureMap>,
 }
 
 /// Every stride-th pixel; the missing channels are zeros, half of them before and half behind, as the PyTorch networks
 /// that others trained have it. It is a projection whose weights are ones and zeros.
-fn zero_pad(x: Map, stride: usize, channels: usize, kernels: Kernels, device: &Device) -> Map {
+fn zero_pad(x: FeatureMap, stride: usize, channels: usize, kernels: Kernels, device: &Device) -> FeatureMap {
     let have = x.dims()[1];
     let before = (channels - have) / 2;
     let mut weight = vec![0.0f32; channels * have];
     (0..have).for_each(|c| weight[(before + c) * have + c] = 1.0);
     let weight = Tensor::from_data(TensorData::new(weight, [channels * have]), device);
-    x.convolve(kernels, Weights::new(weight, [channels, have, 1, 1], None), Stride { stride, padding: 0 }, Next::Any)
+    x.convolve(
+        kernels,
+        Weights::new(weight, [channels, have, 1, 1], None),
+        Stride { stride, padding: 0 },
+        Epilogue::Unknown,
+    )
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Init, Layer, Norm, Pass, Shape, Window};
+use super::ReceptiveField;
+use super::{Builder, ForwardContext, Init, Layer, Norm, Shape, Window};
 use crate::Result;
-use crate::kernel::{Map, Weights};
-use crate::report::ReceptiveField;
+use crate::kernel::{FeatureMap, Weights};
 
 /// Which layers a body has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub enum GateKind {
 
 /// What a body is built from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BodyPlan {
+pub struct BodyConfig {
     /// Which layers.
     pub kind: BodyKind,
     /// Channels that come out.
@@ -75,7 +75,7 @@ pub struct BodyPlan {
     pub scale: f64,
 }
 
-impl BodyPlan {
+impl BodyConfig {
     /// Channels out and window of each layer. A bottleneck strides in its 3x3 convolution.
     fn layers(&self) -> Vec<(usize, Option<Window>)> {
         let conv = |out, size, stride| (out, Some(Window::same(size, stride)));
@@ -109,7 +109,12 @@ enum Last {
 
 impl Body {
     /// The body of a block, with a ReLU at its very end or not.
-    pub(crate) fn new(builder: &mut Builder, input: Shape, plan: &BodyPlan, last_relu: bool) -> Result<(Self, Shape)> {
+    pub(crate) fn new(
+        builder: &mut Builder,
+        input: Shape,
+        plan: &BodyConfig,
+        last_relu: bool,
+    ) -> Result<(Self, Shape)> {
         let last = if last_relu { Last::Relu } else { Last::Nothing };
         Self::with(builder, input, plan, plan.layers(), last, 0.0)
     }
@@ -118,7 +123,7 @@ impl Body {
     pub(crate) fn gate(
         builder: &mut Builder,
         input: Shape,
-        plan: &BodyPlan,
+        plan: &BodyConfig,
         kind: GateKind,
         bias: f32,
     ) -> Result<Self> {
@@ -126,7 +131,7 @@ impl Body {
             GateKind::Body => (plan.layers(), *plan),
             GateKind::Pointwise => {
                 let window = (plan.kind != BodyKind::Dense).then(|| Window::same(1, plan.stride));
-                let bare = BodyPlan { norm: false, order: Order::Post, ..*plan };
+                let bare = BodyConfig { norm: false, order: Order::Post, ..*plan };
                 (vec![(plan.out, window)], bare)
             }
         };
@@ -136,7 +141,7 @@ impl Body {
     fn with(
         builder: &mut Builder,
         input: Shape,
-        plan: &BodyPlan,
+        plan: &BodyConfig,
         layers: Vec<(usize, Option<Window>)>,
         last: Last,
         last_bias: f32,
@@ -172,22 +177,22 @@ impl Body {
     }
 
     /// `[batch, channels, height, width]` to the shape of `h`; of a gate what its sigmoid takes.
-    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
+    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         self.run(pass, x, None)
     }
 
     /// `h + onto`, in a pass for which [`Self::can_add`].
-    pub(crate) fn onto(&self, pass: &mut Pass, x: Map, onto: Map) -> Map {
+    pub(crate) fn onto(&self, pass: &mut ForwardContext, x: FeatureMap, onto: FeatureMap) -> FeatureMap {
         self.run(pass, x, Some(onto))
     }
 
     /// Whether the last layer can take a sum as it writes `h`: nothing stands behind it that is not folded into it.
-    pub(crate) fn can_add(&self, pass: &Pass) -> bool {
+    pub(crate) fn can_add(&self, pass: &ForwardContext) -> bool {
         let is_folded = self.order == Order::Pre || !pass.is_training();
         self.last == Last::Nothing && (is_folded || self.layers.iter().all(|(_, norm)| norm.is_none()))
     }
 
-    fn run(&self, pass: &mut Pass, x: Map, mut onto: Option<Map>) -> Map {
+    fn run(&self, pass: &mut ForwardContext, x: FeatureMap, mut onto: Option<FeatureMap>) -> FeatureMap {
         let mut y = x;
         for (k, (layer, norm)) in self.layers.iter().enumerate() {
             let is_last = k + 1 == self.layers.len();
@@ -209,7 +214,7 @@ impl Body {
     }
 
     /// The weights of what is one dense layer, and nothing before it.
-    pub(crate) fn dense(&self, pass: &Pass) -> Option<Weights> {
+    pub(crate) fn dense(&self, pass: &ForwardContext) -> Option<Weights> {
         match self.layers.as_slice() {
             [(layer, None)] if self.order == Order::Post => layer.dense(pass),
             _ => None,
@@ -234,7 +239,13 @@ impl Body {
 }
 
 /// A layer and its normalization where there is one, and the sum with `onto` where [`Body::can_add`].
-pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass, x: Map, onto: Option<Map>) -> Map {
+pub(crate) fn layer_and_norm(
+    layer: &Layer,
+    norm: &Option<Norm>,
+    pass: &mut ForwardContext,
+    x: FeatureMap,
+    onto: Option<FeatureMap>,
+) -> FeatureMap {
     match norm {
         Some(norm) => layer.normalized(pass, x, norm, onto),
         None => layer.onto(pass, x, onto),
@@ -242,7 +253,7 @@ pub(crate) fn layer_and_norm(layer: &Layer, norm: &Option<Norm>, pass: &mut Pass
 }
 
 /// Applies a normalization where there is one.
-pub(crate) fn normalize(norm: &Option<Norm>, pass: &mut Pass, x: Map) -> Map {
+pub(crate) fn normalize(norm: &Option<Norm>, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
     match norm {
         Some(norm) => norm.forward(pass, x),
         None => x,

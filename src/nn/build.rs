@@ -1,6 +1,6 @@
 //! Building a network: names, shapes, initial values, and the count of what it costs.
 
-use super::{Id, Init, Layer, Norm, Parameters, Role, Window};
+use super::{Init, Layer, Norm, ParameterId, Parameters, Role, Window};
 use crate::random::{ChaCha8Rng, Purpose, normal, stream, uniform};
 use crate::{Error, Result};
 
@@ -98,7 +98,7 @@ impl Builder {
         Ok((Layer { weight, bias, window, channels: [channels, out] }, output))
     }
 
-    fn bias(&mut self, out: usize, value: f32) -> Id {
+    fn bias(&mut self, out: usize, value: f32) -> ParameterId {
         let spread = self.spread();
         self.parameter("bias", vec![out], Role::Bias, |rng| match spread {
             0.0 => value,
@@ -107,7 +107,7 @@ impl Builder {
     }
 
     /// A weight of any shape and a bias of so many values, both uniform in `±spread`.
-    pub(crate) fn weights(&mut self, shape: Vec<usize>, out: usize) -> [Id; 2] {
+    pub(crate) fn weights(&mut self, shape: Vec<usize>, out: usize) -> [ParameterId; 2] {
         let spread = self.spread();
         let weight = self.parameter("weight", shape, Role::Weight, |rng| spread * (2.0 * uniform(rng) - 1.0));
         [weight, self.bias(out, 0.0)]
@@ -138,7 +138,7 @@ impl Builder {
         shape: Vec<usize>,
         role: Role,
         mut draw: impl FnMut(&mut ChaCha8Rng) -> f32,
-    ) -> Id {
+    ) -> ParameterId {
         let mut parts = self.name.clone();
         if let (Role::Statistic, Some(own)) = (role, &self.statistics) {
             parts[0].clone_from(own);

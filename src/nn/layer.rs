@@ -1,8 +1,8 @@
 //! Layers: a weighted sum, dense or convolutional, and batch normalization.
 
-use super::{Id, Parameters, Pass};
-use crate::kernel::{EPSILON, Map, Next, Stride, Weights};
-use crate::report::ReceptiveField;
+use super::ReceptiveField;
+use super::{ForwardContext, ParameterId, Parameters};
+use crate::kernel::{EPSILON, Epilogue, FeatureMap, Stride, Weights};
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +47,8 @@ impl Window {
 /// A weighted sum of its inputs: dense over all of them, or a convolution.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    pub(crate) weight: Id,
-    pub(crate) bias: Option<Id>,
+    pub(crate) weight: ParameterId,
+    pub(crate) bias: Option<ParameterId>,
     /// Absent in a dense layer.
     pub(crate) window: Option<Window>,
     /// Channels in and out, for the outline.
@@ -58,28 +58,34 @@ pub struct Layer {
 impl Layer {
     /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and
     /// gives `[batch, out, 1, 1]`.
-    pub fn forward(&self, pass: &Pass, x: Map) -> Map {
-        self.weighted(pass, x, None, Next::Any)
+    pub fn forward(&self, pass: &ForwardContext, x: FeatureMap) -> FeatureMap {
+        self.weighted(pass, x, None, Epilogue::Unknown)
     }
 
     /// The same, and the sum with `onto` where there is such.
-    pub(crate) fn onto(&self, pass: &Pass, x: Map, onto: Option<Map>) -> Map {
-        self.weighted(pass, x, None, onto.map_or(Next::Any, Next::Sum))
+    pub(crate) fn onto(&self, pass: &ForwardContext, x: FeatureMap, onto: Option<FeatureMap>) -> FeatureMap {
+        self.weighted(pass, x, None, onto.map_or(Epilogue::Unknown, Epilogue::Sum))
     }
 
     /// The layer and the normalization that follows it. A pass that does not train folds them into one layer with
     /// `W·f` and `(b - mean)·f + shift`, `f = scale / sqrt(variance + ε)`: one pass less over the activations.
     /// `onto`: in such a pass, what is added.
-    pub(crate) fn normalized(&self, pass: &mut Pass, x: Map, norm: &Norm, onto: Option<Map>) -> Map {
+    pub(crate) fn normalized(
+        &self,
+        pass: &mut ForwardContext,
+        x: FeatureMap,
+        norm: &Norm,
+        onto: Option<FeatureMap>,
+    ) -> FeatureMap {
         if pass.is_training() {
-            let y = self.weighted(pass, x, None, Next::Normalization);
+            let y = self.weighted(pass, x, None, Epilogue::Normalization);
             return norm.forward(pass, y);
         }
-        self.weighted(pass, x, Some(norm), onto.map_or(Next::Any, Next::Sum))
+        self.weighted(pass, x, Some(norm), onto.map_or(Epilogue::Unknown, Epilogue::Sum))
     }
 
     /// The weighted sum, with a normalization folded into its weights.
-    fn weighted(&self, pass: &Pass, x: Map, folded: Option<&Norm>, next: Next) -> Map {
+    fn weighted(&self, pass: &ForwardContext, x: FeatureMap, folded: Option<&Norm>, next: Epilogue) -> FeatureMap {
         let (kernels, weights) = (pass.parameters.kernels(), self.ready(pass, folded));
         match self.window {
             Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, next),
@@ -88,11 +94,11 @@ impl Layer {
     }
 
     /// The weights of a dense layer that has a bias.
-    pub(crate) fn dense(&self, pass: &Pass) -> Option<Weights> {
+    pub(crate) fn dense(&self, pass: &ForwardContext) -> Option<Weights> {
         (self.window.is_none() && self.bias.is_some()).then(|| self.ready(pass, None))
     }
 
-    fn ready(&self, pass: &Pass, folded: Option<&Norm>) -> Weights {
+    fn ready(&self, pass: &ForwardContext, folded: Option<&Norm>) -> Weights {
         let parameters = pass.parameters;
         if pass.is_training() {
             return self.weights(parameters, folded);
@@ -140,10 +146,10 @@ impl Layer {
 /// ([`MOMENTUM`]).
 #[derive(Clone, Debug)]
 pub struct Norm {
-    pub(crate) scale: Id,
-    pub(crate) shift: Id,
-    pub(crate) mean: Id,
-    pub(crate) variance: Id,
+    pub(crate) scale: ParameterId,
+    pub(crate) shift: ParameterId,
+    pub(crate) mean: ParameterId,
+    pub(crate) variance: ParameterId,
 }
 
 /// Share of a batch in the new running statistics, PyTorch's default.
@@ -151,7 +157,7 @@ pub const MOMENTUM: f64 = 0.1;
 
 impl Norm {
     /// `[batch, channels, height, width]` to the same shape.
-    pub fn forward(&self, pass: &mut Pass, x: Map) -> Map {
+    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         let get = |id| pass.parameters.get(id).value.clone();
         let (scale, shift) = (get(self.scale), get(self.shift));
         if !pass.is_training() {

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData, activation};
 
 use super::parameters::host;
-use crate::kernel::{self, Kernels, Likely};
+use crate::kernel::{self, CrossEntropy, Kernels};
 
 /// What [`cross_entropy`] finds.
 pub struct Loss {
@@ -28,7 +28,7 @@ impl Loss {
 pub fn cross_entropy(kernels: Kernels, logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Loss {
     let agree = |best: usize, label: u32| u64::from(best == label as usize);
     if kernels == Kernels::Own {
-        let Likely { mean, losses, best } = kernel::likelihood(logits, labels, smoothing);
+        let CrossEntropy { mean, losses, best } = kernel::likelihood(logits, labels, smoothing);
         let correct = host(best).iter().zip(labels).map(|(&best, &label)| agree(best as usize, label)).sum();
         return Loss { mean, each: host(losses).into_iter().map(f64::from).collect(), correct };
     }
@@ -75,7 +75,7 @@ pub(crate) fn loss_directions(logits: &[f32], labels: &[u32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Answer;
+    use crate::measure::Prediction;
 
     #[test]
     fn directions_survive_certainty() {
@@ -96,7 +96,7 @@ mod tests {
         let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| cross_entropy(k, logits.clone(), &labels, 0.0));
         let mean: f32 = ours.mean.into_scalar();
         assert_eq!((ours.correct, stock.correct), (1, 1));
-        let answers: Vec<Answer> = Answer::all(&rows, 3, &labels, &rows).collect();
+        let answers: Vec<Prediction> = Prediction::all(&rows, 3, &labels, &rows).collect();
         let own = (answers[0].loss + answers[1].loss) / 2.0;
         assert!((f64::from(mean) - own).abs() < 1e-6, "{mean} {own}");
         assert!(answers[0].correct && !answers[1].correct);

@@ -1,19 +1,19 @@
 //! What measuring and slimming need of a network, and nothing else.
 
-use super::{Inside, Memory, Route, Step};
+use super::Outline;
+use super::{BlockActivations, RecurrentState, Route, Step};
 use crate::Result;
-use crate::report::Outline;
 
 /// Which block, both counted from 0; prints as `stage1.block2`, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct At {
+pub struct BlockId {
     /// Stage, from 0.
     pub stage: usize,
     /// Block within the stage, from 0.
     pub block: usize,
 }
 
-impl At {
+impl BlockId {
     /// The block that a name such as `stage1.block2.body.layer1.weight` begins with, and the rest of the name;
     /// `None` for a name that begins with no block, or numbers one from 0.
     pub fn split(name: &str) -> Option<(Self, &str)> {
@@ -24,7 +24,28 @@ impl At {
     }
 }
 
-impl std::fmt::Display for At {
+impl std::str::FromStr for BlockId {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::split(name).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| id);
+        found.ok_or_else(|| crate::Error::Usage(format!("'{name}' is no block, expected a name such as stage1.block2")))
+    }
+}
+
+impl serde::Serialize for BlockId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for BlockId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for BlockId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "stage{}.block{}", self.stage + 1, self.block + 1)
     }
@@ -66,27 +87,27 @@ pub trait Network {
     ///
     /// # Errors
     /// Where the computation fails; so for all that follow.
-    fn enter(&self, stage: usize, estimate: Self::Estimate) -> Result<Self::Estimate>;
+    fn enter_stage(&self, stage: usize, estimate: Self::Estimate) -> Result<Self::Estimate>;
 
     /// A block with what can be seen inside it.
     ///
     /// # Errors
     /// Where the computation fails.
-    fn inside(&self, at: At, estimate: Self::Estimate) -> Result<Inside<Self::Estimate>>;
+    fn block_activations(&self, at: BlockId, estimate: Self::Estimate) -> Result<BlockActivations<Self::Estimate>>;
 
     /// A block: the next estimate.
     ///
     /// # Errors
     /// Where the computation fails.
-    fn block(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate> {
-        Ok(self.inside(at, estimate)?.estimate)
+    fn block(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        Ok(self.block_activations(at, estimate)?.estimate)
     }
 
     /// A block that runs again on its own output.
     ///
     /// # Errors
     /// Where the computation fails.
-    fn again(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate> {
+    fn repeat_block(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
         self.block(at, estimate)
     }
 
@@ -94,7 +115,7 @@ pub trait Network {
     ///
     /// # Errors
     /// Where the computation fails.
-    fn shortcut(&self, at: At, estimate: Self::Estimate) -> Result<Self::Estimate>;
+    fn shortcut(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate>;
 
     /// One step along a route.
     ///
@@ -102,10 +123,10 @@ pub trait Network {
     /// Where the computation fails.
     fn step(&self, step: Step, estimate: Self::Estimate) -> Result<Self::Estimate> {
         match step {
-            Step::Enter(stage) => self.enter(stage, estimate),
+            Step::Enter(stage) => self.enter_stage(stage, estimate),
             Step::Run(at) => self.block(at, estimate),
             Step::Shortcut(at) => self.shortcut(at, estimate),
-            Step::Again(at) => self.again(at, estimate),
+            Step::Again(at) => self.repeat_block(at, estimate),
         }
     }
 
@@ -114,13 +135,13 @@ pub trait Network {
     ///
     /// # Errors
     /// Where the computation fails.
-    fn head(&self, estimate: Self::Estimate, memory: &mut Memory) -> Result<Logits>;
+    fn head(&self, estimate: Self::Estimate, memory: &mut RecurrentState) -> Result<Logits>;
 
     /// The outputs along a route; `memory` as of [`Network::head`].
     ///
     /// # Errors
     /// As of [`Network::stem`] and [`Network::step`].
-    fn along(&self, route: &Route, samples: &Samples, memory: &mut Memory) -> Result<Logits> {
+    fn forward_along(&self, route: &Route, samples: &Samples, memory: &mut RecurrentState) -> Result<Logits> {
         let first = self.stem(samples)?;
         self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?, memory)
     }
@@ -140,7 +161,7 @@ pub trait Network {
     ///
     /// # Errors
     /// Where the computation fails.
-    fn pull_back(
+    fn backward_step(
         &self,
         _step: Step,
         _entering: &Self::Estimate,
@@ -149,8 +170,8 @@ pub trait Network {
         Ok(None)
     }
 
-    /// Whether [`Network::head_gradient`] and [`Network::pull_back`] answer.
-    fn knows_gradients(&self) -> bool {
+    /// Whether [`Network::head_gradient`] and [`Network::backward_step`] answer.
+    fn has_gradients(&self) -> bool {
         false
     }
 

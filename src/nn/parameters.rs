@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// Which array of a [`Parameters`] list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Id(pub(crate) usize);
+pub struct ParameterId(pub(crate) usize);
 
 /// What an array is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[derive(Clone, Debug)]
 pub struct Parameters {
     entries: Vec<Parameter>,
-    by_name: HashMap<String, Id>,
+    by_name: HashMap<String, ParameterId>,
     device: Device,
     kernels: Kernels,
     kept: Kept,
@@ -72,7 +72,7 @@ pub struct Parameters {
 
 /// What layers made of their arrays, until one changes; a copy of the list makes its own.
 #[derive(Debug, Default)]
-struct Kept(Mutex<HashMap<(Id, Option<Id>), Weights>>);
+struct Kept(Mutex<HashMap<(ParameterId, Option<ParameterId>), Weights>>);
 
 impl Clone for Kept {
     fn clone(&self) -> Self {
@@ -101,9 +101,15 @@ impl Parameters {
     }
 
     /// Adds an array whose values are drawn one by one; one of the same name must not be there.
-    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, role: Role, draw: impl FnMut() -> f32) -> Id {
+    pub(crate) fn add(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        role: Role,
+        draw: impl FnMut() -> f32,
+    ) -> ParameterId {
         self.flat = None;
-        let id = Id(self.entries.len());
+        let id = ParameterId(self.entries.len());
         let count = if self.shapes_only { 0 } else { shape.iter().product() };
         let values: Vec<f32> = std::iter::repeat_with(draw).take(count).collect();
         let value = Tensor::from_data(TensorData::new(values, [count]), &self.device);
@@ -114,24 +120,24 @@ impl Parameters {
     }
 
     /// The array of this name.
-    pub fn find(&self, name: &str) -> Option<Id> {
+    pub fn find(&self, name: &str) -> Option<ParameterId> {
         self.by_name.get(name).copied()
     }
 
     /// One array.
-    pub fn get(&self, id: Id) -> &Parameter {
+    pub fn get(&self, id: ParameterId) -> &Parameter {
         &self.entries[id.0]
     }
 
     /// One array as a tensor of its shape. Panics if the rank is not `D`.
-    pub fn tensor<const D: usize>(&self, id: Id) -> Tensor<D> {
+    pub fn tensor<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
         let entry = self.get(id);
         let shape: [usize; D] = entry.shape.as_slice().try_into().expect("rank of a parameter");
         entry.value.clone().reshape(shape)
     }
 
     /// Replaces the values of one array by as many others.
-    pub fn set(&mut self, id: Id, value: Tensor<1>) {
+    pub fn set(&mut self, id: ParameterId, value: Tensor<1>) {
         debug_assert_eq!(value.dims(), self.entries[id.0].value.dims());
         self.changed(id);
         self.entries[id.0].value = value;
@@ -141,7 +147,7 @@ impl Parameters {
     ///
     /// # Errors
     /// [`Error::Shape`] if the shapes differ.
-    pub fn set_host(&mut self, id: Id, shape: &[usize], values: Vec<f32>) -> Result<()> {
+    pub fn set_host(&mut self, id: ParameterId, shape: &[usize], values: Vec<f32>) -> Result<()> {
         self.changed(id);
         let entry = &mut self.entries[id.0];
         if entry.shape != shape {
@@ -157,7 +163,7 @@ impl Parameters {
     }
 
     /// Forgets what was made of an array.
-    fn changed(&mut self, id: Id) {
+    fn changed(&mut self, id: ParameterId) {
         self.kept = Kept::default();
         if self.get(id).is_trained() {
             self.flat = None;
@@ -165,7 +171,11 @@ impl Parameters {
     }
 
     /// Moves running statistics towards those of a batch, by a share of the way: `old·(1 - share) + new·share`.
-    pub fn follow(&mut self, statistics: Vec<(Id, Tensor<1>)>, mut share: impl FnMut(Id) -> f64) {
+    pub fn update_running_statistics(
+        &mut self,
+        statistics: Vec<(ParameterId, Tensor<1>)>,
+        mut share: impl FnMut(ParameterId) -> f64,
+    ) {
         for (id, new) in statistics {
             let share = share(id);
             let old = self.get(id).value.clone();
@@ -174,8 +184,8 @@ impl Parameters {
     }
 
     /// All arrays in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Id, &Parameter)> {
-        self.entries.iter().enumerate().map(|(i, p)| (Id(i), p))
+    pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
+        self.entries.iter().enumerate().map(|(i, p)| (ParameterId(i), p))
     }
 
     /// The number of trained values.
@@ -185,7 +195,7 @@ impl Parameters {
     }
 
     /// What a layer makes of its weight and of the normalization with this mean, made once until any array changes.
-    pub(crate) fn kept(&self, key: (Id, Option<Id>), make: impl FnOnce() -> Weights) -> Weights {
+    pub(crate) fn kept(&self, key: (ParameterId, Option<ParameterId>), make: impl FnOnce() -> Weights) -> Weights {
         // A thread that panicked while it made weights has put none in.
         let mut kept = self.kept.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.entry(key).or_insert_with(make).clone()

@@ -2,15 +2,15 @@
 
 use burn::tensor::Tensor;
 
-use super::{Builder, Id, Memory, Pass};
+use super::{Builder, ForwardContext, ParameterId, RecurrentState};
 use crate::Result;
-use crate::kernel::{self, Map};
+use crate::kernel::{self, FeatureMap};
 
 /// A weighted sum of all units, `x·Wᵀ + b`.
 #[derive(Clone, Debug)]
 struct Sum {
-    weight: Id,
-    bias: Id,
+    weight: ParameterId,
+    bias: ParameterId,
 }
 
 impl Sum {
@@ -36,7 +36,7 @@ pub struct Recurrent {
 
 /// What [`Recurrent`] is built from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RecurrentPlan {
+pub struct RecurrentConfig {
     /// LSTM layers.
     pub layers: usize,
     /// Units of each.
@@ -50,7 +50,7 @@ impl Recurrent {
     ///
     /// # Errors
     /// None so far: building a part may fail.
-    pub fn new(builder: &mut Builder, input: usize, classes: usize, plan: &RecurrentPlan) -> Result<Self> {
+    pub fn new(builder: &mut Builder, input: usize, classes: usize, plan: &RecurrentConfig) -> Result<Self> {
         let units = plan.units;
         let mut layers = Vec::new();
         for k in 0..plan.layers {
@@ -65,13 +65,13 @@ impl Recurrent {
     }
 
     /// `[samples, units, 1, 1]` to `[samples, classes]`, and what is remembered moves on.
-    pub fn forward(&self, pass: &mut Pass, x: Map) -> Tensor<2> {
+    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> Tensor<2> {
         let parameters = pass.parameters;
         let kernels = parameters.kernels();
         let array = |sum: &Sum| (parameters.tensor::<2>(sum.weight), parameters.get(sum.bias).value.clone());
         let [samples, input, ..] = x.dims();
         let mut x = x.into_plain().reshape([samples, input]);
-        let mut next = Memory::new(pass.memory().streams());
+        let mut next = RecurrentState::new(pass.memory().streams());
         for (k, [input, recurrent]) in self.layers.iter().enumerate() {
             if k > 0 {
                 x = pass.dropout_rows(x, self.dropout[0]);

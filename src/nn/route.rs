@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::At;
-use crate::report::Outline;
+use super::BlockId;
+use super::Outline;
 use crate::{Error, Result};
 
 /// Which blocks of each stage run, in what order, how often.
@@ -26,17 +26,17 @@ pub enum Step {
     /// What stands before a stage.
     Enter(usize),
     /// A block.
-    Run(At),
+    Run(BlockId),
     /// The shortcut of a block that is left out.
-    Shortcut(At),
+    Shortcut(BlockId),
     /// A block once more, on its own output.
-    Again(At),
+    Again(BlockId),
 }
 
 impl Route {
     /// Every block once, in order.
     pub fn identity(outline: &Outline) -> Self {
-        let first = |s: &crate::report::StageOutline| !s.blocks.is_empty() && !s.keeps_shape();
+        let first = |s: &super::StageOutline| !s.blocks.is_empty() && !s.keeps_shape();
         Self {
             stages: outline.stages.iter().map(|s| (0..s.blocks.len()).collect()).collect(),
             counts: outline.stages.iter().map(|s| s.blocks.len()).collect(),
@@ -46,7 +46,7 @@ impl Route {
 
     /// The same route without any visit to a block.
     #[must_use]
-    pub fn without(&self, at: At) -> Self {
+    pub fn without(&self, at: BlockId) -> Self {
         let mut route = self.clone();
         route.stages[at.stage].retain(|&block| block != at.block);
         route
@@ -54,7 +54,7 @@ impl Route {
 
     /// The same route up to a visit of a block of its last stage, and what follows left out: an early read-out.
     #[must_use]
-    pub fn until(&self, at: At) -> Self {
+    pub fn until(&self, at: BlockId) -> Self {
         let mut route = self.clone();
         if let Some(place) = route.stages[at.stage].iter().position(|&block| block == at.block) {
             route.stages[at.stage].truncate(place + 1);
@@ -64,7 +64,7 @@ impl Route {
 
     /// The same route with a block's first visit followed by so many more.
     #[must_use]
-    pub fn repeating(&self, at: At, times: usize) -> Self {
+    pub fn repeating(&self, at: BlockId, times: usize) -> Self {
         let mut route = self.clone();
         if let Some(place) = route.stages[at.stage].iter().position(|&block| block == at.block) {
             route.stages[at.stage].splice(place..place, std::iter::repeat_n(at.block, times));
@@ -93,7 +93,7 @@ impl Route {
         let mut steps = Vec::new();
         for (stage, blocks) in self.stages.iter().enumerate() {
             steps.push(Step::Enter(stage));
-            let at = |block: usize| At { stage, block };
+            let at = |block: usize| BlockId { stage, block };
             let (mut next, mut latest) = (0, None);
             for &block in blocks {
                 let skipped = (next..block).filter(|skipped| !blocks.contains(skipped));

@@ -1,7 +1,7 @@
 //! A stage: a run of blocks of the same dimensionality.
 
-use super::{Block, BlockPlan, Builder, Pass, Shape, Window};
-use crate::kernel::{Map, Stride};
+use super::{Block, BlockConfig, Builder, ForwardContext, Shape, Window};
+use crate::kernel::{FeatureMap, Stride};
 use crate::{Error, Result};
 
 /// Maximum pooling.
@@ -15,7 +15,7 @@ pub struct Pool {
 
 impl Pool {
     /// `[batch, channels, height, width]` to smaller height and width.
-    pub fn forward(&self, x: Map) -> Map {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let Window { size, stride, padding } = self.window;
         x.max_pool(size, Stride { stride, padding }, self.ceil)
     }
@@ -44,9 +44,9 @@ impl Pool {
 
 /// What a stage is built from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StagePlan {
+pub struct StageConfig {
     /// What its blocks are built from, one entry a block; they differ in stride and survival alone.
-    pub blocks: Vec<BlockPlan>,
+    pub blocks: Vec<BlockConfig>,
     /// Pooling before the first block.
     pub pool: Option<Pool>,
     /// Probability of dropping a unit of what enters the first block.
@@ -74,7 +74,7 @@ impl Stage {
         builder: &mut Builder,
         number: usize,
         input: Shape,
-        plan: &StagePlan,
+        plan: &StageConfig,
         mut built: impl FnMut(&Builder, &Block, Shape),
     ) -> Result<(Self, Shape)> {
         let name = |k: usize| format!("stage{number}.block{}", k + 1);
@@ -99,7 +99,7 @@ impl Stage {
     }
 
     /// What stands before the first block: pooling and dropout.
-    pub fn enter(&self, pass: &mut Pass, x: Map) -> Map {
+    pub fn enter_stage(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         let x = match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,

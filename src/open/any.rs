@@ -4,15 +4,15 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Opened, Options, open};
+use super::{OpenOptions, Opened, open};
 use crate::Result;
 use crate::nn::Network;
-use crate::report::Outline;
+use crate::nn::Outline;
 #[cfg(feature = "onnx")]
 use crate::{data::Normalization, graph::GraphNetwork};
 
 /// Any network that can be opened.
-pub enum Any {
+pub enum AnyNetwork {
     /// Built from our parts: it can be trained and written out again.
     Trained(Box<Opened>),
     /// A graph in an ONNX file.
@@ -31,7 +31,7 @@ pub struct OpenedGraph {
     pub labels: Option<Vec<String>>,
 }
 
-impl Any {
+impl AnyNetwork {
     /// The network's stages and blocks.
     pub fn outline(&self) -> &Outline {
         match self {
@@ -42,7 +42,7 @@ impl Any {
     }
 }
 
-impl Any {
+impl AnyNetwork {
     /// Whether it is a file of somebody else's with arrays by names, of which a caller can say what it leaves open.
     pub fn is_foreign(&self) -> bool {
         match self {
@@ -62,18 +62,22 @@ pub fn is_graph(path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`open`]; [`crate::Error::File`] that names the node, value or array at fault in a graph.
-pub fn any(target: &Path, options: &Options, device: &Device) -> Result<Any> {
-    if is_graph(target) { graph(target, options) } else { Ok(Any::Trained(Box::new(open(target, options, device)?))) }
+pub fn any(target: &Path, options: &OpenOptions, device: &Device) -> Result<AnyNetwork> {
+    if is_graph(target) {
+        graph(target, options)
+    } else {
+        Ok(AnyNetwork::Trained(Box::new(open(target, options, device)?)))
+    }
 }
 
 #[cfg(not(feature = "onnx"))]
-fn graph(target: &Path, _: &Options) -> Result<Any> {
+fn graph(target: &Path, _: &OpenOptions) -> Result<AnyNetwork> {
     let what = "built without the feature onnx, which reads such files";
     Err(crate::Error::Usage(format!("{}: {what}", target.display())))
 }
 
 #[cfg(feature = "onnx")]
-fn graph(target: &Path, options: &Options) -> Result<Any> {
+fn graph(target: &Path, options: &OpenOptions) -> Result<AnyNetwork> {
     let network = GraphNetwork::open(target, options.cut.as_deref(), &[])?;
     let classes = network.outline().classes;
     if let Some(labels) = options.labels.as_ref().filter(|labels| labels.len() != classes) {
@@ -93,5 +97,5 @@ fn graph(target: &Path, options: &Options) -> Result<Any> {
     if let Some(normalization) = &normalization {
         normalization.check(channels).map_err(super::options::as_option)?;
     }
-    Ok(Any::Graph(Box::new(OpenedGraph { network, normalization, labels: options.labels.clone() })))
+    Ok(AnyNetwork::Graph(Box::new(OpenedGraph { network, normalization, labels: options.labels.clone() })))
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::arrays::{Array, StateDict};
 use super::layout::{Known, Layout};
-use super::opening::{Beside, Opening, WrongShape};
+use super::opening::{Beside, LoadReport, WrongShape};
 use crate::model::Model;
-use crate::nn::{Id, Role};
+use crate::nn::{ParameterId, Role};
 use crate::{Error, Result};
 
 /// Puts the arrays in their places. None is read before all are known to fit.
@@ -20,7 +20,7 @@ pub(super) fn apply(
     layout: &Layout,
     state: &StateDict,
     partial: bool,
-) -> Result<Opening> {
+) -> Result<LoadReport> {
     let (places, mut opening) = match_up(model, arrays, layout, state);
     opening.compare_names();
     if !opening.is_whole(partial) {
@@ -44,13 +44,13 @@ fn match_up<'a>(
     arrays: &Known<'a>,
     layout: &Layout,
     state: &StateDict,
-) -> (Vec<(Id, &'a Array)>, Opening) {
+) -> (Vec<(ParameterId, &'a Array)>, LoadReport) {
     let beside = state.beside.iter().map(|(name, arrays)| Beside { name: name.clone(), arrays: *arrays });
-    let mut opening = Opening {
+    let mut opening = LoadReport {
         layout: layout.name.into(),
         prefix: state.prefix.clone(),
         beside: beside.collect(),
-        ..Opening::default()
+        ..LoadReport::default()
     };
     let mut places = Vec::new();
     for (id, parameter) in model.parameters.iter() {

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::model::Model;
-use crate::nn::{Memory, Network, Pass, Route, Samples, parameters_host};
+use crate::nn::{ForwardContext, Network, RecurrentState, Route, Samples, parameters_host};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result};
 
@@ -21,13 +21,14 @@ pub fn check(model: &Model) -> Result<()> {
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal(&mut rng)).collect();
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
-    let whole = parameters_host(model.forward(&mut Pass::inference(&model.parameters), x));
+    let whole = parameters_host(model.forward(&mut ForwardContext::inference(&model.parameters), x));
     compare(model, &Samples { values, shape }, &whole)
 }
 
 /// Walks samples along the identity route and compares with what the whole network computed.
 pub(crate) fn compare(network: &impl Network, samples: &Samples, whole: &[f32]) -> Result<()> {
-    let line = network.along(&Route::identity(network.outline()), samples, &mut Memory::default())?.values;
+    let line =
+        network.forward_along(&Route::identity(network.outline()), samples, &mut RecurrentState::default())?.values;
     if let Some(value) = whole.iter().find(|value| !value.is_finite()) {
         let what = format!("self-check: it answers random samples with {value}; some array in it is not finite");
         return Err(Error::Usage(what));

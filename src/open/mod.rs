@@ -26,7 +26,7 @@ use burn::tensor::Device;
 
 #[cfg(feature = "onnx")]
 pub use self::any::OpenedGraph;
-pub use self::any::{Any, any, is_graph};
+pub use self::any::{AnyNetwork, any, is_graph};
 use self::arrays::StateDict;
 #[cfg(feature = "onnx")]
 pub(crate) use self::arrays::one_line;
@@ -34,10 +34,10 @@ pub use self::check::check;
 #[cfg(feature = "onnx")]
 pub(crate) use self::check::compare;
 use self::layout::Layout;
-pub use self::naming::Naming;
-pub use self::opening::{Beside, DidYouMean, Opening, WrongShape};
-pub use self::options::{Options, arch, cut, cut_text, labels};
-use crate::model::{Card, Model, from_bytes, to_bytes};
+pub use self::naming::NameMap;
+pub use self::opening::{Beside, DidYouMean, LoadReport, WrongShape};
+pub use self::options::{OpenOptions, arch, cut, cut_text, labels};
+use crate::model::{Metadata, Model, from_bytes, to_bytes};
 use crate::report::Epoch;
 use crate::{Error, Result, train};
 
@@ -46,7 +46,7 @@ pub struct Opened {
     /// The network with its parameters.
     pub model: Model,
     /// What it was trained with.
-    pub card: Card,
+    pub card: Metadata,
     /// Whether the names of its classes are known; where they are not, the card has their numbers.
     pub names_classes: bool,
     /// Whether a caller said how samples are normalized; where nobody did, the card has what the network was trained with.
@@ -54,9 +54,9 @@ pub struct Opened {
     /// The history of its training, where that is known.
     pub history: Vec<Epoch>,
     /// What became of the file's arrays; absent for our own files, which match or are refused.
-    pub opening: Option<Opening>,
+    pub opening: Option<LoadReport>,
     /// How the file names the arrays, where it does not have our names.
-    pub naming: Option<Naming>,
+    pub naming: Option<NameMap>,
 }
 
 impl Opened {
@@ -70,7 +70,7 @@ impl Opened {
             Some(naming) => naming.to_bytes(model),
             None => {
                 let version = env!("CARGO_PKG_VERSION").into();
-                let card = Card { model: model.config().clone(), version, ..self.card.clone() };
+                let card = Metadata { model: model.config().clone(), version, ..self.card.clone() };
                 to_bytes(model, &card, &[], Default::default())
             }
         }
@@ -83,7 +83,7 @@ impl Opened {
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] that names the file and the arrays at fault, [`Error::Config`] or
 /// [`Error::Usage`] for options that do not fit.
-pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened> {
+pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
     if any::is_graph(target) {
         let what = format!("{}: an ONNX file holds a graph, which is run as it is; expected", target.display());
         return Err(Error::Usage(format!("{what} a run, a model file, a PyTorch or a safetensors file")));
@@ -101,7 +101,7 @@ pub fn open(target: &Path, options: &Options, device: &Device) -> Result<Opened>
     Ok(opened)
 }
 
-fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
+fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
     if !tensors::is_safetensors(path)? {
         return foreign(path, pytorch::read(path)?, options, device);
     }
@@ -122,7 +122,7 @@ fn file(path: &Path, options: &Options, device: &Device) -> Result<Opened> {
     })
 }
 
-fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) -> Result<Opened> {
+fn foreign(path: &Path, state: StateDict, options: &OpenOptions, device: &Device) -> Result<Opened> {
     let wrong = |what: String| Error::file(path, what);
     let state = names::unwrap(state);
     let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
@@ -133,7 +133,7 @@ fn foreign(path: &Path, state: StateDict, options: &Options, device: &Device) ->
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
     let names_classes = samples::class_names(&model).is_some();
-    let naming = layout.is_foreign().then(|| Naming::of(layout, &arrays, &state));
+    let naming = layout.is_foreign().then(|| NameMap::of(layout, &arrays, &state));
     let (opening, history) = (Some(opening), Vec::new());
     Ok(Opened { model, card, names_classes, says_normalization: false, history, opening, naming })
 }

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 ///
 /// A network of fewer blocks has no other names than the whole: what is renumbered takes the place of what is gone.
 #[derive(Clone, Debug)]
-pub struct Naming {
+pub struct NameMap {
     layout: &'static Layout,
     /// By our names.
     arrays: BTreeMap<String, Place>,
@@ -32,7 +32,7 @@ struct Place {
     element: Element,
 }
 
-impl Naming {
+impl NameMap {
     /// That of a file whose arrays a layout knows.
     pub(super) fn of(layout: &'static Layout, arrays: &Known, state: &StateDict) -> Self {
         let place = |array: &Array| Place {

@@ -8,7 +8,7 @@ use super::arrays::one_line;
 
 /// What became of every array of a file that somebody else wrote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Opening {
+pub struct LoadReport {
     /// The layout that names and shapes follow.
     pub layout: String,
     /// What was taken off every name, such as `state_dict.module.`.
@@ -64,7 +64,7 @@ const LONGEST_NAME: usize = 128;
 /// So many names of a kind stand in a message; the rest are counted.
 const NAMED: usize = 3;
 
-impl Opening {
+impl LoadReport {
     /// Whether the network can be used; unused arrays are left out only where that was asked for.
     pub fn is_whole(&self, partial: bool) -> bool {
         self.missing.is_empty() && self.wrong_shape.is_empty() && (partial || self.unused.is_empty())
@@ -120,7 +120,7 @@ impl fmt::Display for WrongShape {
 }
 
 /// For the terminal: a line for every sort of array that there is.
-impl fmt::Display for Opening {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "layout {}", self.layout)?;
         if !self.prefix.is_empty() {
@@ -148,13 +148,13 @@ mod tests {
     #[test]
     fn a_complaint_is_one_line_with_counts_and_the_first_names() {
         let names = |range: std::ops::Range<u32>| range.map(|k| format!("layer1.{k}.conv1.weight")).collect();
-        let mut opening = Opening {
+        let mut opening = LoadReport {
             layout: "resnet".into(),
             applied: 90,
             missing: names(0..5),
             unused: vec!["layer1.0.con1.weight".into()],
             wrong_shape: vec![WrongShape { name: "fc.weight".into(), found: vec![5, 64], expected: vec![10, 64] }],
-            ..Opening::default()
+            ..LoadReport::default()
         };
         opening.compare_names();
         assert_eq!(

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::data::Normalization;
-use crate::model::{Card, Kind, ModelConfig};
+use crate::model::{Kind, Metadata, ModelConfig};
 use crate::{Error, Result};
 
 /// What settles what a file leaves open.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct OpenOptions {
     /// The network, for files that do not say it; what it leaves open, the shapes of the file's arrays fill in.
     pub arch: Option<ModelConfig>,
     /// Subtracted from each channel of a sample of values 0 to 1.
@@ -25,9 +25,9 @@ pub struct Options {
     pub cut: Option<Vec<Vec<[String; 2]>>>,
 }
 
-impl Options {
+impl OpenOptions {
     /// Writes what was said over what the file or its layout says.
-    pub(super) fn override_card(&self, card: &mut Card) -> Result<()> {
+    pub(super) fn override_card(&self, card: &mut Metadata) -> Result<()> {
         if card.characters.is_some() && (self.mean.is_some() || self.std.is_some()) {
             return Err(Error::Usage("--mean, --std: numbers of characters are not normalized".into()));
         }

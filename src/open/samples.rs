@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::layout::Layout;
-use super::options::Options;
+use super::options::OpenOptions;
 use super::recognise::Recognised;
 use crate::data::{Normalization, cifar_classes};
-use crate::model::{Card, Model, StemKind};
+use crate::model::{Metadata, Model, StemKind};
 use crate::nn::{Network, Order};
 
 /// Mean and deviation of ImageNet's training pixels, which the CIFAR ResNets of three stages use too.
@@ -25,8 +25,8 @@ pub(super) fn card(
     model: &Model,
     network: &Recognised,
     layout: &Layout,
-    options: &Options,
-) -> Result<Card, String> {
+    options: &OpenOptions,
+) -> Result<Metadata, String> {
     // What is given is written over this.
     let is_given = options.mean.is_some() && options.std.is_some();
     let customary = layout.is_foreign().then(|| normalization(model)).flatten();
@@ -34,7 +34,7 @@ pub(super) fn card(
     let Some(Normalization { mean, std }) = known else {
         return Err("how its samples were normalized is not in it: give --mean and --std".into());
     };
-    Ok(Card {
+    Ok(Metadata {
         model: model.config().clone(),
         input: network.input,
         classes: class_names(model).unwrap_or_else(|| numbers(network.classes)),

@@ -6,14 +6,14 @@ use super::result::{Estimate, Lesion, Measurements, Outline, Score};
 
 /// What the answers of a network are told by, and what is lost of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gauge {
+pub(super) enum Metric {
     /// Shares of right answers; what is lost are percentage points.
     Accuracy,
     /// `exp(loss)`; what is lost are nats.
     Perplexity,
 }
 
-impl Gauge {
+impl Metric {
     pub(super) fn of(outline: &Outline) -> Self {
         if outline.is_language_model { Self::Perplexity } else { Self::Accuracy }
     }
@@ -119,7 +119,7 @@ impl Gauge {
         }
     }
 
-    /// The factor from a cost to its [`Gauge::unit`].
+    /// The factor from a cost to its [`Metric::unit`].
     pub(super) fn scale(self) -> f64 {
         match self {
             Self::Accuracy => 100.0,
@@ -168,14 +168,14 @@ mod tests {
     #[test]
     fn a_language_model_is_told_by_perplexity_and_nats() {
         let outline = Outline { is_language_model: true, ..sample::residual().outline };
-        let gauge = Gauge::of(&outline);
+        let gauge = Metric::of(&outline);
         let loss = 100_f64.ln();
         let score = Score { loss, loss_ci95: 0.01, ..sample::residual().baseline };
         assert_eq!(gauge.cells(&score), ["100.00", "99.00 to 101.01"]);
         assert!((gauge.error(&score) - 100.0).abs() < 1e-9);
         let lost = Estimate { value: 0.25, ci95: 0.5 };
         assert_eq!((gauge.lost_within(lost), gauge.scale()), ("0.2500 ± 0.5000".into(), 1.0));
-        let accuracy = Gauge::of(&sample::residual().outline);
+        let accuracy = Metric::of(&sample::residual().outline);
         assert_eq!((accuracy.lost_within(lost), accuracy.unit()), ("25.00 ± 50.00".into(), "points"));
     }
 }

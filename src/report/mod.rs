@@ -4,7 +4,6 @@
 
 mod chart;
 mod csv;
-mod exact;
 mod gauge;
 mod html;
 mod number;

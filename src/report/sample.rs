@@ -49,10 +49,12 @@ pub(crate) fn slimming() -> Slimming {
     let whole = residual().outline;
     let removed = ["stage1.block4", "stage3.block9"].map(str::to_owned).to_vec();
     let mut slim = Outline { name: "resnet-52 residual, width 16".into(), ..whole.clone() };
-    slim.stages.iter_mut().for_each(|stage| stage.blocks.retain(|block| !removed.contains(&block.name)));
+    slim.stages
+        .iter_mut()
+        .for_each(|stage| stage.blocks.retain(|block| !removed.iter().any(|name| name == block.name())));
     let names = |reverse: bool| {
         let blocks = whole.stages.iter().flat_map(|stage| &stage.blocks).filter(|block| block.keeps_shape());
-        let mut names: Vec<String> = blocks.map(|block| block.name.clone()).collect();
+        let mut names: Vec<String> = blocks.map(|block| block.name().to_owned()).collect();
         if reverse {
             names.reverse();
         }
@@ -108,14 +110,15 @@ pub(crate) fn slimming() -> Slimming {
 
 fn stage(name: &str, wiring: &str, shape: &[usize], count: usize, parameters: u64, reshapes: bool) -> StageOutline {
     let block = |number: usize| BlockOutline {
-        name: format!("{name}.block{number}"),
-        wiring: wiring.into(),
+        id: format!("{name}.block{number}").parse().unwrap(),
+        source_name: None,
+        wiring: wiring.parse().unwrap(),
         body: format!("3x3 {0} · 3x3 {0}", shape[0]),
-        shortcut: if reshapes && number == 1 { "projection".into() } else { "identity".into() },
+        shortcut: if reshapes && number == 1 { crate::nn::Skip::Projection } else { crate::nn::Skip::Identity },
         parameters: if reshapes && number == 1 { parameters * 4 / 5 } else { parameters },
         flops: parameters * 2_048,
         receptive_field: None,
-        fixed: (reshapes && number == 1).then(|| "changes the shape".into()),
+        why_not_removable: (reshapes && number == 1).then(|| "changes the shape".into()),
     };
     StageOutline { name: name.into(), shape: shape.to_vec(), blocks: (1..=count).map(block).collect() }
 }
@@ -159,17 +162,17 @@ fn network(target: &str, name: &str, stages: Vec<StageOutline>, seed: u64) -> Me
         for (index, block) in stage.blocks.iter().enumerate() {
             let left = (last - index) as f64 / stage.blocks.len() as f64;
             let error = estimation(index, left, &mut noise);
-            measured.estimation.as_mut().unwrap().insert(block.name.clone(), error);
+            measured.estimation.as_mut().unwrap().insert(block.name().to_owned(), error);
             let early = (-4.0 * depth as f64 / blocks as f64).exp();
-            if block.fixed.is_none() {
+            if block.why_not_removable.is_none() {
                 let cost = (0.35 * early * (0.6 + 0.4 * noise.next()) + 0.002 * noise.next()).min(baseline);
-                measured.lesion.as_mut().unwrap().insert(block.name.clone(), lesion(baseline, cost));
+                measured.lesion.as_mut().unwrap().insert(block.name().to_owned(), lesion(baseline, cost));
             }
-            if ["highway", "full"].contains(&block.wiring.as_str()) {
+            if block.wiring.is_gated() {
                 let transform = Some(gate(0.05 + 0.3 * early, stage.shape[0], &mut noise));
-                let carry = (block.wiring == "full").then(|| gate(0.85, stage.shape[0], &mut noise));
+                let carry = (block.wiring == crate::nn::Wiring::Full).then(|| gate(0.85, stage.shape[0], &mut noise));
                 let gates = BlockGates { transform, carry };
-                measured.gates.get_or_insert_default().insert(block.name.clone(), gates);
+                measured.gates.get_or_insert_default().insert(block.name().to_owned(), gates);
             }
             depth += 1;
         }

@@ -1,6 +1,6 @@
 //! The tables about a network that is slimmed: the same in the terminal and on the page.
 
-use super::gauge::Gauge;
+use super::gauge::Metric;
 use super::number;
 use super::result::{Chosen, Ranking, Score, Sizes, Slimmed, Slimming};
 use super::table::Table;
@@ -9,9 +9,9 @@ use super::table::Table;
 pub(super) fn places(slimming: &Slimming, choice: &Chosen) -> Table {
     let all = &choice.rankings;
     let mut table = Table::new(["block"].into_iter().chain(all.iter().map(|ranking| ranking.name.as_str())));
-    let blocks = slimming.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
-    for block in blocks.filter(|name| all.iter().any(|ranking| ranking.order.contains(name))) {
-        table.row([block.clone()].into_iter().chain(all.iter().map(|ranking| place(ranking, block))));
+    let blocks = slimming.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name());
+    for block in blocks.filter(|name| all.iter().any(|ranking| ranking.order.iter().any(|other| other == name))) {
+        table.row([block.to_owned()].into_iter().chain(all.iter().map(|ranking| place(ranking, block))));
     }
     table
 }
@@ -36,7 +36,7 @@ pub(super) fn correlations(choice: &Chosen) -> Table {
 }
 
 /// What every ranking makes of the network when as many blocks go.
-pub(super) fn compared(gauge: Gauge, choice: &Chosen) -> Table {
+pub(super) fn compared(gauge: Metric, choice: &Chosen) -> Table {
     let mut table = Table::new(["as many left out by", gauge.name(), "95 % interval", "loss, nats"]);
     for ranking in &choice.rankings {
         let Some(score) = &ranking.score else { continue };
@@ -47,7 +47,7 @@ pub(super) fn compared(gauge: Gauge, choice: &Chosen) -> Table {
 }
 
 /// Score after each removal, on the samples that choose.
-pub(super) fn curve(gauge: Gauge, choice: &Chosen) -> Table {
+pub(super) fn curve(gauge: Metric, choice: &Chosen) -> Table {
     let lost = format!("{} lost", gauge.unit());
     let mut table = Table::new(["left out", "<block", gauge.name(), &lost, "loss, nats"]);
     let baseline = &choice.baseline;
@@ -58,8 +58,8 @@ pub(super) fn curve(gauge: Gauge, choice: &Chosen) -> Table {
             removal.block.clone(),
             gauge.shown(gauge.value(&removal.score)),
             match gauge {
-                Gauge::Accuracy => number::points(baseline.accuracy - removal.score.accuracy),
-                Gauge::Perplexity => number::real(removal.score.loss - baseline.loss),
+                Metric::Accuracy => number::points(baseline.accuracy - removal.score.accuracy),
+                Metric::Perplexity => number::real(removal.score.loss - baseline.loss),
             },
             number::real(removal.score.loss),
         ]);
@@ -69,7 +69,7 @@ pub(super) fn curve(gauge: Gauge, choice: &Chosen) -> Table {
 
 /// The whole network and every version of the slimmed one, on the samples that prove.
 pub(super) fn versions(slimmed: &Slimmed) -> Table {
-    let gauge = Gauge::of(&slimmed.outline);
+    let gauge = Metric::of(&slimmed.outline);
     let lost = format!("{} lost", gauge.unit());
     let mut table = Table::new(["", gauge.name(), "95 % interval", &lost, "loss, nats"]);
     let mut row = |name: &str, score: &Score, lost: String| {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::gauge::Gauge;
+use super::gauge::Metric;
 use super::number;
 use super::result::{BlockGates, Estimation, Gate, Measurements, Patches, PerBlock, Score, Shuffle, StageOutline};
 
 /// Names of the blocks that have any result, in the order of the network.
 pub(super) fn measured_blocks(measured: &Measurements) -> Vec<&str> {
-    let outlined = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name.as_str());
+    let outlined = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name());
     let has_result = |name: &str| {
         measured.estimation.as_ref().is_some_and(|blocks| blocks.contains_key(name))
             || measured.lesion.as_ref().is_some_and(|blocks| blocks.contains_key(name))
@@ -23,7 +23,7 @@ pub(super) fn stage_errors<'a>(
     stage: &'a StageOutline,
 ) -> impl Iterator<Item = (usize, &'a str, &'a Estimation)> {
     let numbered = stage.blocks.iter().enumerate();
-    numbered.filter_map(|(index, block)| Some((index + 1, block.name.as_str(), blocks.get(&block.name)?)))
+    numbered.filter_map(|(index, block)| Some((index + 1, block.name(), blocks.get(block.name())?)))
 }
 
 /// In how many of how many steps from block to block the standard deviation falls. The step to the last block is not
@@ -59,7 +59,7 @@ pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 
 /// Mean cost of leaving one block out.
 pub(super) fn mean_cost(measured: &Measurements) -> Option<f64> {
-    let gauge = Gauge::of(&measured.outline);
+    let gauge = Metric::of(&measured.outline);
     mean(measured.lesion.as_ref()?.values().map(|lesion| gauge.cost(lesion).value))
 }
 
@@ -70,17 +70,17 @@ pub(super) struct ShuffleGroup {
     pub(super) orders: usize,
     /// Mean of Kendall's tau.
     pub(super) kendall_tau: f64,
-    /// Mean of what the answers are told by, as [`Gauge::value`] has it.
+    /// Mean of what the answers are told by, as [`Metric::value`] has it.
     pub(super) mean: f64,
     /// Its standard error over the orders; one order has none.
     pub(super) error: Option<f64>,
-    pub(super) gauge: Gauge,
+    pub(super) gauge: Metric,
 }
 
 impl ShuffleGroup {
     /// Heads of a table of them, the first of τ.
-    pub(super) fn heads(gauge: Gauge, tau: &str) -> [String; 5] {
-        let unit = if gauge == Gauge::Accuracy { ", points" } else { "" };
+    pub(super) fn heads(gauge: Metric, tau: &str) -> [String; 5] {
+        let unit = if gauge == Metric::Accuracy { ", points" } else { "" };
         let error = format!("standard error over orders{unit}");
         ["swaps".into(), "orders".into(), tau.into(), format!("mean {}", gauge.name()), error]
     }
@@ -99,7 +99,7 @@ impl ShuffleGroup {
 
 /// The orders by their number of swaps, fewest first.
 pub(super) fn shuffle_groups(measured: &Measurements) -> Vec<ShuffleGroup> {
-    let (orders, gauge) = (measured.shuffle.as_deref().unwrap_or_default(), Gauge::of(&measured.outline));
+    let (orders, gauge) = (measured.shuffle.as_deref().unwrap_or_default(), Metric::of(&measured.outline));
     let mut groups: BTreeMap<usize, Vec<&Shuffle>> = BTreeMap::new();
     for order in orders {
         groups.entry(order.swaps).or_default().push(order);
@@ -125,7 +125,7 @@ pub(super) fn shared_patches<'a>(
     blocks: &'a PerBlock<Patches>,
     stage: &'a StageOutline,
 ) -> Vec<(&'a str, &'a Patches, usize)> {
-    let found = stage.blocks.iter().filter_map(|block| Some((block.name.as_str(), blocks.get(&block.name)?)));
+    let found = stage.blocks.iter().filter_map(|block| Some((block.name(), blocks.get(block.name())?)));
     let found: Vec<_> = found.collect();
     let Some(&(_, last)) = found.last() else { return Vec::new() };
     let has = |patches: &Patches, sample| patches.patches.iter().any(|patch| patch.sample == sample);
@@ -162,9 +162,7 @@ impl Kind {
 pub(super) fn gates(measured: &Measurements, kind: Kind) -> Vec<(usize, &str, &Gate)> {
     let Some(gates) = &measured.gates else { return Vec::new() };
     let blocks = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).enumerate();
-    blocks
-        .filter_map(|(index, block)| Some((index + 1, block.name.as_str(), kind.of(gates.get(&block.name)?)?)))
-        .collect()
+    blocks.filter_map(|(index, block)| Some((index + 1, block.name(), kind.of(gates.get(block.name())?)?))).collect()
 }
 
 /// How many figures of these scores are not finite.

@@ -6,13 +6,13 @@ use burn::tensor::Device;
 
 use super::{Healed, Healing, Progress, finetune, reestimate};
 use crate::model::Model;
-use crate::nn::{At, Network, Route};
-use crate::open::{Opened, Options, open};
+use crate::nn::{BlockId, Network, Route};
+use crate::open::{OpenOptions, Opened, open};
 use crate::train::Event;
 use crate::{Draft, Error, Result};
 
 /// A network in the form in which it came: what slimming asks beyond passes of samples.
-pub trait Form {
+pub trait Prunable {
     /// The network.
     type Network: Network + 'static;
 
@@ -20,7 +20,7 @@ pub trait Form {
     fn network(&self) -> &Self::Network;
 
     /// Why a block cannot be left out for good in this form; `None` where it can, as long as its stage keeps another.
-    fn stays(&self, at: At) -> Option<String>;
+    fn stays(&self, at: BlockId) -> Option<String>;
 
     /// The network along a route, for good.
     ///
@@ -60,23 +60,23 @@ pub trait Form {
 }
 
 /// A run, a model file, or somebody else's state dict.
-pub struct Came {
+pub struct Checkpoint {
     /// The network and what was found around it.
     pub opened: Opened,
     /// What the caller said of the file.
-    pub options: Options,
+    pub options: OpenOptions,
     /// Where it is computed.
     pub device: Device,
 }
 
-impl Form for Came {
+impl Prunable for Checkpoint {
     type Network = Model;
 
     fn network(&self) -> &Model {
         &self.opened.model
     }
 
-    fn stays(&self, at: At) -> Option<String> {
+    fn stays(&self, at: BlockId) -> Option<String> {
         self.opened.model.stays(at)
     }
 
@@ -91,7 +91,7 @@ impl Form for Came {
     fn reopen(&self, path: &Path, written: &Model) -> Result<Model> {
         // A depth that was given is that of the whole network.
         let arch = self.options.arch.as_ref().map(|_| written.config().clone());
-        let model = open(path, &Options { arch, ..self.options.clone() }, &self.device)?.model;
+        let model = open(path, &OpenOptions { arch, ..self.options.clone() }, &self.device)?.model;
         // What no shape tells, such as where initial values came from, does not count.
         match model.outline() == written.outline() {
             true => Ok(model),

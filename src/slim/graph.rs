@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use super::{Form, Healed, Healing, Progress};
+use super::{Healed, Healing, Progress, Prunable};
 use crate::graph::GraphNetwork;
-use crate::nn::{At, Route};
+use crate::nn::{BlockId, Route};
 use crate::{Draft, Error, Result};
 
 const NO_HEALING: &str = "is a graph that is run as it is: nothing in it can be trained or estimated again; heal the network that it was exported from";
 
-impl Form for GraphNetwork {
+impl Prunable for GraphNetwork {
     type Network = Self;
 
     fn network(&self) -> &Self {
         self
     }
 
-    fn stays(&self, at: At) -> Option<String> {
+    fn stays(&self, at: BlockId) -> Option<String> {
         self.stays(at)
     }
 

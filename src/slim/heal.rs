@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Healed, Progress};
 use crate::data::{Normalization, Order, Plan, batches};
-use crate::measure::Source;
-use crate::model::{Card, Model};
-use crate::nn::{Id, Pass, Training};
+use crate::measure::EvalSet;
+use crate::model::{Metadata, Model};
+use crate::nn::{ForwardContext, ParameterId, Training};
 use crate::train::{Event, Experiment, Trainer};
 use crate::{Error, Result};
 
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 #[derive(Default)]
 pub struct Healing {
     /// Samples to estimate normalizations with.
-    pub samples: Option<Source>,
+    pub samples: Option<EvalSet>,
     /// How to train on.
     pub experiment: Option<Experiment>,
     /// Seed of the order of the samples.
@@ -30,7 +30,7 @@ pub struct Healing {
 ///
 /// # Errors
 /// Where samples cannot be read.
-pub fn reestimate(model: &Model, source: &Source, seed: u64, progress: Progress) -> Result<Healed<Model>> {
+pub fn reestimate(model: &Model, source: &EvalSet, seed: u64, progress: Progress) -> Result<Healed<Model>> {
     let mut healed = model.clone();
     let plan = Plan {
         batch: source.batch,
@@ -42,14 +42,14 @@ pub fn reestimate(model: &Model, source: &Source, seed: u64, progress: Progress)
         start: 0,
         workers: 1,
     };
-    let mut seen: HashMap<Id, f64> = HashMap::new();
+    let mut seen: HashMap<ParameterId, f64> = HashMap::new();
     let (mut done, all) = (0, source.dataset.len() as u64);
     for (step, batch) in batches(&source.dataset, &plan)?.enumerate() {
         let batch = batch?;
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), healed.parameters.device());
         let mut training = Training::new(seed, step as u64);
-        healed.forward(&mut Pass::training(&healed.parameters, &mut training), x);
-        healed.parameters.follow(training.statistics, |id| {
+        healed.forward(&mut ForwardContext::training(&healed.parameters, &mut training), x);
+        healed.parameters.update_running_statistics(training.statistics, |id| {
             let count = seen.entry(id).or_default();
             *count += 1.0;
             1.0 / *count
@@ -67,7 +67,7 @@ pub fn reestimate(model: &Model, source: &Source, seed: u64, progress: Progress)
 /// Where the experiment does not fit the network, or training fails.
 pub fn finetune(
     model: &Model,
-    card: &Card,
+    card: &Metadata,
     experiment: Experiment,
     device: &Device,
     observe: &mut dyn FnMut(Event),

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::measure::{Source, samples};
-use crate::nn::{Memory, Network, Route, Samples};
+use crate::measure::{EvalSet, samples};
+use crate::nn::{Network, RecurrentState, Route, Samples};
 use crate::report::Estimate;
 use crate::{Error, Result};
 
@@ -14,8 +14,8 @@ const RUNS: (usize, usize, f64) = (7, 41, 2.0);
 
 /// Milliseconds that one sample alone takes in each of some networks: the median of runs in turn, so that what else the
 /// machine does meets all of them alike, and half the distance of the quartiles.
-pub(super) fn latency<N: Network, const K: usize>(networks: [&N; K], source: &Source) -> Result<[Estimate; K]> {
-    let one = Source { batch: 1, ..source.clone() };
+pub(super) fn latency<N: Network, const K: usize>(networks: [&N; K], source: &EvalSet) -> Result<[Estimate; K]> {
+    let one = EvalSet { batch: 1, ..source.clone() };
     let first = one.batches()?.next().ok_or_else(|| Error::Usage("no sample to time".into()))??;
     let (sample, _) = samples(first);
     let mut times: [Vec<f64>; K] = std::array::from_fn(|_| Vec::new());
@@ -37,7 +37,7 @@ pub(super) fn latency<N: Network, const K: usize>(networks: [&N; K], source: &So
 fn timed<N: Network>(network: &N, sample: &Samples) -> Result<f64> {
     let route = Route::identity(network.outline());
     let begun = Instant::now();
-    network.along(&route, sample, &mut Memory::default())?;
+    network.forward_along(&route, sample, &mut RecurrentState::default())?;
     Ok(1e3 * begun.elapsed().as_secs_f64())
 }
 

@@ -15,12 +15,12 @@ mod ranking;
 mod target;
 
 pub use choose::{Choice, choose, removable};
-pub use form::{Came, Form};
+pub use form::{Checkpoint, Prunable};
 pub use heal::{Healing, finetune, reestimate};
 pub use plan::{Plan, named};
 pub use prove::{Healed, file_name, prove, routes_compared};
-pub use ranking::By;
-pub use target::Target;
+pub use ranking::Criterion;
+pub use target::Goal;
 
 /// Hears of what is under way, of what is done of it, and of how much there is.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);

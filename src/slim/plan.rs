@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::nn::At;
-use crate::report::Outline;
+use crate::nn::BlockId;
+use crate::nn::Outline;
 use crate::{Error, Result};
 
 /// Which blocks of which network are left out.
@@ -27,7 +27,7 @@ const HEADER: &str = "# A plan of `unrolled slim`. Edit `remove` and apply it wi
 
 impl Plan {
     /// For a network.
-    pub fn new(outline: &Outline, removed: &[At], seed: u64) -> Self {
+    pub fn new(outline: &Outline, removed: &[BlockId], seed: u64) -> Self {
         Self {
             network: outline.name.clone(),
             blocks: outline.stages.iter().map(|stage| stage.blocks.len()).collect(),
@@ -59,7 +59,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::File`] for a plan of another network, or a block that it does not have.
-    pub fn removed(&self, path: &Path, outline: &Outline) -> Result<Vec<At>> {
+    pub fn removed(&self, path: &Path, outline: &Outline) -> Result<Vec<BlockId>> {
         let blocks: Vec<usize> = outline.stages.iter().map(|stage| stage.blocks.len()).collect();
         if (&self.network, &self.blocks) != (&outline.name, &blocks) {
             let what = format!(
@@ -76,11 +76,12 @@ impl Plan {
 ///
 /// # Errors
 /// [`Error::Unknown`] for a name that is no block's, [`Error::Usage`] for none at all.
-pub fn named(names: &[String], outline: &Outline) -> Result<Vec<At>> {
-    let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name.clone());
+pub fn named(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
+    let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name().to_owned());
     let mut blocks = Vec::new();
     for name in names {
-        let at = At::split(name).map(|(at, _)| at).filter(|at| at.to_string() == *name && known().any(|k| k == *name));
+        let at =
+            BlockId::split(name).map(|(at, _)| at).filter(|at| at.to_string() == *name && known().any(|k| k == *name));
         let at = at.ok_or_else(|| Error::unknown("block", name.as_str(), known()))?;
         if !blocks.contains(&at) {
             blocks.push(at);
@@ -92,7 +93,7 @@ pub fn named(names: &[String], outline: &Outline) -> Result<Vec<At>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outline;
+    use crate::nn::Outline;
 
     fn outline() -> Outline {
         use crate::model::{Kind, Model, ModelConfig};
@@ -103,17 +104,17 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_as_it_was_written() {
-        let plan = Plan::new(&outline(), &[At { stage: 2, block: 1 }, At { stage: 0, block: 0 }], 3);
+        let plan = Plan::new(&outline(), &[BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }], 3);
         let text = plan.to_toml().unwrap();
         assert_eq!(Plan::parse(Path::new("p"), &text).unwrap(), plan);
         assert!(text.starts_with(HEADER) && text.contains("\n    \"stage3.block2\",\n"), "{text}");
         let removed = plan.removed(Path::new("p"), &outline()).unwrap();
-        assert_eq!(removed, [At { stage: 2, block: 1 }, At { stage: 0, block: 0 }]);
+        assert_eq!(removed, [BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }]);
     }
 
     #[test]
     fn what_is_no_plan_of_this_network_is_named() {
-        let plan = Plan::new(&outline(), &[At { stage: 0, block: 1 }], 0);
+        let plan = Plan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 0);
         let says = |plan: Plan| plan.removed(Path::new("p"), &outline()).unwrap_err().to_string();
         let other = Plan { network: "resnet-20 residual, width 16".into(), blocks: vec![3; 3], ..plan.clone() };
         assert_eq!(

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::choose::{removals, without};
 use super::latency::latency;
-use super::{Form, Progress};
-use crate::measure::{Source, Whole, lesion, samples, score, sweep, walk};
-use crate::nn::{At, Memory, Network, Route};
-use crate::report::{Epoch, Outline, Ranking, Sizes, Slimmed, Version};
+use super::{Progress, Prunable};
+use crate::measure::{Baseline, EvalSet, lesion, samples, score, sweep, walk};
+use crate::nn::Outline;
+use crate::nn::{BlockId, Network, RecurrentState, Route};
+use crate::report::{Epoch, Ranking, Sizes, Slimmed, Version};
 use crate::{Error, Result, write_checked};
 
 /// A slimmed network after a step of healing.
@@ -29,10 +30,10 @@ pub struct Healed<N> {
 ///
 /// # Errors
 /// Where the form cannot say the route, an output differs, or the file cannot be written or opened.
-pub fn prove<F: Form>(
+pub fn prove<F: Prunable>(
     form: &F,
     route: &Route,
-    source: &Source,
+    source: &EvalSet,
     heal: impl FnOnce(&F::Network) -> Result<Vec<Healed<F::Network>>>,
     out: Option<&Path>,
     progress: Progress,
@@ -100,9 +101,9 @@ pub fn file_name(out: Option<&Path>) -> String {
 ///
 /// # Errors
 /// Where the samples cannot be read.
-pub fn routes_compared<F: Form>(
+pub fn routes_compared<F: Prunable>(
     form: &F,
-    source: &Source,
+    source: &EvalSet,
     rankings: &mut [Ranking],
     count: usize,
     progress: Progress,
@@ -110,7 +111,7 @@ pub fn routes_compared<F: Form>(
     let network = form.network();
     let outline = network.outline();
     let route = |ranking: &Ranking| {
-        let order: Vec<At> = ranking.order.iter().filter_map(|name| Some(At::split(name)?.0)).collect();
+        let order: Vec<BlockId> = ranking.order.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
         let removed = removals(outline, &order);
         without(outline, &removed[..count.min(removed.len())])
     };
@@ -126,11 +127,16 @@ pub fn routes_compared<F: Form>(
     Ok(())
 }
 
-fn version(name: &str, whole: &Whole, found: &Whole) -> Version {
+fn version(name: &str, whole: &Baseline, found: &Baseline) -> Version {
     Version { name: name.into(), lesion: lesion(&whole.answers, &found.answers) }
 }
 
-fn outputs_of(network: &impl Network, source: &Source, whole: &Whole, advance: impl FnMut(u64)) -> Result<Whole> {
+fn outputs_of(
+    network: &impl Network,
+    source: &EvalSet,
+    whole: &Baseline,
+    advance: impl FnMut(u64),
+) -> Result<Baseline> {
     outputs(network, &Route::identity(network.outline()), source, whole, advance)
 }
 
@@ -138,15 +144,15 @@ fn outputs_of(network: &impl Network, source: &Source, whole: &Whole, advance: i
 fn outputs(
     network: &impl Network,
     route: &Route,
-    source: &Source,
-    whole: &Whole,
+    source: &EvalSet,
+    whole: &Baseline,
     mut advance: impl FnMut(u64),
-) -> Result<Whole> {
-    let mut found = Whole::default();
-    let mut memory = Memory::new(source.dataset.streams());
+) -> Result<Baseline> {
+    let mut found = Baseline::default();
+    let mut memory = RecurrentState::new(source.dataset.streams());
     for batch in source.batches()? {
         let (samples, labels) = samples(batch?);
-        let logits = network.along(route, &samples, &mut memory)?;
+        let logits = network.forward_along(route, &samples, &mut memory)?;
         let rows = &whole.logits[found.logits.len()..][..logits.values.len()];
         let pairs = logits.values.chunks_exact(logits.classes).zip(rows.chunks_exact(logits.classes));
         found.answers.extend(pairs.zip(&labels).map(|((row, whole), &label)| source.answer(row, label, whole)));
@@ -157,7 +163,7 @@ fn outputs(
 }
 
 /// Compares all outputs; the error says how far they are apart.
-fn same(expected: &Whole, found: &Whole, what: &str) -> std::result::Result<(), String> {
+fn same(expected: &Baseline, found: &Baseline, what: &str) -> std::result::Result<(), String> {
     let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
     if bits(&expected.logits) == bits(&found.logits) {
         return Ok(());

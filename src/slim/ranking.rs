@@ -1,14 +1,14 @@
 //! Rankings: orders in which blocks can be left out, the one that matters least first.
 
 use crate::measure::{Only, rank_correlation};
-use crate::nn::At;
+use crate::nn::BlockId;
 use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Measurements, PerBlock, Ranking};
 use crate::{Error, Result};
 
 /// What ranks blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum Criterion {
     /// Loss without the block.
     Lesion,
     /// `1 - cos(a_(k-1), a_k)` (ShortGPT 2024).
@@ -32,7 +32,7 @@ pub enum By {
 /// What is measured to rank by.
 pub(super) const MEASURED: [Only; 4] = [Only::Lesion, Only::Influence, Only::Readouts, Only::Gates];
 
-impl By {
+impl Criterion {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Lesion,
@@ -98,19 +98,20 @@ impl By {
     pub(super) fn order(
         self,
         measured: &Measurements,
-        candidates: &[At],
+        candidates: &[BlockId],
         seed: u64,
-    ) -> Option<(PerBlock<f64>, Vec<At>)> {
+    ) -> Option<(PerBlock<f64>, Vec<BlockId>)> {
         let mut order = candidates.to_vec();
         match self {
             Self::Greedy => return None,
             Self::Deepest => order.reverse(),
             Self::Random => shuffle(&mut stream(seed, Purpose::Ranking, &[]), &mut order),
             _ => {
-                let figure = |at: &At| Some((at.to_string(), self.figure(measured, &at.to_string())?));
+                let figure = |at: &BlockId| Some((at.to_string(), self.figure(measured, &at.to_string())?));
                 let values: PerBlock<f64> = candidates.iter().filter_map(figure).collect();
-                let of =
-                    |at: &At| values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
+                let of = |at: &BlockId| {
+                    values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY)
+                };
                 order.sort_by(|a, b| of(a).total_cmp(&of(b)));
                 return (!values.is_empty()).then_some((values, order));
             }
@@ -119,7 +120,7 @@ impl By {
     }
 }
 
-impl std::str::FromStr for By {
+impl std::str::FromStr for Criterion {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
@@ -129,12 +130,12 @@ impl std::str::FromStr for By {
 }
 
 /// The rankings as they are reported, each with its correlation with all.
-pub(super) fn reported(orders: &[(By, PerBlock<f64>, Vec<At>)]) -> Vec<Ranking> {
-    let tau = |one: &[At], other: &[At]| {
+pub(super) fn reported(orders: &[(Criterion, PerBlock<f64>, Vec<BlockId>)]) -> Vec<Ranking> {
+    let tau = |one: &[BlockId], other: &[BlockId]| {
         let places: Vec<usize> = one.iter().filter_map(|at| other.iter().position(|o| o == at)).collect();
         rank_correlation(&places)
     };
-    let ranking = |(by, values, order): &(By, PerBlock<f64>, Vec<At>)| Ranking {
+    let ranking = |(by, values, order): &(Criterion, PerBlock<f64>, Vec<BlockId>)| Ranking {
         name: by.name().into(),
         values: values.clone(),
         order: order.iter().map(ToString::to_string).collect(),

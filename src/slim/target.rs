@@ -1,15 +1,15 @@
 //! How many blocks to leave out.
 
-use super::Form;
+use super::Prunable;
 use super::choose::without;
 use super::latency::latency;
-use crate::measure::Source;
-use crate::nn::{At, Network};
+use crate::measure::EvalSet;
+use crate::nn::{BlockId, Network};
 use crate::{Error, Result};
 
 /// As far as what blocks are left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
+pub enum Goal {
     /// So many blocks.
     Remove(usize),
     /// As long as accuracy is not lower than the whole network's by more than so many points.
@@ -22,14 +22,14 @@ pub enum Target {
     Latency(f64),
 }
 
-impl Target {
+impl Goal {
     /// Whether it says how much of the score may be lost.
     pub(super) fn is_of_score(self) -> bool {
         matches!(self, Self::KeepAccuracy(_) | Self::KeepLoss(_))
     }
 
     /// Whether so much is left out as it asks for; that of a score never is.
-    pub(super) fn is_reached<F: Form>(self, form: &F, source: &Source, removed: &[At]) -> Result<bool> {
+    pub(super) fn is_reached<F: Prunable>(self, form: &F, source: &EvalSet, removed: &[BlockId]) -> Result<bool> {
         let slimmed = || form.slimmed(&without(form.network().outline(), removed));
         match self {
             Self::KeepAccuracy(_) | Self::KeepLoss(_) => Ok(false),
@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for Goal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Remove(1) => write!(f, "1 block"),
@@ -67,13 +67,18 @@ impl std::fmt::Display for Target {
 
 /// Finds out before anything is measured whether a target of size holds already, or cannot be reached with all the
 /// blocks that can go. Which blocks of a stage these are does not matter to it.
-pub(super) fn check_reachable<F: Form>(form: &F, source: &Source, target: Option<Target>, all: &[At]) -> Result<()> {
+pub(super) fn check_reachable<F: Prunable>(
+    form: &F,
+    source: &EvalSet,
+    target: Option<Goal>,
+    all: &[BlockId],
+) -> Result<()> {
     let name = &form.network().outline().name;
     let wrong = |what: String| Err(Error::Usage(what));
     match target {
         _ if all.is_empty() => wrong(format!("{name}: none of its blocks can be left out for good")),
-        None | Some(Target::KeepAccuracy(_) | Target::KeepLoss(_)) => Ok(()),
-        Some(Target::Remove(count)) if count > all.len() => wrong(format!(
+        None | Some(Goal::KeepAccuracy(_) | Goal::KeepLoss(_)) => Ok(()),
+        Some(Goal::Remove(count)) if count > all.len() => wrong(format!(
             "--remove {count}: at most {} blocks can be left out for good, every stage keeps one",
             all.len()
         )),
@@ -86,10 +91,10 @@ pub(super) fn check_reachable<F: Form>(form: &F, source: &Source, target: Option
 }
 
 /// What a target that cannot be reached is told.
-pub(super) fn unreachable<F: Form>(form: &F, source: &Source, target: Target, removed: &[At]) -> Error {
+pub(super) fn unreachable<F: Prunable>(form: &F, source: &EvalSet, target: Goal, removed: &[BlockId]) -> Error {
     let slim = form.slimmed(&without(form.network().outline(), removed));
     let left = match target {
-        Target::Latency(_) => {
+        Goal::Latency(_) => {
             slim.and_then(|slim| latency([&slim], source)).map(|found| format!("{:.4} ms", found[0].value))
         }
         _ => slim.map(|slim| format!("{} parameters", slim.outline().parameters)),

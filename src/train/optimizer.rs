@@ -6,7 +6,7 @@
 use burn::tensor::Tensor;
 
 use super::{Decay, Method, TrainConfig};
-use crate::kernel::{Descent, Kernels};
+use crate::kernel::{Kernels, Sgd};
 use crate::nn::{Parameters, Role, parameters_host};
 
 /// Added to the root of the second moment, PyTorch's default.
@@ -48,7 +48,7 @@ impl Optimizer {
     /// The same as [`Self::sgd`] in one pass.
     fn descend(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         let TrainConfig { momentum, nesterov, weight_decay, clip_norm, .. } = *config;
-        let rule = Descent { rate, momentum, nesterov, weight_decay, clip_norm };
+        let rule = Sgd { rate, momentum, nesterov, weight_decay, clip_norm };
         let (values, velocity) = rule.step(values, gradient, self.decays.clone(), self.moments.pop());
         self.moments.extend(velocity);
         values

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use super::{Experiment, Origin, State};
 use crate::kernel::Kernels;
-use crate::model::{Card, Model, to_bytes};
+use crate::model::{Metadata, Model, to_bytes};
 use crate::report::Epoch;
 use crate::whole::{is_unfinished, write_whole};
 use crate::{Error, Result};
@@ -145,7 +145,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`] where a file cannot be written or removed.
-    pub fn checkpoint(&self, state: &State, card: &Card, data: u32, keep: usize) -> Result<()> {
+    pub fn checkpoint(&self, state: &State, card: &Metadata, data: u32, keep: usize) -> Result<()> {
         let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.position.step));
         write_whole(&path, &state.to_bytes(card, data)?)?;
         let checkpoints = checkpoints(&self.dir)?;
@@ -190,7 +190,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
-    pub fn best(&self, model: &Model, card: &Card) -> Result<()> {
+    pub fn best(&self, model: &Model, card: &Metadata) -> Result<()> {
         write_whole(&self.dir.join(BEST), &to_bytes(model, card, &[], Default::default())?)
     }
 
@@ -198,7 +198,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
-    pub fn finish(&self, model: &Model, card: &Card) -> Result<()> {
+    pub fn finish(&self, model: &Model, card: &Metadata) -> Result<()> {
         write_whole(&self.dir.join(MODEL), &to_bytes(model, card, &[], Default::default())?)
     }
 

@@ -1,7 +1,7 @@
 //! What a training learns from, and what it is evaluated on.
 
 use super::Experiment;
-use crate::data::{Dataset, STREAMS, Spec, Split, View};
+use crate::data::{DataSpec, Dataset, ResizeCrop, STREAMS, Split};
 use crate::model::Model;
 use crate::nn::Network;
 use crate::{Error, Result};
@@ -9,8 +9,8 @@ use crate::{Error, Result};
 /// The samples to train with and those to evaluate: the test split, or the last of the training split.
 pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let data = &experiment.data;
-    let spec: Spec = data.source.parse()?;
-    let view = View { resize: data.resize, crop: data.crop };
+    let spec: DataSpec = data.source.parse()?;
+    let view = ResizeCrop { resize: data.resize, crop: data.crop };
     let open = |split| Dataset::open(&spec, split, &view);
     let mut samples = open(Split::Train)?.in_streams(1);
     experiment.check_words(samples.vocabulary().is_some())?;

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
-use crate::model::{Card, Model, ModelConfig, from_bytes, to_bytes};
-use crate::nn::{Memory, parameters_host};
+use crate::model::{Metadata, Model, ModelConfig, from_bytes, to_bytes};
+use crate::nn::{RecurrentState, parameters_host};
 use crate::report::Epoch;
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ pub struct State {
     /// Finished epochs.
     pub history: Vec<Epoch>,
     /// What recurrent layers remember of the batch before.
-    pub memory: Memory,
+    pub memory: RecurrentState,
 }
 
 /// What a training is of: a checkpoint of another network, optimizer or data set is not continued.
@@ -95,7 +95,7 @@ impl State {
             schedule: Schedule::default(),
             position: Position::default(),
             history: Vec::new(),
-            memory: Memory::new(config.batch),
+            memory: RecurrentState::new(config.batch),
         }
     }
 
@@ -112,7 +112,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Usage`] if it cannot be put into bytes.
-    pub fn to_bytes(&self, card: &Card, data: u32) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self, card: &Metadata, data: u32) -> Result<Vec<u8>> {
         let (moments, optimizer_steps) = self.optimizer.state();
         let mut extra: Vec<_> = moments
             .into_iter()
@@ -192,8 +192,8 @@ impl State {
         arrays: &mut HashMap<String, (Vec<usize>, Vec<f32>)>,
         streams: usize,
         device: &Device,
-    ) -> Result<Memory> {
-        let mut memory = Memory::new(streams);
+    ) -> Result<RecurrentState> {
+        let mut memory = RecurrentState::new(streams);
         for layer in 0.. {
             let mut both = Vec::new();
             for name in REMEMBERED.map(|name| remembered(layer, name)) {

@@ -9,9 +9,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::samples::{check_augmented, open_data};
 use super::{Experiment, Origin, Run, State};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Vocabulary, batches};
-use crate::measure::{Source, evaluate};
-use crate::model::{Card, Model, ModelConfig};
-use crate::nn::{MOMENTUM, Memory, Network, Pass, Training, cross_entropy};
+use crate::measure::{EvalSet, evaluate};
+use crate::model::{Metadata, Model, ModelConfig};
+use crate::nn::{ForwardContext, MOMENTUM, Network, RecurrentState, Training, cross_entropy};
 use crate::report::Epoch;
 use crate::{Error, Result};
 
@@ -41,10 +41,10 @@ pub enum Event<'a> {
 pub struct Trainer {
     experiment: Experiment,
     samples: Arc<Dataset>,
-    held_out: Source,
+    held_out: EvalSet,
     /// Fingerprint of the training samples.
     data: u32,
-    card: Card,
+    card: Metadata,
     state: State,
     run: Run,
 }
@@ -80,7 +80,7 @@ impl Trainer {
             Some(state) => state,
             None => State::new(Model::new(&model, shape, classes, train.seed, device)?, train),
         };
-        let card = Card {
+        let card = Metadata {
             model: state.model.config().clone(),
             input: shape,
             classes: samples.classes().to_vec(),
@@ -90,7 +90,7 @@ impl Trainer {
             data: experiment.data.source.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        let held_out = Source::new(
+        let held_out = EvalSet::new(
             Arc::new(held_out),
             normalization,
             (train.batch * train.steps.unwrap_or(1)).max(EVALUATED_AT_ONCE),
@@ -175,14 +175,14 @@ impl Trainer {
         let leaves = state.model.parameters.tracked();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
         let before = std::mem::take(&mut state.memory);
-        let mut training = Training::new(train.seed, state.position.step).remembering(before.clone());
+        let mut training = Training::new(train.seed, state.position.step).with_state(before.clone());
 
-        let logits = state.model.forward(&mut Pass::training(&leaves, &mut training), x.clone());
+        let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
         let value: f32 = loss.mean.clone().into_scalar();
         if !value.is_finite() {
-            let mut again = Training::new(train.seed, state.position.step).remembering(before);
-            let place = state.model.first_not_finite(&mut Pass::training(&leaves, &mut again), x);
+            let mut again = Training::new(train.seed, state.position.step).with_state(before);
+            let place = state.model.first_not_finite(&mut ForwardContext::training(&leaves, &mut again), x);
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.position.step + 1, what });
         }
@@ -191,7 +191,7 @@ impl Trainer {
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
-        state.model.parameters.follow(std::mem::take(&mut training.statistics), |_| MOMENTUM);
+        state.model.parameters.update_running_statistics(std::mem::take(&mut training.statistics), |_| MOMENTUM);
         if let Some(average) = state.average.take() {
             state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
         }
@@ -214,7 +214,7 @@ impl Trainer {
         }
         let train = &self.experiment.train;
         let State { position, schedule, history, memory, .. } = &mut self.state;
-        *memory = Memory::new(memory.streams());
+        *memory = RecurrentState::new(memory.streams());
         history.push(Epoch {
             epoch: position.epoch + 1,
             rate: schedule.rate(train, position.step.saturating_sub(1), position.batch),

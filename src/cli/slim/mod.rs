@@ -9,24 +9,24 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
-use unrolled::measure::Source;
-use unrolled::nn::{At, Network, Route};
-use unrolled::open::{self, Any};
+use unrolled::measure::EvalSet;
+use unrolled::nn::{BlockId, Network, Route};
+use unrolled::open::{self, AnyNetwork};
 use unrolled::report::{self, Slimming, text};
-use unrolled::slim::{self, By, Came, Form, Plan, Target};
+use unrolled::slim::{self, Checkpoint, Criterion, Goal, Plan, Prunable};
 use unrolled::write_whole;
 
 use self::prepare::Prepared;
 use super::output;
 use super::samples::DataArgs;
-use super::target::Target as Opening;
+use super::target::NetworkArgs;
 
 /// Arguments of `slim`.
 #[derive(Args)]
 #[command(group(ArgGroup::new("goal").args(["remove", "keep_accuracy", "keep_loss", "params", "latency", "blocks", "plan"])))]
 pub(super) struct Slim {
     #[command(flatten)]
-    target: Opening,
+    target: NetworkArgs,
     #[command(flatten)]
     data: DataArgs,
     /// Leave out so many blocks
@@ -53,7 +53,7 @@ pub(super) struct Slim {
     plan: Option<PathBuf>,
     /// The ranking that decides which blocks go first
     #[arg(long, value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
-    by: By,
+    by: Criterion,
     /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -100,8 +100,8 @@ fn points(text: &str) -> Result<f64, String> {
 }
 
 /// Lists the rankings with what they rank by in the help text.
-fn by_parser() -> impl TypedValueParser<Value = By> {
-    PossibleValuesParser::new(By::ALL.map(|by| PossibleValue::new(by.name()).help(by.what())))
+fn by_parser() -> impl TypedValueParser<Value = Criterion> {
+    PossibleValuesParser::new(Criterion::ALL.map(|by| PossibleValue::new(by.name()).help(by.what())))
         .try_map(|name| name.parse())
 }
 
@@ -113,18 +113,20 @@ impl Slim {
         self.target.opening.check_used(&[(&self.target.target, &any)], device)?;
         let whole = self.data.source(&self.target.name(), &mut any)?;
         match any {
-            Any::Trained(opened) => self.along(Came { opened: *opened, options, device: device.clone() }, whole),
+            AnyNetwork::Trained(opened) => {
+                self.along(Checkpoint { opened: *opened, options, device: device.clone() }, whole)
+            }
             #[cfg(feature = "onnx")]
-            Any::Graph(opened) => self.along(opened.network, whole),
+            AnyNetwork::Graph(opened) => self.along(opened.network, whole),
         }
     }
 
     /// How far to go, where a ranking decides.
-    fn goal(&self) -> Option<Target> {
-        let remove = self.remove.map(|count| Target::Remove(count as usize));
-        let accuracy = self.keep_accuracy.map(Target::KeepAccuracy);
-        let loss = self.keep_loss.map(Target::KeepLoss);
-        remove.or(accuracy).or(loss).or(self.params.map(Target::Parameters)).or(self.latency.map(Target::Latency))
+    fn goal(&self) -> Option<Goal> {
+        let remove = self.remove.map(|count| Goal::Remove(count as usize));
+        let accuracy = self.keep_accuracy.map(Goal::KeepAccuracy);
+        let loss = self.keep_loss.map(Goal::KeepLoss);
+        remove.or(accuracy).or(loss).or(self.params.map(Goal::Parameters)).or(self.latency.map(Goal::Latency))
     }
 
     /// Whether anything is to be healed.
@@ -138,13 +140,14 @@ impl Slim {
     }
 
     /// Slims a network in whatever form it came, and says what came of it.
-    fn along<F: Form>(&self, form: F, whole: Source) -> anyhow::Result<()> {
+    fn along<F: Prunable>(&self, form: F, whole: EvalSet) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.check_draft(&form)?;
         let prepared = self.prepare(&form, whole)?;
         let slimming = self.slim(&form, &prepared)?;
         if let Some(path) = &self.save_plan {
-            let removed: Vec<At> = slimming.removed.iter().filter_map(|name| Some(At::split(name)?.0)).collect();
+            let removed: Vec<BlockId> =
+                slimming.removed.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
             let plan = Plan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
             write_whole(path, plan.as_bytes())?;
         }
@@ -157,7 +160,7 @@ impl Slim {
     }
 
     /// Ranks, chooses, heals and proves.
-    fn slim<F: Form>(&self, form: &F, prepared: &Prepared) -> anyhow::Result<Slimming> {
+    fn slim<F: Prunable>(&self, form: &F, prepared: &Prepared) -> anyhow::Result<Slimming> {
         let Prepared { choosing, proving, healing, named, seed } = prepared;
         let network = form.network();
         let bar = output::bar(0, "");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use unrolled::open::is_graph;
-use unrolled::slim::{self, Form, Plan};
+use unrolled::slim::{self, Plan, Prunable};
 use unrolled::{Error, Piece, check_writable};
 
 use super::super::samples::Part;
@@ -54,7 +54,7 @@ impl Slim {
     }
 
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
-    pub(super) fn check_draft<F: Form>(&self, form: &F) -> Result<(), Error> {
+    pub(super) fn check_draft<F: Prunable>(&self, form: &F) -> Result<(), Error> {
         let Some(out) = &self.out else { return Ok(()) };
         let draft = form.draft(form.network(), &slim::file_name(Some(out)))?;
         let Some((name, pieces)) = &draft.beside else { return Ok(()) };

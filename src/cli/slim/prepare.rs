@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use unrolled::Error;
 use unrolled::data::Split;
-use unrolled::measure::{self, Only, Source};
-use unrolled::nn::{At, Network};
-use unrolled::report::Outline;
-use unrolled::slim::{self, Form, Healing, Plan};
+use unrolled::measure::{self, EvalSet, Only};
+use unrolled::nn::Outline;
+use unrolled::nn::{BlockId, Network};
+use unrolled::slim::{self, Healing, Plan, Prunable};
 use unrolled::train::Experiment;
 
 use super::super::memory;
@@ -15,17 +15,17 @@ use super::Slim;
 
 /// What is settled before any sample runs.
 pub(super) struct Prepared {
-    pub(super) choosing: Source,
-    pub(super) proving: Source,
+    pub(super) choosing: EvalSet,
+    pub(super) proving: EvalSet,
     pub(super) healing: Healing,
     /// Blocks that were named.
-    pub(super) named: Option<Vec<At>>,
+    pub(super) named: Option<Vec<BlockId>>,
     pub(super) seed: u64,
 }
 
 impl Slim {
     /// Settles what is asked of a network; `whole` are all samples.
-    pub(super) fn prepare<F: Form>(&self, form: &F, whole: Source) -> anyhow::Result<Prepared> {
+    pub(super) fn prepare<F: Prunable>(&self, form: &F, whole: EvalSet) -> anyhow::Result<Prepared> {
         let outline = form.network().outline();
         let (named, seed) = self.named(outline)?;
         let needed = measure::bytes_per_sample(outline, &[Only::Influence]);
@@ -35,16 +35,16 @@ impl Slim {
                 Error::Usage("slimming needs at least 2 samples: one half chooses, the other proves".into()).into()
             );
         }
-        let half = |dataset| Source { dataset: Arc::new(dataset), batch, ..whole.clone() };
+        let half = |dataset| EvalSet { dataset: Arc::new(dataset), batch, ..whole.clone() };
         let [choosing, proving] = whole.dataset.halves(seed).map(half);
         // Where blocks are named one by one, nothing is chosen: all samples prove.
-        let proving = if self.blocks.is_empty() { proving } else { Source { batch, ..whole.clone() } };
+        let proving = if self.blocks.is_empty() { proving } else { EvalSet { batch, ..whole.clone() } };
         let healing = self.healing(form, &whole, seed)?;
         Ok(Prepared { choosing, proving, healing, named, seed })
     }
 
     /// Blocks that were named, one by one or by a plan, and the seed.
-    fn named(&self, outline: &Outline) -> Result<(Option<Vec<At>>, u64), Error> {
+    fn named(&self, outline: &Outline) -> Result<(Option<Vec<BlockId>>, u64), Error> {
         let seed = self.seed.unwrap_or(0);
         if let Some(path) = &self.plan {
             let plan = Plan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
@@ -60,16 +60,16 @@ impl Slim {
         Ok((Some(named), seed))
     }
 
-    fn healing<F: Form>(&self, form: &F, whole: &Source, seed: u64) -> anyhow::Result<Healing> {
+    fn healing<F: Prunable>(&self, form: &F, whole: &EvalSet, seed: u64) -> anyhow::Result<Healing> {
         let asked = [("--heal-norm", self.heal_norm.is_some()), ("--finetune", self.finetune.is_some())];
         for (option, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
             if let Some(why) = form.cannot_heal(option == "--heal-norm") {
                 return Err(Error::Usage(format!("{option}: {} {why}", self.target.name())).into());
             }
         }
-        let samples = self.heal_norm.map(|limit| -> anyhow::Result<Source> {
+        let samples = self.heal_norm.map(|limit| -> anyhow::Result<EvalSet> {
             let dataset = self.data.open(Split::Train)?.limit(limit);
-            Ok(Source { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
+            Ok(EvalSet { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
         });
         let samples = samples.transpose()?;
         let experiment = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::data::{Split, View};
+use crate::data::{ResizeCrop, Split};
 use crate::random::{Purpose, stream};
 
 fn digits() -> Dataset {
-    Dataset::open(&"digits".parse().unwrap(), Split::Test, &View::default()).unwrap()
+    Dataset::open(&"digits".parse().unwrap(), Split::Test, &ResizeCrop::default()).unwrap()
 }
 
 fn augmented(data: &Dataset, augment: Augment, draw: u64) -> Vec<f32> {

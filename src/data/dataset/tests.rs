@@ -1,7 +1,7 @@
 use super::*;
 
 fn digits() -> Dataset {
-    Dataset::open(&"digits".parse().unwrap(), Split::Train, &View::default()).unwrap()
+    Dataset::open(&"digits".parse().unwrap(), Split::Train, &ResizeCrop::default()).unwrap()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn classes_are_found_among_others_by_name() {
 
 #[test]
 fn a_view_that_does_not_suit_is_refused() {
-    let view = |resize, crop| View { resize, crop };
+    let view = |resize, crop| ResizeCrop { resize, crop };
     for (spec, view, message) in [
         ("digits", view(Some(8), None), "data.resize: only for folder:DIR, the images of digits have one size"),
         ("cifar10:x", view(None, Some(8)), "data.crop: only for folder:DIR, the images of cifar10 have one size"),

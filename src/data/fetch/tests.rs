@@ -9,13 +9,13 @@ use crate::data::read::gzip;
 
 /// How the server answers one request.
 #[derive(Clone, Copy)]
-enum Answer {
+enum Prediction {
     /// As a good server does.
     Good,
     /// With this many bytes of what it announces, and a closed connection.
     Cut(usize),
     /// With everything, whatever range was asked for.
-    Whole,
+    Baseline,
     /// With 206, but from the beginning.
     Wrong,
     /// With 404.
@@ -24,7 +24,7 @@ enum Answer {
 
 /// Serves `content` with one answer after another; gives the base address and, once all are given, the ranges that
 /// were asked for.
-fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>) {
+fn serve(content: &[u8], answers: &[Prediction]) -> (String, JoinHandle<Vec<usize>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = format!("http://{}/some/where/", listener.local_addr().unwrap());
     let (content, answers) = (content.to_vec(), answers.to_vec());
@@ -37,10 +37,10 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>)
                 .iter()
                 .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok());
             let start = range.unwrap_or(0);
-            let from = if matches!(answer, Answer::Good | Answer::Cut(_)) { start } else { 0 };
+            let from = if matches!(answer, Prediction::Good | Prediction::Cut(_)) { start } else { 0 };
             let status = match answer {
-                Answer::Missing => "404 Not Found",
-                Answer::Whole => "200 OK",
+                Prediction::Missing => "404 Not Found",
+                Prediction::Baseline => "200 OK",
                 _ if start == 0 => "200 OK",
                 _ => "206 Partial Content",
             };
@@ -49,7 +49,7 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, JoinHandle<Vec<usize>>)
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Length: {len}\r\nContent-Range: bytes {from}-{last}/{total}\r\nConnection: close\r\n\r\n"
             );
-            let sent = if let Answer::Cut(n) = answer { n } else { len };
+            let sent = if let Prediction::Cut(n) = answer { n } else { len };
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..sent])).unwrap();
             start
         };
@@ -62,10 +62,10 @@ fn content() -> Vec<u8> {
     (0..200_000_u32).map(|i| (i / 100 * i / 128) as u8).collect()
 }
 
-fn known_as(name: &'static str, sha256: &'static str, bytes: usize, members: &'static [&'static str]) -> Known {
+fn known_as(name: &'static str, sha256: &'static str, bytes: usize, members: &'static [&'static str]) -> Catalog {
     let file = Remote { name: "file.gz", bytes: bytes as u64, sha256 };
     let files = Box::leak(Box::new([file]));
-    Known { name, what: "", size: "", credit: "", home: "", files, members }
+    Catalog { name, what: "", size: "", credit: "", home: "", files, members }
 }
 
 fn digest(bytes: &[u8]) -> &'static str {
@@ -76,12 +76,12 @@ fn digest(bytes: &[u8]) -> &'static str {
 }
 
 /// The data set that `content` is the right download of.
-fn right() -> Known {
+fn right() -> Catalog {
     known_as("set", digest(&content()), content().len(), &[])
 }
 
 /// One attempt, with the addresses left out of the message, and the progress that was reported.
-fn attempt(data: &Known, home: &str, dir: &Path) -> (std::result::Result<PathBuf, String>, Vec<u64>) {
+fn attempt(data: &Catalog, home: &str, dir: &Path) -> (std::result::Result<PathBuf, String>, Vec<u64>) {
     let mut reports = Vec::new();
     let outcome = fetch_known(data, home, dir, &mut |progress| reports.push(progress.done));
     let message = |e: Error| e.to_string().replace(home, "HOME/").replace(&dir.display().to_string(), "DIR");
@@ -96,7 +96,7 @@ fn a_checksum_is_the_published_one() {
 #[test]
 fn a_download_is_saved_and_not_repeated() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(&content(), &[Answer::Good]);
+    let (home, server) = serve(&content(), &[Prediction::Good]);
     let (outcome, reports) = attempt(&right(), &home, dir.path());
     assert_eq!(outcome.unwrap(), dir.path().join("set"));
     assert_eq!((reports[0], reports.last()), (0, Some(&200_000)));
@@ -110,7 +110,7 @@ fn a_download_is_saved_and_not_repeated() {
 #[test]
 fn a_cut_download_is_continued() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(&content(), &[Answer::Cut(50_000), Answer::Cut(1000), Answer::Good]);
+    let (home, server) = serve(&content(), &[Prediction::Cut(50_000), Prediction::Cut(1000), Prediction::Good]);
     for done in ["50,000", "51,000"] {
         let (outcome, _) = attempt(&right(), &home, dir.path());
         let message = outcome.unwrap_err();
@@ -129,7 +129,7 @@ fn a_cut_download_is_continued() {
 #[test]
 fn a_server_that_cannot_continue_sends_all() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(&content(), &[Answer::Cut(50_000), Answer::Wrong, Answer::Whole]);
+    let (home, server) = serve(&content(), &[Prediction::Cut(50_000), Prediction::Wrong, Prediction::Baseline]);
     assert!(attempt(&right(), &home, dir.path()).0.is_err());
     let (outcome, _) = attempt(&right(), &home, dir.path());
     assert_eq!(outcome.unwrap_err(), "HOME/file.gz: the server does not continue at byte 50000");
@@ -144,7 +144,7 @@ fn a_wrong_checksum_removes_the_download() {
     let dir = tempfile::tempdir().unwrap();
     let mut other = content();
     other[77] ^= 1;
-    let (home, server) = serve(&other, &[Answer::Good]);
+    let (home, server) = serve(&other, &[Prediction::Good]);
     let (outcome, _) = attempt(&right(), &home, dir.path());
     let (found, expected) = (digest(&other), digest(&content()));
     let message = format!("its SHA-256 is {found}, expected {expected}; the download was removed, try again");
@@ -156,7 +156,7 @@ fn a_wrong_checksum_removes_the_download() {
 #[test]
 fn a_file_that_is_too_long_is_not_received_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(&content(), &[Answer::Good]);
+    let (home, server) = serve(&content(), &[Prediction::Good]);
     let data = known_as("set", digest(b"abc"), 3, &[]);
     let (outcome, reports) = attempt(&data, &home, dir.path());
     assert!(outcome.unwrap_err().contains("the download was removed"));
@@ -180,7 +180,7 @@ fn a_file_of_the_user_is_not_touched() {
 #[test]
 fn a_refusal_and_a_silence_are_told() {
     let dir = tempfile::tempdir().unwrap();
-    let (home, server) = serve(&content(), &[Answer::Missing]);
+    let (home, server) = serve(&content(), &[Prediction::Missing]);
     let (outcome, _) = attempt(&right(), &home, dir.path());
     assert_eq!(outcome.unwrap_err(), "HOME/file.gz: the server answers 404 Not Found");
     server.join().unwrap();
@@ -198,7 +198,7 @@ fn an_archive_is_unpacked() {
     tar.append_data(&mut header, "below/test.bin", &b"abc"[..]).unwrap();
     let archive = gzip(&tar.into_inner().unwrap());
     let data = known_as("set", digest(&archive), archive.len(), &["below/test.bin"]);
-    let (home, server) = serve(&archive, &[Answer::Good]);
+    let (home, server) = serve(&archive, &[Prediction::Good]);
     attempt(&data, &home, dir.path()).0.unwrap();
     server.join().unwrap();
     let member = dir.path().join("set/below/test.bin");

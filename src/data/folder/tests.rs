@@ -21,12 +21,12 @@ fn tree(files: &[(&str, [u32; 2])]) -> tempfile::TempDir {
 
 const S: [u32; 2] = [4, 3];
 
-fn view(resize: Option<usize>, crop: Option<usize>) -> View {
-    View { resize, crop }
+fn view(resize: Option<usize>, crop: Option<usize>) -> ResizeCrop {
+    ResizeCrop { resize, crop }
 }
 
 /// What opening a folder and reading all its samples gives, with the directory left out of the message.
-fn outcome(dir: &Path, split: Split, view: View) -> std::result::Result<Vec<Planes>, String> {
+fn outcome(dir: &Path, split: Split, view: ResizeCrop) -> std::result::Result<Vec<Planes>, String> {
     let folder = Folder::open(dir, split, view);
     let samples = folder.and_then(|folder| (0..folder.files.len()).map(|i| folder.sample(i)).collect());
     samples.map_err(|e| e.to_string().replace(&dir.display().to_string(), "DIR"))
@@ -43,14 +43,14 @@ fn one_image_of_each_class_comes_in_turn() {
         ("train/list.txt", S),
         ("val/b/1.png", S),
     ]);
-    let train = Folder::open(dir.path(), Split::Train, View::default()).unwrap();
+    let train = Folder::open(dir.path(), Split::Train, ResizeCrop::default()).unwrap();
     assert_eq!((train.shape(), &train.labels[..]), ([3, 3, 4], &[0, 1, 1][..]));
     assert_eq!(train.classes, ["a", "b"]);
     let names: Vec<_> = train.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     assert_eq!(names, ["x.jpeg", "1.JPG", "2.png"]);
     assert_eq!(train.sample(2).unwrap().pixels, [0.0; 36]);
     // The classes are those of the training split although one of them has no test images.
-    let test = Folder::open(dir.path(), Split::Test, View::default()).unwrap();
+    let test = Folder::open(dir.path(), Split::Test, ResizeCrop::default()).unwrap();
     assert_eq!((test.labels, test.classes.len()), (vec![1], 2));
 }
 
@@ -58,7 +58,7 @@ fn one_image_of_each_class_comes_in_turn() {
 fn without_split_directories_both_splits_are_the_same() {
     let dir = tree(&[("a/1.png", S), ("b/1.png", S)]);
     for split in [Split::Train, Split::Test] {
-        assert_eq!(outcome(dir.path(), split, View::default()).unwrap().len(), 2);
+        assert_eq!(outcome(dir.path(), split, ResizeCrop::default()).unwrap().len(), 2);
     }
 }
 
@@ -78,13 +78,13 @@ fn colours_become_planes() {
     std::fs::create_dir(dir.path().join("a")).unwrap();
     let image = RgbImage::from_fn(2, 1, |x, _| image::Rgb([255 * x as u8, 51, 102]));
     image.save(dir.path().join("a/1.png")).unwrap();
-    let images = outcome(dir.path(), Split::Train, View::default()).unwrap();
+    let images = outcome(dir.path(), Split::Train, ResizeCrop::default()).unwrap();
     assert_eq!(images[0].pixels, [0.0, 1.0, 0.2, 0.2, 0.4, 0.4]);
 }
 
 #[test]
 fn bad_folders_are_told_what_would_be_right() {
-    let none = View::default();
+    let none = ResizeCrop::default();
     for (files, split, view, message) in [
         (&[][..], Split::Train, none, "DIR: no directories here, expected one for each class"),
         (&[("train/a/1.png", S)], Split::Test, none, "DIR: no directory test, val or valid here"),
@@ -140,7 +140,7 @@ fn an_image_that_cannot_be_decoded_is_named() {
     let bytes = std::fs::read(&path).unwrap();
     for damaged in [&bytes[..bytes.len() / 2], b"text", b""] {
         std::fs::write(&path, damaged).unwrap();
-        let error = outcome(dir.path(), Split::Train, View::default()).unwrap_err();
+        let error = outcome(dir.path(), Split::Train, ResizeCrop::default()).unwrap_err();
         assert!(error.starts_with("DIR/a/2.png: cannot be decoded as PNG or JPEG: "), "{error}");
         assert_eq!(error.lines().count(), 1);
     }

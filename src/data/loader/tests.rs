@@ -1,8 +1,8 @@
 use super::*;
-use crate::data::{Split, View};
+use crate::data::{ResizeCrop, Split};
 
 fn digits(n: usize) -> Arc<Dataset> {
-    let data = Dataset::open(&"digits".parse().unwrap(), Split::Train, &View::default());
+    let data = Dataset::open(&"digits".parse().unwrap(), Split::Train, &ResizeCrop::default());
     Arc::new(data.unwrap().limit(n))
 }
 
@@ -104,7 +104,7 @@ fn an_error_arrives_at_its_place() {
         }
     }
     let spec = format!("folder:{}", dir.path().display()).parse().unwrap();
-    let data = Arc::new(Dataset::open(&spec, Split::Test, &View::default()).unwrap());
+    let data = Arc::new(Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap());
     for workers in [0, 2] {
         let normalization = data.normalization();
         let plan = Plan { batch: 1, workers, normalization, ..plan(Order::Sequential) };

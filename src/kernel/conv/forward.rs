@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::patch::{Band, Patch, Whole};
-use super::product::{Ahead, Begin, Coming, Summands};
+use super::patch::{Band, Baseline, Patch};
+use super::product::{Begin, Coming, Prefetcher, Summands};
 use super::row::row;
 use super::{Conv, Images, blocks, image};
 use crate::kernel::lanes::{LANES, Lanes};
@@ -28,7 +28,7 @@ impl Direct<'_> {
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         match (self.conv.size, self.conv.padding) {
             (1, 0) => self.groups::<L, Band>(all, images),
-            _ => self.groups::<L, Whole>(all, images),
+            _ => self.groups::<L, Baseline>(all, images),
         }
     }
 
@@ -103,7 +103,8 @@ impl Direct<'_> {
                     if channels.end < from {
                         sums.values = None;
                     }
-                    let ahead = Ahead { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
+                    let ahead =
+                        Prefetcher { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
                     let summands = Summands { ahead: Some(ahead), ..summands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
                     // hold all blocks.

@@ -26,12 +26,12 @@ pub(super) trait Patch {
 }
 
 /// An image and its border.
-pub(super) struct Whole {
+pub(super) struct Baseline {
     conv: Conv,
     scratch: Bordered,
 }
 
-impl Patch for Whole {
+impl Patch for Baseline {
     fn new(conv: Conv, panel: usize) -> Self {
         let [channels, height, width] = conv.input;
         let scratch = Bordered::new([channels.min(panel * LANES), height, width], conv.padding, conv.padding);

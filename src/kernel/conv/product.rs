@@ -21,12 +21,12 @@ pub(crate) struct Summands<'a> {
     /// From one block of output channels to the next, in the weights.
     pub w_out: usize,
     /// What comes next, and is fetched from memory meanwhile.
-    pub ahead: Option<Ahead>,
+    pub ahead: Option<Prefetcher>,
 }
 
 /// What will be read after some products.
 #[derive(Clone, Copy)]
-pub(crate) struct Ahead {
+pub(crate) struct Prefetcher {
     /// These products fetch one part of it, of so many.
     pub part: [usize; 2],
     /// Whether it is the weights of the blocks behind.
@@ -44,7 +44,7 @@ pub(crate) struct Coming {
     pub count: usize,
 }
 
-impl Ahead {
+impl Prefetcher {
     /// Weights alone, all of them.
     pub(super) const WEIGHTS: Self = Self { part: [0, 1], weights: true, input: None };
 

@@ -14,7 +14,7 @@ pub(crate) use transforms::{Gradient, Input, transform_back, transform_weight};
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::product::{Ahead, Begin, SQUARE, Summands, Sums};
+use super::product::{Begin, Prefetcher, SQUARE, Summands, Sums};
 use super::row::row;
 use super::weight::Stripe;
 use super::{Images, image};
@@ -74,7 +74,7 @@ impl Winograd<'_> {
             x_block: from.tiles * LANES,
             w_block: SQUARE,
             w_out: from.blocks * SQUARE,
-            ahead: Some(Ahead::WEIGHTS),
+            ahead: Some(Prefetcher::WEIGHTS),
         };
         for place in 0..PLACES {
             let x = from.values[place * from.place..].as_ptr();

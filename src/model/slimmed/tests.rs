@@ -31,7 +31,12 @@ fn samples([channels, height, width]: [usize; 3]) -> Samples {
 }
 
 fn bits(model: &Model, route: &Route, samples: &Samples) -> Vec<u32> {
-    model.along(route, samples, &mut crate::nn::Memory::default()).unwrap().values.iter().map(|v| v.to_bits()).collect()
+    Network::forward_along(model, route, samples, &mut crate::nn::RecurrentState::default())
+        .unwrap()
+        .values
+        .iter()
+        .map(|v| v.to_bits())
+        .collect()
 }
 
 /// Every kind of network, wiring and order: what is left is what the route computes, and differs from the whole.
@@ -104,6 +109,6 @@ fn what_has_to_stay_is_named_with_its_reason() {
     // The wiring does not matter to a block of equal shape.
     for wiring in [Wiring::Plain, Wiring::COnly, Wiring::TOnly] {
         let model = network(&table(resnet).with_wiring(wiring), [3, 8, 8]);
-        assert_eq!(model.stays(At { stage: 1, block: 1 }), None);
+        assert_eq!(model.stays(BlockId { stage: 1, block: 1 }), None);
     }
 }

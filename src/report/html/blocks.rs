@@ -8,7 +8,7 @@ use crate::report::result::{Estimate, Measurements, PerBlock, StageOutline};
 /// The blocks that have a result, with their numbers through the network.
 pub(super) fn numbered<'a, T>(network: &'a Measurements, results: &'a PerBlock<T>) -> Vec<(f64, &'a T)> {
     let blocks = network.outline.stages.iter().flat_map(|stage| &stage.blocks).enumerate();
-    blocks.filter_map(|(index, block)| Some((index as f64 + 1.0, results.get(&block.name)?))).collect()
+    blocks.filter_map(|(index, block)| Some((index as f64 + 1.0, results.get(block.name())?))).collect()
 }
 
 /// Block numbers through the whole network, and the borders of its stages.
@@ -117,5 +117,5 @@ pub(super) fn heat_maps(
 
 /// The place of a block of this name within its stage.
 pub(super) fn place(stage: &StageOutline, name: &str) -> Option<f64> {
-    stage.blocks.iter().position(|block| block.name == name).map(|place| place as f64 + 0.5)
+    stage.blocks.iter().position(|block| block.name() == name).map(|place| place as f64 + 0.5)
 }

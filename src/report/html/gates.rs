@@ -104,7 +104,7 @@ fn rows<'a>(network: &'a Measurements, stage: &StageOutline, kind: Kind) -> Vec<
     let Some(gates) = &network.gates else { return Vec::new() };
     let gate = |name: &str| kind.of(gates.get(name)?);
     let numbered = stage.blocks.iter().enumerate();
-    numbered.filter_map(|(index, block)| Some((index + 1, gate(&block.name)?))).collect()
+    numbered.filter_map(|(index, block)| Some((index + 1, gate(block.name())?))).collect()
 }
 
 fn map(title: String, rows: &[(usize, &Gate)], top: f64, width: f64) -> Result<String> {

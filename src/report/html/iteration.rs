@@ -2,7 +2,7 @@ use super::element;
 use super::together::Errors;
 use crate::Result;
 use crate::report::chart::Colour;
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Estimate, Measurements, Repeat, StageOutline};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -33,7 +33,7 @@ fn repeats(networks: &[Measurements]) -> Result<String> {
     }
     let scores = networks.iter().flat_map(|network| network.repeats.iter().flatten()).map(|repeat| &repeat.score);
     body += &element::left_out(summary::not_finite(scores), "of these figures");
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let mut table = Table::new([
         "network",
         "<block",
@@ -73,12 +73,12 @@ fn stages(networks: &[Measurements]) -> String {
 
 /// The curves of every stage of a network, as it is and scaled back.
 fn curves(network: &Measurements) -> Result<Vec<String>> {
-    let gauge = Gauge::of(&network.outline);
+    let gauge = Metric::of(&network.outline);
     let mut figures = Vec::new();
     for (rescaled, title) in [(false, "As it is"), (true, "Scaled back")] {
         let curve = |stage: &StageOutline| -> Vec<(f64, f64)> {
             let repeats = network.repeats.iter().flatten().filter(|repeat| repeat.rescaled == rescaled);
-            let own = repeats.filter(|repeat| stage.blocks.iter().any(|block| block.name == repeat.block));
+            let own = repeats.filter(|repeat| stage.blocks.iter().any(|block| block.name() == repeat.block));
             own.map(|repeat| (repeat.times as f64, gauge.error(&repeat.score))).collect()
         };
         let curves: Vec<Vec<(f64, f64)>> = network.outline.stages.iter().map(curve).collect();
@@ -109,9 +109,9 @@ fn indices(networks: &[Measurements]) -> String {
         "Three indices say how iterative a stage is (after Lippl et al. 2021). Each is the {} lost, on average over \
          the points of a curve, as a share of what the network has beyond chance: 0 as an iteration would have it, 1 where \
          all is lost at once.",
-        match Gauge::shared(networks) {
-            Gauge::Accuracy => "accuracy",
-            Gauge::Perplexity => "log-probability of the words",
+        match Metric::shared(networks) {
+            Metric::Accuracy => "accuracy",
+            Metric::Perplexity => "log-probability of the words",
         }
     ));
     body += &element::prose(

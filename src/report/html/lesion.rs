@@ -2,7 +2,7 @@ use super::blocks::{Figure, frame, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Ablation, Lesion, Measurements, PerBlock};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -12,7 +12,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     if networks.iter().all(|network| network.lesion.is_none()) {
         return Ok(String::new());
     }
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let mut body = element::prose(&format!(
         "Each block is left out in turn, so that only its skip remains, and nothing else is changed (paper, Section 4, \
          after Srivastava 2015 and Veit 2016). The line is the {} of the whole network; whiskers are 95 % intervals. \
@@ -22,8 +22,8 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     body += &element::prose(&format!(
         "Below the bars, the cost: {}, compared sample by sample, which tells small costs apart that the bars cannot.",
         match gauge {
-            Gauge::Accuracy => "accuracy of the whole network minus accuracy without the block",
-            Gauge::Perplexity => "loss without the block minus loss of the whole network",
+            Metric::Accuracy => "accuracy of the whole network minus accuracy without the block",
+            Metric::Perplexity => "loss without the block minus loss of the whole network",
         }
     ));
     body += &element::seen(networks, sentence);
@@ -43,7 +43,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
 }
 
 fn sentence(network: &Measurements) -> Option<String> {
-    let gauge = Gauge::of(&network.outline);
+    let gauge = Metric::of(&network.outline);
     let costs = network.lesion.as_ref()?.iter().map(|(name, lesion)| (name, gauge.cost(lesion)));
     let costs: Vec<_> = costs.filter(|(_, cost)| cost.value.is_finite()).collect();
     let mean = summary::mean_cost(network)?;
@@ -60,7 +60,7 @@ fn sentence(network: &Measurements) -> Option<String> {
 }
 
 fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
-    let gauge = Gauge::of(&network.outline);
+    let gauge = Metric::of(&network.outline);
     let blocks = numbered(network, lesion);
     let bars: Vec<_> = blocks.iter().map(|(number, lesion)| (*number, gauge.value(&lesion.score))).collect();
     let whiskers: Vec<_> = blocks
@@ -72,8 +72,8 @@ fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Resu
         .collect();
     let whole = gauge.value(&network.baseline);
     let y = match gauge {
-        Gauge::Accuracy => Axis::between(0.0, 100.0),
-        Gauge::Perplexity => Axis::covering(whiskers.iter().map(|(.., high)| *high).chain([0.0, whole])),
+        Metric::Accuracy => Axis::between(0.0, 100.0),
+        Metric::Perplexity => Axis::covering(whiskers.iter().map(|(.., high)| *high).chain([0.0, whole])),
     };
     let mut layers = vec![
         // Without this the grid would show through the bars.
@@ -88,8 +88,8 @@ fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Resu
         description: format!("{} of {} with each block left out", gauge.title(), network.target),
         x_label: "block left out".into(),
         y_label: match gauge {
-            Gauge::Accuracy => "Accuracy without the block, %".into(),
-            Gauge::Perplexity => "Perplexity without the block".into(),
+            Metric::Accuracy => "Accuracy without the block, %".into(),
+            Metric::Perplexity => "Perplexity without the block".into(),
         },
         x,
         y,
@@ -100,7 +100,7 @@ fn bars(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Resu
 }
 
 fn costs(place: usize, network: &Measurements, lesion: &PerBlock<Lesion>) -> Result<String> {
-    let gauge = Gauge::of(&network.outline);
+    let gauge = Metric::of(&network.outline);
     let scale = gauge.scale();
     let cost = |(number, lesion): &(f64, &Lesion)| {
         let cost = gauge.cost(lesion);
@@ -157,8 +157,8 @@ fn table(networks: &[Measurements]) -> Table {
             ]);
         }
         for block in network.outline.stages.iter().flat_map(|stage| &stage.blocks) {
-            let Some(reason) = &block.fixed else { continue };
-            table.row([network.target.as_str(), &block.name, "", "", "", "", "", "", reason]);
+            let Some(reason) = &block.why_not_removable else { continue };
+            table.row([network.target.as_str(), block.name(), "", "", "", "", "", "", reason]);
         }
     }
     table
@@ -175,7 +175,7 @@ fn ablation(networks: &[Measurements]) -> Result<String> {
          <i>a<sub>k−1</sub></i> is replaced by its mean over the samples, and by the step of another sample: what is lost \
          then is what the block says about the sample alone.",
     );
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let of = |network: &Measurements, sort: fn(&Ablation) -> &Lesion| {
         let blocks = network.ablation.iter().flat_map(|blocks| numbered(network, blocks));
         blocks.map(|(number, ablation)| (number, gauge.cost(sort(ablation)))).collect::<Vec<_>>()

@@ -20,7 +20,7 @@ mod training;
 pub(super) use element::escape;
 pub use slim::slim_html;
 
-use super::gauge::Gauge;
+use super::gauge::Metric;
 use super::result::Measurements;
 use super::table::Table;
 use super::{Report, number, summary};
@@ -63,7 +63,7 @@ fn page(title: &str, header: &str, body: &str, facts: &[(String, String)]) -> St
 
 /// One row a network with the figures that one looks for first.
 fn overview(networks: &[Measurements]) -> String {
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let cost = format!("mean cost of one block left out, {}", gauge.long_unit());
     let mut table = Table::new([
         "network",

@@ -32,13 +32,13 @@ pub(super) fn section(networks: &[Measurements]) -> String {
         for block in outline.stages.iter().flat_map(|stage| &stage.blocks) {
             table.row([
                 network.target.as_str(),
-                &block.name,
-                &block.wiring,
+                block.name(),
+                block.wiring.name(),
                 &block.body,
-                &block.shortcut,
+                block.shortcut.name(),
                 &number::count(block.parameters),
                 &number::count(block.flops),
-                block.fixed.as_deref().unwrap_or("yes"),
+                block.why_not_removable.as_deref().unwrap_or("yes"),
             ]);
         }
     }
@@ -123,8 +123,8 @@ fn stage_drawing(stage: &StageOutline, left: f64, pitch: f64, colour: usize, lef
     let side = (0.74 * pitch).max(3.2);
     let first = left + (stage_width(stage, pitch) - stage.blocks.len() as f64 * pitch) / 2.0;
     for (index, block) in stage.blocks.iter().enumerate() {
-        let is_out = left_out.contains(&block.name);
-        let fill = if block.fixed.is_some() || is_out { "card" } else { &format!("n{colour}") };
+        let is_out = left_out.iter().any(|name| name == block.name());
+        let fill = if block.why_not_removable.is_some() || is_out { "card" } else { &format!("n{colour}") };
         let dashes = if is_out { " stroke-dasharray=\"2.5 2.5\"" } else { "" };
         let _ = writeln!(
             svg,
@@ -161,14 +161,21 @@ fn fact(left: f64, line: usize, text: &str) -> String {
 }
 
 fn tooltip(block: &BlockOutline) -> String {
-    let fixed = block.fixed.as_ref().map_or_else(String::new, |reason| format!("; cannot be left out: {reason}"));
+    let fixed =
+        block.why_not_removable.as_ref().map_or_else(String::new, |reason| format!("; cannot be left out: {reason}"));
     let parameters = number::count(block.parameters);
-    format!("{}: {}, {}, skip {}, {parameters} parameters{fixed}", block.name, block.wiring, block.body, block.shortcut)
+    format!(
+        "{}: {}, {}, skip {}, {parameters} parameters{fixed}",
+        block.name(),
+        block.wiring,
+        block.body,
+        block.shortcut.name()
+    )
 }
 
 /// The wiring, or that there are several.
 fn wirings(stage: &StageOutline) -> String {
-    let mut names: Vec<_> = stage.blocks.iter().map(|block| block.wiring.as_str()).collect();
+    let mut names: Vec<_> = stage.blocks.iter().map(|block| block.wiring.name()).collect();
     names.dedup();
     match names[..] {
         [] => number::NONE.into(),

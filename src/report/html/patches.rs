@@ -66,7 +66,7 @@ fn pictures(network: &Measurements, stage: &StageOutline) -> Result<String> {
     let mut grid = format!("<h4>{}, filter {}{few}</h4>\n", element::escape(&stage.name), found.filter);
     grid += "<div class=\"scroll\" tabindex=\"0\"><div class=\"patches\">\n";
     for (row, (name, found, _)) in shared.iter().enumerate() {
-        let Some(block) = stage.blocks.iter().find(|block| block.name == *name) else { continue };
+        let Some(block) = stage.blocks.iter().find(|block| block.name() == *name) else { continue };
         if !is_shown(row, shared.len()) {
             continue;
         }
@@ -100,7 +100,7 @@ fn picture(outline: &Outline, block: &BlockOutline, patch: &Patch) -> Result<Str
     let mut bytes = Vec::new();
     image::codecs::png::PngEncoder::new(&mut bytes)
         .write_image(image.as_raw(), image.width(), image.height(), ExtendedColorType::Rgba8)
-        .map_err(|fault| Error::Usage(format!("a patch of {} cannot be drawn: {fault}", block.name)))?;
+        .map_err(|fault| Error::Usage(format!("a patch of {} cannot be drawn: {fault}", block.name())))?;
     let about = format!(
         "sample {}, {}, activation {} at row {}, column {}",
         patch.sample,
@@ -247,7 +247,7 @@ mod tests {
         let mut network = sample::highway(0);
         let stage = network.outline.stages[0].clone();
         let none = crate::report::result::Patches { filter: 3, patches: Vec::new() };
-        let of = |blocks: &[BlockOutline]| Some(blocks.iter().map(|b| (b.name.clone(), none.clone())).collect());
+        let of = |blocks: &[BlockOutline]| Some(blocks.iter().map(|b| (b.name().to_owned(), none.clone())).collect());
         network.patches = of(&stage.blocks);
         assert!(pictures(&network, &stage).unwrap().starts_with("<h4>stage1, filter 3, 24 of its 49 blocks</h4>"));
         network.patches = of(&stage.blocks[..24]);

@@ -2,7 +2,7 @@ use super::blocks::{Figure, numbered};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::number;
 use crate::report::result::{Estimate, Measurements, Readout, Readouts};
 use crate::report::table::Table;
@@ -32,13 +32,13 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     );
     body += &element::seen(networks, sentence);
     body += &element::legend(networks, has);
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let mut figures = Vec::new();
     for (name, sort) in SORTS {
         let title = format!("{} read out by {name}", gauge.title());
         let (rule, is_share) = match gauge {
-            Gauge::Accuracy => (0.0, true),
-            Gauge::Perplexity => (networks.first().map_or(0.0, |network| gauge.value(&network.baseline)), false),
+            Metric::Accuracy => (0.0, true),
+            Metric::Perplexity => (networks.first().map_or(0.0, |network| gauge.value(&network.baseline)), false),
         };
         // Shares are scaled by the figure.
         let scale = gauge.scale();
@@ -54,8 +54,8 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     Ok(element::section("readouts", "Read-outs", &body))
 }
 
-/// A read-out's score, before [`Gauge::scale`], with the longer arm of its interval.
-fn with_arm(gauge: Gauge, readout: &Readout) -> Estimate {
+/// A read-out's score, before [`Metric::scale`], with the longer arm of its interval.
+fn with_arm(gauge: Metric, readout: &Readout) -> Estimate {
     let scale = gauge.scale();
     let [low, high] = gauge.range(&readout.score).map(|end| end / scale);
     let value = gauge.value(&readout.score) / scale;
@@ -76,7 +76,7 @@ fn sentence(network: &Measurements) -> Option<String> {
 }
 
 fn table(networks: &[Measurements]) -> Table {
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let mut table = Table::new([
         "network",
         "<block",

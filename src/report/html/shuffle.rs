@@ -1,7 +1,7 @@
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Measurements, Shuffle};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -35,7 +35,7 @@ fn orders(network: &Measurements) -> &[Shuffle] {
 }
 
 fn sentence(network: &Measurements) -> Option<String> {
-    let (groups, gauge) = (summary::shuffle_groups(network), Gauge::of(&network.outline));
+    let (groups, gauge) = (summary::shuffle_groups(network), Metric::of(&network.outline));
     let (few, many) = (groups.first()?, groups.last()?);
     let swaps = |group: &summary::ShuffleGroup| number::counted(group.swaps, "swap");
     let mut sentence = format!("Mean {} is {} after {}", gauge.name(), gauge.shown(few.mean), swaps(few));
@@ -46,7 +46,7 @@ fn sentence(network: &Measurements) -> Option<String> {
 }
 
 fn chart(networks: &[Measurements]) -> Result<String> {
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let all = || networks.iter().flat_map(orders);
     let mut layers = Vec::new();
     for (place, network) in networks.iter().enumerate().filter(|(_, network)| !orders(network).is_empty()) {
@@ -70,7 +70,7 @@ fn chart(networks: &[Measurements]) -> Result<String> {
 }
 
 fn groups(networks: &[Measurements]) -> Table {
-    let heads = summary::ShuffleGroup::heads(Gauge::shared(networks), "mean τ");
+    let heads = summary::ShuffleGroup::heads(Metric::shared(networks), "mean τ");
     let mut table = Table::new(["network"].into_iter().chain(heads.iter().map(String::as_str)));
     for network in networks {
         for group in summary::shuffle_groups(network) {
@@ -81,7 +81,7 @@ fn groups(networks: &[Measurements]) -> Table {
 }
 
 fn table(networks: &[Measurements]) -> Table {
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let mut table =
         Table::new(["network", "swaps", "seed", "τ", gauge.name(), "95 % interval", "loss, nats", "<order"]);
     for network in networks {

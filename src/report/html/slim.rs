@@ -4,7 +4,7 @@ use super::element;
 use super::outline::drawing;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Chosen, Outline, Slimmed, Slimming};
 use crate::report::slimming::{compared, conditions, correlations, curve, places, sizes, versions, written};
 use crate::report::table::Table;
@@ -41,7 +41,8 @@ fn outlines(slimming: &Slimming, slimmed: &Slimmed) -> String {
     let stays: Vec<Option<&String>> = names(&slimming.outline).map(|name| slimming.stays.get(name)).collect();
     body += &drawing(&hollow(&slimming.outline, &stays), 0, &slimming.removed);
     body += &format!("<h3>After</h3>\n{}", element::note(&slimmed.outline.name));
-    let kept = names(&slimming.outline).zip(stays).filter(|(name, _)| !slimming.removed.contains(name));
+    let kept =
+        names(&slimming.outline).zip(stays).filter(|(name, _)| !slimming.removed.iter().any(|other| other == name));
     body += &drawing(&hollow(&slimmed.outline, &kept.map(|(_, why)| why).collect::<Vec<_>>()), 0, &[]);
     let mut table = Table::new(["block", "<why it stays"]);
     slimming.stays.iter().for_each(|(block, why)| table.row([block.as_str(), why]));
@@ -49,15 +50,15 @@ fn outlines(slimming: &Slimming, slimmed: &Slimmed) -> String {
     element::section("outlines", "What was left out", &body)
 }
 
-fn names(outline: &Outline) -> impl Iterator<Item = &String> {
-    outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name)
+fn names(outline: &Outline) -> impl Iterator<Item = &str> {
+    outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name())
 }
 
 /// The outline in which blocks that have to stay are those that cannot be left out: of each block in turn, why it stays.
 fn hollow(outline: &Outline, stays: &[Option<&String>]) -> Outline {
     let mut outline = outline.clone();
     let blocks = outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
-    blocks.zip(stays).for_each(|(block, why)| block.fixed = why.cloned());
+    blocks.zip(stays).for_each(|(block, why)| block.why_not_removable = why.cloned());
     outline
 }
 
@@ -78,7 +79,7 @@ fn chosen(slimming: &Slimming, choice: &Chosen) -> Result<String> {
          removal; blocks that it did not come to are as its last round ranked them. <b>Deepest</b> and <b>random</b> are \
          controls: what is no better than they are says nothing.",
     );
-    let gauge = Gauge::of(&slimming.outline);
+    let gauge = Metric::of(&slimming.outline);
     let compared = compared(gauge, choice);
     if !compared.is_empty() {
         body += &element::plain("As many blocks left out by each ranking, on the samples that prove:");
@@ -91,7 +92,7 @@ fn chosen(slimming: &Slimming, choice: &Chosen) -> Result<String> {
     Ok(element::section("rankings", "How the blocks were chosen", &body))
 }
 
-fn line(gauge: Gauge, choice: &Chosen) -> Result<String> {
+fn line(gauge: Metric, choice: &Chosen) -> Result<String> {
     let scores = std::iter::once(&choice.baseline).chain(choice.curve.iter().map(|removal| &removal.score));
     let points: Vec<(f64, f64)> = scores.enumerate().map(|(count, score)| (count as f64, gauge.value(score))).collect();
     Chart {
@@ -99,8 +100,8 @@ fn line(gauge: Gauge, choice: &Chosen) -> Result<String> {
         description: format!("{} against the number of blocks left out", gauge.title()),
         x_label: "blocks left out".into(),
         y_label: match gauge {
-            Gauge::Accuracy => "Accuracy on the samples that choose, %".into(),
-            Gauge::Perplexity => "Perplexity on the samples that choose".into(),
+            Metric::Accuracy => "Accuracy on the samples that choose, %".into(),
+            Metric::Perplexity => "Perplexity on the samples that choose".into(),
         },
         x: Axis::covering(points.iter().map(|point| point.0)),
         y: gauge.axis(points.iter().map(|point| point.1)),

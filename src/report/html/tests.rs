@@ -83,8 +83,8 @@ fn names_cannot_break_out_of_the_page() {
         network.target = evil.into();
         network.outline.name = evil.into();
         network.outline.stages[0].name = evil.into();
-        network.outline.stages[0].blocks[0].wiring = evil.into();
-        network.outline.stages[0].blocks[0].fixed = Some(evil.into());
+        network.outline.stages[0].blocks[0].body = evil.into();
+        network.outline.stages[0].blocks[0].why_not_removable = Some(evil.into());
     }
     let page = page(networks);
     assert_sound(&page);
@@ -133,8 +133,10 @@ fn one_block_and_two_hundred() {
         let mut network = sample::highway(1);
         let block = network.outline.stages[0].blocks[0].clone();
         let names = (1..=count).map(|number| format!("stage1.block{number}"));
-        network.outline.stages[0].blocks =
-            names.clone().map(|name| crate::report::result::BlockOutline { name, ..block.clone() }).collect();
+        network.outline.stages[0].blocks = names
+            .clone()
+            .map(|name| crate::report::result::BlockOutline { id: name.parse().unwrap(), ..block.clone() })
+            .collect();
         network.estimation = network.estimation.map(|blocks| names.clone().map(|name| (name, blocks[0])).collect());
         network.lesion = network.lesion.map(|blocks| names.clone().map(|name| (name, blocks[0])).collect());
         network.gates = network.gates.map(|blocks| names.clone().map(|name| (name, blocks[0].clone())).collect());

@@ -2,7 +2,7 @@ use super::blocks::{heat_maps, place};
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Cell, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Measurements, Pair};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -19,7 +19,7 @@ pub(super) fn several(networks: &[Measurements]) -> Result<String> {
          others.",
     );
     body += &element::legend(networks, has);
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let points = networks.iter().map(|network| {
         let sets = network.several.iter().flatten();
         sets.map(|set| (set.removed as f64, gauge.error(&set.score))).collect()
@@ -65,7 +65,7 @@ pub(super) struct Errors<'a> {
     /// Counts and errors, each in the colour and shape of its place.
     pub(super) curves: Vec<Vec<(f64, f64)>>,
     /// What the errors are of.
-    pub(super) gauge: Gauge,
+    pub(super) gauge: Metric,
     /// Whether the points of a curve are joined by a line.
     pub(super) is_joined: bool,
     pub(super) size: (f64, f64),
@@ -141,7 +141,7 @@ fn sentence(network: &Measurements) -> Option<String> {
 /// The earlier block across, the later one upwards.
 fn maps(network: &Measurements) -> Result<Vec<String>> {
     let pairs = network.pairs.as_deref().unwrap_or_default();
-    let gauge = Gauge::of(&network.outline);
+    let gauge = Metric::of(&network.outline);
     let costs = pairs.iter().map(|pair| gauge.cost(&pair.lesion).value);
     let most = costs.filter(|cost| cost.is_finite()).fold(1e-9, f64::max);
     let brightest = format!("{} {}", gauge.lost(most), gauge.unit());

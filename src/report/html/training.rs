@@ -1,7 +1,7 @@
 use super::element;
 use crate::Result;
 use crate::report::chart::{Axis, Chart, Colour, Layer, Mark};
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::number;
 use crate::report::result::{Epoch, Measurements};
 use crate::report::table::Table;
@@ -12,7 +12,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     if !networks.iter().any(trained) {
         return Ok(String::new());
     }
-    let gauge = Gauge::shared(networks);
+    let gauge = Metric::shared(networks);
     let held_out = held_out(gauge);
     let mut body = element::prose(&format!(
         "Mean cross-entropy and {} after each epoch of the training that made these networks. Strong lines are the \
@@ -36,7 +36,7 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
     let told = |e: &Epoch| [value(gauge, e.train_accuracy, e.train_loss), value(gauge, e.test_accuracy, e.test_loss)];
     let axis = Axis::covering(networks.iter().flat_map(|network| &network.training).flat_map(losses));
     let loss = chart(networks, ["Loss", "Cross-entropy, nats"], axis, losses)?;
-    let label = if gauge == Gauge::Accuracy { "Right answers, %" } else { gauge.title() };
+    let label = if gauge == Metric::Accuracy { "Right answers, %" } else { gauge.title() };
     let axis = gauge.axis(networks.iter().flat_map(|network| &network.training).flat_map(told));
     let told = chart(networks, [gauge.title(), label], axis, told)?;
     body += &element::charts(&[loss, told]);
@@ -48,18 +48,18 @@ pub(super) fn section(networks: &[Measurements]) -> Result<String> {
 }
 
 /// The split that is evaluated after every epoch.
-fn held_out(gauge: Gauge) -> &'static str {
+fn held_out(gauge: Metric) -> &'static str {
     match gauge {
-        Gauge::Accuracy => "test",
-        Gauge::Perplexity => "validation",
+        Metric::Accuracy => "test",
+        Metric::Perplexity => "validation",
     }
 }
 
-/// What an epoch is told by, as [`Gauge::value`] has it.
-fn value(gauge: Gauge, accuracy: f64, loss: f64) -> f64 {
+/// What an epoch is told by, as [`Metric::value`] has it.
+fn value(gauge: Metric, accuracy: f64, loss: f64) -> f64 {
     match gauge {
-        Gauge::Accuracy => 100.0 * accuracy,
-        Gauge::Perplexity => loss.exp(),
+        Metric::Accuracy => 100.0 * accuracy,
+        Metric::Perplexity => loss.exp(),
     }
 }
 
@@ -97,7 +97,7 @@ fn chart(
 }
 
 fn table(networks: &[Measurements]) -> Table {
-    let held_out = held_out(Gauge::shared(networks));
+    let held_out = held_out(Metric::shared(networks));
     let held_out = ["loss, nats", "perplexity", "accuracy"].map(|figure| format!("{held_out} {figure}"));
     let mut table = Table::new([
         "network",

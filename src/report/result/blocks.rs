@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Score, exact};
+use super::{Estimate, Score};
+use crate::float_json as exact;
 
 /// Estimation error of one block (Eq. 1, Figure 3): `a_k - A`, A the output of the stage's last block.
 /// Each figure is taken per unit over the samples, then averaged over the units.

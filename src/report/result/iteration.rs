@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Lesion, Score, exact};
+use super::{Estimate, Lesion, Score};
+use crate::float_json as exact;
 
 /// How much one block changes the estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,18 +6,18 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use crate::float_json as exact;
 
 mod blocks;
 mod iteration;
-mod outline;
+
 mod patches;
 mod score;
 mod slim;
 
+pub use crate::nn::{BlockOutline, Outline, ReceptiveField, Skip, StageOutline};
 pub use blocks::*;
 pub use iteration::*;
-pub use outline::*;
 pub use patches::*;
 pub use score::*;
 pub use slim::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use crate::float_json as exact;
 
 /// One filter after one block (Figure 4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use crate::float_json as exact;
 
 /// How well a network answers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, Estimate, Lesion, Outline, PerBlock, Score, exact};
+use super::{Epoch, Estimate, Lesion, Outline, PerBlock, Score};
+use crate::float_json as exact;
 
 /// What becomes of a network that is slimmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,8 +125,8 @@ pub struct Sizes {
 mod figures {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::super::exact::{Exact, Form};
     use super::PerBlock;
+    use crate::float_json::{Exact, Form};
 
     pub(super) fn serialize<S: Serializer>(values: &PerBlock<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(values.iter().map(|(block, value)| (block, value.form())))

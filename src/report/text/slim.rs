@@ -1,4 +1,4 @@
-use crate::report::gauge::Gauge;
+use crate::report::gauge::Metric;
 use crate::report::result::Slimming;
 use crate::report::slimming::{compared, conditions, correlations, curve, places, sizes, versions, written};
 
@@ -6,7 +6,7 @@ use crate::report::slimming::{compared, conditions, correlations, curve, places,
 pub fn slimming(slimming: &Slimming) -> String {
     let mut text = format!("{}: {}\n{}\n", slimming.target, slimming.outline.name, conditions(slimming));
     if let Some(choice) = &slimming.choice {
-        let gauge = Gauge::of(&slimming.outline);
+        let gauge = Metric::of(&slimming.outline);
         text += &format!("\n{}\n{}", places(slimming, choice).text(), correlations(choice).text());
         let compared = compared(gauge, choice);
         if !compared.is_empty() {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{BlockId, Wiring};
+
 /// What a network is made of, from input to output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
@@ -40,14 +42,19 @@ pub struct StageOutline {
 /// One block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockOutline {
-    /// `stage1.block2`.
-    pub name: String,
-    /// Wiring: `plain`, `residual`, `highway`, `full`, `t-only`, `c-only`.
-    pub wiring: String,
+    /// Its stage and its place there; in JSON the key `name` with a value such as `stage1.block2`.
+    #[serde(rename = "name")]
+    pub id: BlockId,
+    /// The name that the network's own file has for the block, such as `encoder.layer.0.attention`; absent where it has
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_name: Option<String>,
+    /// How the new value and the input are combined.
+    pub wiring: Wiring,
     /// The layers of the body, such as `3x3 16 · 3x3 16`.
     pub body: String,
-    /// What stands on the skip: `identity`, `zero-padding`, `projection` or `none`.
-    pub shortcut: String,
+    /// What stands on the skip connection.
+    pub shortcut: Skip,
     /// Trained parameters. Parameters shared with an earlier block count there.
     pub parameters: u64,
     /// Multiply-adds of one sample times two.
@@ -55,9 +62,36 @@ pub struct BlockOutline {
     /// What a unit of its estimate sees of a sample; absent where it sees all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receptive_field: Option<ReceptiveField>,
-    /// Why the block cannot be left out, or, as `show` has it, not for good; absent where it can be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<String>,
+    /// Why the block cannot be left out, or, as `show` has it, not for good; absent where it can be. In JSON the key
+    /// `fixed`.
+    #[serde(default, rename = "fixed", skip_serializing_if = "Option::is_none")]
+    pub why_not_removable: Option<String>,
+}
+
+/// What stands on the skip connection of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// The input as it is.
+    Identity,
+    /// The input, subsampled, with channels of zeros added.
+    ZeroPadding,
+    /// A learned projection of the input.
+    Projection,
+    /// Nothing: the block changes the shape and has no shortcut.
+    None,
+}
+
+impl Skip {
+    /// The name in JSON and reports, such as `zero-padding`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::ZeroPadding => "zero-padding",
+            Self::Projection => "projection",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The rows of a sample that a unit sees: one in row `i` sees `size` rows from `start + i·jump` on, as far as the sample
@@ -108,6 +142,16 @@ impl ReceptiveField {
 }
 
 impl Outline {
+    /// All blocks with their outlines, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = (BlockId, &BlockOutline)> {
+        self.stages.iter().flat_map(|stage| &stage.blocks).map(|block| (block.id, block))
+    }
+
+    /// The outline of one block.
+    pub fn block(&self, id: BlockId) -> &BlockOutline {
+        &self.stages[id.stage].blocks[id.block]
+    }
+
     /// The perplexity, `exp(loss)`, of a language model with that loss, nats; of other networks none.
     pub fn perplexity(&self, loss: f64) -> Option<f64> {
         self.is_language_model.then(|| loss.exp())
@@ -115,9 +159,15 @@ impl Outline {
 }
 
 impl BlockOutline {
+    /// The block's name, such as `stage1.block2`.
+    pub fn name(&self) -> &'static str {
+        // Leaked: the old report borrows names; it goes with the next commits.
+        Box::leak(self.id.to_string().into_boxed_str())
+    }
+
     /// Whether the estimate has the shape of what entered, so that the two can be compared unit by unit.
     pub fn keeps_shape(&self) -> bool {
-        self.shortcut == "identity"
+        self.shortcut == Skip::Identity
     }
 }
 

@@ -8,25 +8,25 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 /// What can be written with `#[serde(with = "exact")]`.
-pub(super) trait Exact: Sized {
+pub(crate) trait Exact: Sized {
     /// The form that is written.
     type Form: Serialize + for<'de> Deserialize<'de>;
     fn form(&self) -> Self::Form;
     fn read(form: Self::Form) -> std::result::Result<Self, String>;
 }
 
-pub(super) fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     value.form().serialize(serializer)
 }
 
-pub(super) fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
+pub(crate) fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
     T::read(T::Form::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 /// A number, or the name of what is none.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Form<T> {
+pub(crate) enum Form<T> {
     Number(T),
     Name(String),
 }

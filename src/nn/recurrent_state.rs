@@ -7,13 +7,13 @@ use burn::tensor::{Device, Tensor};
 ///
 /// Sample `n` of a batch belongs to stream `n % streams`, and continues the last sample of that stream in the batch before.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct RecurrentState {
     streams: usize,
     /// h and c of every recurrent layer, `[streams, units]`; empty before the first batch.
     pub(crate) state: Vec<[Tensor<2>; 2]>,
 }
 
-impl Memory {
+impl RecurrentState {
     /// Before the first batch of samples that form so many streams; of samples that do not follow each other there is one.
     pub fn new(streams: usize) -> Self {
         Self { streams, state: Vec::new() }

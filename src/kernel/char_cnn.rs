@@ -51,14 +51,14 @@ impl Words {
 /// Inputs: the table, `[characters, Σ width·maps]`, in which a filter's taps lie one behind the other, and no character,
 /// 0, is a row of zeros; and the bias, `[Σ maps]`. Output: `[samples, Σ maps]`.
 #[derive(Debug)]
-pub(super) struct Spelling {
+pub(super) struct CharCnn {
     pub words: Arc<Words>,
     pub maps: Vec<usize>,
     /// For the way back, of every word and map: the output, and where the filter has its greatest value.
     kept: OnceLock<[Vec<f32>; 2]>,
 }
 
-impl Spelling {
+impl CharCnn {
     pub(super) fn new(words: Words, maps: &[usize]) -> Self {
         Self { words: Arc::new(words), maps: maps.to_vec(), kept: OnceLock::new() }
     }
@@ -89,7 +89,7 @@ struct Filter {
     row: usize,
 }
 
-impl Operation for Spelling {
+impl Operation for CharCnn {
     fn forward(&self, inputs: &[Array]) -> Vec<Output> {
         let [table, bias] = inputs else { unreachable!("two inputs") };
         let (out, different) = (self.out(), self.words.different());
@@ -131,7 +131,7 @@ impl Operation for Spelling {
     }
 }
 
-impl Spelling {
+impl CharCnn {
     /// What every word's gradient adds to the rows of the characters that made its greatest values.
     fn back_to_table(&self, of_words: &[f32], places: &[f32], shape: &[usize]) -> Vec<f32> {
         let (out, row) = (self.out(), shape[1]);

@@ -2,18 +2,18 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Id, Memory, Parameters};
-use crate::kernel::Map;
+use super::{ParameterId, Parameters, RecurrentState};
+use crate::kernel::FeatureMap;
 use crate::random::{Purpose, stream, uniform};
 
 /// One forward pass through a network.
-pub struct Pass<'a> {
+pub struct ForwardContext<'a> {
     /// The values to compute with.
     pub parameters: &'a Parameters,
     training: Option<&'a mut Training>,
     keeps: bool,
     /// In training that of [`Training`] takes its place.
-    memory: Memory,
+    memory: RecurrentState,
 }
 
 /// What a training pass draws and what it leaves behind.
@@ -23,34 +23,34 @@ pub struct Training {
     step: u64,
     draws: u64,
     /// Statistics of the batch, mean and unbiased variance, by the running statistics that they move, in the order in
-    /// which the layers ran: [`Parameters::follow`] moves them.
-    pub statistics: Vec<(Id, Tensor<1>)>,
+    /// which the layers ran: [`Parameters::update_running_statistics`] moves them.
+    pub statistics: Vec<(ParameterId, Tensor<1>)>,
     /// What recurrent layers remember: of the step before, and after the pass of this one.
-    pub memory: Memory,
+    pub memory: RecurrentState,
 }
 
 impl Training {
     /// For one training step; its random numbers depend on the seed and the step alone.
     pub fn new(seed: u64, step: u64) -> Self {
-        Self { seed, step, draws: 0, statistics: Vec::new(), memory: Memory::default() }
+        Self { seed, step, draws: 0, statistics: Vec::new(), memory: RecurrentState::default() }
     }
 
     /// The same step, behind what recurrent layers remember of the one before.
     #[must_use]
-    pub fn remembering(self, memory: Memory) -> Self {
+    pub fn with_state(self, memory: RecurrentState) -> Self {
         Self { memory, ..self }
     }
 }
 
-impl<'a> Pass<'a> {
+impl<'a> ForwardContext<'a> {
     /// A pass that computes what the network answers.
     pub fn inference(parameters: &'a Parameters) -> Self {
-        Self { parameters, training: None, keeps: false, memory: Memory::default() }
+        Self { parameters, training: None, keeps: false, memory: RecurrentState::default() }
     }
 
     /// A pass that trains: normalizations use the statistics of the batch, dropout drops.
     pub fn training(parameters: &'a Parameters, training: &'a mut Training) -> Self {
-        Self { parameters, training: Some(training), keeps: true, memory: Memory::default() }
+        Self { parameters, training: Some(training), keeps: true, memory: RecurrentState::default() }
     }
 
     /// Whether this pass trains.
@@ -59,23 +59,23 @@ impl<'a> Pass<'a> {
     }
 
     /// The same pass, for what runs a second time: it keeps no statistics.
-    pub(crate) fn quiet(&mut self) -> Pass<'_> {
+    pub(crate) fn without_statistics(&mut self) -> ForwardContext<'_> {
         let memory = self.memory.clone();
-        Pass { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false, memory }
+        ForwardContext { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false, memory }
     }
 
     /// The same pass with what recurrent layers remember; it is for passes that do not train.
     #[must_use]
-    pub fn remembering(self, memory: Memory) -> Self {
+    pub fn with_state(self, memory: RecurrentState) -> Self {
         Self { memory, ..self }
     }
 
     /// What recurrent layers remember.
-    pub fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &RecurrentState {
         self.training.as_ref().map_or(&self.memory, |training| &training.memory)
     }
 
-    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+    pub(crate) fn memory_mut(&mut self) -> &mut RecurrentState {
         match &mut self.training {
             Some(training) => &mut training.memory,
             None => &mut self.memory,
@@ -92,7 +92,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Keeps what a batch has in the place of a running statistic.
-    pub(crate) fn keep(&mut self, id: Id, value: Tensor<1>) {
+    pub(crate) fn keep(&mut self, id: ParameterId, value: Tensor<1>) {
         if let Some(training) = self.training.as_mut().filter(|_| self.keeps) {
             training.statistics.push((id, value.inner()));
         }
@@ -110,9 +110,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Dropout: in training every unit is zeroed with `probability`, and the others grow to keep the mean.
-    pub(crate) fn dropout(&mut self, x: Map, probability: f64) -> Map {
+    pub(crate) fn dropout(&mut self, x: FeatureMap, probability: f64) -> FeatureMap {
         match self.mask(x.dims(), probability) {
-            Some(mask) => Map::from(x.into_plain() * mask),
+            Some(mask) => FeatureMap::from(x.into_plain() * mask),
             None => x,
         }
     }

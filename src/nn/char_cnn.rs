@@ -3,26 +3,26 @@
 use burn::tensor::Tensor;
 
 use super::parameters::host;
-use super::{Builder, Id, Pass, Role, Shape};
+use super::{Builder, ForwardContext, ParameterId, Role, Shape};
 use crate::Result;
-use crate::kernel::{self, Map};
+use crate::kernel::{self, FeatureMap};
 
 /// `y = tanh(max over s of (filter · characters s, s + 1, …) + bias)` for every map of every filter: narrow convolutions
 /// over a word's embedded characters, one filter each of 1, 2, … characters.
 ///
 /// Character 0 is none: it stands behind the last one and is embedded as zeros.
 #[derive(Clone, Debug)]
-pub struct Spelling {
-    embedding: Id,
+pub struct CharCnn {
+    embedding: ParameterId,
     /// Weight `[maps, embedding, width]` and bias `[maps]` of every filter.
-    filters: Vec<[Id; 2]>,
+    filters: Vec<[ParameterId; 2]>,
     maps: Vec<usize>,
     length: usize,
 }
 
-/// What [`Spelling`] is built from.
+/// What [`CharCnn`] is built from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SpellingPlan {
+pub struct CharCnnConfig {
     /// Different characters, none among them.
     pub characters: usize,
     /// Values that stand for a character.
@@ -31,13 +31,13 @@ pub struct SpellingPlan {
     pub maps: Vec<usize>,
 }
 
-impl Spelling {
+impl CharCnn {
     /// For words of at most so many characters; returns the shape of what comes out too, `[Σ maps, 1, 1]`.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] where the words are shorter than the widest filter.
-    pub fn new(builder: &mut Builder, input: Shape, plan: &SpellingPlan) -> Result<(Self, Shape)> {
-        let SpellingPlan { characters, embedding: size, maps } = plan;
+    pub fn new(builder: &mut Builder, input: Shape, plan: &CharCnnConfig) -> Result<(Self, Shape)> {
+        let CharCnnConfig { characters, embedding: size, maps } = plan;
         let [.., length] = input;
         if input[..2] != [1, 1] || length < maps.len() {
             return Err(crate::Error::Shape {
@@ -61,7 +61,7 @@ impl Spelling {
     }
 
     /// `[samples, 1, 1, characters]` of numbers of characters to `[samples, Σ maps, 1, 1]`.
-    pub fn forward(&self, pass: &Pass, x: Map) -> Map {
+    pub fn forward(&self, pass: &ForwardContext, x: FeatureMap) -> FeatureMap {
         let parameters = pass.parameters;
         let characters: Vec<u32> = host(x.into_plain()).into_iter().map(|c| c as u32).collect();
         let embedding = parameters.tensor::<2>(self.embedding);
@@ -80,7 +80,7 @@ impl Spelling {
 
 impl Builder {
     /// Values that stand for numbers, `[numbers, values]`; those of number 0 are zeros.
-    fn embedding(&mut self, name: &str, [count, size]: [usize; 2]) -> Id {
+    fn embedding(&mut self, name: &str, [count, size]: [usize; 2]) -> ParameterId {
         let mut drawn = 0;
         let spread = self.spread();
         self.within(name, |b| {

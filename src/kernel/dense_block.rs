@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::combine::{self, Combine, Operand};
 use super::conv::{Added, Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
-use super::convolve::{FEW, Waits};
+use super::convolve::{FEW, PendingOps};
 use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{NormSums, lanes, put};
 use super::op::{Array, Operation, Output};
@@ -45,7 +45,7 @@ impl Gated {
     fn operands<'a>(&self, layers: &'a [f32], x: &'a [f32]) -> [Option<Operand<'a>>; 4] {
         let mut layers = layers.chunks_exact(x.len());
         std::array::from_fn(|i| {
-            let waits: Waits = self.mix.operands[i]?;
+            let waits: PendingOps = self.mix.operands[i]?;
             let values = if i == X { x } else { layers.next().expect("a layer") };
             Some(Operand { values, waits, norm: None, place: 0 })
         })
