@@ -31,31 +31,39 @@ pub(crate) enum Form<T> {
     Name(String),
 }
 
-macro_rules! exact_float {
-    ($float:ty) => {
-        impl Exact for $float {
-            type Form = Form<$float>;
+impl Exact for f64 {
+    type Form = Form<f64>;
 
-            fn form(&self) -> Self::Form {
-                if self.is_finite() { Form::Number(*self) } else { Form::Name(self.to_string()) }
-            }
+    fn form(&self) -> Self::Form {
+        if self.is_finite() { Form::Number(*self) } else { Form::Name(self.to_string()) }
+    }
 
-            fn read(form: Self::Form) -> std::result::Result<Self, String> {
-                match form {
-                    Form::Number(value) => Ok(value),
-                    Form::Name(name) => match name.as_str() {
-                        "NaN" => Ok(<$float>::NAN),
-                        "inf" => Ok(<$float>::INFINITY),
-                        "-inf" => Ok(<$float>::NEG_INFINITY),
-                        _ => Err(format!("'{name}' is not a number; NaN, inf and -inf may stand as text")),
-                    },
-                }
-            }
+    fn read(form: Self::Form) -> std::result::Result<Self, String> {
+        match form {
+            Form::Number(value) => Ok(value),
+            Form::Name(name) => match name.as_str() {
+                "NaN" => Ok(Self::NAN),
+                "inf" => Ok(Self::INFINITY),
+                "-inf" => Ok(Self::NEG_INFINITY),
+                _ => Err(format!("'{name}' is not a number; NaN, inf and -inf may stand as text")),
+            },
         }
-    };
+    }
 }
-exact_float!(f64);
-exact_float!(f32);
+
+/// The shortest decimal that is read back as the same `f32`: widened to `f64` it would be written with digits that say
+/// nothing.
+impl Exact for f32 {
+    type Form = Form<f64>;
+
+    fn form(&self) -> Self::Form {
+        self.to_string().parse::<f64>().unwrap_or(f64::NAN).form()
+    }
+
+    fn read(form: Self::Form) -> std::result::Result<Self, String> {
+        f64::read(form).map(|value| value as Self)
+    }
+}
 
 impl<T: Exact> Exact for Vec<T> {
     type Form = Vec<T::Form>;

@@ -12,6 +12,7 @@ pub mod measure;
 pub mod model;
 pub mod nn;
 pub mod open;
+mod picture;
 pub mod random;
 pub mod report;
 pub mod slim;

@@ -1,73 +1,63 @@
 //! Ablation: what a block adds is not left out but replaced by what says nothing about the sample, its mean over the
 //! samples or what it adds to another sample.
 
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
 
-use super::lesion::lesion;
-use super::tour::{Along, Tour};
-use super::walk::{Baseline, Probe, StageActivations};
-use super::{Prediction, lesions};
-use crate::Result;
-use crate::nn::Outline;
-use crate::nn::{BlockActivations, BlockId, Network, Route};
-use crate::report::{Ablation, Measurements};
+use super::Intervention;
+use super::cost::Cost;
+use super::lesion::{LesionResult, removable};
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::score::PerBlock;
+use crate::nn::{BlockId, Route};
+use crate::report::Section;
 
-/// Sums the step `a_k - a_(k-1)` of every unit over the samples.
-#[derive(Default)]
-pub(super) struct MeanSteps {
-    sums: HashMap<BlockId, Vec<f64>>,
-    samples: f64,
+/// A block's step `a_k - a_(k-1)` replaced by its mean over the samples, or by another sample's.
+pub struct Ablation;
+
+/// A block whose step `a_k - a_(k-1)` is replaced by what says nothing about the sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockAblation {
+    /// By its mean over the samples, unit by unit.
+    pub mean: LesionResult,
+    /// By that of another sample.
+    pub resampled: LesionResult,
 }
 
-impl MeanSteps {
-    /// The mean step of every block that keeps the shape.
-    pub(super) fn means(&self) -> HashMap<BlockId, Vec<f32>> {
-        let mean = |sums: &Vec<f64>| sums.iter().map(|sum| (sum / self.samples) as f32).collect();
-        self.sums.iter().map(|(at, sums)| (*at, mean(sums))).collect()
-    }
+/// The blocks whose step is defined: those that can be left out and keep the shape. Fewer than two samples have neither
+/// replacement.
+fn ablated(scope: &Scope) -> Vec<BlockId> {
+    let blocks = if scope.samples < 2 { Vec::new() } else { removable(&scope.outline) };
+    blocks.into_iter().filter(|&id| scope.outline.block(id).keeps_shape()).collect()
 }
 
-/// Every block that keeps the shape left out in turn, with either replacement in its place. With fewer than two samples
-/// there is neither.
-pub(super) fn tour(outline: &Outline, samples: usize) -> Tour {
-    let ablated = if samples < 2 { Vec::new() } else { ablated(outline) };
-    let (blocks, routes): (Vec<BlockId>, Vec<Route>) = ablated.into_iter().unzip();
-    let legs = [Along::MeanSteps, Along::OtherSteps]
-        .into_iter()
-        .flat_map(|along| routes.iter().map(move |r| (along, r.clone())));
-    Tour::along(legs.collect(), move |whole, answers, measured| {
-        let (mean, resampled) = answers.split_at(blocks.len());
-        let cost = |answers: &[Prediction]| lesion(&whole.answers, answers);
-        let both = blocks.iter().zip(mean.iter().zip(resampled));
-        let ablation = both.map(|(at, (m, r))| (at.to_string(), Ablation { mean: cost(m), resampled: cost(r) }));
-        measured.ablation = Some(ablation.collect());
-    })
-}
+impl Measurement for Ablation {
+    type Output = PerBlock<BlockAblation>;
+    type Probe = ();
 
-/// The routes that leave out one of the blocks that keep the shape: what a block of another shape adds is not defined.
-fn ablated(outline: &Outline) -> Vec<(BlockId, Route)> {
-    let keeps = |at: &BlockId| outline.stages[at.stage].blocks[at.block].keeps_shape();
-    lesions(outline).into_iter().filter(|(at, _)| keeps(at)).collect()
-}
+    const NAME: &'static str = "ablation";
+    const ABOUT: &'static str = "What a block adds replaced by its mean, or by another sample's";
 
-impl<N: Network> Probe<N> for &mut MeanSteps {
-    fn block(&mut self, _: &N, at: BlockId, _: &BlockActivations<N::Estimate>, seen: &StageActivations) {
-        if at == (BlockId { stage: 0, block: 0 }) {
-            self.samples += seen.labels.len() as f64;
-        }
-        if seen.before().is_empty() {
-            return;
-        }
-        let units = seen.units();
-        let sums = self.sums.entry(at).or_insert_with(|| vec![0.0; units]);
-        for (after, before) in seen.after().chunks_exact(units).zip(seen.before().chunks_exact(units)) {
-            for ((sum, a), b) in sums.iter_mut().zip(after).zip(before) {
-                *sum += f64::from(*a) - f64::from(*b);
-            }
-        }
+    fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
+        let whole = Route::identity(&scope.outline);
+        let blocks = ablated(scope);
+        let along = |intervention| blocks.iter().map(move |&id| (intervention, id));
+        let all = along(Intervention::MeanStep).chain(along(Intervention::OtherStep));
+        all.map(|(intervention, id)| (intervention, whole.without(id))).collect()
     }
 
-    fn finish(self: Box<Self>, _: &Baseline, _: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
-        Ok(())
+    fn cost(&self, scope: &Scope) -> Cost {
+        Cost::of_probe(&scope.outline, |_, _| 50)
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> PerBlock<BlockAblation> {
+        let blocks = ablated(scope);
+        let (mean, resampled) = observed.predictions.split_at(blocks.len());
+        let cost = |predictions: &[_]| LesionResult::new(observed.baseline, predictions);
+        let both = blocks.into_iter().zip(mean.iter().zip(resampled));
+        both.map(|(id, (m, r))| (id, BlockAblation { mean: cost(m), resampled: cost(r) })).collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
     }
 }

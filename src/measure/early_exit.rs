@@ -1,20 +1,42 @@
 //! Early exit: a sample leaves the network at the first block whose read-out is confident enough (Teerapittayanon et
 //! al. 2016). What that saves, and what it costs.
 
+use serde::{Deserialize, Serialize};
+
+use super::Prediction;
 use super::moments::average;
-use super::{Prediction, score};
+use super::score::Score;
+use crate::float_json;
 use crate::nn::Outline;
-use crate::report::EarlyExit;
+
+/// Samples leave at the first block after which a fitted read-out gives a class at least this probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyExit {
+    /// The kind of read-out: `linear` or `tuned`.
+    pub readout: String,
+    /// The probability.
+    #[serde(with = "float_json")]
+    pub threshold: f64,
+    /// FLOPs that are computed, as a share of the whole network's, averaged over the samples.
+    #[serde(with = "float_json")]
+    pub computation: f64,
+    /// Share of samples that a read-out answers; the network itself answers the others.
+    #[serde(with = "float_json")]
+    pub early: f64,
+    /// How well all are answered.
+    #[serde(flatten)]
+    pub score: Score,
+}
 
 /// Probabilities of the likeliest class at which a sample leaves.
 const THRESHOLDS: [f64; 8] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 
-/// For every threshold, from the answers of one sort of read-out after every block: accuracy, and the share of the FLOPs
+/// For every threshold, from the answers of one kind of read-out after every block: accuracy, and the share of the FLOPs
 /// of the whole network that are computed. A sample that is confident nowhere is answered by the network itself.
 ///
 /// The read-out at which a sample leaves counts as the network's own head, those that it passes do not count.
-pub(super) fn curve(
-    sort: &str,
+pub(super) fn early_exit(
+    kind: &str,
     readouts: &[Vec<Prediction>],
     whole: &[Prediction],
     outline: &Outline,
@@ -31,16 +53,16 @@ pub(super) fn curve(
         .collect();
     let at = |threshold: f64| {
         let exits: Vec<Option<usize>> = (0..whole.len())
-            .map(|sample| readouts.iter().position(|answers| answers[sample].confidence >= threshold))
+            .map(|sample| readouts.iter().position(|predictions| predictions[sample].confidence >= threshold))
             .collect();
-        let answers: Vec<Prediction> =
+        let predictions: Vec<Prediction> =
             exits.iter().enumerate().map(|(sample, exit)| exit.map_or(whole, |k| &readouts[k])[sample]).collect();
         EarlyExit {
-            readout: sort.into(),
+            readout: kind.into(),
             threshold,
             computation: average(exits.iter().map(|exit| exit.map_or(1.0, |k| share_after[k]))),
             early: average(exits.iter().map(|exit| f64::from(u8::from(exit.is_some())))),
-            score: score(&answers),
+            score: Score::of(&predictions),
         }
     };
     THRESHOLDS.map(at).to_vec()
@@ -81,17 +103,17 @@ mod tests {
     /// 2, the third nowhere.
     #[test]
     fn a_sample_leaves_where_it_is_first_confident() {
-        let answer = |confidence, correct| Prediction { prediction: 0, correct, loss: 1.0, kl: 0.0, confidence };
+        let answer = |confidence, is_correct| Prediction { class: 0, is_correct, loss: 1.0, kl: 0.0, confidence };
         let first = vec![answer(0.95, true), answer(0.4, true), answer(0.3, true)];
         let second = vec![answer(0.2, false), answer(0.92, false), answer(0.4, true)];
         let whole = vec![answer(1.0, false), answer(1.0, true), answer(0.6, true)];
-        let curve = curve("linear", &[first, second], &whole, &outline());
+        let curve = early_exit("linear", &[first, second], &whole, &outline());
         let at = |threshold| curve.iter().find(|point| point.threshold == threshold).unwrap();
         // The second leaves after the last block: nothing is left to save.
         assert!((at(0.9).computation - (0.5 + 1.0 + 1.0) / 3.0).abs() < 1e-12);
         assert!((at(0.9).early - 2.0 / 3.0).abs() < 1e-12);
         assert!((at(0.9).score.accuracy - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!((at(0.99).computation, at(0.99).early), (1.0, 0.0));
-        assert_eq!(at(0.99).score.accuracy, score(&whole).accuracy);
+        assert_eq!(at(0.99).score.accuracy, Score::of(&whole).accuracy);
     }
 }

@@ -1,14 +1,65 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
-use super::moments::Moments;
-use super::walk::{Baseline, Probe, StageActivations};
-use crate::Result;
-use crate::nn::Network;
-use crate::nn::Outline;
-use crate::report::{Estimation, Measurements, PerBlock};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::activations::StageActivations;
+use super::cost::Cost;
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::moments::{Moments, average};
+use super::probe::Probe;
+use super::score::PerBlock;
+use crate::float_json;
+use crate::report::Section;
+
+/// Estimation error of every block: mean and standard deviation of `a_k - A`.
+pub struct Estimation;
+
+/// Estimation error of one block (Eq. 1, Figure 3): `a_k - A`, A the output of the stage's last block.
+/// Each figure is taken per unit over the samples, then averaged over the units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BlockEstimation {
+    /// Mean of `a_k - A`.
+    #[serde(with = "float_json")]
+    pub mean: f64,
+    /// Standard deviation of `a_k - A`.
+    #[serde(with = "float_json")]
+    pub std: f64,
+    /// Root mean square of `a_k - A`, over samples and units.
+    #[serde(with = "float_json")]
+    pub rms: f64,
+    /// Mean of the step `a_k - a_(k-1)` (Eqs. 7, 9); absent where the block changes the shape.
+    #[serde(default, with = "float_json")]
+    pub step_mean: Option<f64>,
+    /// `mean` over the mean standard deviation of A.
+    #[serde(with = "float_json")]
+    pub mean_relative: f64,
+    /// `std` over the mean standard deviation of A.
+    #[serde(with = "float_json")]
+    pub std_relative: f64,
+    /// `rms` over the mean standard deviation of A.
+    #[serde(with = "float_json")]
+    pub rms_relative: f64,
+    /// `step_mean` over the mean standard deviation of A.
+    #[serde(default, with = "float_json")]
+    pub step_mean_relative: Option<f64>,
+    /// Half widths of the intervals of `mean`, `std`, `rms`, `step_mean`.
+    #[serde(with = "float_json")]
+    pub mean_ci95: f64,
+    /// See `mean_ci95`.
+    #[serde(with = "float_json")]
+    pub std_ci95: f64,
+    /// See `mean_ci95`.
+    #[serde(with = "float_json")]
+    pub rms_ci95: f64,
+    /// See `mean_ci95`.
+    #[serde(default, with = "float_json")]
+    pub step_mean_ci95: Option<f64>,
+}
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
-const GROUPS: u64 = 20;
+const GROUPS: usize = 20;
 
 /// 97.5 % quantiles of Student's t with 1, 2, … 19 degrees of freedom.
 const T95: [f64; 19] = [
@@ -16,81 +67,124 @@ const T95: [f64; 19] = [
     2.110, 2.101, 2.093,
 ];
 
-/// Streams the estimation errors of all stages.
+/// Running estimation errors of all stages.
 ///
-/// For every unit i of block k: mean and standard deviation over the samples of `a_k,i - A_i`; both are then averaged
-/// over the units. The interval of a figure comes from its values over groups of successive samples.
+/// For every unit i of block k: mean and standard deviation over the samples of `a_k,i - A_i`; both are then averaged over
+/// the units. The interval of a figure comes from its values over groups of successive samples.
+#[derive(Serialize, Deserialize)]
 pub struct EstimationProbe {
     stages: Vec<StageErrors>,
-    group: u64,
+    /// The number of samples in a group, and of all samples.
+    group: usize,
+    samples: usize,
 }
 
+/// Moments of the errors of what entered a stage, then of every block; then those of A itself.
+type Rows = Vec<Moments>;
+
+#[derive(Serialize, Deserialize)]
 struct StageErrors {
     /// Whether what enters the stage has the shape of its estimates.
     keeps_shape: bool,
-    /// Errors of the group under way and of all finished groups: of what entered, then of every block; then A itself.
-    current: Vec<Moments>,
-    total: Vec<Moments>,
-    /// `[group][row]`: mean, standard deviation, root mean square.
-    groups: Vec<Vec<[f64; 3]>>,
+    /// Groups that are not complete, by their number.
+    open: BTreeMap<usize, Rows>,
+    /// All complete groups.
+    total: Rows,
+    /// `[row]`: mean, standard deviation, root mean square of every complete group, by its number.
+    groups: BTreeMap<usize, Vec<[f64; 3]>>,
+}
+
+impl Measurement for Estimation {
+    type Output = PerBlock<BlockEstimation>;
+    type Probe = EstimationProbe;
+
+    const NAME: &'static str = "estimation";
+    const ABOUT: &'static str = "How far every block's estimate is from its stage's last";
+
+    fn probe(&self, scope: &Scope) -> Option<EstimationProbe> {
+        let stage = |s: &crate::nn::StageOutline| StageErrors {
+            keeps_shape: s.keeps_shape(),
+            open: BTreeMap::new(),
+            total: vec![Moments::default(); s.blocks.len() + 2],
+            groups: BTreeMap::new(),
+        };
+        let stages = scope.outline.stages.iter().map(stage).collect();
+        Some(EstimationProbe { stages, group: scope.samples.div_ceil(GROUPS).max(2), samples: scope.samples })
+    }
+
+    fn cost(&self, scope: &Scope) -> Cost {
+        Cost::of_probe(&scope.outline, |_, _| 150)
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<EstimationProbe>) -> PerBlock<BlockEstimation> {
+        let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
+        let blocks =
+            scope.outline.stages.iter().zip(stages).flat_map(|(stage, errors)| {
+                stage.blocks.iter().enumerate().map(|(k, block)| (block.id, errors.block(k)))
+            });
+        blocks.collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
+    }
+}
+
+impl Probe for EstimationProbe {
+    fn stage(&mut self, stage: usize, activations: &StageActivations) {
+        for (n, target) in activations.after().chunks_exact(activations.units()).enumerate() {
+            let sample = activations.samples[n];
+            let errors = &mut self.stages[stage];
+            let rows = errors.total.len();
+            let open = errors.open.entry(sample / self.group).or_insert_with(|| vec![Moments::default(); rows]);
+            let estimates = (0..activations.estimates.len()).map(|row| activations.row(row, n));
+            for (moments, estimate) in open.iter_mut().zip(estimates).filter(|(_, estimate)| !estimate.is_empty()) {
+                moments.add(estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)));
+            }
+            if let Some(moments) = open.last_mut() {
+                moments.add(target.iter().map(|&t| f64::from(t)));
+            }
+            self.close(stage, sample / self.group);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (stage, other) in other.stages.into_iter().enumerate() {
+            let errors = &mut self.stages[stage];
+            errors.total.iter_mut().zip(&other.total).for_each(|(own, total)| own.merge(total));
+            errors.groups.extend(other.groups);
+            for (group, rows) in other.open {
+                match self.stages[stage].open.get_mut(&group) {
+                    Some(own) => own.iter_mut().zip(&rows).for_each(|(own, row)| own.merge(row)),
+                    None => drop(self.stages[stage].open.insert(group, rows)),
+                }
+                self.close(stage, group);
+            }
+        }
+    }
 }
 
 impl EstimationProbe {
-    /// For a network and a number of samples.
-    pub fn new(outline: &Outline, samples: u64) -> Self {
-        let stage = |s: &crate::nn::StageOutline| StageErrors {
-            keeps_shape: s.keeps_shape(),
-            current: vec![Moments::default(); s.blocks.len() + 2],
-            total: vec![Moments::default(); s.blocks.len() + 2],
-            groups: Vec::new(),
-        };
-        Self { stages: outline.stages.iter().map(stage).collect(), group: samples.div_ceil(GROUPS).max(2) }
-    }
-}
-
-impl<N: Network> Probe<N> for EstimationProbe {
-    fn leave(&mut self, stage: usize, seen: &StageActivations) {
-        let group = self.group as f64;
+    /// Adds a group to the total once all its samples were seen.
+    fn close(&mut self, stage: usize, group: usize) {
+        let size = self.group.min(self.samples - group * self.group);
         let errors = &mut self.stages[stage];
-        for (n, target) in seen.after().chunks_exact(seen.units()).enumerate() {
-            let rows = errors.current.iter_mut().zip((0..seen.estimates.len()).map(|row| seen.row(row, n)));
-            for (moments, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
-                moments.add(estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)));
-            }
-            if let Some(moments) = errors.current.last_mut() {
-                moments.add(target.iter().map(|&t| f64::from(t)));
-            }
-            if errors.current.last().is_some_and(|m| m.count() >= group) {
-                errors.end_group();
-            }
+        let is_complete = |rows: &mut Rows| rows.last().is_some_and(|target| target.count() >= size as f64);
+        if !errors.open.get_mut(&group).is_some_and(|rows| is_complete(rows)) {
+            return;
         }
-    }
-
-    fn finish(mut self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
-        let mut blocks = PerBlock::new();
-        for (stage, errors) in measured.outline.stages.iter().zip(&mut self.stages) {
-            errors.end_group();
-            blocks.extend(stage.blocks.iter().enumerate().map(|(k, block)| (block.name().to_owned(), errors.block(k))));
+        let rows = errors.open.remove(&group).unwrap_or_default();
+        // A deviation needs two samples.
+        if size >= 2 {
+            errors.groups.insert(group, rows.iter().map(|m| [m.mean(), m.std(), m.rms()]).collect());
         }
-        measured.estimation = Some(blocks);
-        Ok(())
+        errors.total.iter_mut().zip(&rows).for_each(|(total, row)| total.merge(row));
     }
 }
 
 impl StageErrors {
-    fn end_group(&mut self) {
-        let samples = self.current.last().map_or(0.0, Moments::count);
-        // A deviation needs two samples.
-        if samples >= 2.0 {
-            self.groups.push(self.current.iter().map(|m| [m.mean(), m.std(), m.rms()]).collect());
-        }
-        for (total, current) in self.total.iter_mut().zip(&mut self.current) {
-            total.merge(&std::mem::take(current));
-        }
-    }
-
     /// The figures of block k, counted from 0; its row is k + 1.
-    fn block(&self, k: usize) -> Estimation {
+    fn block(&self, k: usize) -> BlockEstimation {
         let row = k + 1;
         let moments = &self.total[row];
         let spread = self.total.last().map_or(f64::NAN, Moments::std);
@@ -99,7 +193,7 @@ impl StageErrors {
         let has_step = k > 0 || self.keeps_shape;
         let step_mean = has_step.then(|| mean - self.total[row - 1].mean());
         let step = |g: &Vec<[f64; 3]>| g[row][0] - g[row - 1][0];
-        Estimation {
+        BlockEstimation {
             mean,
             std,
             rms,
@@ -119,8 +213,8 @@ impl StageErrors {
     fn interval(&self, figure: impl Fn(&Vec<[f64; 3]>) -> f64) -> f64 {
         let n = self.groups.len();
         let Some(&t) = n.checked_sub(2).and_then(|i| T95.get(i.min(T95.len() - 1))) else { return f64::NAN };
-        let values: Vec<f64> = self.groups.iter().map(figure).collect();
-        let mean = super::moments::average(values.iter().copied());
+        let values: Vec<f64> = self.groups.values().map(figure).collect();
+        let mean = average(values.iter().copied());
         let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n as f64 - 1.0);
         t * (variance / n as f64).sqrt()
     }

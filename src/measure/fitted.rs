@@ -4,149 +4,169 @@
 //! The second is the affine translator of Belrose et al. 2023 for a head that is linear in the channels' averages:
 //! translator and head together are an affine map from averages to outputs, and any such map of that rank is one.
 
-use super::early_exit::curve;
-use super::readout::readouts;
-use super::score::LogSoftmax;
-use super::softmax::{Softmax, Whitened};
-use super::walk::{Baseline, Probe, StageActivations};
-use super::work::fits;
-use super::{Prediction, moments::average};
-use crate::Result;
-use crate::nn::{BlockActivations, BlockId, Network};
+use serde::{Deserialize, Serialize};
+
+use super::Prediction;
+use super::activations::{BatchOutputs, BlockView};
+use super::cost::UNIT;
+use super::measurement::Scope;
+use super::moments::average;
+use super::prediction::LogSoftmax;
+use super::softmax::{STEPS, Softmax, Whitened};
 use crate::nn::{Outline, StageOutline};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::Measurements;
 
 /// Of more samples than this the first ones are fitted to and judged on.
 const MOST_SAMPLES: usize = 5_000;
 /// Of fewer than this nothing is fitted.
 const LEAST_SAMPLES: usize = 20;
+/// Work of one step of a fit, whatever its size: the calls of a dozen operations on small arrays.
+const CALLS: u64 = 1_500_000;
 
-/// Keeps the channels' averages after every block.
-pub struct FittedProbe {
-    blocks: Vec<(BlockId, Features)>,
-    first_of_stage: Vec<usize>,
+/// The channels' averages after every block, for the first samples of the data set.
+#[derive(Default, Serialize, Deserialize)]
+pub struct ReadoutProbe {
+    /// Of every sample that is kept: its place in the data set, and its label.
+    samples: Vec<usize>,
     labels: Vec<u32>,
-    /// The block at which the labels of a batch are kept.
-    first: Option<BlockId>,
-    seed: u64,
+    /// `[samples, classes]`, row-major.
+    logits: Vec<f32>,
+    /// `[samples, channels]`, row-major, of every block, stage by stage.
+    features: Vec<Vec<Vec<f32>>>,
 }
 
-/// `[samples, channels]`, row-major.
-#[derive(Default)]
-struct Features {
-    values: Vec<f32>,
-    channels: usize,
+/// Predictions of all fitted read-outs.
+pub(super) struct Fits {
+    /// The whole network's, for the samples that are judged.
+    pub(super) whole: Vec<Prediction>,
+    /// Those fitted to the labels, block by block.
+    pub(super) linear: Vec<Vec<Prediction>>,
+    /// Those fitted to the network's own output.
+    pub(super) tuned: Vec<Vec<Prediction>>,
 }
 
-impl FittedProbe {
-    /// For a network; the seed decides which samples are fitted to.
-    pub fn new(outline: &Outline, seed: u64) -> Self {
-        let (mut blocks, mut first_of_stage) = (Vec::new(), Vec::new());
-        for (stage, s) in outline.stages.iter().enumerate() {
-            first_of_stage.push(blocks.len());
-            blocks.extend((0..s.blocks.len()).map(|block| (BlockId { stage, block }, Features::default())));
-        }
-        Self { blocks, first_of_stage, labels: Vec::new(), first: None, seed }
+/// The work of all fits.
+pub(super) fn work(scope: &Scope) -> u64 {
+    let outline = &scope.outline;
+    if scope.samples < LEAST_SAMPLES || outline.is_language_model {
+        return 0;
     }
-
-    /// Whether a map from an estimate tells what the network says: of a word that depends on those before it too.
-    pub(super) fn suits(outline: &Outline) -> bool {
-        !outline.is_language_model
-    }
-
-    /// The work of all fits.
-    pub(super) fn work(outline: &Outline, samples: usize) -> u64 {
-        let n = if samples < LEAST_SAMPLES || !Self::suits(outline) { 0 } else { samples.min(MOST_SAMPLES) };
-        let stage = |s: &StageOutline| s.blocks.len() as u64 * fits(n, s.shape[0], outline.classes);
-        if n == 0 { 0 } else { outline.stages.iter().map(stage).sum() }
-    }
+    let [half, classes] = [scope.samples.min(MOST_SAMPLES) / 2, outline.classes].map(|n| n as u64);
+    let stage = |s: &StageOutline| {
+        let channels = s.shape[0] as u64;
+        let step = 4 * half * channels * classes + UNIT * half * classes + CALLS;
+        // Whitening is done in f64, on one thread, once for both kinds.
+        let whitening = 2 * half * channels * channels + 5 * channels.pow(3);
+        s.blocks.len() as u64 * 2 * (2 * STEPS as u64 * step + whitening)
+    };
+    outline.stages.iter().map(stage).sum()
 }
 
-impl<N: Network> Probe<N> for FittedProbe {
-    fn block(&mut self, _: &N, at: BlockId, _: &BlockActivations<N::Estimate>, seen: &StageActivations) {
-        let first = *self.first.get_or_insert(at) == at;
-        let (_, features) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
-        let kept = features.values.len() / features.channels.max(1);
-        if kept >= MOST_SAMPLES {
-            return;
-        }
-        if first {
-            self.labels.extend(&seen.labels);
-        }
-        let positions = seen.units() / seen.channels;
-        features.channels = seen.channels;
-        let averages = seen.after().chunks_exact(positions).map(|c| average(c.iter().map(|&v| f64::from(v))) as f32);
-        features.values.extend(averages);
+impl ReadoutProbe {
+    pub(super) fn new(outline: &Outline) -> Self {
+        let features = outline.stages.iter().map(|stage| vec![Vec::new(); stage.blocks.len()]).collect();
+        Self { features, ..Self::default() }
     }
 
-    fn finish(
-        self: Box<Self>,
-        whole: &Baseline,
-        measured: &mut Measurements,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<()> {
-        let classes = measured.outline.classes;
-        let n = self.labels.len().min(MOST_SAMPLES);
-        let all = measured.readouts.get_or_insert_default();
+    pub(super) fn add_block(&mut self, block: &BlockView) {
+        let stage = block.stage;
+        let (positions, units) = (stage.units() / stage.channels, stage.units());
+        let features = &mut self.features[block.id.stage][block.id.block];
+        let kept = stage.after().chunks_exact(units).zip(&stage.samples).filter(|(_, sample)| **sample < MOST_SAMPLES);
+        for (estimate, _) in kept {
+            let channels = estimate.chunks_exact(positions);
+            features.extend(channels.map(|c| average(c.iter().map(|&v| f64::from(v))) as f32));
+        }
+    }
+
+    pub(super) fn add_outputs(&mut self, outputs: &BatchOutputs) {
+        let rows = outputs.logits.chunks_exact(outputs.classes).zip(outputs.samples.iter().zip(outputs.labels));
+        for (row, (&sample, &label)) in rows.filter(|(_, (sample, _))| **sample < MOST_SAMPLES) {
+            self.samples.push(sample);
+            self.labels.push(label);
+            self.logits.extend(row);
+        }
+    }
+
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.samples.extend(other.samples);
+        self.labels.extend(other.labels);
+        self.logits.extend(other.logits);
+        let blocks = self.features.iter_mut().flatten().zip(other.features.into_iter().flatten());
+        blocks.for_each(|(own, features)| own.extend(features));
+    }
+
+    /// Fits both read-outs after every block to one half of the samples and lets them predict the other, both ways; `None`
+    /// where there are too few samples. The seed decides which samples form a half.
+    pub(super) fn fit(&self, scope: &Scope, baseline: &[Prediction]) -> Option<Fits> {
+        let n = self.samples.len();
         if n < LEAST_SAMPLES {
-            return Ok(());
+            return None;
         }
-        let labels = &self.labels[..n];
-        let truth = one_hot(labels, classes);
-        let output = distributions(&whole.logits[..n * classes], classes);
-        let known = Baseline { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
+        let classes = scope.outline.classes;
+        // Shards put their samples together in any order.
+        let mut places: Vec<usize> = (0..n).collect();
+        places.sort_by_key(|&place| self.samples[place]);
+        let rows = |values: &[f32], width: usize| -> Vec<f32> {
+            places.iter().flat_map(|&place| &values[place * width..(place + 1) * width]).copied().collect()
+        };
+        let labels: Vec<u32> = places.iter().map(|&place| self.labels[place]).collect();
+        let logits = rows(&self.logits, classes);
+        let known = Known {
+            targets: [one_hot(&labels, classes), distributions(&logits, classes)],
+            whole: baseline[..n].to_vec(),
+            labels,
+            logits,
+            classes,
+        };
         let mut order: Vec<usize> = (0..n).collect();
-        shuffle(&mut stream(self.seed, Purpose::Halves, &[]), &mut order);
-        let (one, other) = order.split_at(n / 2);
-        let (mut linear, mut tuned) = (Vec::new(), Vec::new());
-        for (_, features) in &self.blocks {
-            let [to_labels, to_output] =
-                cross_fitted(features, [one, other], [&truth, &output], labels, classes, &known);
-            linear.push(to_labels);
-            tuned.push(to_output);
-            progress(fits(n, features.channels, classes));
-        }
-        let exits = [("linear", &linear), ("tuned", &tuned)];
-        let curve =
-            |(sort, answers): (&str, &Vec<Vec<Prediction>>)| curve(sort, answers, &known.answers, &measured.outline);
-        measured.early_exit = Some(exits.into_iter().flat_map(curve).collect());
-        let (linear, tuned) = (readouts(&known, &linear), readouts(&known, &tuned));
-        for ((at, _), (linear, tuned)) in self.blocks.iter().zip(linear.into_iter().zip(tuned)) {
-            let entry = all.entry(at.to_string()).or_default();
-            (entry.linear, entry.tuned) = (Some(linear), Some(tuned));
-        }
-        Ok(())
+        shuffle(&mut stream(scope.seed, Purpose::Halves, &[]), &mut order);
+        let halves = order.split_at(n / 2);
+        let fits = self.features.iter().flatten().map(|features| {
+            let channels = features.len() / n;
+            cross_fit(&rows(features, channels), channels, halves, &known)
+        });
+        let (linear, tuned) = fits.map(|[linear, tuned]| (linear, tuned)).unzip();
+        Some(Fits { linear, tuned, whole: known.whole })
     }
 }
 
-/// The answers of read-outs that were fitted to one half of the samples and answer the other, both ways: one for each of
-/// two targets.
-fn cross_fitted(
-    features: &Features,
-    halves: [&[usize]; 2],
-    targets: [&[f32]; 2],
-    labels: &[u32],
+/// What is known of the samples that are fitted to.
+struct Known {
+    /// Labels and the network's own output as distributions, `[samples, classes]`.
+    targets: [Vec<f32>; 2],
+    whole: Vec<Prediction>,
+    labels: Vec<u32>,
+    logits: Vec<f32>,
     classes: usize,
-    whole: &Baseline,
+}
+
+/// Returns the predictions of read-outs that were fitted to one half of the samples and predict the other, both ways: one
+/// for each of two targets.
+fn cross_fit(
+    features: &[f32],
+    channels: usize,
+    (one, other): (&[usize], &[usize]),
+    known: &Known,
 ) -> [Vec<Prediction>; 2] {
-    let mut answers = [whole.answers.clone(), whole.answers.clone()];
+    let classes = known.classes;
+    let mut predictions = [known.whole.clone(), known.whole.clone()];
     let of = |values: &[f32], width: usize, half: &[usize]| -> Vec<f32> {
         half.iter().flat_map(|&sample| &values[sample * width..(sample + 1) * width]).copied().collect()
     };
-    let [one, other] = halves;
     for (fitted, judged) in [(one, other), (other, one)] {
         // Most of the work where there are many channels, and the same whatever is fitted to.
-        let whitened = Whitened::new(&of(&features.values, features.channels, fitted), features.channels);
-        let others = whitened.others(&of(&features.values, features.channels, judged));
-        for (targets, answers) in targets.iter().zip(&mut answers) {
+        let whitened = Whitened::new(&of(features, channels, fitted), channels);
+        let others = whitened.others(&of(features, channels, judged));
+        for (targets, predictions) in known.targets.iter().zip(&mut predictions) {
             let logits = Softmax::fit(&whitened, &of(targets, classes, fitted), classes).logits(&others);
             for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
-                answers[sample] = Prediction::new(row, labels[sample], whole.row(sample, classes));
+                let whole = &known.logits[sample * classes..(sample + 1) * classes];
+                predictions[sample] = Prediction::new(row, known.labels[sample], whole);
             }
         }
     }
-    answers
+    predictions
 }
 
 fn one_hot(labels: &[u32], classes: usize) -> Vec<f32> {
@@ -155,7 +175,7 @@ fn one_hot(labels: &[u32], classes: usize) -> Vec<f32> {
     targets
 }
 
-/// The softmax of every row.
+/// Returns the softmax of every row.
 fn distributions(logits: &[f32], classes: usize) -> Vec<f32> {
     let mut all = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {

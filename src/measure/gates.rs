@@ -1,32 +1,85 @@
 //! Gate activity: how open the gates are, for which units, samples and classes.
 
-use super::mean;
+use serde::{Deserialize, Serialize};
+
+use super::activations::BlockView;
+use super::cost::Cost;
+use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::moments::{Moments, average};
-use super::walk::{Baseline, Probe, StageActivations};
-use crate::Result;
-use crate::nn::Outline;
-use crate::nn::{BlockActivations, BlockId, Network};
-use crate::report::{BlockGates, Gate, Measurements};
+use super::probe::Probe;
+use super::score::{Estimate, PerBlock, mean};
+use crate::float_json;
+use crate::report::Section;
+
+/// Mean, spread, histogram and sparsity of the transform gate T and the carry gate C.
+pub struct Gates;
+
+/// Activity of the gates of one block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockGates {
+    /// The transform gate T, where the block has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<GateActivity>,
+    /// The carry gate C, where it is a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<GateActivity>,
+}
+
+/// Activity of one gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateActivity {
+    /// Mean over samples and units, with its interval.
+    pub mean: Estimate,
+    /// Standard deviation over the samples for each unit, averaged over the units.
+    #[serde(with = "float_json")]
+    pub std_over_samples: f64,
+    /// Standard deviation over the units of each unit's mean.
+    #[serde(with = "float_json")]
+    pub std_over_units: f64,
+    /// Share of values above one half.
+    #[serde(with = "float_json")]
+    pub open_share: f64,
+    /// Share of values in each of equally wide bins of `[0, 1]`.
+    #[serde(with = "float_json")]
+    pub histogram: Vec<f64>,
+    /// Hoyer sparsity of the gate's units, for each sample, averaged over the samples: 0 all alike, 1 a single unit open.
+    #[serde(with = "float_json")]
+    pub sparsity_per_sample: f64,
+    /// Hoyer sparsity of the average over the samples.
+    #[serde(with = "float_json")]
+    pub sparsity_of_average: f64,
+    /// Hoyer sparsity of the average over the samples of each class.
+    #[serde(with = "float_json")]
+    pub sparsity_per_class: Vec<f64>,
+    /// Mean for each channel, over samples and positions.
+    #[serde(with = "float_json")]
+    pub channels: Vec<f32>,
+    /// `[class][channel]`: the same for the samples of each class.
+    #[serde(with = "float_json")]
+    pub class_channels: Vec<Vec<f32>>,
+}
 
 /// Bins of the histogram over `[0, 1]`.
 const BINS: usize = 20;
-/// More averages of units for each class than this are not kept: their sparsity is then not given.
+/// Where units times classes are more than this, averages of units for each class are not kept, and their sparsity is not
+/// given.
 const CLASS_UNITS: usize = 1 << 24;
 
-/// Streams the activity of all gates.
+/// Running activity of all gates: transform and carry gate of every block, stage by stage.
+#[derive(Serialize, Deserialize)]
 pub struct GateProbe {
     classes: usize,
-    blocks: Vec<(String, [Option<Activity>; 2])>,
-    first_of_stage: Vec<usize>,
+    stages: Vec<Vec<[Option<Activity>; 2]>>,
 }
 
 /// What is kept of one gate.
+#[derive(Clone, Serialize, Deserialize)]
 struct Activity {
     channels: usize,
     moments: Moments,
-    sample_means: Vec<f64>,
-    sample_sparsity: Vec<f64>,
-    histogram: [u64; BINS],
+    /// Place of every sample in the data set, its mean and its sparsity.
+    samples: Vec<(usize, f64, f64)>,
+    histogram: Vec<u64>,
     open: u64,
     /// `[class]`: number of samples; `[class][channel]` sums; `[class][unit]` sums where they are kept.
     class_counts: Vec<u64>,
@@ -34,39 +87,62 @@ struct Activity {
     class_units: Option<Vec<Vec<f32>>>,
 }
 
-impl GateProbe {
-    /// For a network.
-    pub fn new(outline: &Outline) -> Self {
-        let mut first_of_stage = Vec::new();
-        let mut blocks = Vec::new();
-        for stage in &outline.stages {
-            first_of_stage.push(blocks.len());
-            blocks.extend(stage.blocks.iter().map(|b| (b.name().to_owned(), [None, None])));
-        }
-        Self { classes: outline.classes, blocks, first_of_stage }
+impl Measurement for Gates {
+    type Output = PerBlock<BlockGates>;
+    type Probe = GateProbe;
+
+    const NAME: &'static str = "gates";
+    const ABOUT: &'static str = "How open the gates are";
+
+    fn why_not(&self, scope: &Scope) -> Option<String> {
+        let is_gated = scope.outline.blocks().any(|(_, block)| block.wiring.is_gated());
+        (!is_gated).then(|| "no block has a gate".into())
+    }
+
+    fn probe(&self, scope: &Scope) -> Option<GateProbe> {
+        let stages = scope.outline.stages.iter().map(|stage| vec![[None, None]; stage.blocks.len()]).collect();
+        Some(GateProbe { classes: scope.outline.classes, stages })
+    }
+
+    fn cost(&self, scope: &Scope) -> Cost {
+        Cost::of_probe(&scope.outline, |_, block| 300 * u64::from(block.wiring.is_gated()))
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<GateProbe>) -> PerBlock<BlockGates> {
+        let found = observed.probe.iter().flat_map(|probe| probe.stages.iter().flatten());
+        let blocks = scope.outline.blocks().zip(found).map(|((id, _), activity)| {
+            let [transform, carry] = activity.each_ref().map(|gate| gate.as_ref().map(Activity::result));
+            (id, BlockGates { transform, carry })
+        });
+        blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
     }
 }
 
-impl<N: Network> Probe<N> for GateProbe {
-    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
-        let labels = &seen.labels;
-        let (_, kept) = &mut self.blocks[self.first_of_stage[at.stage] + at.block];
-        for (gate, kept) in [&inside.transform, &inside.carry].into_iter().zip(kept) {
-            let Some(gate) = gate else { continue };
-            let (values, channels) = network.values(gate);
-            let units = values.len() / labels.len();
+impl Probe for GateProbe {
+    fn block(&mut self, block: &BlockView) {
+        let kept = &mut self.stages[block.id.stage][block.id.block];
+        for (gate, kept) in [block.transform_gate(), block.carry_gate()].into_iter().zip(kept) {
+            let Some((values, channels)) = gate else { continue };
+            let units = values.len() / block.stage.labels.len();
             let kept = kept.get_or_insert_with(|| Activity::new(channels, units, self.classes));
-            values.chunks_exact(units).zip(labels).for_each(|(sample, &label)| kept.add(sample, label as usize));
+            let samples = block.stage.samples.iter().zip(&block.stage.labels);
+            values.chunks_exact(units).zip(samples).for_each(|(gate, (&n, &label))| kept.add(gate, n, label as usize));
         }
     }
 
-    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
-        let finish = |activity: Option<Activity>| activity.map(|a| a.finish());
-        let blocks = self.blocks.into_iter().map(|(name, [transform, carry])| {
-            (name, BlockGates { transform: finish(transform), carry: finish(carry) })
-        });
-        measured.gates = Some(blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect());
-        Ok(())
+    fn merge(&mut self, other: Self) {
+        let pairs = self.stages.iter_mut().flatten().flatten().zip(other.stages.into_iter().flatten().flatten());
+        for (own, other) in pairs {
+            match (own.as_mut(), other) {
+                (Some(own), Some(other)) => own.merge(other),
+                (None, other) => *own = other,
+                _ => {}
+            }
+        }
     }
 }
 
@@ -75,9 +151,8 @@ impl Activity {
         Self {
             channels,
             moments: Moments::default(),
-            sample_means: Vec::new(),
-            sample_sparsity: Vec::new(),
-            histogram: [0; BINS],
+            samples: Vec::new(),
+            histogram: vec![0; BINS],
             open: 0,
             class_counts: vec![0; classes],
             class_channels: vec![vec![0.0; channels]; classes],
@@ -85,10 +160,10 @@ impl Activity {
         }
     }
 
-    fn add(&mut self, sample: &[f32], class: usize) {
+    fn add(&mut self, sample: &[f32], place: usize, class: usize) {
         self.moments.add(sample.iter().map(|&g| f64::from(g)));
-        self.sample_means.push(average(sample.iter().map(|&g| f64::from(g))));
-        self.sample_sparsity.push(hoyer(sample.iter().map(|&g| f64::from(g))));
+        let values = || sample.iter().map(|&g| f64::from(g));
+        self.samples.push((place, average(values()), hoyer(values())));
         for &g in sample {
             self.histogram[((g * BINS as f32) as usize).min(BINS - 1)] += 1;
             self.open += u64::from(g > 0.5);
@@ -103,20 +178,35 @@ impl Activity {
         }
     }
 
-    fn finish(self) -> Gate {
+    fn merge(&mut self, other: Self) {
+        self.moments.merge(&other.moments);
+        self.samples.extend(other.samples);
+        self.histogram.iter_mut().zip(&other.histogram).for_each(|(own, count)| *own += count);
+        self.open += other.open;
+        self.class_counts.iter_mut().zip(&other.class_counts).for_each(|(own, count)| *own += count);
+        let channels = self.class_channels.iter_mut().flatten().zip(other.class_channels.iter().flatten());
+        channels.for_each(|(own, sum)| *own += sum);
+        let units = self.class_units.iter_mut().flatten().flatten().zip(other.class_units.iter().flatten().flatten());
+        units.for_each(|(own, sum)| *own += sum);
+    }
+
+    fn result(&self) -> GateActivity {
+        // In the order of the data set, so that sums do not depend on who has seen which sample.
+        let mut samples = self.samples.clone();
+        samples.sort_by_key(|&(place, ..)| place);
         let means = self.moments.means();
-        let values = (means.len() * self.sample_means.len()) as f64;
+        let values = (means.len() * samples.len()) as f64;
         let centre = average(means.iter().copied());
         let positions = means.len() / self.channels;
         let class_mean = |sums: &Vec<f64>, &n: &u64| sums.iter().map(|s| (s / n as f64) as f32).collect();
         let by_class = self.class_channels.iter().zip(&self.class_counts);
-        Gate {
-            mean: mean(self.sample_means.iter().copied()),
+        GateActivity {
+            mean: mean(samples.iter().map(|&(_, mean, _)| mean)),
             std_over_samples: self.moments.std(),
             std_over_units: average(means.iter().map(|m| (m - centre) * (m - centre))).sqrt(),
             open_share: self.open as f64 / values,
             histogram: self.histogram.iter().map(|&count| count as f64 / values).collect(),
-            sparsity_per_sample: average(self.sample_sparsity.iter().copied()),
+            sparsity_per_sample: average(samples.iter().map(|&(.., sparsity)| sparsity)),
             sparsity_of_average: hoyer(means.iter().copied()),
             sparsity_per_class: self
                 .class_units

@@ -1,67 +1,144 @@
 //! Influence: how much every block, and every run of blocks, changes the estimate (ShortGPT 2024; Gromov et al. 2024;
 //! Jastrzebski et al. 2018).
 
-use super::moments::Stream;
-use super::walk::{Baseline, Probe, StageActivations};
-use crate::Result;
-use crate::nn::Outline;
-use crate::nn::{BlockActivations, BlockId, Network, Wiring};
-use crate::report::{Influence, Measurements, Run};
+use serde::{Deserialize, Serialize};
+
+use super::activations::{BlockView, StageActivations, dot};
+use super::cost::Cost;
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::moments::RunningMean;
+use super::probe::Probe;
+use super::score::{Estimate, PerBlock};
+use crate::nn::{BlockId, StageOutline};
+use crate::report::Section;
+
+/// How much every block, and every run of blocks, changes the estimate.
+pub struct Influence;
+
+/// Influence of blocks and of runs of blocks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InfluenceResult {
+    /// Every block that keeps the shape.
+    pub influence: PerBlock<BlockInfluence>,
+    /// Every run of blocks of a stage.
+    pub runs: Vec<BlockRun>,
+}
+
+/// How much one block changes the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockInfluence {
+    /// `1 - cos(a_(k-1), a_k)`, averaged over the samples (ShortGPT, 2024).
+    pub block_influence: Estimate,
+    /// `‖F‖ / ‖a_(k-1)‖`, averaged over the samples; `F = t·h + c·x - x` (Jastrzebski et al. 2018).
+    pub l2_ratio: Estimate,
+}
+
+/// A run of successive blocks of one stage: how far its output points away from its input (Gromov et al. 2024).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockRun {
+    /// First block of the run.
+    pub first: BlockId,
+    /// Its last block.
+    pub last: BlockId,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// `arccos(cos(a_in, a_out)) / π`, averaged over the samples: 0 the same direction, 0.5 orthogonal.
+    pub angular_distance: Estimate,
+}
 
 /// Longer runs than this are not looked at: their number grows with the square of the depth.
 const LONGEST_RUN: usize = 64;
 
-/// Streams directions and sizes of the estimates of all stages.
+/// Running directions and sizes of the estimates of all stages.
+#[derive(Serialize, Deserialize)]
 pub struct InfluenceProbe {
     stages: Vec<Stage>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Stage {
     keeps_shape: bool,
-    wirings: Vec<Option<Wiring>>,
     /// `‖F‖ / ‖a_(k-1)‖` of every block.
-    ratios: Vec<Stream>,
+    ratios: Vec<RunningMean>,
     /// Of the estimates i and j, i < j, at `[i][j - i - 1]`: cosine and angle.
-    cosines: Vec<Vec<Stream>>,
-    angles: Vec<Vec<Stream>>,
+    cosines: Vec<Vec<RunningMean>>,
+    angles: Vec<Vec<RunningMean>>,
 }
 
-impl InfluenceProbe {
-    /// For a network.
-    pub fn new(outline: &Outline) -> Self {
-        let stage = |s: &crate::nn::StageOutline| {
-            let estimates = s.blocks.len() + 1;
-            let triangle: Vec<Vec<Stream>> =
-                (0..estimates).map(|i| vec![Stream::default(); (estimates - i - 1).min(LONGEST_RUN)]).collect();
-            Stage {
-                keeps_shape: s.keeps_shape(),
-                wirings: s.blocks.iter().map(|b| Some(b.wiring)).collect(),
-                ratios: vec![Stream::default(); s.blocks.len()],
-                cosines: triangle.clone(),
-                angles: triangle,
+impl Stage {
+    fn new(stage: &StageOutline) -> Self {
+        let estimates = stage.blocks.len() + 1;
+        let row = |i: usize| vec![RunningMean::default(); (estimates - i - 1).min(LONGEST_RUN)];
+        let triangle: Vec<Vec<RunningMean>> = (0..estimates).map(row).collect();
+        Self {
+            keeps_shape: stage.keeps_shape(),
+            ratios: vec![RunningMean::default(); stage.blocks.len()],
+            cosines: triangle.clone(),
+            angles: triangle,
+        }
+    }
+}
+
+impl Measurement for Influence {
+    type Output = InfluenceResult;
+    type Probe = InfluenceProbe;
+
+    const NAME: &'static str = "influence";
+    const ABOUT: &'static str = "How much every block, and every run of blocks, changes the estimate";
+    const KEYS: &'static [&'static str] = &["influence", "runs"];
+
+    fn why_not(&self, scope: &Scope) -> Option<String> {
+        let keeps_shape = scope.outline.blocks().any(|(_, block)| block.keeps_shape());
+        (!keeps_shape).then(|| "every block changes the shape".into())
+    }
+
+    fn probe(&self, scope: &Scope) -> Option<InfluenceProbe> {
+        Some(InfluenceProbe { stages: scope.outline.stages.iter().map(Stage::new).collect() })
+    }
+
+    fn cost(&self, scope: &Scope) -> Cost {
+        Cost::of_probe(&scope.outline, |stage, _| 100 + 10 * stage.blocks.len() as u64)
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<InfluenceProbe>) -> InfluenceResult {
+        let mut result = InfluenceResult::default();
+        let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
+        for (outline, stage) in scope.outline.stages.iter().zip(stages) {
+            for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
+                let cosine = stage.cosines[k][0].estimate();
+                let block_influence = Estimate { value: 1.0 - cosine.value, ..cosine };
+                let l2_ratio = stage.ratios[k].estimate();
+                result.influence.insert(block.id, BlockInfluence { block_influence, l2_ratio });
+                result.runs.extend(stage.angles[k].iter().enumerate().map(|(offset, angle)| BlockRun {
+                    first: block.id,
+                    last: outline.blocks[k + offset].id,
+                    blocks: offset + 1,
+                    angular_distance: angle.estimate(),
+                }));
             }
-        };
-        Self { stages: outline.stages.iter().map(stage).collect() }
+        }
+        result
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
     }
 }
 
-impl<N: Network> Probe<N> for InfluenceProbe {
-    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
-        let stage = &mut self.stages[at.stage];
-        if seen.before().is_empty() {
-            return;
-        }
-        let residual = residual(network, stage.wirings[at.block], inside, seen);
-        let units = seen.units();
-        for (f, a) in residual.chunks_exact(units).zip(seen.before().chunks_exact(units)) {
-            stage.ratios[at.block].add((dot(f, f) / dot(a, a)).sqrt());
+impl Probe for InfluenceProbe {
+    fn block(&mut self, block: &BlockView) {
+        let (before, units) = (block.stage.before(), block.stage.units());
+        let ratio = &mut self.stages[block.id.stage].ratios[block.id.block];
+        for (f, a) in block.residual().chunks_exact(units).zip(before.chunks_exact(units)) {
+            ratio.add((dot(f, f) / dot(a, a)).sqrt());
         }
     }
 
-    fn leave(&mut self, stage: usize, seen: &StageActivations) {
+    fn stage(&mut self, stage: usize, activations: &StageActivations) {
         let stage = &mut self.stages[stage];
-        for sample in 0..seen.labels.len() {
-            let rows: Vec<&[f32]> = (0..seen.estimates.len()).map(|row| seen.row(row, sample)).collect();
+        for sample in 0..activations.labels.len() {
+            let estimates = 0..activations.estimates.len();
+            let rows: Vec<&[f32]> = estimates.map(|row| activations.row(row, sample)).collect();
             let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
             for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
                 for (offset, b) in rows[i + 1..].iter().take(LONGEST_RUN).enumerate() {
@@ -73,52 +150,13 @@ impl<N: Network> Probe<N> for InfluenceProbe {
         }
     }
 
-    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
-        let (mut influence, mut runs) = (crate::report::PerBlock::new(), Vec::new());
-        for (outline, stage) in measured.outline.stages.iter().zip(self.stages) {
-            for (k, block) in outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape)) {
-                let cosine = stage.cosines[k][0].estimate();
-                let block_influence = crate::report::Estimate { value: 1.0 - cosine.value, ..cosine };
-                let l2_ratio = stage.ratios[k].estimate();
-                influence.insert(block.name().to_owned(), Influence { block_influence, l2_ratio });
-                runs.extend(stage.angles[k].iter().enumerate().map(|(offset, angle)| Run {
-                    first: block.name().to_owned(),
-                    last: outline.blocks[k + offset].name().to_owned(),
-                    blocks: offset + 1,
-                    angular_distance: angle.estimate(),
-                }));
-            }
-        }
-        (measured.influence, measured.runs) = (Some(influence), Some(runs));
-        Ok(())
-    }
-}
-
-/// The values of the latest block's `F = t·h + c·x - x`; of a wiring that is none of ours the step `a_k - a_(k-1)`.
-pub(super) fn residual<N: Network>(
-    network: &N,
-    wiring: Option<Wiring>,
-    inside: &BlockActivations<N::Estimate>,
-    seen: &StageActivations,
-) -> Vec<f32> {
-    let (before, after) = (seen.before(), seen.after());
-    let Some(wiring) = wiring else { return after.iter().zip(before).map(|(a, b)| a - b).collect() };
-    let h = network.values(&inside.h).0;
-    let gate = |gate: &Option<N::Estimate>| gate.as_ref().map(|gate| network.values(gate).0);
-    let (t, c) = (gate(&inside.transform), gate(&inside.carry));
-    let at = |gate: &Option<Vec<f32>>, i: usize| gate.as_ref().map(|gate| gate[i]);
-    (0..h.len()).map(|i| wiring.residual(h[i], at(&t, i), at(&c, i), before[i])).collect()
-}
-
-/// The inner product, summed in f64 along eight lanes so that it fills a vector register.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let mut sums = [0.0_f64; 8];
-    let (whole, rest) = (a.chunks_exact(8).zip(b.chunks_exact(8)), a.len() / 8 * 8);
-    for (a, b) in whole {
-        for lane in 0..8 {
-            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+    fn merge(&mut self, other: Self) {
+        for (own, other) in self.stages.iter_mut().zip(&other.stages) {
+            own.ratios.iter_mut().zip(&other.ratios).for_each(|(own, other)| own.merge(other));
+            let cosines = own.cosines.iter_mut().flatten().zip(other.cosines.iter().flatten());
+            cosines.for_each(|(own, other)| own.merge(other));
+            let angles = own.angles.iter_mut().flatten().zip(other.angles.iter().flatten());
+            angles.for_each(|(own, other)| own.merge(other));
         }
     }
-    let rest = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| f64::from(*a) * f64::from(*b));
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }

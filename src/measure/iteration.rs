@@ -1,77 +1,111 @@
 //! How iterative a stage is, as three indices (after Lippl et al. 2021): of convergence, recurrence and divergence.
 
-use super::Prediction;
-use super::score::mean;
-use super::together::{TIMES, last_blocks};
-use super::tour::{Along, Tour};
-use crate::nn::Outline;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::repeats::{TIMES, last_blocks};
+use super::score::{Estimate, mean};
+use super::{Intervention, Prediction};
 use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Estimate, Iteration};
+use crate::report::Section;
+
+/// Indices of convergence, recurrence and divergence of every stage.
+pub struct Iteration;
+
+/// How iterative a stage is (after Lippl et al. 2021): 0 as an iteration would be, 1 where the accuracy falls to chance at
+/// once.
+///
+/// Each index is an area between accuracies, `mean over the points of (A - A_j) / (A - 1/classes)`, held between 0 and 1:
+/// `A` is the accuracy of the network, `A_j` that at point `j`. Absent where the stage has no such points, NaN where the
+/// network is no better than chance. The intervals are over the samples, for these points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IterationIndices {
+    /// Stopping after each block but the last of the stage; later stages run as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<Estimate>,
+    /// Two blocks of the stage exchanged: every pair, or of many 20 drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrence: Option<Estimate>,
+    /// The last block applied again, 1 to 20 times: the area under lines through the points of [`Repeats`](super::Repeats).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Estimate>,
+    /// The same, the estimate scaled back after each further run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence_rescaled: Option<Estimate>,
+}
 
 /// Of more pairs than this in a stage so many are drawn.
 const MOST_EXCHANGES: usize = 20;
 
-/// Places on a curve: where in the answers of the tour each is, and how much it counts. The weights sum to 1.
+/// Places on a curve: which of the routes each is, and how much it counts. The weights sum to 1.
 #[derive(Default)]
 struct Curve(Vec<(usize, f64)>);
 
-/// The curves of one stage.
-struct Curves {
-    stage: String,
-    convergence: Curve,
-    recurrence: Curve,
-    divergence: Curve,
-    rescaled: Curve,
-}
+/// The curves of one stage: convergence, recurrence, divergence, divergence with the estimate scaled back.
+type Curves = [Curve; 4];
 
-/// The routes of the three indices, for every stage.
-pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
-    let identity = Route::identity(outline);
-    let mut legs: Vec<(Along, Route)> = Vec::new();
-    let mut curve = |along: Along, routes: Vec<(Route, f64)>| {
-        let total: f64 = routes.iter().map(|(_, weight)| weight).sum();
+/// The routes of all indices, and the curves of every stage through them.
+fn curves(scope: &Scope) -> (Vec<(Intervention, Route)>, Vec<Curves>) {
+    let whole = Route::identity(&scope.outline);
+    let mut routes: Vec<(Intervention, Route)> = Vec::new();
+    let mut curve = |intervention: Intervention, points: Vec<(Route, f64)>| {
+        let total: f64 = points.iter().map(|(_, weight)| weight).sum();
         let place = |(route, weight): (Route, f64)| {
-            legs.push((along, route));
-            (legs.len() - 1, weight / total)
+            routes.push((intervention, route));
+            (routes.len() - 1, weight / total)
         };
-        Curve(routes.into_iter().map(place).collect())
+        Curve(points.into_iter().map(place).collect())
     };
-    let last = last_blocks(outline);
-    let stages = outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (identity.until(BlockId { stage, block }), 1.0));
-        let exchanged = exchanges(&identity, stage, seed).into_iter().map(|route| (route, 1.0));
-        let again: Vec<(Route, f64)> = match last.iter().find(|at| at.stage == stage) {
-            Some(&at) => weights(&TIMES).map(|(times, weight)| (identity.repeating(at, times), weight)).collect(),
+    let last = last_blocks(&scope.outline);
+    let stages = scope.outline.stages.iter().enumerate().map(|(stage, s)| {
+        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.until(BlockId { stage, block }), 1.0));
+        let exchanged = exchanges(&whole, stage, scope.seed).into_iter().map(|route| (route, 1.0));
+        let again: Vec<(Route, f64)> = match last.iter().find(|id| id.stage == stage) {
+            Some(&id) => weights(&TIMES).map(|(times, weight)| (whole.repeating(id, times), weight)).collect(),
             None => Vec::new(),
         };
-        Curves {
-            stage: s.name.clone(),
-            convergence: curve(Along::Network, early.collect()),
-            recurrence: curve(Along::Network, exchanged.collect()),
-            divergence: curve(Along::Network, again.clone()),
-            rescaled: curve(Along::Rescaled, again),
-        }
+        [
+            curve(Intervention::None, early.collect()),
+            curve(Intervention::None, exchanged.collect()),
+            curve(Intervention::None, again.clone()),
+            curve(Intervention::Rescaled, again),
+        ]
     });
-    let stages: Vec<Curves> = stages.collect();
-    let classes = outline.classes as f64;
-    let (told, chance): (fn(&Prediction) -> f64, f64) = match outline.is_language_model {
-        true => (|answer| -answer.loss, -classes.ln()),
-        false => (Prediction::hit, 1.0 / classes),
-    };
-    Tour::along(legs, move |whole, answers, measured| {
-        let figures = |curves: Curves| {
-            let figure = |curve: Curve| index(&whole.answers, &curve, answers, (told, chance));
-            let found = Iteration {
-                convergence: figure(curves.convergence),
-                recurrence: figure(curves.recurrence),
-                divergence: figure(curves.divergence),
-                divergence_rescaled: figure(curves.rescaled),
-            };
-            (curves.stage, found)
+    let stages = stages.collect();
+    (routes, stages)
+}
+
+impl Measurement for Iteration {
+    type Output = IndexMap<String, IterationIndices>;
+    type Probe = ();
+
+    const NAME: &'static str = "iteration";
+    const ABOUT: &'static str = "Whether a stage converges, its blocks are alike, and its last one can go on";
+
+    fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
+        curves(scope).0
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> IndexMap<String, IterationIndices> {
+        let classes = scope.outline.classes as f64;
+        let (figure, chance): (fn(&Prediction) -> f64, f64) = match scope.outline.is_language_model {
+            true => (|p| -p.loss, -classes.ln()),
+            false => (Prediction::hit, 1.0 / classes),
         };
-        measured.iteration = Some(stages.into_iter().map(figures).collect());
-    })
+        let index = |curve: &Curve| index(observed, curve, (figure, chance));
+        let (_, stages) = curves(scope);
+        let indices = stages.iter().map(|curves| {
+            let [convergence, recurrence, divergence, divergence_rescaled] = curves.each_ref().map(index);
+            IterationIndices { convergence, recurrence, divergence, divergence_rescaled }
+        });
+        scope.outline.stages.iter().map(|stage| stage.name.clone()).zip(indices).collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
+    }
 }
 
 /// The orders in which two blocks of a stage have changed places.
@@ -101,23 +135,20 @@ fn weights(points: &'static [usize]) -> impl Iterator<Item = (usize, f64)> {
     })
 }
 
-/// `Σ w·(accuracy of the network - accuracy at the point) / (accuracy of the network - chance)`, held between 0 and 1; of a
-/// language model with the logarithm of the probability that it gives to the word in the place of accuracy. Its interval is
-/// that of a ratio of two means over the same samples, by the first order of its expansion. `None` without points; NaN where
-/// the network is no better than chance.
-fn index(
-    whole: &[Prediction],
-    curve: &Curve,
-    answers: &[Vec<Prediction>],
-    (told, chance): (fn(&Prediction) -> f64, f64),
-) -> Option<Estimate> {
+/// `Σ w·(accuracy of the network - accuracy at the point) / (accuracy of the network - chance)`, held between 0 and 1. For a
+/// language model the log-probability of the next word stands in the place of accuracy. The interval is that of a ratio of
+/// two means over the same samples, by the first order of its expansion. `None` without points; NaN where the network is
+/// no better than chance.
+fn index(observed: &Observed<()>, curve: &Curve, (figure, chance): (fn(&Prediction) -> f64, f64)) -> Option<Estimate> {
     if curve.0.is_empty() {
         return None;
     }
+    let whole = observed.baseline;
     let lost = |n: usize| -> f64 {
-        curve.0.iter().map(|&(place, weight)| weight * (told(&whole[n]) - told(&answers[place][n]))).sum()
+        let points = curve.0.iter();
+        points.map(|&(route, weight)| weight * (figure(&whole[n]) - figure(&observed.predictions[route][n]))).sum()
     };
-    let had = |n: usize| told(&whole[n]) - chance;
+    let had = |n: usize| figure(&whole[n]) - chance;
     let samples = 0..whole.len();
     let base = mean(samples.clone().map(had)).value;
     if base <= 0.0 {

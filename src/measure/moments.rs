@@ -1,10 +1,11 @@
-//! Streamed means and variances, of one figure or of many units at once.
+//! Running means and variances, of one figure or of many units at once.
 
-use super::score::Z95;
-use crate::report::Estimate;
+use serde::{Deserialize, Serialize};
+
+use super::score::{Estimate, Z95};
 
 /// Mean and variance of every unit over the samples seen so far (Welford; merged as by Chan et al. 1979).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moments {
     count: f64,
     mean: Vec<f64>,
@@ -28,7 +29,7 @@ impl Moments {
         }
     }
 
-    /// Adds all samples of another stream.
+    /// Adds all samples that another value has seen.
     pub(super) fn merge(&mut self, other: &Self) {
         if other.count == 0.0 {
             return;
@@ -81,20 +82,36 @@ impl Moments {
 }
 
 /// Mean and variance of one figure over the samples seen so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stream {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct RunningMean {
     count: f64,
     mean: f64,
     squares: f64,
 }
 
-impl Stream {
+impl RunningMean {
     /// Adds the figure of one sample.
     pub(super) fn add(&mut self, value: f64) {
         self.count += 1.0;
         let before = value - self.mean;
         self.mean += before / self.count;
         self.squares += before * (value - self.mean);
+    }
+
+    /// Adds all samples that another value has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        if other.count == 0.0 {
+            return;
+        }
+        if self.count == 0.0 {
+            *self = *other;
+            return;
+        }
+        let count = self.count + other.count;
+        let apart = other.mean - self.mean;
+        self.mean += apart * other.count / count;
+        self.squares += other.squares + apart * apart * self.count * other.count / count;
+        self.count = count;
     }
 
     /// Whether nothing was added.
@@ -123,19 +140,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_merged_stream_is_the_whole_stream() {
+    fn merged_moments_are_those_of_all_samples() {
         let samples: Vec<[f64; 2]> = (0..17).map(|i| [f64::from(i * i % 7), f64::from(i) * 0.3 - 1.0]).collect();
-        let stream = |part: &[[f64; 2]]| {
+        let moments_of = |part: &[[f64; 2]]| {
             let mut moments = Moments::default();
             part.iter().for_each(|s| moments.add(s.iter().copied()));
             moments
         };
-        let whole = stream(&samples);
+        let whole = moments_of(&samples);
         let mut merged = Moments::default();
-        samples.chunks(5).for_each(|part| merged.merge(&stream(part)));
+        samples.chunks(5).for_each(|part| merged.merge(&moments_of(part)));
         for (a, b) in [(whole.mean(), merged.mean()), (whole.std(), merged.std()), (whole.rms(), merged.rms())] {
             assert!((a - b).abs() < 1e-12, "{a} {b}");
         }
+        let mut figures = [RunningMean::default(); 2];
+        samples.iter().for_each(|s| figures[0].add(s[1]));
+        for part in samples.chunks(5) {
+            let mut other = RunningMean::default();
+            part.iter().for_each(|s| other.add(s[1]));
+            figures[1].merge(&other);
+        }
+        let [one, other] = figures.map(|f| f.estimate());
+        assert!((one.value - other.value).abs() < 1e-12 && (one.ci95 - other.ci95).abs() < 1e-12);
         let direct = samples.iter().map(|s| s[1]).sum::<f64>() / 17.0;
         assert!((whole.means()[1] - direct).abs() < 1e-12);
     }

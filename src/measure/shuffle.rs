@@ -1,11 +1,34 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
-use super::tour::Tour;
-use super::{Prediction, score};
-use crate::nn::Outline;
-use crate::nn::{BlockId, Route};
+use serde::{Deserialize, Serialize};
+
+use super::Intervention;
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::score::Score;
+use crate::float_json;
+use crate::nn::{BlockId, Outline, Route};
 use crate::random::{Purpose, below, stream};
-use crate::report::Shuffle;
+use crate::report::Section;
+
+/// Blocks exchanged within stages, against Kendall's tau.
+pub struct Shuffle;
+
+/// A network run with its blocks in another order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShuffledOrder {
+    /// Number of random swaps within stages.
+    pub swaps: usize,
+    /// Which of the repetitions for this number of swaps.
+    pub seed: u64,
+    /// Kendall's tau between this order and the trained one, 1 where nothing moved.
+    #[serde(with = "float_json")]
+    pub kendall_tau: f64,
+    /// The order, as a route.
+    pub route: String,
+    /// The score in this order.
+    #[serde(flatten)]
+    pub score: Score,
+}
 
 /// Numbers of swaps, as far as the network has blocks to swap.
 const SWAPS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -13,17 +36,17 @@ const SWAPS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 const SEEDS: u64 = 5;
 
 /// One shuffled order: its number of swaps, its repetition, and the route.
-pub struct Order {
+pub(super) struct Order {
     swaps: usize,
     seed: u64,
     /// The shuffled network.
-    pub route: Route,
+    route: Route,
 }
 
 /// Random orders for growing numbers of swaps; a swap exchanges two different places of one stage, every such pair
 /// being equally likely. An order that was drawn before for its number of swaps is left out: it would be no second
 /// observation. Empty where no stage has two blocks that can be exchanged.
-pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
+fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
     let identity = Route::identity(outline);
     let pairs: Vec<(usize, usize, usize)> = identity
         .movable()
@@ -52,23 +75,31 @@ pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
     orders
 }
 
-/// All random orders.
-pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
-    let orders = orders(outline, seed);
-    let routes = orders.iter().map(|order| order.route.clone()).collect();
-    Tour::new(routes, move |_, answers, measured| {
-        measured.shuffle = Some(orders.iter().zip(answers).map(|(order, answers)| shuffle(order, answers)).collect());
-    })
-}
+impl Measurement for Shuffle {
+    type Output = Vec<ShuffledOrder>;
+    type Probe = ();
 
-/// The result for one order.
-pub fn shuffle(order: &Order, answers: &[Prediction]) -> Shuffle {
-    Shuffle {
-        swaps: order.swaps,
-        seed: order.seed,
-        kendall_tau: kendall_tau(&order.route),
-        route: order.route.to_string(),
-        score: score(answers),
+    const NAME: &'static str = "shuffle";
+    const ABOUT: &'static str = "Blocks exchanged within their stages";
+
+    fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
+        orders(&scope.outline, scope.seed).into_iter().map(|order| (Intervention::None, order.route)).collect()
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<ShuffledOrder> {
+        let orders = orders(&scope.outline, scope.seed);
+        let result = |(order, predictions): (&Order, &&[_])| ShuffledOrder {
+            swaps: order.swaps,
+            seed: order.seed,
+            kendall_tau: kendall_tau(&order.route),
+            route: order.route.to_string(),
+            score: Score::of(predictions),
+        };
+        orders.iter().zip(&observed.predictions).map(result).collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
     }
 }
 

@@ -1,68 +1,92 @@
-//! Many routes at once: those that begin alike share the work of their common beginning.
+//! Many routes at once: routes that begin alike share the computation of their common beginning.
 
-use super::work::Work;
-use super::{Baseline, EvalSet, Prediction, samples};
+use super::cost::CostModel;
+use super::sample_order::SampleList;
+use super::{EvalSet, Prediction, samples};
 use crate::Result;
 use crate::nn::{Network, RecurrentState, Route, Step};
 
-/// Runs all samples along every route. Returns the answers of each; `whole` are those of the whole network, which
-/// [`walk`](super::walk()) gives, to compare with.
+/// Where a sweep stands: what it has predicted so far, and what the network carries along each route.
+#[derive(Clone)]
+pub(super) struct SweepState {
+    /// `[route][sample]` in the order of the list; the whole network first.
+    pub(super) predictions: Vec<Vec<Prediction>>,
+    /// What the network carries, along the whole network first, then along each route.
+    pub(super) recurrent: Vec<RecurrentState>,
+}
+
+impl SweepState {
+    /// Before the first sample.
+    pub(super) fn new(routes: usize, list: &SampleList) -> Self {
+        Self { predictions: vec![Vec::new(); routes + 1], recurrent: vec![list.start_state(); routes + 1] }
+    }
+
+    /// How many samples are done.
+    pub(super) fn done(&self) -> usize {
+        self.predictions.first().map_or(0, Vec::len)
+    }
+}
+
+/// Runs the samples of a list along every route, and along the whole network, which the divergence is from.
 ///
-/// `progress` hears of the work that is finished, in FLOPs or what takes as long.
+/// `progress` hears of the work that is finished, in FLOPs or what takes as long, and may end the sweep by an error; `state`
+/// then holds all batches before. A sweep continues where its state stands.
 ///
 /// # Errors
 /// Where the samples do not fit the network or cannot be read, or a route leaves out a block that cannot be.
-pub fn sweep<N: Network>(
+pub(super) fn sweep<N: Network>(
     network: &N,
-    source: &EvalSet,
+    data: &EvalSet,
+    list: &SampleList,
     routes: &[Route],
-    whole: &Baseline,
-    mut progress: impl FnMut(u64),
-) -> Result<Vec<Vec<Prediction>>> {
-    source.check(network.outline())?;
-    if routes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let steps: Vec<Vec<Step>> = routes.iter().map(Route::steps).collect();
+    state: &mut SweepState,
+    mut progress: impl FnMut(u64) -> Result<()>,
+    mut after_batch: impl FnMut(&SweepState) -> Result<()>,
+) -> Result<()> {
+    data.check(network.outline())?;
+    let whole = Route::identity(network.outline());
+    let steps: Vec<Vec<Step>> = std::iter::once(&whole).chain(routes).map(Route::steps).collect();
     // Neighbours in this order have the longest common beginnings.
-    let mut order: Vec<usize> = (0..routes.len()).collect();
+    let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
-    let mut answers = vec![whole.answers.clone(); routes.len()];
-    let classes = network.outline().classes;
-    let mut memories = vec![RecurrentState::new(source.dataset.streams()); routes.len()];
-    let work = Work::new(network.outline());
-    for batch in source.batches()? {
-        let batch = batch?;
-        let indices = batch.indices.clone();
-        let (samples, labels) = samples(batch);
-        let batch_size = labels.len() as u64;
-        let mut arrive = |route: usize, estimate: N::Estimate| {
-            let logits = network.head(estimate, &mut memories[route])?;
-            for ((row, &index), &label) in logits.values.chunks_exact(classes).zip(&indices).zip(&labels) {
-                answers[route][index] = source.answer(row, label, whole.row(index, classes));
-            }
+    let cost = CostModel::new(network.outline());
+    let list = list.skip(state.done());
+    for batch in data.batches_with(list.samples.clone(), list.batch(data.batch))? {
+        let (samples, labels) = samples(batch?);
+        let mut logits: Vec<Vec<f32>> = vec![Vec::new(); steps.len()];
+        let mut recurrent = state.recurrent.clone();
+        let mut advance = |work: u64| progress(labels.len() as u64 * work);
+        let first = network.stem(&samples)?;
+        advance(cost.stem())?;
+        let mut reach_end = |route: usize, estimate: N::Estimate| {
+            logits[route] = network.head(estimate, &mut recurrent[route])?.values;
             Ok(())
         };
-        let mut advance = |work: u64| progress(batch_size * work);
-        let first = network.stem(&samples)?;
-        advance(work.stem());
-        follow(network, &steps, &order, first, &mut arrive, &mut |step| {
-            advance(step.map_or(work.head(), |step| work.step(step)))
+        follow(network, &steps, &order, first, &mut reach_end, &mut |step| {
+            advance(step.map_or(cost.head(), |step| cost.step(step)))
         })?;
+        let classes = network.outline().classes;
+        for (predictions, route) in state.predictions.iter_mut().zip(&logits) {
+            let rows = route.chunks_exact(classes).zip(logits[0].chunks_exact(classes)).zip(&labels);
+            predictions.extend(rows.map(|((row, whole), &label)| data.prediction(row, label, whole)));
+        }
+        state.recurrent = recurrent;
+        after_batch(state)?;
     }
-    Ok(answers)
+    Ok(())
 }
 
 /// Follows sorted routes from their common beginning to where each of them ends.
 ///
-/// `taken` hears of every step, and with `None` of every head. The smaller branch is followed first, so that few estimates wait: of lesions never more than two at a time.
+/// `taken` hears of every step, and with `None` of every head. The smaller branch is followed first, so that few estimates
+/// wait: of lesions never more than two at a time.
 fn follow<N: Network>(
     network: &N,
     steps: &[Vec<Step>],
     order: &[usize],
     first: N::Estimate,
-    arrive: &mut impl FnMut(usize, N::Estimate) -> Result<()>,
-    taken: &mut impl FnMut(Option<Step>),
+    reach_end: &mut impl FnMut(usize, N::Estimate) -> Result<()>,
+    taken: &mut impl FnMut(Option<Step>) -> Result<()>,
 ) -> Result<()> {
     let mut waiting = vec![(order, 0, first)];
     while let Some((group, depth, mut estimate)) = waiting.pop() {
@@ -71,12 +95,12 @@ fn follow<N: Network>(
         let shared = one.iter().zip(other).take_while(|(a, b)| a == b).count();
         for &step in &one[depth..shared] {
             estimate = network.step(step, estimate)?;
-            taken(Some(step));
+            taken(Some(step))?;
         }
         let ended = group.iter().take_while(|&&route| steps[route].len() == shared).count();
         for &route in &group[..ended] {
-            arrive(route, estimate.clone())?;
-            taken(None);
+            reach_end(route, estimate.clone())?;
+            taken(None)?;
         }
         let mut branches: Vec<&[usize]> =
             group[ended..].chunk_by(|a, b| steps[*a][shared] == steps[*b][shared]).collect();

@@ -1,33 +1,67 @@
 //! What Section 3 and Section 4.1 of the paper predict of every block, against what is seen.
 
-use super::influence::residual;
-use super::moments::{Moments, average};
-use super::score::Z95;
-use super::walk::{Baseline, Probe, StageActivations};
-use crate::Result;
-use crate::nn::Outline;
-use crate::nn::{BlockActivations, BlockId, Network, Wiring};
-use crate::report::{Measurements, PerBlock, Theory};
+use serde::{Deserialize, Serialize};
 
-/// Streams residuals, errors and gates of all blocks that keep the shape.
+use super::activations::{BlockView, StageActivations};
+use super::cost::{Cost, estimate_bytes};
+use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::moments::{Moments, average};
+use super::probe::Probe;
+use super::score::{PerBlock, Z95};
+use crate::float_json;
+use crate::nn::StageOutline;
+use crate::report::Section;
+
+/// `E[F]` against zero, falling variance, and the optimal gate of Eq. 12 against the learned one.
+pub struct Theory;
+
+/// What Section 3 of the paper predicts of one block, and what is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockTheory {
+    /// Mean over the units of `|E[F]| / std(F)`: how far the residual is from the zero mean of Eq. 9.
+    #[serde(with = "float_json")]
+    pub residual_mean_relative: f64,
+    /// Share of units for which `E[F] = 0` is not rejected at 5 % (z test over the samples). The more samples, the smaller
+    /// the means that are told from zero: compare it at equal numbers of samples only.
+    #[serde(with = "float_json")]
+    pub zero_mean_share: f64,
+    /// Of the units with any error, the share whose `Var[a_k - A]` is below `Var[a_(k-1) - A]` (Section 4.1); of the last block all are.
+    #[serde(with = "float_json")]
+    pub variance_falls_share: f64,
+    /// The optimal gate `T* = α1/(α1+α2)` (Eq. 12), averaged over the units for which it is defined; gated blocks only.
+    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
+    pub optimal_gate: Option<f64>,
+    /// The learned gate, averaged over samples and the same units.
+    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
+    pub learned_gate: Option<f64>,
+    /// Correlation over the units of optimal and learned gate.
+    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
+    pub gate_correlation: Option<f64>,
+    /// Slope of the learned gate against the optimal one (least squares over the units).
+    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
+    pub gate_slope: Option<f64>,
+}
+
+/// Running residuals, errors and gates of all blocks that keep the shape.
 ///
 /// With `e = a_(k-1) - A`, `g = H - A` and `d = H - a_(k-1)`, Eq. 12 is
 /// `T* = α1/(α1+α2) = (Var[e] + Var[d] - Var[g]) / (2·Var[d])`, which needs no covariance.
+#[derive(Serialize, Deserialize)]
 pub struct TheoryProbe {
     stages: Vec<Stage>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Stage {
     keeps_shape: bool,
-    wirings: Vec<Option<Wiring>>,
-    /// `h` of every block of the batch under way; of one that is not gated nothing.
-    new: Vec<Vec<f32>>,
+    /// `h` of every block of the batch under way; empty for a block without a transform gate.
+    new_values: Vec<Vec<f32>>,
     /// `a_k - A` of what entered and of every block.
     errors: Vec<Moments>,
     blocks: Vec<Block>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Block {
     residual: Moments,
     gate: Moments,
@@ -37,72 +71,103 @@ struct Block {
     apart: Moments,
 }
 
-impl TheoryProbe {
-    /// For a network.
-    pub fn new(outline: &Outline) -> Self {
-        let stage = |s: &crate::nn::StageOutline| Stage {
+impl Measurement for Theory {
+    type Output = PerBlock<BlockTheory>;
+    type Probe = TheoryProbe;
+
+    const NAME: &'static str = "theory";
+    const ABOUT: &'static str = "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts";
+
+    fn why_not(&self, scope: &Scope) -> Option<String> {
+        let keeps_shape = scope.outline.blocks().any(|(_, block)| block.keeps_shape());
+        (!keeps_shape).then(|| "every block changes the shape".into())
+    }
+
+    fn probe(&self, scope: &Scope) -> Option<TheoryProbe> {
+        let stage = |s: &StageOutline| Stage {
             keeps_shape: s.keeps_shape(),
-            wirings: s.blocks.iter().map(|b| Some(b.wiring)).collect(),
-            new: Vec::new(),
+            new_values: Vec::new(),
             errors: vec![Moments::default(); s.blocks.len() + 1],
             blocks: vec![Block::default(); s.blocks.len()],
         };
-        Self { stages: outline.stages.iter().map(stage).collect() }
+        Some(TheoryProbe { stages: scope.outline.stages.iter().map(stage).collect() })
+    }
+
+    fn cost(&self, scope: &Scope) -> Cost {
+        let cost = Cost::of_probe(&scope.outline, |_, block| 300 + 450 * u64::from(block.wiring.is_gated()));
+        Cost { bytes: estimate_bytes(&scope.outline).0, ..cost }
+    }
+
+    fn analyse(&self, scope: &Scope, observed: &Observed<TheoryProbe>) -> PerBlock<BlockTheory> {
+        let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
+        let blocks = scope.outline.stages.iter().zip(stages).flat_map(|(outline, stage)| {
+            let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
+            blocks.map(|(k, block)| (block.id, stage.theory(k)))
+        });
+        blocks.collect()
+    }
+
+    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
+        Section::default()
     }
 }
 
-impl<N: Network> Probe<N> for TheoryProbe {
-    fn block(&mut self, network: &N, at: BlockId, inside: &BlockActivations<N::Estimate>, seen: &StageActivations) {
-        let stage = &mut self.stages[at.stage];
-        let units = seen.units();
+fn add_all(moments: &mut Moments, values: &[f32], units: usize) {
+    values.chunks_exact(units).for_each(|row| moments.add(row.iter().map(|&v| f64::from(v))));
+}
+
+impl Probe for TheoryProbe {
+    fn block(&mut self, view: &BlockView) {
+        let stage = &mut self.stages[view.id.stage];
+        let units = view.stage.units();
         let mut h = Vec::new();
-        if !seen.before().is_empty() {
-            let block = &mut stage.blocks[at.block];
-            let f = residual(network, stage.wirings[at.block], inside, seen);
-            f.chunks_exact(units).for_each(|f| block.residual.add(f.iter().map(|&f| f64::from(f))));
-            if let Some(gate) = &inside.transform {
-                let gate = network.values(gate).0;
-                gate.chunks_exact(units).for_each(|t| block.gate.add(t.iter().map(|&t| f64::from(t))));
-                h = network.values(&inside.h).0;
+        if !view.stage.before().is_empty() {
+            let block = &mut stage.blocks[view.id.block];
+            add_all(&mut block.residual, view.residual(), units);
+            if let Some((gate, _)) = view.transform_gate() {
+                add_all(&mut block.gate, gate, units);
+                h = view.new_value().to_vec();
             }
         }
-        stage.new.push(h);
+        stage.new_values.push(h);
     }
 
-    fn leave(&mut self, stage: usize, seen: &StageActivations) {
+    fn stage(&mut self, stage: usize, activations: &StageActivations) {
         let stage = &mut self.stages[stage];
-        let new = std::mem::take(&mut stage.new);
-        let units = seen.units();
-        for (sample, target) in seen.after().chunks_exact(units).enumerate() {
+        let new_values = std::mem::take(&mut stage.new_values);
+        let units = activations.units();
+        for (sample, target) in activations.after().chunks_exact(units).enumerate() {
             let apart = |a: &[f32], b: &[f32]| -> Vec<f64> {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect()
             };
-            let rows = (0..seen.estimates.len()).map(|row| seen.row(row, sample)).enumerate();
+            let rows = (0..activations.estimates.len()).map(|row| activations.row(row, sample)).enumerate();
             for (row, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
                 stage.errors[row].add(apart(estimate, target).into_iter());
             }
-            for (k, h) in new.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
+            for (k, h) in new_values.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
                 let h = &h[sample * units..(sample + 1) * units];
                 let block = &mut stage.blocks[k];
                 block.new_error.add(apart(h, target).into_iter());
-                block.apart.add(apart(h, seen.row(k, sample)).into_iter());
+                block.apart.add(apart(h, activations.row(k, sample)).into_iter());
             }
         }
     }
 
-    fn finish(self: Box<Self>, _: &Baseline, measured: &mut Measurements, _: &mut dyn FnMut(u64)) -> Result<()> {
-        let mut theory = PerBlock::new();
-        for (outline, stage) in measured.outline.stages.iter().zip(&self.stages) {
-            let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));
-            theory.extend(blocks.map(|(k, block)| (block.name().to_owned(), stage.theory(k))));
+    fn merge(&mut self, other: Self) {
+        for (own, other) in self.stages.iter_mut().zip(&other.stages) {
+            own.errors.iter_mut().zip(&other.errors).for_each(|(own, other)| own.merge(other));
+            for (own, other) in own.blocks.iter_mut().zip(&other.blocks) {
+                own.residual.merge(&other.residual);
+                own.gate.merge(&other.gate);
+                own.new_error.merge(&other.new_error);
+                own.apart.merge(&other.apart);
+            }
         }
-        measured.theory = Some(theory);
-        Ok(())
     }
 }
 
 impl Stage {
-    fn theory(&self, k: usize) -> Theory {
+    fn theory(&self, k: usize) -> BlockTheory {
         let block = &self.blocks[k];
         let residual = &block.residual;
         let (means, deviations) = (residual.means(), residual.deviations());
@@ -118,7 +183,7 @@ impl Stage {
         let of = |gate: fn(&(f64, f64)) -> f64| average(gates.iter().map(gate));
         let fit = correlation(&gates);
         let gated = |value: f64| (!gates.is_empty()).then_some(value);
-        Theory {
+        BlockTheory {
             residual_mean_relative: average(relative.into_iter()),
             zero_mean_share: plausible as f64 / means.len() as f64,
             variance_falls_share: falls as f64 / erring.len() as f64,

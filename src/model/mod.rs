@@ -3,6 +3,7 @@
 
 mod config;
 mod ends;
+mod epoch;
 mod file;
 mod line;
 mod plan;
@@ -13,6 +14,7 @@ mod trained;
 mod words;
 
 pub use config::{ModelConfig, Width};
+pub use epoch::Epoch;
 pub(crate) use file::CARD;
 pub use file::{Metadata, Opened, check_classes, from_bytes, to_bytes};
 pub use table::{Family, Kind, Size, StemKind};

@@ -32,6 +32,7 @@ pub(crate) use parameters::host as parameters_host;
 pub use parameters::{Parameter, ParameterId, Parameters, Role};
 pub use recurrent::{Recurrent, RecurrentConfig};
 pub use recurrent_state::RecurrentState;
+pub(crate) use recurrent_state::SavedRecurrentState;
 pub use route::{Route, Step};
 pub use stage::{Pool, Stage, StageConfig};
 pub use wiring::Wiring;

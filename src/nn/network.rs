@@ -170,6 +170,12 @@ pub trait Network {
         Ok(None)
     }
 
+    /// Returns a checksum of everything that decides what the network computes: two networks with the same checksum are
+    /// taken for the same. Without an implementation it is that of the outline alone.
+    fn fingerprint(&self) -> u32 {
+        crc32fast::hash(format!("{:?}", self.outline()).as_bytes())
+    }
+
     /// Whether [`Network::head_gradient`] and [`Network::backward_step`] answer.
     fn has_gradients(&self) -> bool {
         false

@@ -37,8 +37,8 @@ use self::layout::Layout;
 pub use self::naming::NameMap;
 pub use self::opening::{Beside, DidYouMean, LoadReport, WrongShape};
 pub use self::options::{OpenOptions, arch, cut, cut_text, labels};
+use crate::model::Epoch;
 use crate::model::{Metadata, Model, from_bytes, to_bytes};
-use crate::report::Epoch;
 use crate::{Error, Result, train};
 
 /// A network that was opened.

@@ -1,12 +1,12 @@
 //! Which blocks to leave out: by an order, or greedily.
 
-use super::ranking::{MEASURED, reported};
+use super::ranking::{Figures, MEASURED, reported};
+use super::results::{Chosen, Removal};
 use super::target::{Goal, check_reachable, unreachable};
 use super::{Criterion, Progress, Prunable};
-use crate::measure::{Baseline, EvalSet, Prediction, measure, score, sweep, walk};
+use crate::measure::{EvalSet, Measure, PerBlock, Score, predict_along};
 use crate::nn::Outline;
 use crate::nn::{BlockId, Network, Route};
-use crate::report::{Chosen, Measurements, PerBlock, Removal, Score};
 use crate::{Error, Result};
 
 /// What was chosen.
@@ -30,7 +30,7 @@ pub fn removable<F: Prunable>(form: &F) -> (Vec<BlockId>, PerBlock<String>) {
         match form.stays(at) {
             None => candidates.push(at),
             Some(why) => {
-                stays.insert(at.to_string(), why);
+                stays.insert(at, why);
             }
         }
     }
@@ -76,11 +76,17 @@ pub fn choose<F: Prunable>(
     let outline = network.outline();
     let (candidates, _) = removable(form);
     check_reachable(form, source, target, &removals(outline, &candidates))?;
-    let measured = measure(network, source, &MEASURED, seed, |done, all| progress("measuring blocks", done, all))?;
-    let order = |by: Criterion| by.order(&measured, &candidates, seed).map(|(values, order)| (by, values, order));
+    let mut hear = |done, all| {
+        progress("measuring blocks", done, all);
+        std::ops::ControlFlow::Continue(())
+    };
+    let measure = Measure::new().only(MEASURED)?.skip_inapplicable().seed(seed);
+    let measured = measure.run(network, source, &mut hear)?;
+    let figures = Figures::new(&measured)?;
+    let order = |by: Criterion| by.order(&figures, &candidates, seed).map(|(values, order)| (by, values, order));
     let mut orders: Vec<_> = Criterion::ALL.into_iter().filter_map(order).collect();
-    let whole = walk(network, source, &mut [], |_| ())?;
-    let mut search = Search { form, source, whole: &whole, measured: &measured, target, progress };
+    let baseline = measured.baseline;
+    let mut search = Search { form, source, baseline, figures: &figures, target, progress };
     let (removed, curve, greedy) = match orders.iter().find(|(other, ..)| *other == by) {
         Some((.., order)) => search.follow_and_compare(&removals(outline, order), &candidates)?,
         None if by == Criterion::Greedy => search.greedily(&candidates)?,
@@ -94,14 +100,14 @@ pub fn choose<F: Prunable>(
     }
     let removed = if target.is_some() { removed } else { Vec::new() };
     let by = format!("{}{}", by.name(), target.map_or_else(String::new, |target| format!(", {target}")));
-    Ok(Choice { removed, chosen: Chosen { by, baseline: measured.baseline, curve, rankings: reported(&orders) } })
+    Ok(Choice { removed, chosen: Chosen { by, baseline, curve, rankings: reported(&orders) } })
 }
 
 struct Search<'a, 'p, F: Prunable> {
     form: &'a F,
     source: &'a EvalSet,
-    whole: &'a Baseline,
-    measured: &'a Measurements,
+    baseline: Score,
+    figures: &'a Figures,
     target: Option<Goal>,
     progress: Progress<'p>,
 }
@@ -138,7 +144,7 @@ impl<F: Prunable> Search<'_, '_, F> {
         if kept == 0 {
             return Err(self.too_dear(&order[..1]));
         }
-        let curve = order.iter().zip(scores).take(kept).map(|(at, score)| Removal { block: at.to_string(), score });
+        let curve = order.iter().zip(scores).take(kept).map(|(at, score)| Removal { block: *at, score });
         Ok((order[..kept].to_vec(), curve.collect()))
     }
 
@@ -156,8 +162,8 @@ impl<F: Prunable> Search<'_, '_, F> {
                 break;
             }
             let sets: Vec<Vec<BlockId>> = open.iter().map(|&at| [removed.as_slice(), &[at]].concat()).collect();
-            let scores = match (&self.measured.lesion, removed.is_empty()) {
-                (Some(lesion), true) => open.iter().map(|at| lesion[&at.to_string()].score).collect(),
+            let scores = match (&self.figures.lesion, removed.is_empty()) {
+                (Some(lesion), true) => open.iter().map(|at| lesion[at].score).collect(),
                 _ => self.scores(&sets)?,
             };
             let mut ranked: Vec<(BlockId, Score)> = open.into_iter().zip(scores).collect();
@@ -173,7 +179,7 @@ impl<F: Prunable> Search<'_, '_, F> {
             let Some((best, score)) = best else { break };
             rest.retain(|at| *at != best);
             removed.push(best);
-            curve.push(Removal { block: best.to_string(), score });
+            curve.push(Removal { block: best, score });
         }
         match self.target {
             Some(target) if target.is_of_score() && removed.is_empty() => return Err(self.too_dear(&rest)),
@@ -192,11 +198,11 @@ impl<F: Prunable> Search<'_, '_, F> {
         let routes: Vec<Route> = sets.iter().map(|set| without(network.outline(), set.as_ref())).collect();
         let all = (self.source.dataset.len() * routes.len()) as u64;
         let mut done = 0;
-        let answers: Vec<Vec<Prediction>> = sweep(network, self.source, &routes, self.whole, |samples| {
+        let predictions = predict_along(network, self.source, &routes, |samples| {
             done += samples;
             (self.progress)("leaving out blocks", done, all);
         })?;
-        Ok(answers.iter().map(|answers| score(answers)).collect())
+        Ok(predictions.iter().map(|predictions| Score::of(predictions)).collect())
     }
 
     fn is_reached(&self, removed: &[BlockId]) -> Result<bool> {
@@ -204,7 +210,7 @@ impl<F: Prunable> Search<'_, '_, F> {
     }
 
     fn loses_too_much(&self, score: &Score) -> bool {
-        let whole = &self.measured.baseline;
+        let whole = &self.baseline;
         match self.target {
             // Accuracies are multiples of one sample; what is rounded in their difference is no sample.
             Some(Goal::KeepAccuracy(points)) => 100.0 * (whole.accuracy - score.accuracy) - 1e-9 > points,
@@ -216,9 +222,9 @@ impl<F: Prunable> Search<'_, '_, F> {
 
     /// None of these blocks can be left out within the target: names the one that costs the least.
     fn too_dear(&self, blocks: &[BlockId]) -> Error {
-        let whole = &self.measured.baseline;
+        let whole = &self.baseline;
         let is_loss = matches!(self.target, Some(Goal::KeepLoss(_)));
-        let score = |at: &BlockId| self.measured.lesion.as_ref().map(|lesion| lesion[&at.to_string()].score);
+        let score = |at: &BlockId| self.figures.lesion.as_ref().map(|lesion| lesion[at].score);
         let lost =
             |score: Score| if is_loss { score.loss - whole.loss } else { 100.0 * (whole.accuracy - score.accuracy) };
         let lost = |at: &BlockId| score(at).map_or(f64::NAN, lost);

@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use crate::measure::{EvalSet, samples};
+use crate::measure::{Estimate, EvalSet, samples};
 use crate::nn::{Network, RecurrentState, Route, Samples};
-use crate::report::Estimate;
 use crate::{Error, Result};
 
 /// Runs before any is timed.

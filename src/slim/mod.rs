@@ -12,6 +12,7 @@ mod latency;
 mod plan;
 mod prove;
 mod ranking;
+mod results;
 mod target;
 
 pub use choose::{Choice, choose, removable};
@@ -20,6 +21,7 @@ pub use heal::{Healing, finetune, reestimate};
 pub use plan::{Plan, named};
 pub use prove::{Healed, file_name, prove, routes_compared};
 pub use ranking::Criterion;
+pub use results::{Chosen, Ranking, Removal, Sizes, Slimmed, Slimming, Version};
 pub use target::Goal;
 
 /// Hears of what is under way, of what is done of it, and of how much there is.

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::choose::{removals, without};
 use super::latency::latency;
+use super::results::{Ranking, Sizes, Slimmed, Version};
 use super::{Progress, Prunable};
-use crate::measure::{Baseline, EvalSet, lesion, samples, score, sweep, walk};
+use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along, samples};
+use crate::model::Epoch;
 use crate::nn::Outline;
-use crate::nn::{BlockId, Network, RecurrentState, Route};
-use crate::report::{Epoch, Ranking, Sizes, Slimmed, Version};
+use crate::nn::{Network, RecurrentState, Route};
 use crate::{Error, Result, write_checked};
 
 /// A slimmed network after a step of healing.
@@ -48,7 +49,7 @@ pub fn prove<F: Prunable>(
         done += samples;
         progress("proving", done, all);
     };
-    let whole = walk(network, source, &mut [], &mut advance)?;
+    let whole = Baseline::new(network, source, &mut advance)?;
     let expected = outputs(network, route, source, &whole, &mut advance)?;
     let mut last = outputs_of(&planned, source, &whole, &mut advance)?;
     let fault = |what: String| Error::file(&network.outline().name, what);
@@ -83,7 +84,7 @@ pub fn prove<F: Prunable>(
     Ok(Slimmed {
         outline: slim.outline().clone(),
         builds: form.builds(slim),
-        whole: score(&whole.answers),
+        whole: Score::of(&whole.predictions),
         versions,
         before: sizes(network.outline(), whole_bytes, before),
         after: sizes(slim.outline(), draft.length(), after),
@@ -111,24 +112,22 @@ pub fn routes_compared<F: Prunable>(
     let network = form.network();
     let outline = network.outline();
     let route = |ranking: &Ranking| {
-        let order: Vec<BlockId> = ranking.order.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
-        let removed = removals(outline, &order);
+        let removed = removals(outline, &ranking.order);
         without(outline, &removed[..count.min(removed.len())])
     };
     let routes: Vec<Route> = rankings.iter().map(route).collect();
-    let whole = walk(network, source, &mut [], |_| ())?;
     let all = (source.dataset.len() * routes.len()) as u64;
     let mut done = 0;
-    let answers = sweep(network, source, &routes, &whole, |samples| {
+    let predictions = predict_along(network, source, &routes, |samples| {
         done += samples;
         progress("comparing rankings", done, all);
     })?;
-    rankings.iter_mut().zip(&answers).for_each(|(ranking, answers)| ranking.score = Some(score(answers)));
+    rankings.iter_mut().zip(&predictions).for_each(|(ranking, found)| ranking.score = Some(Score::of(found)));
     Ok(())
 }
 
 fn version(name: &str, whole: &Baseline, found: &Baseline) -> Version {
-    Version { name: name.into(), lesion: lesion(&whole.answers, &found.answers) }
+    Version { name: name.into(), lesion: LesionResult::new(&whole.predictions, &found.predictions) }
 }
 
 fn outputs_of(
@@ -155,7 +154,7 @@ fn outputs(
         let logits = network.forward_along(route, &samples, &mut memory)?;
         let rows = &whole.logits[found.logits.len()..][..logits.values.len()];
         let pairs = logits.values.chunks_exact(logits.classes).zip(rows.chunks_exact(logits.classes));
-        found.answers.extend(pairs.zip(&labels).map(|((row, whole), &label)| source.answer(row, label, whole)));
+        found.predictions.extend(pairs.zip(&labels).map(|((row, whole), &label)| source.prediction(row, label, whole)));
         found.logits.extend(logits.values);
         advance(labels.len() as u64);
     }

@@ -1,10 +1,14 @@
 //! Rankings: orders in which blocks can be left out, the one that matters least first.
 
-use crate::measure::{Only, rank_correlation};
+use crate::measure::{
+    Gates, Influence, InfluenceResult, Lesion, LesionResult, Measurements, PerBlock, Readouts, ReadoutsResult,
+    rank_correlation,
+};
 use crate::nn::BlockId;
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Measurements, PerBlock, Ranking};
 use crate::{Error, Result};
+
+use super::results::Ranking;
 
 /// What ranks blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,26 @@ pub enum Criterion {
 }
 
 /// What is measured to rank by.
-pub(super) const MEASURED: [Only; 4] = [Only::Lesion, Only::Influence, Only::Readouts, Only::Gates];
+pub(super) const MEASURED: [&str; 4] = ["lesion", "influence", "readouts", "gates"];
+
+/// What was measured of the blocks, as far as the network has it.
+pub(super) struct Figures {
+    pub(super) lesion: Option<PerBlock<LesionResult>>,
+    influence: Option<InfluenceResult>,
+    readouts: Option<ReadoutsResult>,
+    gates: Option<PerBlock<crate::measure::BlockGates>>,
+}
+
+impl Figures {
+    pub(super) fn new(measured: &Measurements) -> Result<Self> {
+        Ok(Self {
+            lesion: measured.get::<Lesion>()?,
+            influence: measured.get::<Influence>()?,
+            readouts: measured.get::<Readouts>()?,
+            gates: measured.get::<Gates>()?,
+        })
+    }
+}
 
 impl Criterion {
     /// All of them.
@@ -73,23 +96,24 @@ impl Criterion {
     }
 
     /// The figure of a block, where this ranking has one.
-    fn figure(self, measured: &Measurements, block: &str) -> Option<f64> {
-        let influence = || measured.influence.as_ref()?.get(block);
+    fn figure(self, measured: &Figures, block: BlockId) -> Option<f64> {
+        let influence = || measured.influence.as_ref()?.influence.get(&block);
         match self {
-            Self::Lesion => Some(measured.lesion.as_ref()?.get(block)?.loss_cost.value),
+            Self::Lesion => Some(measured.lesion.as_ref()?.get(&block)?.loss_cost.value),
             Self::Influence => Some(influence()?.block_influence.value),
             Self::L2Ratio => Some(influence()?.l2_ratio.value),
             Self::Angle => {
-                let alone = measured.runs.as_ref()?.iter().find(|run| run.first == block && run.blocks == 1)?;
+                let alone =
+                    measured.influence.as_ref()?.runs.iter().find(|run| run.first == block && run.blocks == 1)?;
                 Some(alone.angular_distance.value)
             }
             Self::ReadoutGain => {
-                let readouts = measured.readouts.as_ref()?;
+                let readouts = &measured.readouts.as_ref()?.readouts;
                 let loss = |place: usize| Some(readouts.get_index(place)?.1.linear?.score.loss);
-                let place = readouts.get_index_of(block)?;
+                let place = readouts.get_index_of(&block)?;
                 Some(loss(place.checked_sub(1)?)? - loss(place)?)
             }
-            Self::Gate => Some(measured.gates.as_ref()?.get(block)?.transform.as_ref()?.mean.value),
+            Self::Gate => Some(measured.gates.as_ref()?.get(&block)?.transform.as_ref()?.mean.value),
             Self::Greedy | Self::Deepest | Self::Random => None,
         }
     }
@@ -97,7 +121,7 @@ impl Criterion {
     /// The order of the candidates, and the figures that make it; `None` where no block has a figure, and for `greedy`.
     pub(super) fn order(
         self,
-        measured: &Measurements,
+        measured: &Figures,
         candidates: &[BlockId],
         seed: u64,
     ) -> Option<(PerBlock<f64>, Vec<BlockId>)> {
@@ -107,11 +131,9 @@ impl Criterion {
             Self::Deepest => order.reverse(),
             Self::Random => shuffle(&mut stream(seed, Purpose::Ranking, &[]), &mut order),
             _ => {
-                let figure = |at: &BlockId| Some((at.to_string(), self.figure(measured, &at.to_string())?));
+                let figure = |at: &BlockId| Some((*at, self.figure(measured, *at)?));
                 let values: PerBlock<f64> = candidates.iter().filter_map(figure).collect();
-                let of = |at: &BlockId| {
-                    values.get(&at.to_string()).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY)
-                };
+                let of = |at: &BlockId| values.get(at).copied().filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY);
                 order.sort_by(|a, b| of(a).total_cmp(&of(b)));
                 return (!values.is_empty()).then_some((values, order));
             }
@@ -138,7 +160,7 @@ pub(super) fn reported(orders: &[(Criterion, PerBlock<f64>, Vec<BlockId>)]) -> V
     let ranking = |(by, values, order): &(Criterion, PerBlock<f64>, Vec<BlockId>)| Ranking {
         name: by.name().into(),
         values: values.clone(),
-        order: order.iter().map(ToString::to_string).collect(),
+        order: order.clone(),
         kendall_tau: orders.iter().map(|(.., other)| tau(order, other)).collect(),
         score: None,
     };

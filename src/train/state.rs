@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
+use crate::model::Epoch;
 use crate::model::{Metadata, Model, ModelConfig, from_bytes, to_bytes};
 use crate::nn::{RecurrentState, parameters_host};
-use crate::report::Epoch;
 use crate::{Error, Result};
 
 /// Where a training stands. All its random numbers follow from this and the seed.

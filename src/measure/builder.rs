@@ -1,0 +1,276 @@
+//! The entry point: which measurements, where they are kept, and running them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::cost::bytes_per_sample;
+use super::directory::Directory;
+use super::measurement::{AnyMeasurement, REGISTRY, Scope, named};
+use super::plan::Plan;
+use super::results::Measurements;
+use super::run::{Meter, Progress, Runner};
+use super::sample_order::Shard;
+use super::score::Score;
+use super::store::Store;
+use super::{EvalSet, memory};
+use crate::nn::Network;
+use crate::{Error, Result};
+
+/// Takes measurements of a network.
+///
+/// Without further options it takes all that fit the network, and keeps the results in memory.
+///
+/// ```
+/// use unrolled::prelude::*;
+///
+/// let network = Model::new(&ModelConfig::new(ModelKind::Mlp).with_depth(5).with_width(8), [1, 8, 8], 10, 0, &Default::default())?;
+/// let data = EvalSet::open("digits")?.limit(50);
+/// let results = Measure::new().only(["lesion"])?.run(&network, &data, &mut ())?;
+/// let lesion = results.require::<Lesion>()?;
+/// assert_eq!(lesion.len(), 4);
+/// # Ok::<(), unrolled::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Measure<'a> {
+    measurements: Vec<&'a dyn AnyMeasurement>,
+    is_selected: bool,
+    skips_inapplicable: bool,
+    seed: u64,
+    memory: Option<u64>,
+    directory: Option<Directory>,
+    resumes: bool,
+    keeps_store: bool,
+    save_every: Duration,
+    names: [String; 2],
+}
+
+impl Default for Measure<'_> {
+    fn default() -> Self {
+        Self {
+            measurements: REGISTRY.to_vec(),
+            is_selected: false,
+            skips_inapplicable: false,
+            seed: 0,
+            memory: None,
+            directory: None,
+            resumes: false,
+            keeps_store: false,
+            save_every: Duration::from_secs(30),
+            names: Default::default(),
+        }
+    }
+}
+
+impl<'a> Measure<'a> {
+    /// Returns the default: all measurements that fit, kept in memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the measurements of these names only.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a name that none has.
+    pub fn only<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Result<Self> {
+        let names: Vec<S> = names.into_iter().collect();
+        names.iter().try_for_each(|name| named(name.as_ref()).map(drop))?;
+        // In the order of the registry, so that the same selection is the same work.
+        let is_chosen = |m: &&dyn AnyMeasurement| names.iter().any(|name| name.as_ref() == m.name());
+        self.measurements = REGISTRY.iter().copied().filter(is_chosen).collect();
+        self.is_selected = true;
+        Ok(self)
+    }
+
+    /// Takes a measurement of your own too.
+    #[must_use]
+    pub fn with(mut self, measurement: &'a dyn AnyMeasurement) -> Self {
+        self.measurements.push(measurement);
+        self
+    }
+
+    /// Leaves out selected measurements that do not fit the network, which are an error otherwise.
+    #[must_use]
+    pub fn skip_inapplicable(self) -> Self {
+        Self { skips_inapplicable: true, ..self }
+    }
+
+    /// Sets the seed of all random choices; 0 by default.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Sets the memory that estimates may take, bytes; a quarter of the machine's by default. The number of samples at once
+    /// shrinks to it.
+    #[must_use]
+    pub fn memory(self, bytes: u64) -> Self {
+        Self { memory: Some(bytes), ..self }
+    }
+
+    /// Keeps every measurement in a directory as soon as it is finished, and what is not, from time to time. A directory that
+    /// has measurements of the same network, data and seed is added to.
+    #[must_use]
+    pub fn directory(self, path: &Path) -> Self {
+        Self { directory: Some(Directory::new(path)), ..self }
+    }
+
+    /// Continues work that was interrupted. It ends with the same bytes as work that was not.
+    #[must_use]
+    pub fn resume(self, resumes: bool) -> Self {
+        Self { resumes, ..self }
+    }
+
+    /// Keeps predictions and probe states in the directory when all is finished.
+    #[must_use]
+    pub fn keep_store(self, keeps: bool) -> Self {
+        Self { keeps_store: keeps, ..self }
+    }
+
+    /// Sets the time between two saves of unfinished work; 30 s by default.
+    #[must_use]
+    pub fn save_every(self, time: Duration) -> Self {
+        Self { save_every: time, ..self }
+    }
+
+    /// Sets the names of the network and of the data in results.
+    #[must_use]
+    pub fn names(self, network: &str, data: &str) -> Self {
+        Self { names: [network.to_owned(), data.to_owned()], ..self }
+    }
+
+    /// Takes the measurements.
+    ///
+    /// # Errors
+    /// Where the samples do not fit the network or cannot be read, a selected measurement does not fit, the directory holds
+    /// other work, or `progress` asks to stop ([`Error::Interrupted`]).
+    pub fn run<N: Network>(&self, network: &N, data: &EvalSet, progress: &mut dyn Progress) -> Result<Measurements> {
+        let selected = self.selected(network, data)?;
+        let (plan, data) = self.prepare(network, data, &selected, None)?;
+        let store = Store::new(self.directory.as_ref().map(Directory::path), &plan)?;
+        let mut finished: IndexMap<String, Value> = IndexMap::new();
+        let mut baseline = None;
+        if let Some(directory) = &self.directory {
+            directory.begin(&plan, &store, self.resumes)?;
+            finished = directory.outputs()?;
+            baseline = directory.baseline()?;
+        }
+        let todo: Vec<&dyn AnyMeasurement> =
+            selected.iter().copied().filter(|m| !finished.contains_key(m.name())).collect();
+        let score = match baseline {
+            Some(score) if todo.is_empty() => score,
+            _ => {
+                let meter = Meter { progress, done: 0, total: 0 };
+                let mut runner = Runner {
+                    network,
+                    data: &data,
+                    plan: &plan,
+                    store: store.clone(),
+                    save_every: self.save_every,
+                    meter,
+                };
+                let observations = runner.run(&todo, |measurement, observations| {
+                    let output = observations.analyse(measurement, &plan, Some(&data))?;
+                    if let Some(directory) = &self.directory {
+                        directory.save(measurement.name(), &output)?;
+                    }
+                    finished.insert(measurement.name().to_owned(), output);
+                    Ok(())
+                })?;
+                Score::of(&observations.baseline)
+            }
+        };
+        if let Some(directory) = &self.directory {
+            directory.save_baseline(&score)?;
+            if !self.keeps_store {
+                store.remove()?;
+            }
+        }
+        Ok(assemble(&plan, score, finished))
+    }
+
+    /// Observes one part of the samples, and keeps what is seen in the directory. [`merge`](super::merge()) makes
+    /// measurements of all parts.
+    ///
+    /// # Errors
+    /// As [`Measure::run`]; [`Error::Argument`] without a directory.
+    pub fn run_shard<N: Network>(
+        &self,
+        network: &N,
+        data: &EvalSet,
+        shard: Shard,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let Some(directory) = &self.directory else {
+            return Err(Error::argument("shard", "needs a directory for what is observed"));
+        };
+        let selected = self.selected(network, data)?;
+        let (plan, data) = self.prepare(network, data, &selected, Some(shard))?;
+        let store = Store::new(Some(directory.path()), &plan)?;
+        directory.begin(&plan, &store, self.resumes)?;
+        let meter = Meter { progress, done: 0, total: 0 };
+        let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
+        runner.run(&selected, |_, _| Ok(())).map(drop)
+    }
+
+    /// Returns the selected measurements that fit a network.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where one was selected by name and does not.
+    pub fn selected<N: Network>(&self, network: &N, data: &EvalSet) -> Result<Vec<&'a dyn AnyMeasurement>> {
+        let scope = Scope::new(network, data, self.seed);
+        let (fit, others): (Vec<_>, Vec<_>) =
+            self.measurements.iter().copied().partition(|m| m.why_not(&scope).is_none());
+        match others.first() {
+            Some(misfit) if self.is_selected && !self.skips_inapplicable => {
+                let why = misfit.why_not(&scope).unwrap_or_default();
+                let possible: Vec<&str> =
+                    REGISTRY.iter().filter(|m| m.why_not(&scope).is_none()).map(|m| m.name()).collect();
+                let why = format!(
+                    "{}: nothing to measure in {}, {why}; expected of {}",
+                    misfit.name(),
+                    scope.outline.name,
+                    possible.join(", ")
+                );
+                Err(Error::argument("only", why))
+            }
+            _ => Ok(fit),
+        }
+    }
+
+    /// The plan, and the samples with a batch that fits into memory.
+    fn prepare<N: Network>(
+        &self,
+        network: &N,
+        data: &EvalSet,
+        selected: &[&dyn AnyMeasurement],
+        shard: Option<Shard>,
+    ) -> Result<(Plan, EvalSet)> {
+        let [name, data_name] = &self.names;
+        let name = if name.is_empty() { &network.outline().name } else { name };
+        let plan = Plan::new(network, data, [name, data_name], self.seed, selected, shard);
+        let costs: Vec<_> = selected.iter().map(|m| m.cost(&plan.scope)).collect();
+        let routes = plan.measurements.iter().map(|planned| planned.routes.len()).max().unwrap_or(0);
+        let needed = bytes_per_sample(network.outline(), &costs, routes);
+        let fitting = memory::samples(self.memory, needed, name)?;
+        Ok((plan, EvalSet { batch: data.batch.min(fitting), ..data.clone() }))
+    }
+}
+
+/// Puts outputs together, in the order of the registry, those of other programs last.
+pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<String, Value>) -> Measurements {
+    let known = REGISTRY.iter().filter_map(|m| finished.shift_remove_entry(m.name()));
+    let mut outputs: IndexMap<String, Value> = known.collect();
+    outputs.extend(finished);
+    Measurements {
+        target: plan.network.name.clone(),
+        data: plan.data.name.clone(),
+        seed: plan.scope.seed,
+        outline: plan.scope.outline.clone(),
+        baseline,
+        outputs,
+        training: Vec::new(),
+    }
+}

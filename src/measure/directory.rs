@@ -1,0 +1,143 @@
+//! The directory of a measurement: its plan, and a JSON file for each measurement that is finished.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::plan::{Plan, PlannedMeasurement, VERSION};
+use super::score::Score;
+use super::store::Store;
+use crate::{Error, Result, write_whole};
+
+/// The plan's file.
+const PLAN: &str = "plan.json";
+/// The directory of outputs within that of the results.
+const OUTPUTS: &str = "measurements";
+/// The output that is no measurement's: the score of the whole network.
+const BASELINE: &str = "baseline";
+/// Files that a report has; a directory that has them without a plan is somebody else's.
+const REPORT: [&str; 2] = ["measurements.json", "report.html"];
+
+/// The directory of a measurement.
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory ready for the work of a plan: whatever is there must be of the same work.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names what is there and how it differs.
+    pub(super) fn begin(&self, plan: &Plan, store: &Store, resumes: bool) -> Result<()> {
+        let mut plan = plan.clone();
+        let path = self.path.join(PLAN);
+        match self.plan()? {
+            Some(found) => {
+                if let Some(difference) = plan.difference(&found) {
+                    return Err(Error::file(path, format!("{difference}; name another directory")));
+                }
+                if found.shard != plan.shard {
+                    let name =
+                        |plan: &Plan| plan.shard.map_or("all samples".to_owned(), |shard| format!("shard {shard}"));
+                    let what = format!("holds {}, expected {}; name another directory", name(&found), name(&plan));
+                    return Err(Error::file(path, what));
+                }
+                if plan.shard.is_some() && found.measurements != plan.measurements {
+                    let what =
+                        format!("shard of {}, expected {}", names(&found.measurements), names(&plan.measurements));
+                    return Err(Error::file(path, what));
+                }
+                if store.has_files() && !resumes {
+                    let what = "unfinished measurements; resume them, or name another directory";
+                    return Err(Error::file(&self.path, what));
+                }
+                let own = |planned: &PlannedMeasurement| plan.measurements.iter().any(|p| p.name == planned.name);
+                let others: Vec<PlannedMeasurement> = found.measurements.into_iter().filter(|p| !own(p)).collect();
+                plan.measurements.extend(others);
+            }
+            None if resumes => return Err(Error::file(&self.path, "nothing to resume, there is no plan.json")),
+            None => {
+                if let Some(file) = REPORT.iter().map(|name| self.path.join(name)).find(|file| file.exists()) {
+                    let what = "is there already, and belongs to no measurement here; name another directory";
+                    return Err(Error::file(file, what));
+                }
+            }
+        }
+        write_json(&path, &plan)
+    }
+
+    /// Reads the plan; `None` where there is none.
+    pub(super) fn plan(&self) -> Result<Option<Plan>> {
+        let path = self.path.join(PLAN);
+        let Some(value) = read_json::<Value>(&path)? else { return Ok(None) };
+        // The version comes first: the rest of another version may have any form.
+        match value.get("version").and_then(Value::as_u64) {
+            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) => {
+                let what = format!("written by store version {version}, expected {VERSION}");
+                return Err(Error::file(path, what));
+            }
+            None => return Err(Error::file(path, "no plan of a measurement")),
+        }
+        serde_json::from_value(value).map(Some).map_err(|e| Error::file(path, format!("no plan of a measurement: {e}")))
+    }
+
+    fn output_path(&self, name: &str) -> PathBuf {
+        self.path.join(OUTPUTS).join(format!("{name}.json"))
+    }
+
+    /// Reads the outputs that are finished.
+    pub(super) fn outputs(&self) -> Result<IndexMap<String, Value>> {
+        let mut outputs = IndexMap::new();
+        for planned in self.plan()?.into_iter().flat_map(|plan| plan.measurements) {
+            if let Some(output) = read_json(&self.output_path(&planned.name))? {
+                outputs.insert(planned.name, output);
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Writes the output of a measurement.
+    pub(super) fn save(&self, name: &str, output: &Value) -> Result<()> {
+        write_json(&self.output_path(name), output)
+    }
+
+    /// Reads the score of the whole network.
+    pub(super) fn baseline(&self) -> Result<Option<Score>> {
+        read_json(&self.output_path(BASELINE))
+    }
+
+    /// Writes the score of the whole network.
+    pub(super) fn save_baseline(&self, score: &Score) -> Result<()> {
+        write_json(&self.output_path(BASELINE), score)
+    }
+}
+
+fn names(measurements: &[PlannedMeasurement]) -> String {
+    measurements.iter().map(|planned| planned.name.as_str()).collect::<Vec<_>>().join(",")
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, e.to_string()))?;
+    write_whole(path, (text + "\n").as_bytes())
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io(path)(e)),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| Error::file(path, format!("damaged: {e}"))),
+    }
+}

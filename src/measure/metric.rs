@@ -1,0 +1,168 @@
+//! What the predictions of a network are told by: their accuracy, or for a language model its perplexity.
+
+use super::lesion::LesionResult;
+use super::score::{Estimate, Score};
+use crate::nn::Outline;
+use crate::report::{Cell, Column, Format, Scale};
+
+/// What predictions are told by, and in which unit a loss of it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The share of correct predictions. A cost is counted in percentage points.
+    Accuracy,
+    /// `exp(loss)`. A cost is counted in nats of loss.
+    Perplexity,
+}
+
+impl Metric {
+    /// Returns the metric of a network.
+    pub fn of(outline: &Outline) -> Self {
+        if outline.is_language_model { Self::Perplexity } else { Self::Accuracy }
+    }
+
+    /// The name in the middle of a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Perplexity => "perplexity",
+        }
+    }
+
+    /// The label of an axis.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy, %",
+            Self::Perplexity => "perplexity",
+        }
+    }
+
+    /// Returns the score's value: the accuracy in percent, or the perplexity.
+    pub fn value(self, score: &Score) -> f64 {
+        match self {
+            Self::Accuracy => 100.0 * score.accuracy,
+            Self::Perplexity => score.loss.exp(),
+        }
+    }
+
+    /// Returns the ends of the value's 95 % interval.
+    pub fn range(self, score: &Score) -> [f64; 2] {
+        match self {
+            Self::Accuracy => score.accuracy_ci95.map(|end| 100.0 * end),
+            Self::Perplexity => [score.loss - score.loss_ci95, score.loss + score.loss_ci95].map(f64::exp),
+        }
+    }
+
+    /// Returns the value of guessing: `100 / classes` percent, or a perplexity of as many as there are classes.
+    pub fn chance(self, outline: &Outline) -> f64 {
+        match self {
+            Self::Accuracy => 100.0 / outline.classes as f64,
+            Self::Perplexity => outline.classes as f64,
+        }
+    }
+
+    /// The scale of an axis of values.
+    pub fn scale(self) -> Scale {
+        match self {
+            Self::Accuracy => Scale::Between(0.0, 100.0),
+            Self::Perplexity => Scale::Logarithmic,
+        }
+    }
+
+    /// Returns what a lesion costs: a share of the predictions, or nats.
+    pub fn cost(self, lesion: &LesionResult) -> Estimate {
+        match self {
+            Self::Accuracy => lesion.accuracy_cost,
+            Self::Perplexity => lesion.loss_cost,
+        }
+    }
+
+    /// Returns a cost in its unit, percentage points or nats.
+    pub fn in_unit(self, Estimate { value, ci95 }: Estimate) -> Estimate {
+        match self {
+            Self::Accuracy => Estimate { value: 100.0 * value, ci95: 100.0 * ci95 },
+            Self::Perplexity => Estimate { value, ci95 },
+        }
+    }
+
+    /// The unit of a cost.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Accuracy => "points",
+            Self::Perplexity => "nats",
+        }
+    }
+
+    /// The unit of a cost where it is first met.
+    pub fn long_unit(self) -> &'static str {
+        match self {
+            Self::Accuracy => "points of accuracy",
+            Self::Perplexity => "nats of loss",
+        }
+    }
+
+    /// Returns a cost in its unit as people read it, without the unit.
+    pub fn format_cost(self, cost: f64) -> String {
+        match self {
+            Self::Accuracy => format!("{:.2}", 100.0 * cost + 0.0),
+            Self::Perplexity => format!("{:.4}", cost + 0.0),
+        }
+    }
+
+    /// Returns the columns of a score: accuracy, and loss or perplexity. The terminal shows what the metric names.
+    pub fn score_columns(self, suffix: &str) -> Vec<Column> {
+        let accuracy = Column::new("accuracy_fraction", &format!("accuracy{suffix}"), Format::Percent);
+        let perplexity = Column::new("perplexity", &format!("perplexity{suffix}"), Format::Fixed2);
+        let loss = Column::new("loss_nats", &format!("loss{suffix}, nats"), Format::Real).detail();
+        match self {
+            Self::Accuracy => vec![accuracy, loss],
+            Self::Perplexity => vec![perplexity, loss, accuracy.detail()],
+        }
+    }
+
+    /// Returns the cells under [`Metric::score_columns`].
+    pub fn score_cells(self, score: &Score) -> Vec<Cell> {
+        let accuracy = Cell::Range(score.accuracy, score.accuracy_ci95);
+        let loss = Cell::Interval(score.loss, score.loss_ci95);
+        match self {
+            Self::Accuracy => vec![accuracy, loss],
+            Self::Perplexity => vec![Cell::Range(self.value(score), self.range(score)), loss, accuracy],
+        }
+    }
+
+    /// Returns the columns of a lesion's costs.
+    pub fn cost_columns(self) -> Vec<Column> {
+        let accuracy = Column::new("accuracy_cost_fraction", "cost, points", Format::Points);
+        let loss = Column::new("loss_cost_nats", "cost, nats", Format::Real);
+        match self {
+            Self::Accuracy => vec![accuracy, loss.detail()],
+            Self::Perplexity => vec![loss, accuracy.detail()],
+        }
+    }
+
+    /// Returns the cells under [`Metric::cost_columns`].
+    pub fn cost_cells(self, lesion: &LesionResult) -> Vec<Cell> {
+        let cell = |cost: Estimate| Cell::Interval(cost.value, cost.ci95);
+        match self {
+            Self::Accuracy => vec![cell(lesion.accuracy_cost), cell(lesion.loss_cost)],
+            Self::Perplexity => vec![cell(lesion.loss_cost), cell(lesion.accuracy_cost)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_model_is_told_by_perplexity_and_nats() {
+        let loss = 100_f64.ln();
+        let score = Score { accuracy: 0.3, loss, samples: 9, accuracy_ci95: [0.2, 0.4], loss_ci95: 0.01 };
+        let [low, high] = Metric::Perplexity.range(&score);
+        assert!((low - 99.005).abs() < 1e-3 && (high - 101.005).abs() < 1e-3, "{low} {high}");
+        assert!((Metric::Perplexity.value(&score) - 100.0).abs() < 1e-9);
+        assert!((Metric::Accuracy.value(&score) - 30.0).abs() < 1e-9);
+        let cost = Estimate { value: 0.25, ci95: 0.5 };
+        assert_eq!(Metric::Accuracy.in_unit(cost), Estimate { value: 25.0, ci95: 50.0 });
+        assert_eq!(Metric::Perplexity.in_unit(cost), cost);
+    }
+}

@@ -1,0 +1,148 @@
+//! What was measured of one network.
+
+use indexmap::IndexMap;
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::measurement::{Measurement, REGISTRY};
+use super::score::Score;
+use crate::model::Epoch;
+use crate::nn::Outline;
+use crate::{Error, Result};
+
+/// The version of the JSON form.
+const VERSION: u64 = 2;
+
+/// Everything that was measured of one network.
+///
+/// The JSON form is an object with the keys `version`, `target`, `data`, `seed`, `outline`, `baseline`, the keys of each
+/// measurement, and `training`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurements {
+    /// The run directory or file that was opened.
+    pub target: String,
+    /// The data, as the caller named them.
+    pub data: String,
+    /// The seed of all random choices.
+    pub seed: u64,
+    /// The network's stages and blocks.
+    pub outline: Outline,
+    /// The score of the whole network.
+    pub baseline: Score,
+    /// The output of each measurement by its name.
+    pub outputs: IndexMap<String, Value>,
+    /// The epochs of the training that made the network, where they are known.
+    pub training: Vec<Epoch>,
+}
+
+impl Measurements {
+    /// Returns the output of one measurement; `None` where it was not made.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where the output is none of this measurement.
+    pub fn get<M: Measurement>(&self) -> Result<Option<M::Output>> {
+        let Some(value) = self.outputs.get(M::NAME) else { return Ok(None) };
+        let output = serde_json::from_value(value.clone());
+        output.map(Some).map_err(|e| Error::mismatch(format!("{}, {}", self.target, M::NAME), e.to_string()))
+    }
+
+    /// Returns the output of a measurement that must have been made.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where it was not.
+    pub fn require<M: Measurement>(&self) -> Result<M::Output> {
+        self.get::<M>()?.ok_or_else(|| Error::unsupported(&self.target, format!("{} was not measured", M::NAME)))
+    }
+
+    /// Returns the same without pictures, which only a report shows.
+    #[must_use]
+    pub fn without_pictures(mut self) -> Self {
+        self.outputs.values_mut().for_each(remove_pictures);
+        self
+    }
+}
+
+/// Removes every field whose value is the address of a picture.
+fn remove_pictures(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.as_str().is_some_and(|text| text.starts_with("data:image/")));
+            fields.values_mut().for_each(remove_pictures);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_pictures),
+        _ => {}
+    }
+}
+
+impl Serialize for Measurements {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", &VERSION)?;
+        map.serialize_entry("target", &self.target)?;
+        map.serialize_entry("data", &self.data)?;
+        map.serialize_entry("seed", &self.seed)?;
+        map.serialize_entry("outline", &self.outline)?;
+        map.serialize_entry("baseline", &self.baseline)?;
+        for (name, output) in &self.outputs {
+            let keys = REGISTRY.iter().find(|m| m.name() == name).map(|m| m.keys());
+            match (keys, output) {
+                (_, Value::Null) => {}
+                (Some(keys @ [_, _, ..]), Value::Object(fields)) => {
+                    let own = keys.iter().filter_map(|key| Some((key, fields.get(*key)?)));
+                    for (key, value) in own {
+                        map.serialize_entry(key, value)?;
+                    }
+                }
+                _ => map.serialize_entry(name, output)?,
+            }
+        }
+        if !self.training.is_empty() {
+            map.serialize_entry("training", &self.training)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Measurements {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut fields = Map::<String, Value>::deserialize(deserializer)?;
+        // Files of before have no version; their keys are the same.
+        match fields.remove("version").map_or(Some(1), |version| version.as_u64()) {
+            Some(1..=VERSION) => {}
+            _ => return Err(D::Error::custom(format!("written by another version, expected at most {VERSION}"))),
+        }
+        let mut take = |key: &str| fields.remove(key).unwrap_or(Value::Null);
+        fn read<T: serde::de::DeserializeOwned, E: serde::de::Error>(
+            key: &str,
+            value: Value,
+        ) -> std::result::Result<T, E> {
+            serde_json::from_value(value).map_err(|e| E::custom(format!("{key}: {e}")))
+        }
+        let training = take("training");
+        let mut measured = Self {
+            target: read("target", take("target"))?,
+            data: read("data", take("data"))?,
+            seed: read("seed", take("seed"))?,
+            outline: read("outline", take("outline"))?,
+            baseline: read("baseline", take("baseline"))?,
+            outputs: IndexMap::new(),
+            training: if training.is_null() { Vec::new() } else { read("training", training)? },
+        };
+        for measurement in REGISTRY {
+            let keys = measurement.keys();
+            let own: Map<String, Value> = keys.iter().filter_map(|key| fields.remove_entry(*key)).collect();
+            match keys {
+                _ if own.is_empty() => {}
+                [_] => {
+                    measured.outputs.extend(own.into_iter().map(|(_, value)| (measurement.name().to_owned(), value)))
+                }
+                _ => drop(measured.outputs.insert(measurement.name().to_owned(), Value::Object(own))),
+            }
+        }
+        // Measurements of other programs.
+        measured.outputs.extend(fields);
+        Ok(measured)
+    }
+}

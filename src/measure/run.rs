@@ -1,0 +1,363 @@
+//! The work of a plan: one pass of the samples with all probes, then the sweeps of each measurement in turn.
+//!
+//! Whatever is finished is saved: the pass and every sweep from time to time, every measurement as soon as it is
+//! analysed. Work that was interrupted continues where it was saved, and ends with the same numbers to the bit.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::cost::CostModel;
+use super::intervention::{Change, ChangedNetwork, MeanStepProbe, MeanSteps};
+use super::measurement::{AnyMeasurement, Observed};
+use super::plan::Plan;
+use super::probe::{AnyProbe, PassedBatch, run_probes};
+use super::sample_order::SampleList;
+use super::store::{SavedPass, SavedSweep, Store};
+use super::sweep::{SweepState, sweep};
+use super::{EvalSet, Intervention, Prediction};
+use crate::nn::{Network, RecurrentState, Route};
+use crate::{Error, Result};
+
+/// Hears how far work has come, and may stop it.
+pub trait Progress {
+    /// Called often, with the work that is finished and all there is, in FLOPs or what takes as long. `Break` stops the work;
+    /// what is finished is kept where there is a directory for it.
+    fn update(&mut self, done: u64, total: u64) -> ControlFlow<()>;
+
+    /// Called when a measurement is finished.
+    fn finished(&mut self, _name: &str) {}
+}
+
+/// Hears nothing.
+impl Progress for () {
+    fn update(&mut self, _: u64, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: FnMut(u64, u64) -> ControlFlow<()>> Progress for F {
+    fn update(&mut self, done: u64, total: u64) -> ControlFlow<()> {
+        self(done, total)
+    }
+}
+
+/// Names of the files of a store that belong to no measurement.
+pub(super) const PASS: &str = "activations";
+const MEAN_STEPS: &str = "mean-steps";
+
+/// What was observed of the samples of a plan.
+#[derive(Default)]
+pub(super) struct Observations {
+    /// The whole network's prediction for every sample, in the data set's order.
+    pub(super) baseline: Vec<Prediction>,
+    /// The probe of each measurement.
+    pub(super) probes: HashMap<String, Box<dyn AnyProbe>>,
+    /// The predictions along each route, in the data set's order, and how many of them are known.
+    pub(super) routes: HashMap<(Intervention, String), (Vec<Prediction>, usize)>,
+}
+
+impl Observations {
+    /// Returns what one measurement makes of them.
+    pub(super) fn analyse(
+        &mut self,
+        measurement: &dyn AnyMeasurement,
+        plan: &Plan,
+        data: Option<&EvalSet>,
+    ) -> Result<serde_json::Value> {
+        let probe = self.probes.remove(measurement.name());
+        let planned = plan.measurements.iter().find(|planned| planned.name == measurement.name());
+        let keys = planned.iter().flat_map(|planned| &planned.routes);
+        let samples = plan.scope.samples;
+        let predictions = keys.map(|key| match self.routes.get(key) {
+            Some((predictions, known)) if *known == samples => Ok(predictions.as_slice()),
+            found => {
+                let known = found.map_or(0, |(_, known)| *known);
+                let what = format!("unfinished, {known} of {samples} samples are known along the route {}", key.1);
+                Err(Error::mismatch(measurement.name(), what))
+            }
+        });
+        let predictions = predictions.collect::<Result<_>>()?;
+        measurement.analyse(&plan.scope, Observed { baseline: &self.baseline, probe, predictions }, data)
+    }
+}
+
+/// The work of one plan on one network.
+pub(super) struct Runner<'a, N> {
+    pub(super) network: &'a N,
+    pub(super) data: &'a EvalSet,
+    pub(super) plan: &'a Plan,
+    pub(super) store: Store,
+    /// The time between two saves.
+    pub(super) save_every: Duration,
+    pub(super) meter: Meter<'a>,
+}
+
+/// The work that is done and to be done.
+pub(super) struct Meter<'a> {
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) done: u64,
+    pub(super) total: u64,
+}
+
+impl Meter<'_> {
+    fn advance(&mut self, work: u64) -> Result<()> {
+        self.done += work;
+        match self.progress.update(self.done, self.total) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Interrupted),
+        }
+    }
+}
+
+/// Routes that one sweep follows.
+type Group = (Intervention, Vec<Route>);
+
+impl<N: Network> Runner<'_, N> {
+    /// Observes everything that some measurements ask for. `finished` hears of each as soon as all of it is observed.
+    pub(super) fn run(
+        &mut self,
+        measurements: &[&dyn AnyMeasurement],
+        mut finished: impl FnMut(&dyn AnyMeasurement, &mut Observations) -> Result<()>,
+    ) -> Result<Observations> {
+        let mut found = Observations::default();
+        let mut probes: Vec<(String, Box<dyn AnyProbe>)> = Vec::new();
+        for measurement in measurements {
+            probes.extend(measurement.probe(&self.plan.scope).map(|probe| (measurement.name().to_owned(), probe)));
+        }
+        let groups = self.groups(measurements)?;
+        let all = || groups.iter().flatten();
+        let needs_means = all().any(|group| group.0 == Intervention::MeanStep);
+        self.meter.total = self.work(measurements, &groups);
+        let mut means = MeanSteps::default();
+        // Without probes the first sweep finds the whole network's predictions on its way.
+        if !probes.is_empty() || needs_means || !all().any(|group| group.0 != Intervention::OtherStep) {
+            let own = self.plan.shard.is_none() && needs_means;
+            if own {
+                probes.push((MEAN_STEPS.to_owned(), Box::new(MeanStepProbe::default())));
+            }
+            let list = SampleList::of_shard(self.data, self.plan.shard);
+            found.baseline = self.pass(PASS, &list, &mut probes, measurements)?;
+            if needs_means && !own {
+                // The mean is that over all samples, whatever part of them is this shard's.
+                let mut probe: Vec<(String, Box<dyn AnyProbe>)> =
+                    vec![(MEAN_STEPS.to_owned(), Box::new(MeanStepProbe::default()))];
+                self.pass(MEAN_STEPS, &SampleList::all(self.data), &mut probe, &[])?;
+                probes.extend(probe);
+            }
+            found.probes = probes.into_iter().collect();
+            if let Some(probe) =
+                found.probes.remove(MEAN_STEPS).and_then(|p| p.into_any().downcast::<MeanStepProbe>().ok())
+            {
+                means = probe.means();
+            }
+        }
+        let analysis = |m: &dyn AnyMeasurement, plan: &Plan| m.cost(&plan.scope).analysis;
+        for (measurement, groups) in measurements.iter().zip(&groups) {
+            self.sweeps(measurement.name(), groups, &means, &mut found)?;
+            if self.plan.shard.is_none() {
+                finished(*measurement, &mut found)?;
+                self.meter.advance(analysis(*measurement, self.plan))?;
+                self.meter.progress.finished(measurement.name());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The routes of each measurement that none before it follows, by intervention.
+    fn groups(&self, measurements: &[&dyn AnyMeasurement]) -> Result<Vec<Vec<Group>>> {
+        let mut taken = std::collections::HashSet::new();
+        let mut groups = Vec::new();
+        for measurement in measurements {
+            let routes = self.plan.routes(measurement.name())?;
+            let own = Intervention::ALL.map(|intervention| {
+                let own = routes.iter().filter(|(other, _)| *other == intervention).map(|(_, route)| route);
+                (intervention, own.filter(|route| taken.insert((intervention, route.to_string()))).cloned().collect())
+            });
+            groups.push(own.into_iter().filter(|(_, routes): &Group| !routes.is_empty()).collect());
+        }
+        Ok(groups)
+    }
+
+    fn work(&self, measurements: &[&dyn AnyMeasurement], groups: &[Vec<Group>]) -> u64 {
+        let scope = &self.plan.scope;
+        let model = CostModel::new(&scope.outline);
+        let whole = Route::identity(&scope.outline);
+        let costs = || measurements.iter().map(|m| m.cost(scope));
+        let probes: u64 = costs().map(|cost| cost.probe).sum();
+        let pass = model.sweep(std::slice::from_ref(&whole)) + probes;
+        let sweeps = groups.iter().flatten().map(|(intervention, routes)| {
+            let samples = self.list(*intervention).0.samples.len() as u64;
+            samples * model.sweep(&[std::slice::from_ref(&whole), routes.as_slice()].concat())
+        });
+        let own = SampleList::of_shard(self.data, self.plan.shard).samples.len() as u64;
+        let analysis: u64 = costs().map(|cost| cost.analysis).sum();
+        own * pass + sweeps.sum::<u64>() + if self.plan.shard.is_none() { analysis } else { 0 }
+    }
+
+    /// The samples that follow the routes of an intervention, and how many of them form a circle.
+    fn list(&self, intervention: Intervention) -> (SampleList, usize) {
+        match intervention {
+            Intervention::OtherStep => SampleList::in_circles(self.data, self.plan.scope.seed, self.plan.shard),
+            _ => (SampleList::of_shard(self.data, self.plan.shard), 1),
+        }
+    }
+
+    /// One pass through the whole network; returns its predictions in the order of the list.
+    fn pass(
+        &mut self,
+        file: &str,
+        list: &SampleList,
+        probes: &mut [(String, Box<dyn AnyProbe>)],
+        measurements: &[&dyn AnyMeasurement],
+    ) -> Result<Vec<Prediction>> {
+        let saved: SavedPass = self.store.load(file)?.unwrap_or_default();
+        let mut predictions = saved.predictions;
+        let state = if predictions.is_empty() { list.start_state() } else { RecurrentState::restore(&saved.recurrent) };
+        for (name, bytes) in &saved.probes {
+            if let Some((_, probe)) = probes.iter_mut().find(|(other, _)| other == name) {
+                probe.load(bytes).map_err(|e| Error::mismatch(format!("{file}, {name}"), e))?;
+            }
+        }
+        let model = CostModel::new(&self.plan.scope.outline);
+        let each = model.sweep(&[Route::identity(&self.plan.scope.outline)])
+            + measurements.iter().map(|m| m.cost(&self.plan.scope).probe).sum::<u64>();
+        self.meter.advance(predictions.len() as u64 * each)?;
+        let (names, mut own): (Vec<String>, Vec<Box<dyn AnyProbe>>) = split(probes);
+        let rest = list.skip(predictions.len());
+        let mut last = Instant::now();
+        let Self { network, data, store, save_every, meter, .. } = self;
+        let outcome = run_probes(*network, data, &rest, state, &mut own, |batch: PassedBatch| {
+            predictions.extend(&batch.predictions);
+            let outcome = meter.advance(batch.predictions.len() as u64 * each);
+            let is_last = predictions.len() == list.samples.len();
+            if store.is_kept() && (outcome.is_err() || is_last || last.elapsed() >= *save_every) {
+                let state = |(name, probe): (&String, &Box<dyn AnyProbe>)| {
+                    probe.to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
+                };
+                let probes = names.iter().zip(batch.probes).map(state).collect::<Result<_>>()?;
+                let saved = SavedPass {
+                    samples: list.samples.to_vec(),
+                    predictions: predictions.clone(),
+                    recurrent: batch.state.save(),
+                    probes,
+                };
+                store.save(file, &saved)?;
+                last = Instant::now();
+            }
+            outcome
+        });
+        probes.iter_mut().zip(own).for_each(|(place, probe)| place.1 = probe);
+        outcome.map(|()| predictions)
+    }
+
+    /// The sweeps of one measurement.
+    fn sweeps(&mut self, name: &str, groups: &[Group], means: &MeanSteps, found: &mut Observations) -> Result<()> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let mut saved: Vec<SavedSweep> = self.store.load(name)?.unwrap_or_default();
+        for (place, (intervention, routes)) in groups.iter().enumerate() {
+            let (list, circle) = self.list(*intervention);
+            if saved.len() <= place {
+                saved.push(SavedSweep {
+                    intervention: *intervention,
+                    routes: routes.iter().map(ToString::to_string).collect(),
+                    samples: list.samples.to_vec(),
+                    ..SavedSweep::default()
+                });
+            }
+            let change = match intervention {
+                Intervention::None => None,
+                Intervention::MeanStep => Some(Change::MeanStep(means)),
+                Intervention::OtherStep => Some(Change::OtherStep(circle)),
+                Intervention::Rescaled => Some(Change::Rescaled),
+            };
+            match change {
+                Some(change) => {
+                    let network = ChangedNetwork { network: self.network, change };
+                    self.sweep(&network, name, place, &mut saved, (&list, routes))?;
+                }
+                None => self.sweep(self.network, name, place, &mut saved, (&list, routes))?,
+            }
+            if self.plan.shard.is_none() {
+                saved[place].scatter(self.data.len(), found);
+                if found.baseline.is_empty() && *intervention != Intervention::OtherStep {
+                    found.baseline = saved[place].predictions.swap_remove(0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One sweep; what it predicts is put in its place in `saved`.
+    fn sweep<M: Network>(
+        &mut self,
+        network: &M,
+        name: &str,
+        place: usize,
+        saved: &mut [SavedSweep],
+        (list, routes): (&SampleList, &[Route]),
+    ) -> Result<()> {
+        let mut state = SweepState::new(routes.len(), list);
+        if !saved[place].predictions.is_empty() {
+            state.predictions = std::mem::take(&mut saved[place].predictions);
+            state.recurrent = saved[place].recurrent.iter().map(RecurrentState::restore).collect();
+        }
+        let each = CostModel::new(network.outline()).sweep(&with_whole(network, routes));
+        self.meter.advance(state.done() as u64 * each)?;
+        let (store, save_every, meter) = (&self.store, self.save_every, &mut self.meter);
+        let mut last = Instant::now();
+        let outcome = sweep(
+            network,
+            self.data,
+            list,
+            routes,
+            &mut state,
+            |work| meter.advance(work),
+            |state| {
+                let is_last = state.done() == list.samples.len();
+                if store.is_kept() && (is_last || last.elapsed() >= save_every) {
+                    saved[place].keep(state.clone());
+                    store.save(name, &saved)?;
+                    last = Instant::now();
+                }
+                Ok(())
+            },
+        );
+        saved[place].keep(state);
+        if matches!(outcome, Err(Error::Interrupted)) {
+            store.save(name, &saved)?;
+        }
+        outcome
+    }
+}
+
+impl SavedSweep {
+    fn keep(&mut self, state: SweepState) {
+        self.recurrent = state.recurrent.iter().map(RecurrentState::save).collect();
+        self.predictions = state.predictions;
+    }
+
+    /// Puts the predictions where they belong among those of all samples.
+    pub(super) fn scatter(&self, samples: usize, found: &mut Observations) {
+        let Some((_, routes)) = self.predictions.split_first() else { return };
+        for (route, predictions) in self.routes.iter().zip(routes) {
+            let all = found.routes.entry((self.intervention, route.clone()));
+            let (all, known) = all.or_insert_with(|| (vec![Prediction::default(); samples], 0));
+            self.samples.iter().zip(predictions).for_each(|(&sample, &prediction)| all[sample] = prediction);
+            *known += predictions.len();
+        }
+    }
+}
+
+/// The route of the whole network, and others.
+fn with_whole<N: Network>(network: &N, routes: &[Route]) -> Vec<Route> {
+    std::iter::once(Route::identity(network.outline())).chain(routes.iter().cloned()).collect()
+}
+
+/// Takes the probes out of their list, and their names.
+fn split(probes: &mut [(String, Box<dyn AnyProbe>)]) -> (Vec<String>, Vec<Box<dyn AnyProbe>>) {
+    let nothing = || Box::new(()) as Box<dyn AnyProbe>;
+    probes.iter_mut().map(|(name, probe)| (name.clone(), std::mem::replace(probe, nothing()))).unzip()
+}

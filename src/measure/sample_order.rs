@@ -1,0 +1,130 @@
+//! Which samples a pass takes, in which order, and how a shard's share of them is found.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::EvalSet;
+use crate::nn::RecurrentState;
+use crate::random::{Purpose, shuffle, stream};
+use crate::{Error, Result};
+
+/// One of several equal parts of the samples, such as `2/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub number: usize,
+    /// How many parts there are.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Returns the part of so many things that belongs to the shard.
+    fn range(self, count: usize) -> std::ops::Range<usize> {
+        let start = |number: usize| count * number / self.of;
+        start(self.number - 1)..start(self.number)
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match numbers {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err(Error::argument("shard", format!("'{text}', expected i/n with i from 1 to n, such as 2/8"))),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+/// The samples of one pass, in their order.
+#[derive(Clone, Debug)]
+pub(super) struct SampleList {
+    /// Places in the data set.
+    pub(super) samples: Arc<[usize]>,
+    /// Batches hold whole multiples of this number, the last one aside.
+    unit: usize,
+    /// The number of streams that the samples form: sample `n` of the list continues sample `n - streams`.
+    streams: usize,
+}
+
+impl SampleList {
+    /// All samples in the data set's order.
+    pub(super) fn all(data: &EvalSet) -> Self {
+        let streams = data.dataset.streams();
+        Self { samples: (0..data.len()).collect(), unit: streams, streams }
+    }
+
+    /// A shard's samples in the data set's order: a run of successive samples, or of a text some of the streams.
+    pub(super) fn of_shard(data: &EvalSet, shard: Option<Shard>) -> Self {
+        let all = Self::all(data);
+        let Some(shard) = shard else { return all };
+        if all.streams == 1 {
+            return Self { samples: shard.range(data.len()).collect(), ..all };
+        }
+        let circle = stream_circle(data);
+        all.of_streams(shard, circle)
+    }
+
+    /// The samples of a shard in a random order, whole circles in every batch, and how many samples form a circle. Within a
+    /// circle every sample takes something of the next one.
+    ///
+    /// The samples of a text keep their order: neighbours are of different streams.
+    pub(super) fn in_circles(data: &EvalSet, seed: u64, shard: Option<Shard>) -> (Self, usize) {
+        let all = Self::all(data);
+        let shard = shard.unwrap_or(Shard { number: 1, of: 1 });
+        if all.streams > 1 {
+            let circle = stream_circle(data);
+            return (all.of_streams(shard, circle), circle);
+        }
+        let circle = circle(data.len());
+        let mut order: Vec<usize> = (0..data.len()).collect();
+        shuffle(&mut stream(seed, Purpose::Order, &[0]), &mut order);
+        let circles = shard.range(order.len().div_ceil(circle));
+        let end = (circles.end * circle).min(order.len());
+        let samples = order[(circles.start * circle).min(end)..end].into();
+        (Self { samples, unit: circle, streams: 1 }, circle)
+    }
+
+    /// A shard's streams, of which so many neighbours stay together.
+    fn of_streams(&self, shard: Shard, together: usize) -> Self {
+        let groups = shard.range(self.streams.div_ceil(together));
+        let own = groups.start * together..(groups.end * together).min(self.streams);
+        let samples = self.samples.iter().copied().filter(|sample| own.contains(&(sample % self.streams))).collect();
+        Self { samples, unit: own.len().max(1), streams: own.len().max(1) }
+    }
+
+    /// The list without its first samples.
+    pub(super) fn skip(&self, done: usize) -> Self {
+        Self { samples: self.samples[done.min(self.samples.len())..].into(), ..*self }
+    }
+
+    /// The batch size next to a wanted one.
+    pub(super) fn batch(&self, wanted: usize) -> usize {
+        (wanted / self.unit).max(1) * self.unit
+    }
+
+    /// What a network carries before the first sample.
+    pub(super) fn start_state(&self) -> RecurrentState {
+        RecurrentState::new(self.streams)
+    }
+}
+
+/// The number of samples that form a circle; the last circle is never a single sample.
+fn circle(samples: usize) -> usize {
+    (8..=16).find(|circle| samples % circle != 1).unwrap_or(8)
+}
+
+/// The number of neighbouring streams of a text that form a circle.
+fn stream_circle(data: &EvalSet) -> usize {
+    let streams = data.dataset.streams();
+    let is_usable = |circle: &usize| *circle > 1 && streams.is_multiple_of(*circle) && data.len() % circle != 1;
+    [streams / 4, streams / 2, streams].into_iter().find(is_usable).unwrap_or(streams)
+}

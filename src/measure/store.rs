@@ -1,0 +1,134 @@
+//! Where observations are kept while they are made: in memory, and in a directory if there is one.
+//!
+//! Files are written whole. Each begins with what it is, the version, the checksum of the plan that it belongs to, and
+//! the checksum of its content; a file that does not match is refused by name.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Plan, VERSION};
+use super::{Intervention, Prediction};
+use crate::nn::SavedRecurrentState;
+use crate::{Error, Result, write_whole};
+
+/// The first bytes of every file of a store.
+const MAGIC: &[u8; 8] = b"UNROLLED";
+/// Magic, version, checksum of the plan, checksum of the content.
+const HEADER: usize = 8 + 3 * 4;
+/// The directory of a store within that of the results.
+const FOLDER: &str = "store";
+
+/// A pass of samples through the whole network, as far as it has come.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct SavedPass {
+    /// The samples of the list, places in the data set.
+    pub(super) samples: Vec<usize>,
+    /// Predictions of the samples of the list so far.
+    pub(super) predictions: Vec<Prediction>,
+    /// What the network carries on.
+    pub(super) recurrent: SavedRecurrentState,
+    /// Name and state of every probe.
+    pub(super) probes: Vec<(String, Vec<u8>)>,
+}
+
+/// A sweep along some routes, as far as it has come.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct SavedSweep {
+    /// What is changed besides the route.
+    pub(super) intervention: Intervention,
+    /// The printed routes.
+    pub(super) routes: Vec<String>,
+    /// The samples of the list, places in the data set.
+    pub(super) samples: Vec<usize>,
+    /// `[route][sample]`, in the order of the list.
+    pub(super) predictions: Vec<Vec<Prediction>>,
+    /// What the network carries on, along the whole network first, then along each route.
+    pub(super) recurrent: Vec<SavedRecurrentState>,
+}
+
+/// Files in a directory that belong to one plan; without a directory nothing is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    directory: Option<PathBuf>,
+    plan: u32,
+}
+
+impl Store {
+    /// Returns the store of a plan within the directory of its results.
+    pub(super) fn new(results: Option<&Path>, plan: &Plan) -> Result<Self> {
+        Ok(Self { directory: results.map(|results| results.join(FOLDER)), plan: plan.checksum()? })
+    }
+
+    /// Whether anything can be kept.
+    pub(super) fn is_kept(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// Whether anything was kept before.
+    pub(super) fn has_files(&self) -> bool {
+        self.directory.as_ref().is_some_and(|directory| directory.exists())
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join(format!("{name}.bin")))
+    }
+
+    /// Writes a file, whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names it.
+    pub(super) fn save(&self, name: &str, content: &impl Serialize) -> Result<()> {
+        let Some(path) = self.path(name) else { return Ok(()) };
+        let content = postcard::to_stdvec(content).map_err(|e| Error::file(&path, e.to_string()))?;
+        let mut bytes = MAGIC.to_vec();
+        [VERSION, self.plan, crc32fast::hash(&content)].iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+        bytes.extend(content);
+        write_whole(&path, &bytes)
+    }
+
+    /// Reads a file; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::File`] for one that is damaged or belongs to another plan or version.
+    pub(super) fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(path) = self.path(name) else { return Ok(None) };
+        let bytes = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io(&path))?,
+        };
+        let wrong = |what: &str| Error::file(&path, what);
+        let (Some(header), Some(content)) = (bytes.get(..HEADER), bytes.get(HEADER..)) else {
+            return Err(wrong("damaged: shorter than its header"));
+        };
+        if !header.starts_with(MAGIC) {
+            return Err(wrong("no file of a store"));
+        }
+        let number = |place: usize| {
+            let at = MAGIC.len() + 4 * place;
+            header[at..at + 4].iter().rev().fold(0, |n, &byte| n << 8 | u32::from(byte))
+        };
+        if number(0) != VERSION {
+            return Err(wrong(&format!("written by store version {}, expected {VERSION}", number(0))));
+        }
+        if number(1) != self.plan {
+            return Err(wrong("belongs to another plan, network or data set"));
+        }
+        if number(2) != crc32fast::hash(content) {
+            return Err(wrong("damaged: its checksum does not match"));
+        }
+        postcard::from_bytes(content).map(Some).map_err(|e| wrong(&format!("damaged: {e}")))
+    }
+
+    /// Removes all files: the results that they were kept for are written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names the directory.
+    pub(super) fn remove(&self) -> Result<()> {
+        match &self.directory {
+            Some(directory) if directory.exists() => std::fs::remove_dir_all(directory).map_err(Error::io(directory)),
+            _ => Ok(()),
+        }
+    }
+}
