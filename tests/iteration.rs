@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
-use unrolled::measure::{Baseline, EvalSet, Only, Prediction, measure, orders, sweep, walk};
+use unrolled::measure::*;
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
+
+mod common;
+
+use common::{id, measured, predictions};
 
 const SAMPLES: usize = 60;
 /// Sums in another order; a root and a quotient.
@@ -25,9 +29,9 @@ fn resnet(seed: u64) -> Model {
     Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
 }
 
-fn answers(model: &Model, source: &EvalSet, whole: &Baseline, route: &str) -> Vec<Prediction> {
+fn answers(model: &Model, source: &EvalSet, route: &str) -> Vec<Prediction> {
     let route = Route::parse(route, model.outline()).unwrap();
-    sweep(model, source, &[route], whole, |_| ()).unwrap().remove(0)
+    predict_along(model, source, &[route], |_| ()).unwrap().remove(0)
 }
 
 fn accuracy(answers: &[Prediction]) -> f64 {
@@ -38,7 +42,7 @@ fn accuracy(answers: &[Prediction]) -> f64 {
 #[test]
 fn a_repeat_that_is_scaled_back_keeps_the_norm() {
     let (model, source) = (resnet(3), digits());
-    let measured = measure(&model, &source, &[Only::Repeats], 0, |_, _| ()).unwrap();
+    let measured = measured(&model, &source, &["repeats"], 0);
     let batch = source.batches().unwrap().next().unwrap().unwrap();
     let mut estimate = model.stem(&Samples { values: batch.images, shape: batch.shape }).unwrap();
     for step in Route::identity(model.outline()).steps() {
@@ -58,11 +62,14 @@ fn a_repeat_that_is_scaled_back_keeps_the_norm() {
         }
         estimate = Tensor::<4>::from_data(TensorData::new(values, shape), &Device::flex()).into();
         let logits = model.head(estimate.clone(), &mut RecurrentState::default()).unwrap();
-        let loss =
-            Prediction::all(&logits.values, 10, source.dataset.labels(), &logits.values).map(|a| a.loss).sum::<f64>();
-        let all = measured.repeats.as_ref().unwrap();
-        let found =
-            |rescaled| all.iter().find(|r| r.block == "stage3.block3" && r.times == times && r.rescaled == rescaled);
+        let loss = predictions(&logits.values, 10, source.dataset.labels(), &logits.values)
+            .iter()
+            .map(|a| a.loss)
+            .sum::<f64>();
+        let all = measured.require::<Repeats>().unwrap();
+        let found = |rescaled| {
+            all.iter().find(|r| r.block == id("stage3.block3") && r.times == times && r.rescaled == rescaled)
+        };
         if let (Some(scaled), Some(plain)) = (found(true), found(false)) {
             assert!((scaled.score.loss / (loss / SAMPLES as f64) - 1.0).abs() < CLOSE, "{times}: {scaled:?} {loss}");
             differ += usize::from(plain.score.loss != scaled.score.loss);
@@ -78,17 +85,17 @@ fn the_indices_are_areas_between_accuracies() {
     // Among random networks one that is better than chance: of the others nothing can be lost.
     let beyond = |seed| {
         let model = resnet(seed);
-        let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
-        let base = accuracy(&whole.answers) - 0.1;
+        let whole = Baseline::new(&model, &source, |_| ()).unwrap();
+        let base = accuracy(&whole.predictions) - 0.1;
         (base > 0.05).then_some((model, whole, base))
     };
     let (model, whole, base) = (0..50).find_map(beyond).expect("a network better than chance");
-    let iteration = measure(&model, &source, &[Only::Iteration], 0, |_, _| ()).unwrap().iteration.unwrap();
+    let iteration = measured(&model, &source, &["iteration"], 0).require::<Iteration>().unwrap();
     assert_eq!(iteration.keys().collect::<Vec<_>>(), ["stage1", "stage2", "stage3"]);
-    let lost = |route: &str| accuracy(&whole.answers) - accuracy(&answers(&model, &source, &whole, route));
+    let lost = |route: &str| accuracy(&whole.predictions) - accuracy(&answers(&model, &source, route));
     let second = |blocks: &str| format!("1-3 / {blocks} / 1-3");
     let index = |area: f64| (area / base).clamp(0.0, 1.0);
-    let same = |found: Option<unrolled::report::Estimate>, expected: f64| {
+    let same = |found: Option<Estimate>, expected: f64| {
         let found = found.unwrap();
         assert!((found.value - expected).abs() < CLOSE && found.ci95 > 0.0, "{found:?} {expected}");
     };
@@ -113,11 +120,12 @@ fn no_route_is_drawn_twice() {
     // Two blocks can be exchanged in one way.
     let config = ModelConfig::new(Kind::Mlp).with_depth(3).with_width(4).with_wiring(Wiring::Residual);
     let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
-    let drawn = orders(model.outline(), 0);
-    let routes: Vec<String> = drawn.iter().map(|order| order.route.to_string()).collect();
+    let scope = Scope::new(&model, &digits(), 0);
+    let routes = Measurement::routes(&Shuffle, &scope);
+    let routes: Vec<String> = routes.iter().map(|(_, route)| route.to_string()).collect();
     assert_eq!(routes, ["2,1", "1-2"]);
-    let measured = measure(&model, &digits(), &[Only::Several, Only::Shuffle], 0, |_, _| ()).unwrap();
-    let several = measured.several.unwrap();
+    let measured = measured(&model, &digits(), &["several", "shuffle"], 0);
+    let several = measured.require::<Several>().unwrap();
     let distinct: HashSet<(usize, &str)> = several.iter().map(|s| (s.removed, s.route.as_str())).collect();
     assert_eq!((distinct.len(), several.len()), (3, 3));
 }

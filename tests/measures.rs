@@ -5,9 +5,14 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::FeatureMap;
-use unrolled::measure::{EvalSet, Only, Prediction, kendall_tau, measure, sweep, walk};
+use unrolled::measure::*;
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
+use unrolled::random;
+
+mod common;
+
+use common::{id, measured, predictions};
 
 fn digits(samples: usize) -> EvalSet {
     let spec: DataSpec = "digits".parse().unwrap();
@@ -53,8 +58,8 @@ const EXACT: f64 = 1e-9;
 fn the_estimation_error_is_that_of_its_definition() {
     let source = digits(50);
     for model in [resnet(Wiring::Residual), mlp(Wiring::Highway)] {
-        let measured = measure(&model, &source, &[Only::Estimation], 0, |_, _| ()).unwrap();
-        let estimation = measured.estimation.unwrap();
+        let measured = measured(&model, &source, &["estimation"], 0);
+        let estimation = measured.require::<Estimation>().unwrap();
         let all = estimates(&model, &source);
         let mut compared = 0;
         for (s, stage) in all.iter().enumerate() {
@@ -70,12 +75,12 @@ fn the_estimation_error_is_that_of_its_definition() {
                     mean += m / units as f64;
                     std += (errors.iter().map(|e| (e - m).powi(2)).sum::<f64>() / (n - 1.0)).sqrt() / units as f64;
                 }
-                let ours = &estimation[&BlockId { stage: s, block: b }.to_string()];
+                let ours = &estimation[&BlockId { stage: s, block: b }];
                 assert!((ours.mean - mean).abs() < EXACT, "{s} {b}: {} {mean}", ours.mean);
                 assert!((ours.std - std).abs() < EXACT, "{s} {b}: {} {std}", ours.std);
                 compared += 1;
             }
-            let name = |b| BlockId { stage: s, block: b }.to_string();
+            let name = |b| BlockId { stage: s, block: b };
             let step = estimation[&name(1)].step_mean.unwrap();
             assert!((step - (estimation[&name(1)].mean - estimation[&name(0)].mean)).abs() < EXACT);
             assert_eq!(estimation[&name(stage.len() - 1)].rms, 0.0);
@@ -88,24 +93,23 @@ fn the_estimation_error_is_that_of_its_definition() {
 fn a_lesion_is_the_network_without_the_block() {
     let source = digits(40);
     let model = resnet(Wiring::Highway);
-    let measured = measure(&model, &source, &Only::ALL, 0, |_, _| ()).unwrap();
-    let lesion = measured.lesion.unwrap();
+    let measured = measured(&model, &source, &[], 0);
+    let lesion = measured.require::<Lesion>().unwrap();
     assert_eq!(lesion.len(), 6);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let routes = [route.clone(), Route::identity(model.outline())];
-    let answers = sweep(&model, &source, &routes, &whole, |_| ()).unwrap();
+    let answers = predict_along(&model, &source, &routes, |_| ()).unwrap();
     let loss = |i: usize| answers[i].iter().map(|a| a.loss).sum::<f64>() / 40.0;
-    assert!((lesion["stage2.block1"].score.loss - loss(0)).abs() < EXACT);
+    assert!((lesion[&id("stage2.block1")].score.loss - loss(0)).abs() < EXACT);
     assert!((measured.baseline.loss - loss(1)).abs() < EXACT);
-    assert!((lesion["stage2.block1"].loss_cost.value - (loss(0) - loss(1))).abs() < EXACT);
+    assert!((lesion[&id("stage2.block1")].loss_cost.value - (loss(0) - loss(1))).abs() < EXACT);
     assert!(route.steps().len() == Route::identity(model.outline()).steps().len());
 }
 
 #[test]
 fn gates_lie_between_0_and_1_and_their_histogram_sums_to_1() {
-    let measured = measure(&mlp(Wiring::Full), &digits(30), &[Only::Gates], 0, |_, _| ()).unwrap();
-    let gates = measured.gates.unwrap();
+    let gates = measured(&mlp(Wiring::Full), &digits(30), &["gates"], 0).require::<Gates>().unwrap();
     assert_eq!(gates.len(), 5);
     for block in gates.values() {
         let (t, c) = (block.transform.as_ref().unwrap(), block.carry.as_ref().unwrap());
@@ -114,14 +118,14 @@ fn gates_lie_between_0_and_1_and_their_histogram_sums_to_1() {
         assert!((t.histogram.iter().sum::<f64>() - 1.0).abs() < EXACT);
         assert!((0.0..1.0).contains(&t.sparsity_per_sample) && t.channels.len() == 8);
     }
-    assert!(measure(&mlp(Wiring::Plain), &digits(30), &[Only::Gates], 0, |_, _| ()).unwrap().gates.is_none());
+    assert!(measured(&mlp(Wiring::Plain), &digits(30), &["gates"], 0).get::<Gates>().unwrap().is_none());
 }
 
 #[test]
 fn shuffles_keep_the_blocks_that_change_the_shape_first() {
     let model = resnet(Wiring::Residual);
-    let measured = measure(&model, &digits(20), &[Only::Shuffle], 1, |_, _| ()).unwrap();
-    for shuffle in measured.shuffle.unwrap() {
+    let measured = measured(&model, &digits(20), &["shuffle"], 1);
+    for shuffle in measured.require::<Shuffle>().unwrap() {
         let route = Route::parse(&shuffle.route, model.outline()).unwrap();
         assert_eq!(route.stages()[1][0], 0);
         assert_eq!(kendall_tau(&route), shuffle.kendall_tau);
@@ -153,12 +157,13 @@ fn a_route_is_read_as_it_is_printed_and_bad_ones_are_named() {
 #[test]
 fn a_plain_block_that_changes_the_shape_stays() {
     let model = resnet(Wiring::Plain);
-    let measured = measure(&model, &digits(20), &[Only::Lesion], 0, |_, _| ()).unwrap();
-    let names: Vec<String> = measured.lesion.unwrap().into_keys().collect();
+    let measured = measured(&model, &digits(20), &["lesion"], 0);
+    let lesions = measured.require::<Lesion>().unwrap();
+    let names: Vec<String> = lesions.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2"]);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let whole = walk(&model, &digits(4), &mut [], |_| ()).unwrap();
-    let error = sweep(&model, &digits(4), &[route], &whole, |_| ()).unwrap_err().to_string();
+    let whole = Baseline::new(&model, &digits(4), |_| ()).unwrap();
+    let error = predict_along(&model, &digits(4), &[route], |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("stage2.block1 cannot be left out"), "{error}");
 }
 
@@ -170,8 +175,8 @@ fn a_very_deep_network_can_be_lesioned() {
     let outline = model.outline();
     let routes: Vec<Route> =
         (0..2999).step_by(7).map(|block| Route::identity(outline).without(BlockId { stage: 0, block })).collect();
-    let whole = walk(&model, &digits(2), &mut [], |_| ()).unwrap();
-    assert_eq!(sweep(&model, &digits(2), &routes, &whole, |_| ()).unwrap().len(), 429);
+    let whole = Baseline::new(&model, &digits(2), |_| ()).unwrap();
+    assert_eq!(predict_along(&model, &digits(2), &routes, |_| ()).unwrap().len(), 429);
 }
 
 /// All values of a block that can be seen, `[block][sample][unit]`, for the one stage of an MLP.
@@ -223,12 +228,12 @@ const CLOSE: f64 = 1e-6;
 #[test]
 fn influence_is_that_of_its_definition() {
     let (model, source) = (mlp(Wiring::Highway), digits(50));
-    let measured = measure(&model, &source, &[Only::Influence], 0, |_, _| ()).unwrap();
+    let measured = measured(&model, &source, &["influence"], 0);
     let line = line(&model, &source);
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     let cosine = |a: &[f32], b: &[f32]| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
     let a = &line.estimates;
-    let influence = measured.influence.unwrap();
+    let influence = measured.require::<Influence>().unwrap().influence;
     assert_eq!(influence.len(), 5);
     for (k, found) in influence.values().enumerate() {
         let turned = mean((0..50).map(|n| 1.0 - cosine(&a[k][n], &a[k + 1][n])));
@@ -240,18 +245,18 @@ fn influence_is_that_of_its_definition() {
         }));
         assert!((found.l2_ratio.value - size).abs() < CLOSE, "{k}: {found:?} {size}");
     }
-    let runs = measured.runs.unwrap();
+    let runs = measured.require::<Influence>().unwrap().runs;
     assert_eq!(runs.len(), 15);
-    let run = runs.iter().find(|run| run.first == "stage1.block2" && run.blocks == 3).unwrap();
+    let run = runs.iter().find(|run| run.first == id("stage1.block2") && run.blocks == 3).unwrap();
     let angle = mean((0..50).map(|n| cosine(&a[1][n], &a[4][n]).acos() / std::f64::consts::PI));
-    assert_eq!(run.last, "stage1.block4");
+    assert_eq!(run.last, id("stage1.block4"));
     assert!((run.angular_distance.value - angle).abs() < CLOSE, "{run:?} {angle}");
 }
 
 #[test]
 fn the_theory_is_that_of_its_equations() {
     let (model, source) = (mlp(Wiring::Highway), digits(60));
-    let theory = measure(&model, &source, &[Only::Theory], 0, |_, _| ()).unwrap().theory.unwrap();
+    let theory = measured(&model, &source, &["theory"], 0).require::<Theory>().unwrap();
     let line = line(&model, &source);
     let target = line.estimates.last().unwrap();
     let of = |values: &[Vec<f32>], unit: usize| -> Vec<f64> { values.iter().map(|v| f64::from(v[unit])).collect() };
@@ -290,41 +295,42 @@ fn the_theory_is_that_of_its_equations() {
 #[test]
 fn read_outs_end_at_the_networks_output() {
     let (model, source) = (resnet(Wiring::Residual), digits(40));
-    let measured = measure(&model, &source, &[Only::Readouts], 0, |_, _| ()).unwrap();
-    let readouts = measured.readouts.unwrap();
+    let measured = measured(&model, &source, &["readouts"], 0);
+    let readouts = measured.require::<Readouts>().unwrap().readouts;
     assert_eq!(readouts.len(), 6);
-    assert!(readouts["stage2.block2"].head.is_none());
-    let last = readouts["stage3.block2"].head.unwrap();
+    assert!(readouts[&id("stage2.block2")].head.is_none());
+    let last = readouts[&id("stage3.block2")].head.unwrap();
     assert_eq!((last.score, last.kl_nats.value, last.agreement.value), (measured.baseline, 0.0, 1.0));
-    let early = readouts["stage3.block1"].head.unwrap();
-    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let early = readouts[&id("stage3.block1")].head.unwrap();
+    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let route = Route::parse("1-2 / 1-2 / 1", model.outline()).unwrap();
-    let answers = sweep(&model, &source, &[route], &whole, |_| ()).unwrap();
+    let answers = predict_along(&model, &source, &[route], |_| ()).unwrap();
     assert!((early.score.loss - mean(answers[0].iter().map(|a| a.loss))).abs() < EXACT);
     assert!((early.kl_nats.value - mean(answers[0].iter().map(|a| a.kl))).abs() < EXACT);
-    assert!(early.settled <= early.agreement.value && readouts["stage1.block1"].linear.is_some());
+    assert!(early.settled <= early.agreement.value && readouts[&id("stage1.block1")].linear.is_some());
 }
 
 #[test]
 fn blocks_left_out_together_are_routes() {
     let (model, source) = (mlp(Wiring::Residual), digits(30));
-    let only = [Only::Pairs, Only::Several, Only::Repeats, Only::Lesion];
-    let measured = measure(&model, &source, &only, 2, |_, _| ()).unwrap();
-    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let only = ["pairs", "several", "repeats", "lesion"];
+    let measured = measured(&model, &source, &only, 2);
+    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let loss = |text: &str| {
         let route = Route::parse(text, model.outline()).unwrap();
-        let answers = sweep(&model, &source, &[route], &whole, |_| ()).unwrap();
+        let answers = predict_along(&model, &source, &[route], |_| ()).unwrap();
         mean(answers[0].iter().map(|a| a.loss))
     };
-    let pairs = measured.pairs.unwrap();
+    let pairs = measured.require::<Pairs>().unwrap();
     assert_eq!(pairs.len(), 10);
-    let pair = pairs.iter().find(|pair| pair.first == "stage1.block2" && pair.second == "stage1.block4").unwrap();
+    let pair =
+        pairs.iter().find(|pair| pair.first == id("stage1.block2") && pair.second == id("stage1.block4")).unwrap();
     let beyond = loss("1,3,5") + loss("1-5") - loss("1,3-5") - loss("1-3,5");
     assert!((pair.interaction_loss.value - beyond).abs() < EXACT, "{pair:?} {beyond}");
-    let repeat = &measured.repeats.unwrap()[1];
-    assert_eq!((repeat.block.as_str(), repeat.times), ("stage1.block5", 2));
+    let repeat = &measured.require::<Repeats>().unwrap()[1];
+    assert_eq!((repeat.block, repeat.times), (id("stage1.block5"), 2));
     assert!((repeat.score.loss - loss("1-5,5,5")).abs() < EXACT);
-    for several in measured.several.unwrap() {
+    for several in measured.require::<Several>().unwrap() {
         assert!((several.score.loss - loss(&several.route)).abs() < EXACT);
         let left = Route::parse(&several.route, model.outline()).unwrap().stages()[0].len();
         assert_eq!(left, 5 - several.removed);
@@ -357,8 +363,8 @@ fn gradients_reach_every_block() {
         .collect();
     let loss = |start: burn::tensor::Tensor<4>| {
         let logits = head(start.into());
-        let answers = Prediction::all(&logits, 10, &batch.labels, &logits);
-        answers.zip(&lengths).map(|(answer, length)| answer.loss / length).sum::<f64>()
+        let answers = predictions(&logits, 10, &batch.labels, &logits);
+        answers.iter().zip(&lengths).map(|(answer, length)| answer.loss / length).sum::<f64>()
     };
     let mut entering = vec![start.clone()];
     for &step in steps {
@@ -377,7 +383,7 @@ fn gradients_reach_every_block() {
     // ReLUs bend the loss within the step.
     assert!((along / expected - 1.0).abs() < 0.02, "{along} {expected}");
 
-    let gradients = measure(&model, &source, &[Only::Gradients], 0, |_, _| ()).unwrap().gradients.unwrap();
+    let gradients = measured(&model, &source, &["gradients"], 0).require::<Gradients>().unwrap();
     assert_eq!(gradients.len(), 4);
     assert!(gradients.values().all(|cosine| cosine.value.abs() <= 1.0 && cosine.ci95 > 0.0));
 }
@@ -385,11 +391,11 @@ fn gradients_reach_every_block() {
 #[test]
 fn an_ablated_block_says_nothing_about_its_sample() {
     let (model, source) = (mlp(Wiring::Residual), digits(32));
-    let measured = measure(&model, &source, &[Only::Ablation, Only::Lesion], 0, |_, _| ()).unwrap();
-    let (ablation, lesion) = (measured.ablation.unwrap(), measured.lesion.unwrap());
+    let both = measured(&model, &source, &["ablation", "lesion"], 0);
+    let (ablation, lesion) = (both.require::<Ablation>().unwrap(), both.require::<Lesion>().unwrap());
     assert_eq!(ablation.len(), 5);
     let line = line(&model, &source);
-    let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
+    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let labels = &source.dataset.labels()[..32];
     // Of the last block by hand: only the head follows.
     let (before, after) = (&line.estimates[4], &line.estimates[5]);
@@ -399,17 +405,17 @@ fn an_ablated_block_says_nothing_about_its_sample() {
         let logits = model
             .head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into(), &mut RecurrentState::default())
             .unwrap();
-        let answers = Prediction::all(&logits.values, 10, labels, &whole.logits);
-        answers.map(|a| a.loss).sum::<f64>() / 32.0
+        let answers = predictions(&logits.values, 10, labels, &whole.logits);
+        answers.iter().map(|a| a.loss).sum::<f64>() / 32.0
     };
     let mean_step: Vec<f32> =
         (0..8).map(|u| mean((0..32).map(|n| f64::from(after[n][u]) - f64::from(before[n][u]))) as f32).collect();
     let with_mean = before.iter().map(|a| a.iter().zip(&mean_step).map(|(a, m)| a + m).collect()).collect();
-    let found = &ablation["stage1.block5"];
+    let found = &ablation[&id("stage1.block5")];
     assert!((found.mean.score.loss - head(with_mean)).abs() < CLOSE, "{found:?}");
     // In the order that the seed gives, circles of eight take the step of the next in the circle.
-    let shuffled = EvalSet { order: unrolled::data::Order::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
-    let order: Vec<usize> = shuffled.batches().unwrap().flat_map(|batch| batch.unwrap().indices).collect();
+    let mut order: Vec<usize> = (0..32).collect();
+    random::shuffle(&mut random::stream(0, random::Purpose::Order, &[0]), &mut order);
     let mut other = [0; 32];
     for circle in order.chunks(8) {
         (0..8).for_each(|place| other[circle[place]] = circle[(place + 1) % 8]);
@@ -418,19 +424,19 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let resampled = (0..32).map(|n| (0..8).map(|u| before[n][u] + step(n, u)).collect()).collect();
     assert!((found.resampled.score.loss - head(resampled)).abs() < CLOSE, "{found:?}");
     for batch in [1, 7, 20] {
-        let again = measure(&model, &EvalSet { batch, ..source.clone() }, &[Only::Ablation], 0, |_, _| ()).unwrap();
-        let again = again.ablation.unwrap()["stage1.block5"].resampled.score.loss;
+        let again = measured(&model, &EvalSet { batch, ..source.clone() }, &["ablation"], 0);
+        let again = again.require::<Ablation>().unwrap()[&id("stage1.block5")].resampled.score.loss;
         assert!((again - found.resampled.score.loss).abs() < CLOSE, "batches of {batch}");
     }
-    assert!((lesion["stage1.block5"].score.loss - head(before.clone())).abs() < CLOSE);
+    assert!((lesion[&id("stage1.block5")].score.loss - head(before.clone())).abs() < CLOSE);
 }
 
 /// Samples that come class by class in turn must not leave a half of the read-out's samples without a class.
 #[test]
 fn read_outs_do_not_depend_on_the_order_of_the_samples() {
     let (model, source) = (mlp(Wiring::Residual), digits(300));
-    let readouts = |seed| measure(&model, &source, &[Only::Readouts], seed, |_, _| ()).unwrap().readouts.unwrap();
-    let accuracy = |seed| readouts(seed)["stage1.block1"].linear.unwrap().score.accuracy;
+    let readouts = |seed| measured(&model, &source, &["readouts"], seed).require::<Readouts>().unwrap().readouts;
+    let accuracy = |seed| readouts(seed)[&id("stage1.block1")].linear.unwrap().score.accuracy;
     let (one, other) = (accuracy(0), accuracy(1));
     // Random features of eight units tell ten digits apart far better than chance, whichever half is fitted to.
     assert!(one > 0.4 && other > 0.4, "{one} {other}");

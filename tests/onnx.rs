@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::graph::{Activation, GraphNetwork};
-use unrolled::measure::{EvalSet, Only, measure, predictions};
+use unrolled::measure::*;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Step};
 use unrolled::open::{OpenOptions, open};
 
@@ -63,6 +63,10 @@ fn cases() -> Vec<Case> {
     // A network without skips is refused.
     cases.into_iter().filter(|case| !case.stages.is_empty()).collect()
 }
+
+mod common;
+
+use common::measured;
 
 fn opened(file: &str) -> GraphNetwork {
     GraphNetwork::open(&fixture(file), None, &[]).unwrap_or_else(|e| panic!("{e}"))
@@ -126,7 +130,7 @@ fn stages_and_blocks_are_found_as_they_were_built() {
             .stages
             .iter()
             .map(|s| {
-                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.name(), b.shortcut == "identity")).collect())
+                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.shortcut == "identity")).collect())
             })
             .collect();
         assert_eq!(found, expected, "{}", case.file);
@@ -207,7 +211,7 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
         let dataset = data(&case, &dir.path().join("x.npz"), Some(&[0.0, 1.0, 4.0]));
         assert_eq!((dataset.len(), dataset.is_labelled(), dataset.labels()), (3, true, [0, 1, 4].as_slice()));
         let source = EvalSet::new(dataset, Normalization::uniform(0.0, 1.0), 2);
-        let measured = measure(&network, &source, &[Only::Estimation], 0, |_, _| ()).unwrap();
+        let measured = measured(&network, &source, &["estimation"], 0);
         for (s, stage) in case.stages.iter().enumerate() {
             let of = |k: usize| &GOLDENS[&format!("{}/estimate/{}", case.case, BlockId { stage: s, block: k })].1;
             let target = of(stage.blocks.len() - 1);
@@ -222,7 +226,7 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
                     mean += centre / units as f64;
                     std += (errors.iter().map(|e| (e - centre).powi(2)).sum::<f64>() / 2.0).sqrt() / units as f64;
                 }
-                let found = &measured.estimation.as_ref().unwrap()[&BlockId { stage: s, block }.to_string()];
+                let found = &measured.require::<Estimation>().unwrap()[&BlockId { stage: s, block }];
                 let close = |found: f64, expected: f64| (found - expected).abs() <= TOLERANCE * (1.0 + expected.abs());
                 assert!(close(found.mean, mean) && close(found.std, std), "{} {found:?} {mean} {std}", case.file);
             }
@@ -242,17 +246,17 @@ fn without_labels_the_network_is_its_own_measure() {
         let dataset = Arc::into_inner(data(&case, &dir.path().join("y.npz"), None)).unwrap().relabelled(labels, 20);
         EvalSet::new(Arc::new(dataset.unwrap()), Normalization::uniform(0.0, 1.0), 2)
     };
-    let predictions = predictions(&network, &relabelled(vec![0; 3])).unwrap();
-    let measured = measure(&network, &relabelled(predictions), &Only::ALL, 0, |_, _| ()).unwrap();
+    let predictions = predicted_classes(&network, &relabelled(vec![0; 3])).unwrap();
+    let measured = measured(&network, &relabelled(predictions), &[], 0);
     assert_eq!((measured.baseline.accuracy, measured.baseline.loss), (1.0, 0.0));
     let golden = |name: &str| GOLDENS[&format!("decoder/{name}")].1.chunks(20).map(softmax).collect::<Vec<_>>();
-    for (block, lesion) in measured.lesion.unwrap() {
+    for (block, lesion) in measured.require::<Lesion>().unwrap() {
         let pairs: Vec<_> = golden("logits").into_iter().zip(golden(&format!("lesion/{block}"))).collect();
         let divergence = |(p, q): &(Vec<f64>, Vec<f64>)| p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
         let expected = pairs.iter().map(divergence).sum::<f64>() / 3.0;
         assert!((lesion.score.loss - expected).abs() < 1e-5 * (1.0 + expected), "{block} {lesion:?} {expected}");
     }
-    assert!(measured.gradients.is_none_or(|gradients| gradients.is_empty()));
+    assert!(measured.get::<Gradients>().unwrap().is_none_or(|gradients| gradients.is_empty()));
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::graph::GraphNetwork;
-use unrolled::measure::{EvalSet, predictions};
+use unrolled::measure::{EvalSet, predicted_classes};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
 use unrolled::slim::{Criterion, Goal, choose, prove, removable};
@@ -708,7 +708,7 @@ fn source(dir: &Path, network: &GraphNetwork, count: usize) -> EvalSet {
         let dataset = open().relabelled(labels, network.outline().classes).unwrap();
         EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), 2)
     };
-    let predictions = predictions(network, &labelled(vec![0; count])).unwrap();
+    let predictions = predicted_classes(network, &labelled(vec![0; count])).unwrap();
     labelled(predictions)
 }
 

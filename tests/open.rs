@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use serde::Deserialize;
 use unrolled::data::{Dataset, Normalization, ResizeCrop, Split};
-use unrolled::measure::{EvalSet, evaluate};
+use unrolled::measure::{Estimation, EvalSet, Lesion, Patches, evaluate};
 use unrolled::model::{Kind, Model, ModelConfig, to_bytes};
-use unrolled::nn::{ForwardContext, Network};
+use unrolled::nn::{BlockId, ForwardContext, Network};
 use unrolled::open::{OpenOptions, Opened, open};
 
 /// Largest error allowed, relative to the largest logit; expected values come from f64.
@@ -420,13 +420,13 @@ fn a_network_of_the_imagenet_layout_is_measured_on_a_folder_of_images() {
     let options = ["--resize", "224", "--crop", "224", "--labels", labels.to_str().unwrap()];
     let done = measure(&[&options[..], &["--out", out.to_str().unwrap()]].concat());
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let measured: unrolled::report::Measurements = serde_json::from_slice(&done.stdout).unwrap();
+    let measured: unrolled::measure::Measurements = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(measured.baseline.samples, 10);
-    let blocks: Vec<&str> = measured.outline.stages.iter().flat_map(|s| &s.blocks).map(|b| b.name()).collect();
-    assert_eq!(measured.estimation.unwrap().keys().collect::<Vec<_>>(), blocks);
-    assert_eq!(measured.lesion.unwrap().keys().collect::<Vec<_>>(), blocks);
-    let patches = measured.patches.unwrap();
-    let patch = &patches["stage1.block1"].patches[0];
+    let blocks: Vec<BlockId> = measured.outline.blocks().map(|(id, _)| id).collect();
+    assert_eq!(measured.require::<Estimation>().unwrap().keys().copied().collect::<Vec<_>>(), blocks);
+    assert_eq!(measured.require::<Lesion>().unwrap().keys().copied().collect::<Vec<_>>(), blocks);
+    let patches = measured.require::<Patches>().unwrap();
+    let patch = &patches[&blocks[0]].patches[0];
     // 7x7 with stride 2, pooling by 3 with stride 2, then a bottleneck's 3x3: 7 + 2·2 + 4·2 pixels.
     assert!(patch.height <= 19 && patch.width <= 19 && classes.contains(&patch.class.as_str()));
     assert_eq!(patches.values().map(|found| found.patches.len()).collect::<Vec<_>>(), vec![9; blocks.len()]);
@@ -437,7 +437,7 @@ fn a_network_of_the_imagenet_layout_is_measured_on_a_folder_of_images() {
     std::fs::remove_dir_all(dir.path().join("images/bee")).unwrap();
     std::fs::write(&labels, "eel\ndog\ncat\nbee\nant").unwrap();
     let some = measure(&options);
-    let some: unrolled::report::Measurements = serde_json::from_slice(&some.stdout).unwrap();
+    let some: unrolled::measure::Measurements = serde_json::from_slice(&some.stdout).unwrap();
     assert_eq!((some.baseline.samples, some.outline.classes), (8, 5));
     for (options, message) in
         [(&options[..4], "4 classes, the network answers with 5"), (&options[4..], "expected [3, 224, 224]")]

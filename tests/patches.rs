@@ -5,9 +5,13 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
-use unrolled::measure::{EvalSet, Only, measure};
+use unrolled::measure::{EvalSet, Patches};
 use unrolled::model::{Kind, Model, ModelConfig};
 use unrolled::nn::{BlockId, BodyKind, Network, Samples, Wiring};
+
+mod common;
+
+use common::measured;
 
 fn digits(samples: usize, batch: usize) -> EvalSet {
     let spec: DataSpec = "digits".parse().unwrap();
@@ -38,7 +42,7 @@ fn patches_are_those_of_a_search_through_all_activations() {
     for config in [resnet, mlp] {
         let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
         let source = digits(SAMPLES, 7);
-        let found = measure(&model, &source, &[Only::Patches], 0, |_, _| ()).unwrap().patches.unwrap();
+        let found = measured(&model, &source, &["patches"], 0).require::<Patches>().unwrap();
         let whole = digits(SAMPLES, SAMPLES).batches().unwrap().next().unwrap().unwrap();
         let all = estimates(&model, &Samples { values: whole.images, shape: whole.shape });
         let mut compared = 0;
@@ -59,7 +63,7 @@ fn patches_are_those_of_a_search_through_all_activations() {
             };
             let filter = (0..channels).max_by(|&a, &b| spread(a).total_cmp(&spread(b))).unwrap();
             for (b, estimate) in stage.iter().enumerate() {
-                let ours = &found[&BlockId { stage: s, block: b }.to_string()];
+                let ours = &found[&BlockId { stage: s, block: b }];
                 assert_eq!((ours.filter, ours.patches.len()), (filter, 9));
                 let mut order: Vec<usize> = (0..SAMPLES).collect();
                 order.sort_by(|&m, &n| peak(estimate, n, filter).total_cmp(&peak(estimate, m, filter)));
@@ -77,13 +81,30 @@ fn patches_are_those_of_a_search_through_all_activations() {
                             pixels.push((255.0 * image[8 * row + column]).round() as u8);
                         }
                     }
-                    assert_eq!(patch.pixels, pixels);
+                    assert_eq!(picture(patch.picture.as_deref().unwrap()), pixels);
                     compared += 1;
                 }
             }
         }
         assert_eq!(compared, 9 * found.len());
     }
+}
+
+/// The grey values of a picture where it is not transparent: what lies beyond the sample is.
+fn picture(uri: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = uri.strip_prefix("data:image/png;base64,").unwrap().trim_end_matches('=');
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for letter in text.bytes() {
+        bits = bits << 6 | LETTERS.iter().position(|&other| other == letter).unwrap() as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    let image = image::load_from_memory(&bytes).unwrap().to_rgba8();
+    image.pixels().filter(|pixel| pixel[3] > 0).map(|pixel| pixel[0]).collect()
 }
 
 /// A ramp with all samples alike but for the pixels that `change` names.
@@ -134,7 +155,7 @@ fn a_unit_sees_its_receptive_field_and_nothing_else() {
                     let (across, down) = (field.rows(column, width), field.rows(row, height));
                     for pixel in 0..height * width {
                         let inside = down.contains(&(pixel / width)) && across.contains(&(pixel % width));
-                        assert!(inside || !differs(pixel), "{} at {row}, {column} sees pixel {pixel}", block.name);
+                        assert!(inside || !differs(pixel), "{} at {row}, {column} sees pixel {pixel}", block.id);
                     }
                     for corner in [
                         (down.start, across.start),
@@ -143,7 +164,7 @@ fn a_unit_sees_its_receptive_field_and_nothing_else() {
                         (down.end - 1, across.end - 1),
                     ] {
                         let (y, x) = corner;
-                        assert!(differs(y * width + x), "{} at {row}, {column} does not see {corner:?}", block.name);
+                        assert!(differs(y * width + x), "{} at {row}, {column} does not see {corner:?}", block.id);
                     }
                     partial += usize::from(down.len() < height && across.len() < width);
                 }

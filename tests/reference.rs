@@ -9,8 +9,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
-use unrolled::measure::{EvalSet, Only, measure, sweep, walk};
-use unrolled::nn::{Network, Route};
+use unrolled::measure::*;
+use unrolled::nn::{BlockId, Network, Route};
 use unrolled::open::{OpenOptions, Opened, open};
 
 /// Samples of which the reference was taken.
@@ -27,7 +27,7 @@ struct Reference {
     baseline: Scored,
     lesion: BTreeMap<String, Scored>,
     estimation: BTreeMap<String, Errors>,
-    influence: BTreeMap<String, Influence>,
+    influence: BTreeMap<String, ExpectedInfluence>,
     readout_last_stage: BTreeMap<String, f64>,
 }
 
@@ -46,10 +46,14 @@ struct Errors {
 }
 
 #[derive(Deserialize)]
-struct Influence {
+struct ExpectedInfluence {
     block_influence: f64,
     l2_ratio: f64,
 }
+
+mod common;
+
+use common::{id, measured};
 
 /// The folder of data and weights beside this project, if there is one.
 fn shared() -> Option<PathBuf> {
@@ -104,24 +108,29 @@ impl Differences {
 fn resnet20_measures_what_pytorch_measures() {
     let Some(shared) = shared() else { return };
     let (opened, reference) = opened(&shared, "resnet20");
-    let only = [Only::Estimation, Only::Lesion, Only::Influence, Only::Readouts];
+    let only = ["estimation", "lesion", "influence", "readouts"];
     let source = source(&shared, &opened, LIMIT);
-    let measured = measure(&opened.model, &source, &only, 0, |_, _| ()).unwrap();
+    let measured = measured(&opened.model, &source, &only, 0);
     let mut differences = Differences::default();
     differences.accuracy("baseline", measured.baseline.accuracy, reference.baseline.accuracy, LIMIT);
     differences.value("baseline", measured.baseline.loss, reference.baseline.loss, reference.baseline.loss);
-    let lesion = measured.lesion.unwrap();
+    let lesion = measured.require::<Lesion>().unwrap();
     assert_eq!(lesion.len(), reference.lesion.len());
     for (block, expected) in &reference.lesion {
-        let score = lesion[block].score;
+        let score = lesion[&id(block)].score;
         differences.accuracy(block, score.accuracy, expected.accuracy, LIMIT);
         differences.value(block, score.loss, expected.loss, expected.loss);
     }
-    let readouts = measured.readouts.unwrap();
+    let readouts = measured.require::<Readouts>().unwrap().readouts;
     for (block, &expected) in &reference.readout_last_stage {
-        differences.accuracy(block, readouts[block].head.unwrap().score.accuracy, expected, LIMIT);
+        differences.accuracy(block, readouts[&id(block)].head.unwrap().score.accuracy, expected, LIMIT);
     }
-    estimates(&mut differences, &reference, &measured.estimation.unwrap(), &measured.influence.unwrap());
+    estimates(
+        &mut differences,
+        &reference,
+        &measured.require::<Estimation>().unwrap(),
+        &measured.require::<Influence>().unwrap().influence,
+    );
     differences.none();
 }
 
@@ -142,19 +151,23 @@ fn resnet56_measures_what_pytorch_measures() {
     let Some(shared) = shared() else { return };
     let (opened, reference) = opened(&shared, "resnet56");
     let source = source(&shared, &opened, LIMIT);
-    let measured = measure(&opened.model, &source, &[Only::Estimation, Only::Influence], 0, |_, _| ()).unwrap();
+    let measured = measured(&opened.model, &source, &["estimation", "influence"], 0);
     let mut differences = Differences::default();
     differences.accuracy("baseline", measured.baseline.accuracy, reference.baseline.accuracy, LIMIT);
-    estimates(&mut differences, &reference, &measured.estimation.unwrap(), &measured.influence.unwrap());
+    estimates(
+        &mut differences,
+        &reference,
+        &measured.require::<Estimation>().unwrap(),
+        &measured.require::<Influence>().unwrap().influence,
+    );
 
     let outline = opened.model.outline();
-    let lesions: Vec<_> = unrolled::measure::lesions(outline).into_iter().filter(|(at, _)| at.stage == 2).collect();
-    let routes: Vec<Route> = lesions.iter().map(|(_, route)| route.clone()).collect();
-    let whole = walk(&opened.model, &source, &mut [], |_| ()).unwrap();
-    let answers = sweep(&opened.model, &source, &routes, &whole, |_| ()).unwrap();
-    for ((at, _), answers) in lesions.iter().zip(&answers) {
+    let lesions: Vec<BlockId> = removable(outline).into_iter().filter(|id| id.stage == 2).collect();
+    let routes: Vec<Route> = lesions.iter().map(|&id| Route::identity(outline).without(id)).collect();
+    let answers = predict_along(&opened.model, &source, &routes, |_| ()).unwrap();
+    for (at, answers) in lesions.iter().zip(&answers) {
         let expected = &reference.lesion[&at.to_string()];
-        let score = unrolled::measure::score(answers);
+        let score = Score::of(answers);
         differences.accuracy(&at.to_string(), score.accuracy, expected.accuracy, LIMIT);
         differences.value(&at.to_string(), score.loss, expected.loss, expected.loss);
     }
@@ -164,12 +177,12 @@ fn resnet56_measures_what_pytorch_measures() {
 fn estimates(
     differences: &mut Differences,
     reference: &Reference,
-    estimation: &unrolled::report::PerBlock<unrolled::report::Estimation>,
-    influence: &unrolled::report::PerBlock<unrolled::report::Influence>,
+    estimation: &PerBlock<BlockEstimation>,
+    influence: &PerBlock<BlockInfluence>,
 ) {
     assert_eq!(estimation.len(), reference.estimation.len());
     for (block, expected) in &reference.estimation {
-        let found = &estimation[block];
+        let found = &estimation[&id(block)];
         differences.value(&format!("{block} mean"), found.mean, expected.mean, 1.0);
         differences.value(&format!("{block} std"), found.std, expected.std, 1.0);
         differences.value(&format!("{block} rms"), found.rms, expected.rms, 1.0);
@@ -180,7 +193,7 @@ fn estimates(
     }
     assert_eq!(influence.len(), reference.influence.len());
     for (block, expected) in &reference.influence {
-        let found = &influence[block];
+        let found = &influence[&id(block)];
         differences.value(&format!("{block} influence"), found.block_influence.value, expected.block_influence, 1.0);
         differences.value(&format!("{block} l2 ratio"), found.l2_ratio.value, expected.l2_ratio, 1.0);
     }

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod common;
+
+use common::{id, measured};
+
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use unrolled::Draft;
-use unrolled::data::{Augment, Dataset, Order, Plan as Batching, ResizeCrop, Split, batches};
-use unrolled::measure::{EvalSet, Only, measure, score, sweep, walk};
+use unrolled::data::{Augment, Dataset, Plan as Batching, ResizeCrop, SampleOrder, Split, batches};
+use unrolled::measure::*;
 use unrolled::model::{Kind, Metadata, Model, ModelConfig, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network, Route, Training, Wiring};
 use unrolled::open::{OpenOptions, open};
-use unrolled::report::Slimmed;
+use unrolled::slim::Slimmed;
 use unrolled::slim::{
     Checkpoint, Criterion, Goal, Healed, Healing, Progress, Prunable, choose, finetune, prove, reestimate, removable,
 };
@@ -78,9 +82,9 @@ fn without(model: &Model, source: &EvalSet, sets: &[Vec<BlockId>]) -> Vec<(f64, 
         .iter()
         .map(|set| set.iter().fold(Route::identity(model.outline()), |route, &at| route.without(at)))
         .collect();
-    let whole = walk(model, source, &mut [], |_| ()).unwrap();
-    let answers = sweep(model, source, &routes, &whole, |_| ()).unwrap();
-    answers.iter().map(|answers| (score(answers).loss, score(answers).accuracy)).collect()
+    let whole = Baseline::new(model, source, |_| ()).unwrap();
+    let answers = predict_along(model, source, &routes, |_| ()).unwrap();
+    answers.iter().map(|answers| (Score::of(answers).loss, Score::of(answers).accuracy)).collect()
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn greedy_measures_again_after_each_removal() {
     let choice = chosen(&form, &source, Criterion::Greedy, Some(Goal::Remove(3))).unwrap();
     let (candidates, stays) = removable(&form);
     assert_eq!((candidates.len(), stays.len()), (7, 2));
-    assert!(stays["stage2.block1"].starts_with("it changes the shape"));
+    assert!(stays[&id("stage2.block1")].starts_with("it changes the shape"));
     let mut removed: Vec<BlockId> = Vec::new();
     for (round, step) in choice.chosen.curve.iter().enumerate() {
         let sets: Vec<Vec<BlockId>> = candidates
@@ -120,34 +124,38 @@ fn rankings_order_by_what_was_measured() {
     let rankings = chosen(&form, &source, Criterion::Influence, Some(Goal::Remove(2))).unwrap().chosen.rankings;
     let names: Vec<&str> = rankings.iter().map(|ranking| ranking.name.as_str()).collect();
     assert_eq!(names, Criterion::ALL.map(Criterion::name));
-    let only = [Only::Lesion, Only::Influence, Only::Gates, Only::Readouts];
-    let measured = measure(&model, &source, &only, 0, |_, _| ()).unwrap();
-    let (lesion, influence, gates) = (measured.lesion.unwrap(), measured.influence.unwrap(), measured.gates.unwrap());
-    let (runs, readouts) = (measured.runs.unwrap(), measured.readouts.unwrap());
-    let value = |ranking: &str, block: &str| rankings.iter().find(|r| r.name == ranking).unwrap().values[block];
-    let blocks: Vec<String> = removable(&form).0.iter().map(ToString::to_string).collect();
+    let only = ["lesion", "influence", "gates", "readouts"];
+    let measured = measured(&model, &source, &only, 0);
+    let (lesion, influence, gates) = (
+        measured.require::<Lesion>().unwrap(),
+        measured.require::<Influence>().unwrap().influence,
+        measured.require::<Gates>().unwrap(),
+    );
+    let (runs, readouts) =
+        (measured.require::<Influence>().unwrap().runs, measured.require::<Readouts>().unwrap().readouts);
+    let value = |ranking: &str, block: &BlockId| rankings.iter().find(|r| r.name == ranking).unwrap().values[block];
+    let blocks = removable(&form).0;
     for block in &blocks {
-        let block = block.as_str();
         assert_eq!(value("lesion", block), lesion[block].loss_cost.value);
         assert_eq!(value("influence", block), influence[block].block_influence.value);
         assert_eq!(value("l2-ratio", block), influence[block].l2_ratio.value);
         assert_eq!(value("gate", block), gates[block].transform.as_ref().unwrap().mean.value);
-        let run = runs.iter().find(|run| run.first == block && run.last == block).unwrap();
+        let run = runs.iter().find(|run| run.first == *block && run.last == *block).unwrap();
         assert_eq!(value("angle", block), run.angular_distance.value);
     }
-    let loss = |block: &str| readouts[block].linear.unwrap().score.loss;
-    assert_eq!(value("readout-gain", "stage2.block2"), loss("stage2.block1") - loss("stage2.block2"));
-    assert!(!rankings[4].values.contains_key("stage1.block1"), "nothing is read out before the first block");
-    assert_eq!(rankings[7].order, blocks.iter().rev().cloned().collect::<Vec<_>>());
+    let loss = |block: &str| readouts[&id(block)].linear.unwrap().score.loss;
+    assert_eq!(value("readout-gain", &id("stage2.block2")), loss("stage2.block1") - loss("stage2.block2"));
+    assert!(!rankings[4].values.contains_key(&id("stage1.block1")), "nothing is read out before the first block");
+    assert_eq!(rankings[7].order, blocks.iter().rev().copied().collect::<Vec<_>>());
     for (i, one) in rankings.iter().enumerate() {
         let figures: Vec<f64> = one.order.iter().filter_map(|block| one.values.get(block).copied()).collect();
         assert!(figures.is_sorted(), "{}", one.name);
         for (j, other) in rankings.iter().enumerate() {
-            let place = |ranking: &[String], block| ranking.iter().position(|b| b == block).unwrap();
+            let place = |ranking: &[BlockId], block| ranking.iter().position(|b| b == block).unwrap();
             let (mut sum, mut pairs) = (0.0, 0.0);
             for a in 0..blocks.len() {
                 for b in a + 1..blocks.len() {
-                    let before = |order: &[String]| place(order, &blocks[a]) < place(order, &blocks[b]);
+                    let before = |order: &[BlockId]| place(order, &blocks[a]) < place(order, &blocks[b]);
                     sum += if before(&one.order) == before(&other.order) { 1.0 } else { -1.0 };
                     pairs += 1.0;
                 }
@@ -237,11 +245,11 @@ fn a_model_file_comes_back_as_one_and_what_it_costs_is_right() {
         let route = if model.outline().stages.len() == 1 { "2,4-5" } else { "2-3 / 1,3 / 1" };
         let (slimmed, again) = proved(&form, route, &source, &out);
         let parsed = Route::parse(route, model.outline()).unwrap();
-        let whole = walk(&model, &source, &mut [], |_| ()).unwrap();
-        let expected = score(&sweep(&model, &source, &[parsed], &whole, |_| ()).unwrap()[0]);
+        let whole = Baseline::new(&model, &source, |_| ()).unwrap();
+        let expected = Score::of(&predict_along(&model, &source, &[parsed], |_| ()).unwrap()[0]);
         assert_eq!(slimmed.versions[0].lesion.score, expected);
-        assert_eq!(slimmed.whole, score(&whole.answers));
-        assert_eq!(score(&walk(&again, &source, &mut [], |_| ()).unwrap().answers), expected);
+        assert_eq!(slimmed.whole, Score::of(&whole.predictions));
+        assert_eq!(Score::of(&Baseline::new(&again, &source, |_| ()).unwrap().predictions), expected);
         assert_eq!(slimmed.after.bytes, std::fs::metadata(&out).unwrap().len());
         assert_eq!(slimmed.before.bytes, std::fs::metadata(dir.path().join("whole.safetensors")).unwrap().len());
         assert_eq!(
@@ -471,7 +479,7 @@ fn statistics_are_the_mean_over_the_batches() {
     let healed = reestimate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
     let plan = Batching {
         batch: 16,
-        order: Order::Shuffled { seed: 9, epoch: 0 },
+        order: SampleOrder::Shuffled { seed: 9, epoch: 0 },
         augment: Augment::default(),
         normalization: source.normalization.clone(),
         drop_last: true,
@@ -532,7 +540,10 @@ fn fine_tuning_trains_the_slimmed_network_on() {
     let losses: Vec<f64> = slimmed.versions.iter().map(|version| version.lesion.score.loss).collect();
     assert!(losses[1] < losses[0] && slimmed.versions[1].lesion.score.accuracy > 0.8, "{slimmed:?}");
     let again = opened(&out, OpenOptions::default()).opened.model;
-    assert_eq!(score(&walk(&again, &source, &mut [], |_| ()).unwrap().answers), slimmed.versions[1].lesion.score);
+    assert_eq!(
+        Score::of(&Baseline::new(&again, &source, |_| ()).unwrap().predictions),
+        slimmed.versions[1].lesion.score
+    );
 }
 
 /// A trained ResNet-20, where it is at hand.
@@ -573,7 +584,7 @@ fn show_says_what_slimming_leaves() {
         let blocks = shown["stages"].as_array().unwrap().iter().flat_map(|stage| stage["blocks"].as_array().unwrap());
         let mut fixed = 0;
         for block in blocks {
-            let why = stays.get(block["name"].as_str().unwrap());
+            let why = stays.get(&id(block["name"].as_str().unwrap()));
             assert_eq!(block["fixed"].as_str(), why.map(String::as_str), "{file}: {block}");
             fixed += usize::from(why.is_some());
         }

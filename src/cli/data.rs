@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::output;
+use super::{output, progress};
 
 /// Arguments of `data`.
 #[derive(Subcommand)]
@@ -40,7 +40,7 @@ fn list() -> anyhow::Result<()> {
 
 #[cfg(feature = "fetch")]
 fn fetch(name: &str, dir: &std::path::Path) -> anyhow::Result<()> {
-    let bar = output::bar(0, "");
+    let bar = progress::bar(0, "");
     let path = unrolled::data::fetch(name, dir, &mut |progress| {
         bar.set_message(progress.file.to_owned());
         bar.set_length(progress.total);

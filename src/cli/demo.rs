@@ -7,11 +7,11 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::Args;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
-use unrolled::measure::{EvalSet, Only};
-use unrolled::report::text;
+use unrolled::measure::{EvalSet, Measure, report};
 use unrolled::train::{Experiment, Run};
 
-use super::{measure, output, train};
+use super::progress::Bar;
+use super::{output, train};
 
 /// Arguments of `demo`.
 #[derive(Args)]
@@ -30,6 +30,9 @@ const EXPERIMENTS: [(&str, &str); 3] = [
     ("residual", include_str!("../../configs/demo/residual.toml")),
     ("highway", include_str!("../../configs/demo/highway.toml")),
 ];
+
+/// Those of Section 4 of the paper: the networks are dense and see no patches, only samples.
+const MEASUREMENTS: [&str; 4] = ["estimation", "lesion", "shuffle", "gates"];
 
 const INTRO: [&str; 3] = [
     "Three networks of 50 layers with 32 units each were trained on 1,442 images of handwritten digits (8x8 pixels, \
@@ -60,20 +63,17 @@ impl Demo {
             let dir = self.out.join(name);
             let (model, history) = train::train(experiment, &dir, false, device)?;
             let source = EvalSet::new(dataset.clone(), dataset.normalization(), 355);
-            networks.push(measure::measured(
-                name,
-                "digits, test split",
-                &model,
-                &source,
-                history,
-                &Only::PAPER,
-                self.seed,
-            )?);
+            let mut bar = Bar::new(&format!("measuring {name}"));
+            let measure = Measure::new().only(MEASUREMENTS)?.skip_inapplicable().seed(self.seed);
+            let measure = measure.names(name, "digits, test split").training(history);
+            networks.push(measure.run(&model, &source, &mut bar)?);
+            bar.finish();
         }
         let title = "Three deep networks, and how they refine their estimates";
-        measure::write(&self.out, title, INTRO.map(str::to_owned).to_vec(), &networks, begun)?;
+        let page = report(title, INTRO.map(str::to_owned).to_vec(), &networks, &[], output::facts(begun))?;
+        output::save(&self.out, &page, &networks)?;
         for network in &networks {
-            output::print(&format!("{:<9} {}", network.target, text::score(&network.baseline, &network.outline)))?;
+            output::print(&format!("{:<9} {}", network.target, output::score(&network.baseline, &network.outline)))?;
         }
         let report = self.out.join("report.html");
         output::print(&format!("{} ({:.0} s)\n", report.display(), begun.elapsed().as_secs_f64()))

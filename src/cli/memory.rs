@@ -1,7 +1,5 @@
 //! How much memory measuring may take.
 
-use unrolled::Error;
-
 /// A number of bytes such as `512M` or `4G`, in powers of 1024.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}': expected a number of bytes such as 512M or 4G");
@@ -17,38 +15,6 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
 }
 
-/// The least number of bytes, in a form that [`parse`] reads, that is no less than these.
-fn shown(bytes: u64) -> String {
-    match bytes {
-        0..1_024 => bytes.to_string(),
-        1_024..1_048_576 => format!("{}K", bytes.div_ceil(1 << 10)),
-        _ => format!("{}M", bytes.div_ceil(1 << 20)),
-    }
-}
-
-/// A quarter of the machine's memory; a gibibyte where the system does not say how much there is.
-fn quarter() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes = total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kibibytes.map_or(1 << 30, |kibibytes| kibibytes * 1024 / 4)
-}
-
-/// How many samples fit at once, of which each needs so many bytes.
-///
-/// # Errors
-/// [`Error::Usage`] where memory that was asked for is too little for one.
-pub(super) fn samples(asked: Option<u64>, needed: u64, name: &str) -> Result<usize, Error> {
-    match (asked.unwrap_or_else(quarter) / needed, asked) {
-        (0, Some(_)) => {
-            let needed = shown(needed);
-            let what = format!("--memory: estimates of one sample of {name} take {needed}, give at least that");
-            Err(Error::Usage(what))
-        }
-        (fits, _) => Ok(fits.max(1) as usize),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,11 +26,6 @@ mod tests {
         assert_eq!(parse("1000"), Ok(1000));
         for wrong in ["", "G", "0", "-1G", "4T", "99999999999999999999G", "1.5G"] {
             assert!(parse(wrong).is_err(), "{wrong}");
-        }
-        assert!(quarter() > 1 << 20);
-        for (bytes, text) in [(7, "7"), (1_025, "2K"), (1 << 20, "1M"), ((1 << 20) + 1, "2M")] {
-            assert_eq!(shown(bytes), text);
-            assert!(parse(text).unwrap() >= bytes);
         }
     }
 }

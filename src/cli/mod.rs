@@ -1,14 +1,20 @@
 //! Arguments, and one short file for each command. The only place that prints.
 
+mod compare;
 mod data;
+mod data_args;
 mod demo;
+mod eval;
 mod measure;
+mod measure_args;
 mod memory;
+mod merge;
+mod network_args;
 pub(crate) mod output;
-mod samples;
+mod progress;
+mod report;
 mod show;
 mod slim;
-mod target;
 mod train;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -44,15 +50,19 @@ enum Command {
     /// Train the network of an experiment file
     Train(train::Train),
     /// Accuracy and loss of a network
-    Eval(measure::Eval),
+    Eval(eval::Eval),
     /// How the blocks of a network refine: estimation error, lesions, read-outs and more
-    Measure(measure::Measure),
+    Measure(Box<measure::Measure>),
     /// Leave blocks out of a network for good, and prove what is left
     Slim(Box<slim::Slim>),
     /// Stages and blocks of a network, what they cost, and which can be left out
     Show(show::Show),
     /// Measure several networks and put them side by side
-    Compare(measure::Compare),
+    Compare(Box<compare::Compare>),
+    /// Put the shards of one measurement together, and write its report
+    Merge(merge::Merge),
+    /// Draw a report again, or write its figures as files
+    Report(report::Report),
     /// List or fetch data sets
     #[command(subcommand)]
     Data(data::Data),
@@ -60,6 +70,7 @@ enum Command {
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
     match cli.kernels {
         Operations::Own => Kernels::Own.choose(),
@@ -73,6 +84,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Slim(command) => command.run(&device),
         Command::Show(command) => command.run(&device),
         Command::Compare(command) => command.run(&device),
+        Command::Merge(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Data(command) => command.run(),
     }
 }

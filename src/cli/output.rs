@@ -1,9 +1,13 @@
-//! What commands share: progress bars, standard output that may be closed, and the facts at the end of a report.
+//! What commands share: standard output that may be closed, the files of a report, and the facts at its end.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use unrolled::measure::{Measurements, Metric, Score};
+use unrolled::nn::Outline;
+use unrolled::report::{Report, csv, html};
+use unrolled::{Error, write_whole};
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -24,20 +28,63 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// A bar on standard error, hidden where that is no terminal; it shows the time left.
-pub(super) fn bar(total: u64, what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:30} {percent:>3} %  {per_sec} · {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
-    bar.set_style(style);
-    bar.set_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+/// The width of the terminal that standard output leads to, in columns; 100 where it is none.
+pub(super) fn width() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0))
+}
+
+/// Writes the report, the numbers as JSON, and a CSV file for each table.
+pub(super) fn save(dir: &Path, page: &Report, measured: &[Measurements]) -> Result<(), Error> {
+    let measured: Vec<Measurements> = measured.iter().cloned().map(Measurements::without_pictures).collect();
+    let json = match &measured[..] {
+        [one] => serde_json::to_string_pretty(one),
+        all => serde_json::to_string_pretty(all),
+    };
+    let path = dir.join("measurements.json");
+    let json = json.map_err(|e| Error::file(&path, e.to_string()))?;
+    for (name, table) in csv(page) {
+        write_whole(&dir.join(name), table.as_bytes())?;
+    }
+    write_whole(&path, (json + "\n").as_bytes())?;
+    write_whole(&dir.join("report.html"), html(page).as_bytes())
+}
+
+/// Returns a score in one line; that of a language model begins with its perplexity.
+pub(super) fn score(score: &Score, outline: &Outline) -> String {
+    let interval = |[low, high]: [f64; 2], unit: &str| format!("95 % interval {low:.2} to {high:.2}{unit}");
+    let perplexity = match outline.is_language_model {
+        true => {
+            let metric = Metric::Perplexity;
+            format!("perplexity {:.2} ({}), ", metric.value(score), interval(metric.range(score), ""))
+        }
+        false => String::new(),
+    };
+    let accuracy = Metric::Accuracy;
+    let samples = if score.samples == 1 { "sample" } else { "samples" };
+    format!(
+        "{perplexity}accuracy {:.2} % ({}), loss {:.4} ± {:.4} nats, {} {samples}\n",
+        accuracy.value(score),
+        interval(accuracy.range(score), " %"),
+        score.loss,
+        score.loss_ci95,
+        count(score.samples),
+    )
+}
+
+/// Returns a number with separators, such as `1,234`.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = (0..digits.len().div_ceil(3))
+        .rev()
+        .map(|group| &digits[digits.len().saturating_sub(3 * (group + 1))..digits.len() - 3 * group])
+        .collect();
+    groups.join(",")
 }
 
 /// The facts that close a report.
 pub(super) fn facts(begun: Instant) -> Vec<(String, String)> {
-    let command: Vec<String> = std::env::args().skip(1).collect();
+    // A path need not be UTF-8.
+    let command: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = format!("{} {}, {threads} threads", std::env::consts::ARCH, std::env::consts::OS);
     [
@@ -70,11 +117,18 @@ fn civil(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::civil;
+    use super::{civil, count};
 
     #[test]
     fn dates_are_those_of_the_calendar() {
         let dates = [(0, "1970-01-01"), (11_016, "2000-02-29"), (11_017, "2000-03-01"), (20_781, "2026-11-24")];
         dates.iter().for_each(|(days, date)| assert_eq!(civil(*days), *date));
+    }
+
+    #[test]
+    fn counts_have_separators() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
     }
 }

@@ -11,7 +11,7 @@ use unrolled::nn::Outline;
 use unrolled::report::Epoch;
 use unrolled::train::{Event, Experiment, Trainer};
 
-use super::output;
+use super::{output, progress};
 
 /// Arguments of `train`.
 #[derive(Args)]
@@ -58,7 +58,7 @@ pub(super) fn train(
     // A run directory appears only once everything that goes into it is known to fit.
     let trainer = Trainer::new(experiment, dir, resume, device)?;
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
-    let bar = output::bar(0, "");
+    let bar = progress::bar(0, "");
     let template = "epoch {msg} {bar:20} {prefix} · {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let begun = std::time::Instant::now();

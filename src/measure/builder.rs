@@ -16,6 +16,7 @@ use super::sample_order::Shard;
 use super::score::Score;
 use super::store::Store;
 use super::{EvalSet, memory};
+use crate::model::Epoch;
 use crate::nn::Network;
 use crate::{Error, Result};
 
@@ -45,6 +46,7 @@ pub struct Measure<'a> {
     keeps_store: bool,
     save_every: Duration,
     names: [String; 2],
+    training: Vec<Epoch>,
 }
 
 impl Default for Measure<'_> {
@@ -60,6 +62,7 @@ impl Default for Measure<'_> {
             keeps_store: false,
             save_every: Duration::from_secs(30),
             names: Default::default(),
+            training: Vec::new(),
         }
     }
 }
@@ -141,6 +144,12 @@ impl<'a> Measure<'a> {
         Self { names: [network.to_owned(), data.to_owned()], ..self }
     }
 
+    /// Sets the history of the training that made the network; a report shows it.
+    #[must_use]
+    pub fn training(self, epochs: Vec<Epoch>) -> Self {
+        Self { training: epochs, ..self }
+    }
+
     /// Takes the measurements.
     ///
     /// # Errors
@@ -184,11 +193,12 @@ impl<'a> Measure<'a> {
         };
         if let Some(directory) = &self.directory {
             directory.save_baseline(&score)?;
+            directory.save_training(&self.training)?;
             if !self.keeps_store {
                 store.remove()?;
             }
         }
-        Ok(assemble(&plan, score, finished))
+        Ok(Measurements { training: self.training.clone(), ..assemble(&plan, score, finished) })
     }
 
     /// Observes one part of the samples, and keeps what is seen in the directory. [`merge`](super::merge()) makes

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::plan::{Plan, PlannedMeasurement, VERSION};
 use super::score::Score;
 use super::store::Store;
+use crate::model::Epoch;
 use crate::{Error, Result, write_whole};
 
 /// The plan's file.
@@ -18,6 +19,8 @@ const PLAN: &str = "plan.json";
 const OUTPUTS: &str = "measurements";
 /// The output that is no measurement's: the score of the whole network.
 const BASELINE: &str = "baseline";
+/// The history of the training that made the network.
+const TRAINING: &str = "training";
 /// Files that a report has; a directory that has them without a plan is somebody else's.
 const REPORT: [&str; 2] = ["measurements.json", "report.html"];
 
@@ -119,6 +122,16 @@ impl Directory {
         read_json(&self.output_path(BASELINE))
     }
 
+    /// Reads the history of the training, which may be unknown.
+    pub(super) fn training(&self) -> Result<Vec<Epoch>> {
+        Ok(read_json(&self.output_path(TRAINING))?.unwrap_or_default())
+    }
+
+    /// Writes the history of the training, where it is known.
+    pub(super) fn save_training(&self, epochs: &[Epoch]) -> Result<()> {
+        if epochs.is_empty() { Ok(()) } else { write_json(&self.output_path(TRAINING), &epochs) }
+    }
+
     /// Writes the score of the whole network.
     pub(super) fn save_baseline(&self, score: &Score) -> Result<()> {
         write_json(&self.output_path(BASELINE), score)
@@ -134,7 +147,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_whole(path, (text + "\n").as_bytes())
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match std::fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io(path)(e)),

@@ -99,19 +99,22 @@ fn insert(best: &mut Vec<Place>, place: Place) {
 }
 
 impl Measurement for Patches {
-    type Output = Option<PerBlock<BlockPatches>>;
+    type Output = PerBlock<BlockPatches>;
     type Probe = PatchProbe;
 
     const NAME: &'static str = "patches";
     const ABOUT: &'static str = "What excites one filter of a stage most, block by block";
 
     fn why_not(&self, scope: &Scope) -> Option<String> {
-        scope.outline.is_language_model.then(|| "a word is no picture".into())
+        if !scope.is_image {
+            return Some("its samples are no images".into());
+        }
+        (!scope.outline.stages.iter().any(is_known)).then(|| "it is not known what its units see".into())
     }
 
     fn probe(&self, scope: &Scope) -> Option<PatchProbe> {
         let stage = |s: &StageOutline| {
-            let filters = if scope.is_image && is_known(s) { s.shape[0] } else { 0 };
+            let filters = if is_known(s) { s.shape[0] } else { 0 };
             Stage { best: vec![vec![Vec::new(); filters]; s.blocks.len()], peaks: Moments::default() }
         };
         Some(PatchProbe { stages: scope.outline.stages.iter().map(stage).collect() })
@@ -121,7 +124,7 @@ impl Measurement for Patches {
         Cost::of_probe(&scope.outline, |_, _| 50)
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<PatchProbe>) -> Option<PerBlock<BlockPatches>> {
+    fn analyse(&self, scope: &Scope, observed: &Observed<PatchProbe>) -> PerBlock<BlockPatches> {
         let mut all = PerBlock::new();
         let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
         for (outline, stage) in scope.outline.stages.iter().zip(stages) {
@@ -134,13 +137,13 @@ impl Measurement for Patches {
                 all.insert(block.id, BlockPatches { filter, patches: patches.collect() });
             }
         }
-        (!all.is_empty()).then_some(all)
+        all
     }
 
-    fn illustrate(&self, scope: &Scope, output: &mut Option<PerBlock<BlockPatches>>, data: &EvalSet) -> Result<()> {
+    fn illustrate(&self, scope: &Scope, output: &mut PerBlock<BlockPatches>, data: &EvalSet) -> Result<()> {
         let [channels, height, width] = data.dataset.shape();
         let mut image = vec![0.0; channels * height * width];
-        for (id, block) in output.iter_mut().flatten() {
+        for (id, block) in output.iter_mut() {
             let field = scope.outline.block(*id).receptive_field;
             for patch in &mut block.patches {
                 data.dataset.sample(patch.sample, &mut image)?;

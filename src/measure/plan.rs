@@ -116,7 +116,7 @@ impl Identity {
 
 impl Scope {
     /// Returns the scope of a network and its samples.
-    pub(super) fn new<N: Network>(network: &N, data: &EvalSet, seed: u64) -> Self {
+    pub fn new<N: Network>(network: &N, data: &EvalSet, seed: u64) -> Self {
         Self {
             outline: network.outline().clone(),
             samples: data.len(),

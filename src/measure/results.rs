@@ -1,11 +1,15 @@
 //! What was measured of one network.
 
+use std::path::Path;
+
 use indexmap::IndexMap;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::builder::assemble;
+use super::directory::{Directory, read_json};
 use super::measurement::{Measurement, REGISTRY};
 use super::score::Score;
 use crate::model::Epoch;
@@ -54,6 +58,28 @@ impl Measurements {
     /// [`Error::Unsupported`] where it was not.
     pub fn require<M: Measurement>(&self) -> Result<M::Output> {
         self.get::<M>()?.ok_or_else(|| Error::unsupported(&self.target, format!("{} was not measured", M::NAME)))
+    }
+
+    /// Reads the measurements of a directory that was written by [`Measure`](super::Measure) or with a `measurements.json`, or
+    /// of such a file: one, or as many as were compared.
+    ///
+    /// # Errors
+    /// [`Error::File`] for what is none or not finished, [`Error::Io`] for what cannot be read.
+    pub fn read(path: &Path) -> Result<Vec<Self>> {
+        let directory = Directory::new(path);
+        let file = if path.is_dir() { path.join("measurements.json") } else { path.to_owned() };
+        if let Some(plan) = directory.plan()?.filter(|_| path.is_dir()) {
+            let Some(score) = directory.baseline()? else {
+                let what = "holds no finished measurement; resume it, or merge its shards";
+                return Err(Error::file(path, what));
+            };
+            let measured = assemble(&plan, score, directory.outputs()?);
+            return Ok(vec![Self { training: directory.training()?, ..measured }]);
+        }
+        let Some(value) = read_json::<Value>(&file)? else { return Err(Error::file(file, "no such file")) };
+        let is_several = value.is_array();
+        let several = if is_several { value } else { Value::Array(vec![value]) };
+        serde_json::from_value(several).map_err(|e| Error::file(file, format!("no measurements: {e}")))
     }
 
     /// Returns the same without pictures, which only a report shows.

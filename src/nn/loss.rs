@@ -96,10 +96,11 @@ mod tests {
         let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| cross_entropy(k, logits.clone(), &labels, 0.0));
         let mean: f32 = ours.mean.into_scalar();
         assert_eq!((ours.correct, stock.correct), (1, 1));
-        let answers: Vec<Prediction> = Prediction::all(&rows, 3, &labels, &rows).collect();
-        let own = (answers[0].loss + answers[1].loss) / 2.0;
+        let predictions: Vec<Prediction> =
+            rows.chunks_exact(3).zip(labels).map(|(row, label)| Prediction::new(row, label, row)).collect();
+        let own = (predictions[0].loss + predictions[1].loss) / 2.0;
         assert!((f64::from(mean) - own).abs() < 1e-6, "{mean} {own}");
-        assert!(answers[0].correct && !answers[1].correct);
-        assert!((answers[1].loss - 3f64.ln()).abs() < 1e-12);
+        assert!(predictions[0].is_correct && !predictions[1].is_correct);
+        assert!((predictions[1].loss - 3f64.ln()).abs() < 1e-12);
     }
 }

@@ -1,0 +1,109 @@
+//! `compare`: several networks measured on the same samples, side by side.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use clap::Args;
+use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, predict, report};
+use unrolled::open::AnyNetwork;
+use unrolled::{Error, check_writable};
+
+use super::data_args::DataArgs;
+use super::measure_args::MeasureArgs;
+use super::network_args::OpenArgs;
+use super::output;
+use super::progress::Bar;
+
+/// Arguments of `compare`.
+#[derive(Args)]
+pub(super) struct Compare {
+    /// Run directories, model files, PyTorch, safetensors or ONNX files
+    #[arg(required = true, num_args = 2..)]
+    networks: Vec<PathBuf>,
+    #[command(flatten)]
+    opening: OpenArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    what: MeasureArgs,
+    /// Where to write the report and the numbers
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compare {
+    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        check_writable(&self.out)?;
+        // All are opened and held against the data before any is measured.
+        let mut opened = Vec::new();
+        for path in &self.networks {
+            opened.push((path.as_path(), self.opening.open(path, device)?));
+        }
+        self.opening.check_used(&opened.iter().map(|(path, any)| (*path, any)).collect::<Vec<_>>(), device)?;
+        let mut all: Vec<(String, AnyNetwork, EvalSet)> = Vec::new();
+        for (path, mut network) in opened {
+            let name = path.display().to_string();
+            let data = self.data.for_network(&name, &mut network)?;
+            all.push((name, network, data));
+        }
+        self.check_applicable(&all)?;
+        let mut measured = Vec::new();
+        let mut predictions = Vec::new();
+        for (name, network, data) in &all {
+            measured.push(self.measure(name, network, data)?);
+            predictions.push(predict(network, data, |_| ())?);
+        }
+        let title = format!("{} networks side by side", all.len());
+        let mut page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        if is_same_samples(&all) {
+            let slices: Vec<&[Prediction]> = predictions.iter().map(Vec::as_slice).collect();
+            compare_predictions(&mut page, &measured, &slices);
+        }
+        output::save(&self.out, &page, &measured)?;
+        if self.json {
+            let all: Vec<Measurements> = measured.into_iter().map(Measurements::without_pictures).collect();
+            return output::print_json(&all);
+        }
+        let text = unrolled::report::text(&page, output::width());
+        output::print(&format!("{text}\n{}\n", self.out.join("report.html").display()))
+    }
+
+    /// A measurement that was asked for has to fit at least one of the networks.
+    fn check_applicable(&self, all: &[(String, AnyNetwork, EvalSet)]) -> Result<(), Error> {
+        for name in &self.what.only {
+            let one = self.what.measure()?.only([name])?;
+            let mut refused = None;
+            for (_, network, data) in all {
+                match one.selected(network, data) {
+                    Ok(_) => refused = None,
+                    Err(error) => refused = Some(error),
+                }
+                if refused.is_none() {
+                    break;
+                }
+            }
+            refused.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, name: &str, network: &AnyNetwork, data: &EvalSet) -> anyhow::Result<Measurements> {
+        let described = self.data.describe(data.dataset.is_labelled());
+        let measure = self.what.measure()?.skip_inapplicable().names(name, &described);
+        let measure = measure.training(network.history().to_vec());
+        let mut bar = Bar::new(&format!("measuring {name}"));
+        let measured = measure.run(network, data, &mut bar);
+        bar.finish();
+        Ok(measured?)
+    }
+}
+
+/// Whether all networks saw the same samples with the same labels.
+fn is_same_samples(all: &[(String, AnyNetwork, EvalSet)]) -> bool {
+    all.windows(2).all(|pair| pair[0].2.dataset.labels() == pair[1].2.dataset.labels())
+}

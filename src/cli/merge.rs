@@ -1,0 +1,45 @@
+//! `merge`: shards put together.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use unrolled::check_writable;
+use unrolled::measure::{merge, report};
+
+use super::data_args::OptionalDataArgs;
+use super::output;
+
+/// Arguments of `merge`.
+#[derive(Args)]
+pub(super) struct Merge {
+    /// The directories that `measure --shard` wrote, all parts of one measurement
+    #[arg(required = true)]
+    shards: Vec<PathBuf>,
+    /// Where to write the report and the numbers
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    data: OptionalDataArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Merge {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        check_writable(&self.out)?;
+        let data = self.data.open()?;
+        let measured = merge(&self.shards, &[], data.as_ref(), Some(&self.out))?;
+        let title = format!("How {} refines its estimates", measured.target);
+        let measured = [measured];
+        let page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        output::save(&self.out, &page, &measured)?;
+        let [measured] = measured;
+        if self.json {
+            return output::print_json(&measured.without_pictures());
+        }
+        output::print(&unrolled::report::text(&page, output::width()))
+    }
+}

@@ -1,0 +1,55 @@
+//! `report`: a report drawn again, and its figures as files.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use unrolled::measure::{Measurements, report};
+use unrolled::report::{SvgOptions, figures};
+use unrolled::write_whole;
+
+use super::output;
+
+/// Arguments of `report`.
+#[derive(Args)]
+pub(super) struct Report {
+    /// A directory that `measure`, `compare` or `merge` wrote, or a measurements.json
+    dir: PathBuf,
+    /// Write every chart as an SVG file of its own to DIR/figures, for a paper
+    #[arg(long)]
+    figures: bool,
+    /// Font family of the figures' text
+    #[arg(long, value_name = "FAMILY", requires = "figures")]
+    font: Option<String>,
+    /// Width of the figures, in pixels
+    #[arg(long, value_name = "PIXELS", requires = "figures")]
+    width: Option<u32>,
+}
+
+impl Report {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let measured = Measurements::read(&self.dir)?;
+        let title = match &measured[..] {
+            [one] => format!("How {} refines its estimates", one.target),
+            all => format!("{} networks side by side", all.len()),
+        };
+        let page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        let dir = if self.dir.is_dir() { self.dir.as_path() } else { self.dir.parent().unwrap_or(&self.dir) };
+        if self.figures {
+            let default = SvgOptions::default();
+            let options = SvgOptions {
+                font: self.font.clone().unwrap_or(default.font.clone()),
+                width: self.width.map_or(default.width, f64::from),
+                ..default
+            };
+            let figures = figures(&page, &options);
+            for (name, svg) in &figures {
+                write_whole(&dir.join("figures").join(name), svg.as_bytes())?;
+            }
+            return output::print(&format!("{} figures in {}\n", figures.len(), dir.join("figures").display()));
+        }
+        output::save(dir, &page, &measured)?;
+        output::print(&format!("{}\n", dir.join("report.html").display()))
+    }
+}

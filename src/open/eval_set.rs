@@ -1,0 +1,164 @@
+//! The samples of a data set as an opened network takes them.
+
+use std::sync::Arc;
+
+use super::AnyNetwork;
+use crate::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
+use crate::measure::{EvalSet, predicted_classes};
+use crate::model::check_classes;
+use crate::nn::Network;
+use crate::{Error, Result};
+
+/// The number of samples that run through a network at once, where nobody says otherwise.
+const BATCH: usize = 64;
+
+/// Which samples of a data set to measure with.
+///
+/// ```
+/// use unrolled::prelude::*;
+///
+/// let mut network = AnyNetwork::open("tests/open/cifar-a.zip.pt")?;
+/// let error = EvalSet::open("digits")?.limit(100).for_network(&mut network).unwrap_err();
+/// assert!(error.to_string().contains("classes"), "{error}");
+/// # Ok::<(), unrolled::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EvalSetOptions {
+    name: String,
+    spec: DataSpec,
+    split: Split,
+    limit: usize,
+    batch: usize,
+    view: ResizeCrop,
+}
+
+impl EvalSet {
+    /// Chooses a data set, such as `digits`, `cifar10:DIR`, `folder:DIR` or `arrays:FILE`.
+    ///
+    /// # Errors
+    /// Where the text names no data set.
+    pub fn open(spec: &str) -> Result<EvalSetOptions> {
+        Ok(EvalSetOptions {
+            name: spec.to_owned(),
+            spec: spec.parse()?,
+            split: Split::Test,
+            limit: 0,
+            batch: BATCH,
+            view: ResizeCrop::default(),
+        })
+    }
+}
+
+impl EvalSetOptions {
+    /// Takes another split than the test split.
+    #[must_use]
+    pub fn split(self, split: Split) -> Self {
+        Self { split, ..self }
+    }
+
+    /// Takes the first `n` samples only; all where `n` is 0.
+    #[must_use]
+    pub fn limit(self, n: usize) -> Self {
+        Self { limit: n, ..self }
+    }
+
+    /// Sets the number of samples that run through the network at once; 64 by default.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// Sets how the images of a folder are brought to one size.
+    #[must_use]
+    pub fn view(self, view: ResizeCrop) -> Self {
+        Self { view, ..self }
+    }
+
+    /// Opens the samples, normalized as is usual for the data set, for a network of your own.
+    ///
+    /// # Errors
+    /// Where the data cannot be read.
+    pub fn build(&self) -> Result<EvalSet> {
+        let dataset = self.dataset()?;
+        let normalization = dataset.normalization();
+        Ok(EvalSet::new(Arc::new(dataset), normalization, self.batch))
+    }
+
+    /// Opens the samples as a network takes them: its words, its inputs by name, its classes by name, normalized as it was
+    /// trained. Samples without labels are labelled with what it predicts.
+    ///
+    /// # Errors
+    /// Where the data cannot be read, or does not suit the network.
+    pub fn for_network(&self, network: &mut AnyNetwork) -> Result<EvalSet> {
+        let data = self.unlabelled_for_network(network)?;
+        if data.dataset.is_labelled() {
+            return Ok(data);
+        }
+        let classes = predicted_classes(network, &data)?;
+        let EvalSet { dataset, normalization, batch } = data;
+        let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
+        let dataset = dataset.relabelled(classes, network.outline().classes)?;
+        Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
+    }
+
+    /// Opens the samples as a network takes them, with their own labels or none.
+    ///
+    /// # Errors
+    /// As [`EvalSetOptions::for_network`].
+    pub fn unlabelled_for_network(&self, network: &mut AnyNetwork) -> Result<EvalSet> {
+        let named = |e: Error| Error::mismatch(&self.name, e.to_string());
+        let mut dataset = self.dataset()?;
+        let names = network.class_names().map(<[String]>::to_vec);
+        if let Some(vocabulary) = network.vocabulary() {
+            dataset = dataset.read_by(vocabulary).map_err(named)?;
+        } else if let Some(classes) = names.as_ref().filter(|_| !network.is_graph()) {
+            dataset = dataset.among(classes);
+        }
+        let dataset = suited(network, dataset.limit(self.limit)).map_err(named)?;
+        let is_image = dataset.arrays().is_none();
+        let normalization = match network.normalization() {
+            // Arrays are what the network takes, unless the caller says otherwise.
+            _ if !is_image && !network.is_normalization_given() => Normalization::uniform(0.0, 1.0),
+            Some(normalization) => normalization,
+            None => {
+                let why = "how its samples were normalized is not in the file: say mean and std";
+                return Err(Error::argument("mean", why));
+            }
+        };
+        let data = EvalSet::new(Arc::new(dataset), normalization, self.batch);
+        let classes = data.dataset.classes();
+        match (&names, is_image) {
+            (Some(_), false) if network.is_graph() => {
+                let why = "name the classes of images; the labels of arrays are numbers";
+                return Err(Error::argument("labels", why));
+            }
+            (Some(names), true) => check_classes(names, classes).map_err(named)?,
+            _ => {}
+        }
+        data.check(network.outline()).map_err(named)?;
+        Ok(data)
+    }
+
+    /// Opens all samples of the split.
+    fn dataset(&self) -> Result<Dataset> {
+        let dataset = Dataset::open(&self.spec, self.split, &self.view)?;
+        if self.split != Split::Test && dataset.arrays().is_some() {
+            return Err(Error::unsupported(&self.name, format!("no split '{}', arrays are all there is", self.split)));
+        }
+        Ok(dataset)
+    }
+}
+
+/// Puts arrays in the order in which the network takes them, and makes a graph take samples of their shape.
+fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
+    if network.is_graph() {
+        dataset = dataset.reordered(&network.input_names())?;
+        let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
+        network.fit_inputs(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
+    }
+    if dataset.arrays().is_none() {
+        return Ok(dataset);
+    }
+    let labels = dataset.labels().to_vec();
+    dataset.relabelled(labels, network.outline().classes)
+}

@@ -1,0 +1,166 @@
+//! A measurement that is killed and resumed ends in the same bytes as one that never stopped, and nothing in a directory is
+//! lost.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use burn::tensor::Device;
+use unrolled::model::{Metadata, Model, ModelConfig, ModelKind, to_bytes};
+use unrolled::nn::Wiring;
+
+/// How often the measurement is killed.
+const KILLS: usize = 10;
+
+/// Writes a model file of a random network.
+fn network(path: &Path, seed: u64) {
+    let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(8).with_wiring(Wiring::Full);
+    let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
+    let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
+    let metadata = Metadata::new(&model, classes, vec![0.0], vec![1.0]);
+    std::fs::write(path, to_bytes(&model, &metadata, &[], Default::default()).unwrap()).unwrap();
+}
+
+fn measure(network: &Path, out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unrolled"));
+    command.arg("measure").arg(network).args(["--data", "digits", "--limit", "120", "--out"]).arg(out).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Every file below a directory with its content; of the page without the facts at its end, which tell the time.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(next) = waiting.pop() {
+        for entry in next.read_dir().unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+                continue;
+            }
+            let name = entry.path().strip_prefix(dir).unwrap().display().to_string();
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            if name == "report.html" {
+                let page = text(&bytes);
+                bytes = page.split("<footer").next().unwrap().as_bytes().to_vec();
+            }
+            all.insert(name, bytes);
+        }
+    }
+    all
+}
+
+fn assert_same(expected: &Path, found: &Path) {
+    let (expected, found) = (files(expected), files(found));
+    assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
+    for (name, bytes) in &expected {
+        assert!(found[name] == *bytes, "{name} differs");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_in_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net.safetensors");
+    network(&path, 3);
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let begun = std::time::Instant::now();
+    let printed = succeeded(measure(&path, &whole, &[]).output().unwrap());
+    let lasted = begun.elapsed();
+    let mut random = 12_345_u64;
+    let mut stopped = 0;
+    for round in 0..KILLS {
+        let more: &[&str] = if round == 0 { &["--save-every", "0"] } else { &["--save-every", "0", "--resume"] };
+        // A run that is killed before it has a plan has nothing to resume.
+        let more = if killed.join("plan.json").exists() { more } else { &more[..2] };
+        let mut child = measure(&path, &killed, more).spawn().unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let share = (random >> 33) as f64 / (1_u64 << 31) as f64;
+        std::thread::sleep(Duration::from_secs_f64(0.3 * share * lasted.as_secs_f64()));
+        child.kill().unwrap();
+        stopped += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(stopped >= KILLS / 2, "killed while it ran {stopped} of {KILLS} times");
+    let more: &[&str] = if killed.join("plan.json").exists() { &["--resume"] } else { &[] };
+    let resumed = succeeded(measure(&path, &killed, more).output().unwrap());
+    assert_eq!(printed, resumed);
+    assert_same(&whole, &killed);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_is_finished_and_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net.safetensors");
+    network(&path, 3);
+    let (whole, stopped) = (dir.path().join("whole"), dir.path().join("stopped"));
+    succeeded(measure(&path, &whole, &[]).output().unwrap());
+    let child = measure(&path, &stopped, &[]).spawn().unwrap();
+    while !stopped.join("measurements/estimation.json").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("keeps what is finished; to go on run the same command with --resume"), "{said}");
+    let refused = measure(&path, &stopped, &[]).output().unwrap();
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("unfinished measurements; resume them"), "{said}");
+    succeeded(measure(&path, &stopped, &["--resume"]).output().unwrap());
+    assert_same(&whole, &stopped);
+}
+
+#[test]
+fn measurements_of_one_network_add_up_and_others_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("net.safetensors"), dir.path().join("other.safetensors"));
+    network(&path, 3);
+    network(&other, 4);
+    let (once, parts) = (dir.path().join("once"), dir.path().join("parts"));
+    succeeded(measure(&path, &once, &["--only", "lesion,influence"]).output().unwrap());
+    succeeded(measure(&path, &parts, &["--only", "influence"]).output().unwrap());
+    std::fs::write(parts.join("notes.txt"), "mine").unwrap();
+    succeeded(measure(&path, &parts, &["--only", "lesion"]).output().unwrap());
+    assert_eq!(std::fs::read_to_string(parts.join("notes.txt")).unwrap(), "mine");
+    for name in ["measurements.json", "lesion.csv", "influence.csv"] {
+        let read = |dir: &Path| std::fs::read(dir.join(name)).unwrap();
+        assert!(read(&once) == read(&parts), "{name}");
+    }
+    let before = files(&parts);
+    for (network, more, message) in [
+        (&other, &["--only", "gates"][..], "plan.json: network"),
+        (&path, &["--only", "gates", "--seed", "7"], "seed 7, expected 0"),
+        (&path, &["--only", "gates", "--shard", "1/2"], "holds all samples, expected shard 1/2"),
+    ] {
+        let output = measure(network, &parts, more).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.lines().count() == 1 && said.contains(message), "{message}: {said}");
+    }
+    let fresh = measure(&path, &dir.path().join("fresh"), &["--resume"]).output().unwrap();
+    assert!(text(&fresh.stderr).contains("nothing to resume"), "{}", text(&fresh.stderr));
+    assert!(before == files(&parts), "nothing is touched by what is refused");
+}
+
+/// A name that is no UTF-8 is an ordinary name.
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_utf8_is_measured() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(std::ffi::OsStr::from_bytes(b"bad\xff.safetensors"));
+    network(&path, 3);
+    let out = dir.path().join(std::ffi::OsStr::from_bytes(b"out\xfe"));
+    succeeded(measure(&path, &out, &["--only", "lesion"]).output().unwrap());
+    assert!(out.join("report.html").exists());
+}

@@ -1,0 +1,185 @@
+//! Measurements of shards, put together, are those of all samples; whatever does not belong together is refused.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use serde_json::Value;
+use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
+use unrolled::measure::{EvalSet, Measure, Measurements, Shard, merge};
+use unrolled::model::{Model, ModelConfig, ModelKind};
+use unrolled::nn::{Network, Wiring};
+
+/// Streamed means of shards are merged by Chan's formula, which rounds otherwise than a stream: largest relative difference.
+const MERGED: f64 = 1e-12;
+/// Outputs that are counted from predictions alone: they must be equal to the bit.
+const COUNTED: [&str; 9] =
+    ["lesion", "shuffle", "ablation", "several", "pairs", "repeats", "iteration", "readouts", "early_exit"];
+
+fn digits(limit: usize) -> EvalSet {
+    EvalSet::open("digits").unwrap().limit(limit).build().unwrap()
+}
+
+fn resnet(wiring: Wiring, seed: u64) -> Model {
+    let config = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(4).with_wiring(wiring);
+    Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
+}
+
+/// Measures all shards, each into a directory of its own, and returns these.
+fn shards<N: Network>(network: &N, data: &EvalSet, measure: &Measure, of: usize, dir: &Path) -> Vec<PathBuf> {
+    let run = |number: usize| {
+        let path = dir.join(format!("{number}-{of}"));
+        measure.clone().directory(&path).run_shard(network, data, Shard { number, of }, &mut ()).unwrap();
+        path
+    };
+    // In another order than they are counted.
+    (1..=of).rev().map(run).collect()
+}
+
+/// Every path at which two documents differ by more than is allowed for it.
+fn differences(path: &str, whole: &Value, merged: &Value, found: &mut Vec<String>) {
+    let is_exact = COUNTED.iter().any(|name| path.starts_with(&format!("/{name}/")) || path.starts_with("/baseline"));
+    match (whole, merged) {
+        (Value::Object(a), Value::Object(b)) => {
+            if a.keys().ne(b.keys()) {
+                found.push(format!("{path}: other keys"));
+            }
+            a.iter().for_each(|(key, value)| differences(&format!("{path}/{key}"), value, &b[key], found));
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().for_each(|(i, (a, b))| differences(&format!("{path}/{i}"), a, b, found));
+        }
+        (Value::Number(a), Value::Number(b)) if !is_exact && a.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            // A figure that is zero but for rounding has no relative error; those here are of order 1.
+            if (a - b).abs() > MERGED * a.abs().max(1.0) {
+                found.push(format!("{path}: {a} and {b}"));
+            }
+        }
+        (a, b) if a != b => found.push(format!("{path}: {a} and {b}")),
+        _ => {}
+    }
+}
+
+fn assert_alike(whole: &Measurements, merged: &Measurements, what: &str) {
+    let mut found = Vec::new();
+    let json = |measured: &Measurements| serde_json::to_value(measured).unwrap();
+    differences("", &json(whole), &json(merged), &mut found);
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn any_number_of_shards_gives_the_same_report() {
+    let (network, data) = (resnet(Wiring::Full, 3), digits(83));
+    let measure = Measure::new().seed(1).names("net", "digits");
+    let whole = measure.run(&network, &data, &mut ()).unwrap();
+    assert_eq!(whole.outputs.len(), 14, "all measurements fit");
+    for of in [1, 2, 3, 7] {
+        let dir = tempfile::tempdir().unwrap();
+        let parts = shards(&network, &data, &measure, of, dir.path());
+        let merged = merge(&parts, &[], Some(&data), Some(&dir.path().join("merged"))).unwrap();
+        assert_alike(&whole, &merged, &format!("{of} shards"));
+        let read = Measurements::read(&dir.path().join("merged")).unwrap();
+        assert!(read == [merged], "what is written is what is returned");
+    }
+}
+
+#[test]
+fn more_shards_than_samples_are_merged_too() {
+    let (network, data) = (resnet(Wiring::Residual, 3), digits(3));
+    let measure = Measure::new().only(["lesion", "estimation"]).unwrap().names("net", "digits");
+    let whole = measure.run(&network, &data, &mut ()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let parts = shards(&network, &data, &measure, 5, dir.path());
+    assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), "5 shards of 3 samples");
+}
+
+/// Sentences that depend on nothing.
+fn corpus(dir: &Path) {
+    let words = ["small", "dogs", "see", "the", "old", "bird", "and", "sing"];
+    for (name, sentences) in [("train", 60), ("valid", 20), ("test", 40)] {
+        let sentence = |i: usize| (0..3 + i % 5).map(|k| words[(i * 7 + k * k * 3) % 8]).collect::<Vec<_>>().join(" ");
+        let text: String = (0..sentences).map(|i| sentence(i) + "\n").collect();
+        std::fs::write(dir.join(format!("{name}.txt")), text).unwrap();
+    }
+}
+
+/// The streams of a text are shared out: what its words remember must not depend on it.
+#[test]
+fn shards_of_a_text_remember_as_the_whole_does() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    let spec: DataSpec = format!("text:{}", dir.path().display()).parse().unwrap();
+    let dataset = Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap();
+    let config: ModelConfig =
+        toml::from_str("kind = \"char-lm\"\nmaps = [6, 10]\nunits = 12\nblocks = [3]\nwiring = \"highway\"").unwrap();
+    let (shape, classes) = (dataset.shape(), dataset.classes().len());
+    let model = Model::new(&config, shape, classes, 0, &Device::flex()).unwrap();
+    let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap();
+    let dataset = dataset
+        .read_by(Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap().vocabulary().unwrap().clone());
+    let data = EvalSet::new(Arc::new(dataset.unwrap()), unrolled::data::Normalization::uniform(0.0, 1.0), 40);
+    assert!(data.dataset.streams() > 1, "samples follow each other");
+    let measure = Measure::new().names("net", "text");
+    let whole = measure.run(&model, &data, &mut ()).unwrap();
+    for of in [2, 3, 7] {
+        let dir = tempfile::tempdir().unwrap();
+        let parts = shards(&model, &data, &measure, of, dir.path());
+        assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), &format!("{of} shards of a text"));
+    }
+}
+
+#[test]
+fn what_does_not_belong_together_is_named() {
+    let (network, data) = (resnet(Wiring::Residual, 3), digits(20));
+    let measure = Measure::new().only(["lesion", "influence"]).unwrap().names("net", "digits");
+    let dir = tempfile::tempdir().unwrap();
+    let parts = shards(&network, &data, &measure, 3, dir.path());
+    let says = |parts: &[PathBuf]| merge(parts, &[], None, None).unwrap_err().to_string();
+    let path = |name: &str| dir.path().join(name);
+
+    assert!(says(&parts[..2]).ends_with("shards 1/3 are missing"), "{}", says(&parts[..2]));
+    let twice = says(&[parts.clone(), vec![parts[0].clone()]].concat());
+    assert!(twice.contains("shard 3/3, which") && twice.contains("3-3"), "{twice}");
+
+    let other = resnet(Wiring::Residual, 4);
+    measure.clone().directory(&path("other")).run_shard(&other, &data, Shard { number: 3, of: 3 }, &mut ()).unwrap();
+    let message = says(&[parts[1].clone(), parts[2].clone(), path("other")]);
+    assert!(message.contains("other") && message.contains("network net ("), "{message}");
+    let fewer = digits(19);
+    measure.clone().directory(&path("fewer")).run_shard(&network, &fewer, Shard { number: 3, of: 3 }, &mut ()).unwrap();
+    let message = says(&[parts[1].clone(), parts[2].clone(), path("fewer")]);
+    assert!(message.contains("data digits ("), "{message}");
+    let seeded = measure.clone().seed(5).directory(&path("seeded"));
+    seeded.run_shard(&network, &data, Shard { number: 3, of: 3 }, &mut ()).unwrap();
+    let message = says(&[parts[1].clone(), parts[2].clone(), path("seeded")]);
+    assert!(message.contains("seed 5, expected 0"), "{message}");
+    let only = Measure::new().only(["lesion"]).unwrap().names("net", "digits").directory(&path("only"));
+    only.run_shard(&network, &data, Shard { number: 3, of: 3 }, &mut ()).unwrap();
+    let message = says(&[parts[1].clone(), parts[2].clone(), path("only")]);
+    assert!(message.contains("measures lesion, expected lesion,influence"), "{message}");
+
+    measure.clone().directory(&path("all")).run(&network, &data, &mut ()).unwrap();
+    assert!(says(&[path("all")]).ends_with("holds all samples, expected a shard"));
+    assert!(says(&[dir.path().to_owned()]).ends_with("no plan.json, expected the directory of a shard"));
+    let plan = parts[0].join("plan.json");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replacen("\"version\": 1", "\"version\": 7", 1)).unwrap();
+    assert!(says(&parts).ends_with("written by store version 7, expected 1"), "{}", says(&parts));
+    std::fs::write(&plan, text).unwrap();
+
+    let file = parts[0].join("store/lesion.bin");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, flipped).unwrap();
+    assert!(says(&parts).ends_with("store/lesion.bin: damaged: its checksum does not match"), "{}", says(&parts));
+    std::fs::write(&file, &bytes[..9]).unwrap();
+    assert!(says(&parts).ends_with("damaged: shorter than its header"));
+    std::fs::copy(path("other").join("store/lesion.bin"), &file).unwrap();
+    assert!(says(&parts).ends_with("belongs to another plan, network or data set"));
+    std::fs::remove_file(&file).unwrap();
+    assert!(says(&parts).contains("lesion: unfinished"), "{}", says(&parts));
+    std::fs::write(&file, bytes).unwrap();
+    merge(&parts, &[], None, None).unwrap();
+}
