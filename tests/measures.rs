@@ -408,7 +408,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     let found = &ablation["stage1.block5"];
     assert!((found.mean.score.loss - head(with_mean)).abs() < CLOSE, "{found:?}");
     // In the order that the seed gives, circles of eight take the step of the next in the circle.
-    let shuffled = EvalSet { order: unrolled::data::Order::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
+    let shuffled = EvalSet { order: unrolled::data::SampleOrder::Shuffled { seed: 0, epoch: 0 }, ..source.clone() };
     let order: Vec<usize> = shuffled.batches().unwrap().flat_map(|batch| batch.unwrap().indices).collect();
     let mut other = [0; 32];
     for circle in order.chunks(8) {

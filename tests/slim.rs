@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use unrolled::Draft;
-use unrolled::data::{Augment, Dataset, Order, Plan as Batching, ResizeCrop, Split, batches};
+use unrolled::data::{Augment, Dataset, SampleOrder, Plan as Batching, ResizeCrop, Split, batches};
 use unrolled::measure::{EvalSet, Only, measure, score, sweep, walk};
 use unrolled::model::{Kind, Metadata, Model, ModelConfig, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network, Route, Training, Wiring};
@@ -471,7 +471,7 @@ fn statistics_are_the_mean_over_the_batches() {
     let healed = reestimate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
     let plan = Batching {
         batch: 16,
-        order: Order::Shuffled { seed: 9, epoch: 0 },
+        order: SampleOrder::Shuffled { seed: 9, epoch: 0 },
         augment: Augment::default(),
         normalization: source.normalization.clone(),
         drop_last: true,

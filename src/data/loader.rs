@@ -12,18 +12,53 @@ use crate::{Error, Result};
 /// More workers than this bring nothing but threads.
 const MAX_WORKERS: usize = 64;
 
-/// In which order the samples come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// As the data set has them, and as they are: nothing is augmented.
+/// Which samples a pass visits, and in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SampleOrder {
+    /// All samples in the order of the data set, not augmented.
     Sequential,
-    /// In an order, and with changes, that depend on nothing but these two numbers and the sample.
+    /// All samples in a random order, augmented. The order depends on `seed` and `epoch` only, the augmentation of a
+    /// sample on these and on its index.
     Shuffled {
         /// The seed of the run.
         seed: u64,
         /// The epoch, from 0.
         epoch: u64,
     },
+    /// The samples of these indices in this order, not augmented. An index may occur more than once.
+    Listed(Arc<[usize]>),
+}
+
+impl SampleOrder {
+    /// Returns the indices that a pass over a data set of `samples` samples visits.
+    fn indices(&self, samples: usize) -> Vec<usize> {
+        match self {
+            Self::Sequential => (0..samples).collect(),
+            Self::Shuffled { seed, epoch } => {
+                let mut indices: Vec<usize> = (0..samples).collect();
+                shuffle(&mut stream(*seed, Purpose::Order, &[*epoch]), &mut indices);
+                indices
+            }
+            Self::Listed(indices) => indices.to_vec(),
+        }
+    }
+
+    /// Returns the number of samples that a pass over a data set of `samples` samples visits.
+    fn count(&self, samples: usize) -> usize {
+        match self {
+            Self::Sequential | Self::Shuffled { .. } => samples,
+            Self::Listed(indices) => indices.len(),
+        }
+    }
+
+    /// Checks that every index is one of a data set of `samples` samples.
+    fn check(&self, samples: usize) -> Result<()> {
+        let Self::Listed(indices) = self else { return Ok(()) };
+        match indices.iter().find(|&&index| index >= samples) {
+            Some(index) => Err(Error::argument("order", format!("sample {index} of a data set of {samples} samples"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How one pass over a data set is cut into batches.
@@ -32,8 +67,8 @@ pub struct Plan {
     /// Samples in a batch, at least 1.
     pub batch: usize,
     /// The order of the samples.
-    pub order: Order,
-    /// Random changes to the samples; only with [`Order::Shuffled`].
+    pub order: SampleOrder,
+    /// Random changes to the samples; only with [`SampleOrder::Shuffled`].
     pub augment: Augment,
     /// What is subtracted and divided by, after the augmentation.
     pub normalization: Normalization,
@@ -47,9 +82,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The number of batches of one pass over `samples` samples, including those that `start` leaves out.
+    /// Returns the number of batches of one pass over a data set of `samples` samples, including those that `start`
+    /// leaves out. A listed order visits as many samples as its list has, whatever `samples` is.
     pub fn batches_of(&self, samples: usize) -> usize {
-        let batch = self.batch.max(1);
+        let (samples, batch) = (self.order.count(samples), self.batch.max(1));
         match self.drop_last {
             true => samples / batch,
             false => samples.div_ceil(batch),
@@ -93,7 +129,8 @@ impl ExactSizeIterator for Batches {}
 /// One pass over `dataset`, batch by batch.
 ///
 /// # Errors
-/// The batch size is 0, or the augmentation or normalization does not fit the shape of the samples.
+/// [`Error::Config`] if the batch size is 0, or if the augmentation or normalization does not fit the shape of the
+/// samples; [`Error::Argument`] if a listed sample is not in the data set.
 pub fn batches(dataset: &Arc<Dataset>, plan: &Plan) -> Result<Batches> {
     if plan.batch == 0 {
         return Err(Error::config("train.batch", "0 samples, expected at least 1"));
@@ -101,45 +138,37 @@ pub fn batches(dataset: &Arc<Dataset>, plan: &Plan) -> Result<Batches> {
     let [channels, ..] = dataset.shape();
     plan.augment.check(dataset.shape())?;
     plan.normalization.check(channels)?;
-    let pass =
-        ForwardContext { dataset: Arc::clone(dataset), order: order(plan.order, dataset.len()), plan: plan.clone() };
+    plan.order.check(dataset.len())?;
+    let indices = plan.order.indices(dataset.len());
+    let pass = Pass { dataset: Arc::clone(dataset), indices, plan: plan.clone() };
     let end = plan.batches_of(dataset.len());
     let workers = plan.workers.min(MAX_WORKERS);
     Ok(Batches(Prefetcher::new(plan.start, end, workers, move |number| pass.batch(number))))
 }
 
-/// The places of all samples in the order in which they come.
-fn order(order: Order, samples: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..samples).collect();
-    if let Order::Shuffled { seed, epoch } = order {
-        shuffle(&mut stream(seed, Purpose::Order, &[epoch]), &mut places);
-    }
-    places
-}
-
 /// All that a worker needs to make any batch of a pass.
-struct ForwardContext {
+struct Pass {
     dataset: Arc<Dataset>,
     plan: Plan,
-    order: Vec<usize>,
+    indices: Vec<usize>,
 }
 
-impl ForwardContext {
+impl Pass {
     fn batch(&self, number: usize) -> Result<Batch> {
         let Plan { batch, augment, .. } = self.plan;
-        let first = (number * batch).min(self.order.len());
-        let end = first.saturating_add(batch).min(self.order.len());
-        let indices = self.order[first..end].to_vec();
+        let first = number.saturating_mul(batch).min(self.indices.len());
+        let end = first.saturating_add(batch).min(self.indices.len());
+        let indices = self.indices[first..end].to_vec();
         let [channels, height, width] = match self.plan.order {
-            Order::Sequential => self.dataset.shape(),
-            Order::Shuffled { .. } => augment.shape(self.dataset.shape()),
+            SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.shape(),
+            SampleOrder::Shuffled { .. } => augment.shape(self.dataset.shape()),
         };
         let size = channels * height * width;
         let mut images = vec![0.0; indices.len() * size];
         for (&index, image) in indices.iter().zip(images.chunks_exact_mut(size)) {
             match self.plan.order {
-                Order::Sequential => self.dataset.sample(index, image)?,
-                Order::Shuffled { seed, epoch } => {
+                SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.sample(index, image)?,
+                SampleOrder::Shuffled { seed, epoch } => {
                     let mut rng = stream(seed, Purpose::Augment, &[epoch, index as u64]);
                     augment.sample(&self.dataset, index, &mut rng, image)?;
                 }

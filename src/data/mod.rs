@@ -34,7 +34,7 @@ pub use dataset::{Dataset, ResizeCrop, STREAMS};
 #[cfg(feature = "fetch")]
 pub use fetch::{Progress, fetch, fetch_from};
 pub use known::{Catalog, Remote, known};
-pub use loader::{Batch, Batches, Order, Plan, batches};
+pub use loader::{Batch, Batches, Plan, SampleOrder, batches};
 pub use names::cifar as cifar_classes;
 pub use normalization::Normalization;
 pub use spec::{DataSpec, Split};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::moments::Stream;
-use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Order, Plan, batches};
+use crate::data::{Augment, Batch, Batches, Dataset, Normalization, SampleOrder, Plan, batches};
 use crate::nn::Outline;
 use crate::nn::{Logits, Samples};
 use crate::report::{Estimate, Score};
@@ -104,13 +104,13 @@ pub struct EvalSet {
     /// Samples that run through the network at once.
     pub batch: usize,
     /// The order in which they come. Answers are in the data set's order whatever this is.
-    pub order: Order,
+    pub order: SampleOrder,
 }
 
 impl EvalSet {
     /// The samples of a data set in its order.
     pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
-        Self { dataset, normalization, batch, order: Order::Sequential }
+        Self { dataset, normalization, batch, order: SampleOrder::Sequential }
     }
 
     /// All batches in order, prepared ahead by one worker.
@@ -120,7 +120,7 @@ impl EvalSet {
     pub fn batches(&self) -> Result<Batches> {
         let plan = Plan {
             batch: whole_steps(self.batch, &self.dataset),
-            order: self.order,
+            order: self.order.clone(),
             augment: Augment::default(),
             normalization: self.normalization.clone(),
             drop_last: false,

@@ -7,7 +7,7 @@ use super::walk::Baseline;
 use super::work::Work;
 use super::{EvalSet, Prediction, sweep};
 use crate::Result;
-use crate::data::Order;
+use crate::data::SampleOrder;
 use crate::nn::{BlockId, Network, Route};
 use crate::report::Measurements;
 
@@ -112,7 +112,7 @@ fn in_circles(source: &EvalSet, seed: u64) -> (EvalSet, usize) {
     }
     let circle = circle(source.dataset.len());
     let batch = (source.batch / circle).max(1) * circle;
-    (EvalSet { order: Order::Shuffled { seed, epoch: 0 }, batch, ..source.clone() }, circle)
+    (EvalSet { order: SampleOrder::Shuffled { seed, epoch: 0 }, batch, ..source.clone() }, circle)
 }
 
 /// How many samples form a circle: none may be left over alone.

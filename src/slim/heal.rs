@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Healed, Progress};
-use crate::data::{Normalization, Order, Plan, batches};
+use crate::data::{Normalization, SampleOrder, Plan, batches};
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model};
 use crate::nn::{ForwardContext, ParameterId, Training};
@@ -34,7 +34,7 @@ pub fn reestimate(model: &Model, source: &EvalSet, seed: u64, progress: Progress
     let mut healed = model.clone();
     let plan = Plan {
         batch: source.batch,
-        order: Order::Shuffled { seed, epoch: 0 },
+        order: SampleOrder::Shuffled { seed, epoch: 0 },
         augment: Default::default(),
         normalization: source.normalization.clone(),
         // A batch of a few samples has statistics of its own, and would count as much as the others.

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::samples::{check_augmented, open_data};
 use super::{Experiment, Origin, Run, State};
-use crate::data::{Batch, Dataset, Normalization, Order, Plan, Vocabulary, batches};
+use crate::data::{Batch, Dataset, Normalization, SampleOrder, Plan, Vocabulary, batches};
 use crate::measure::{EvalSet, evaluate};
 use crate::model::{Metadata, Model, ModelConfig};
 use crate::nn::{ForwardContext, MOMENTUM, Network, RecurrentState, Training, cross_entropy};
@@ -248,8 +248,8 @@ impl Trainer {
             batch: train.batch * train.steps.unwrap_or(1),
             order: match self.card.characters {
                 // Words have to follow each other.
-                Some(_) => Order::Sequential,
-                None => Order::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
+                Some(_) => SampleOrder::Sequential,
+                None => SampleOrder::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
             },
             augment: data.augment,
             normalization: Normalization { mean: self.card.mean.clone(), std: self.card.std.clone() },

@@ -6,7 +6,7 @@ fn digits(n: usize) -> Arc<Dataset> {
     Arc::new(data.unwrap().limit(n))
 }
 
-fn plan(order: Order) -> Plan {
+fn plan(order: SampleOrder) -> Plan {
     Plan {
         batch: 4,
         order,
@@ -19,7 +19,7 @@ fn plan(order: Order) -> Plan {
 }
 
 fn shuffled(epoch: u64) -> Plan {
-    plan(Order::Shuffled { seed: 7, epoch })
+    plan(SampleOrder::Shuffled { seed: 7, epoch })
 }
 
 fn all(data: &Arc<Dataset>, plan: &Plan) -> Vec<Batch> {
@@ -33,7 +33,7 @@ fn all(data: &Arc<Dataset>, plan: &Plan) -> Vec<Batch> {
 #[test]
 fn sequential_batches_are_the_samples_themselves() {
     let data = digits(10);
-    let batches = all(&data, &plan(Order::Sequential));
+    let batches = all(&data, &plan(SampleOrder::Sequential));
     assert_eq!(batches.iter().map(|b| b.shape[0]).collect::<Vec<_>>(), [4, 4, 2]);
     let mut sample = [0.0; 64];
     data.sample(9, &mut sample).unwrap();
@@ -83,13 +83,50 @@ fn neither_workers_nor_a_resume_change_a_batch() {
     }
 }
 
+/// Every list, read in batches of any size from any start by any number of workers, is the same samples one by one.
+#[test]
+fn a_listed_order_visits_exactly_the_samples_of_its_list() {
+    let data = digits(20);
+    let augment = Augment { pad: 2, flip: true, random_resized_crop: Some(5) };
+    let lists: [&[usize]; 5] = [&[], &[19], &[3, 3, 0], &[19, 0, 7, 7, 2, 11, 5], &(0..20).collect::<Vec<_>>()];
+    for list in lists {
+        let listed = |batch| Plan { batch, augment, ..plan(SampleOrder::Listed(list.into())) };
+        for batch in [1, 2, 3, 7, 64, usize::MAX] {
+            let full = list.len() / batch;
+            assert_eq!(Plan { drop_last: true, ..listed(batch) }.batches_of(20), full);
+            let count = list.len().div_ceil(batch);
+            assert_eq!(listed(batch).batches_of(20), count);
+            for start in 0..count + 2 {
+                for workers in [0, 1, 3] {
+                    let found = all(&data, &Plan { start, workers, ..listed(batch) });
+                    assert_eq!(found.len(), count.saturating_sub(start));
+                    let expected = &list[start.saturating_mul(batch).min(list.len())..];
+                    assert_eq!(found.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), expected);
+                    for batch in found {
+                        assert_eq!(batch.shape, [batch.indices.len(), 1, 8, 8]);
+                        for ((image, &index), label) in batch.images.chunks(64).zip(&batch.indices).zip(batch.labels) {
+                            let mut sample = [0.0; 64];
+                            data.sample(index, &mut sample).unwrap();
+                            assert_eq!(image, sample.map(|x| (x - 0.5) / 0.25));
+                            assert_eq!(label, data.labels()[index]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let outside = plan(SampleOrder::Listed([0, 20].into()));
+    let error = batches(&data, &outside).err().unwrap().to_string();
+    assert_eq!(error, "order: sample 20 of a data set of 20 samples");
+}
+
 #[test]
 fn a_resized_crop_sets_the_shape_of_shuffled_batches_only() {
     let augment = Augment { random_resized_crop: Some(5), ..Augment::default() };
     let data = digits(4);
     let shape = |order| all(&data, &Plan { augment, ..plan(order) })[0].shape;
-    assert_eq!(shape(Order::Shuffled { seed: 0, epoch: 0 }), [4, 1, 5, 5]);
-    assert_eq!(shape(Order::Sequential), [4, 1, 8, 8]);
+    assert_eq!(shape(SampleOrder::Shuffled { seed: 0, epoch: 0 }), [4, 1, 5, 5]);
+    assert_eq!(shape(SampleOrder::Sequential), [4, 1, 8, 8]);
 }
 
 #[test]
@@ -107,7 +144,7 @@ fn an_error_arrives_at_its_place() {
     let data = Arc::new(Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap());
     for workers in [0, 2] {
         let normalization = data.normalization();
-        let plan = Plan { batch: 1, workers, normalization, ..plan(Order::Sequential) };
+        let plan = Plan { batch: 1, workers, normalization, ..plan(SampleOrder::Sequential) };
         let good: Vec<bool> = batches(&data, &plan).unwrap().map(|batch| batch.is_ok()).collect();
         assert_eq!(good, [true, true, false, true]);
     }
@@ -117,7 +154,7 @@ fn an_error_arrives_at_its_place() {
 fn a_plan_that_cannot_be_followed_is_refused() {
     let data = digits(4);
     let message = |plan: Plan| batches(&data, &plan).err().unwrap().to_string();
-    let good = plan(Order::Sequential);
+    let good = plan(SampleOrder::Sequential);
     assert_eq!(message(Plan { batch: 0, ..good.clone() }), "train.batch: 0 samples, expected at least 1");
     let augment = Augment { pad: 9, ..good.augment };
     let expected = "data.augment.pad: 9 pixels, expected at most the 8 of the image";
