@@ -91,8 +91,8 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
     let both = weights(weight.clone(), besides.bias.then(|| bias.clone()));
     let side = |length: usize| (length + 2 * stride.padding - size) / stride.stride + 1;
     let summand = draw([n, out, side(h), side(w)], 6).require_grad();
-    let next = besides.summand.map_or(Epilogue::AnyNetwork, |relu| {
-        let map = laid_out(kernels, &summand, Epilogue::AnyNetwork);
+    let next = besides.summand.map_or(Epilogue::Unknown, |relu| {
+        let map = laid_out(kernels, &summand, Epilogue::Unknown);
         Epilogue::Sum(if relu { map.relu() } else { map })
     });
     let output = map.relu().convolve(kernels, both, stride, next).into_plain();
@@ -110,7 +110,7 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
 fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: bool) -> Vec<Vec<f32>> {
     let inputs: [Tensor<4>; 4] = std::array::from_fn(|i| draw([n, c, h, w], 10 + i as u64).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
-    let map = |i: usize| laid_out(kernels, &inputs[i], Epilogue::AnyNetwork);
+    let map = |i: usize| laid_out(kernels, &inputs[i], Epilogue::Unknown);
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
@@ -148,7 +148,7 @@ fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2],
         };
         FeatureMap::from(x.clone()).gate(layer(0), transform, carry, relu)
     } else {
-        let of = |i: usize| FeatureMap::from(x.clone()).weigh(kernels, layer(i), Epilogue::AnyNetwork);
+        let of = |i: usize| FeatureMap::from(x.clone()).weigh(kernels, layer(i), Epilogue::Unknown);
         let carried = || FeatureMap::from(x.clone());
         let h = if h_relu { of(0).relu() } else { of(0) };
         let (transform, carried) = match wiring {
@@ -227,13 +227,13 @@ fn with_sum([n, c, h, w, out, size]: [usize; 6], moves: Stride, relu: bool) -> [
     let one = Stride { stride: 1, padding: 0 };
     let layer =
         |next: Epilogue| plain([n, c, h, w], 1).convolve(Kernels::Own, weights([out, c, size, size], 2), moves, next);
-    let [.., rows, columns] = layer(Epilogue::AnyNetwork).dims();
+    let [.., rows, columns] = layer(Epilogue::Unknown).dims();
     let values = || {
         let layer = weights([out, 2, 1, 1], 5);
-        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Epilogue::AnyNetwork);
+        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Epilogue::Unknown);
         if relu { values.relu() } else { values }
     };
-    let apart = FeatureMap::combine(layer(Epilogue::AnyNetwork), None, Some((Carry::All, values())), false);
+    let apart = FeatureMap::combine(layer(Epilogue::Unknown), None, Some((Carry::All, values())), false);
     let held = values();
     let at_once = layer(Epilogue::Sum(held.clone()));
     let kept = host(held.into_plain());
@@ -290,8 +290,7 @@ fn what_is_not_a_number_stays_so() {
     let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
     let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
     let one = Stride { stride: 1, padding: 0 };
-    let y =
-        FeatureMap::from(x).convolve(Kernels::Own, weights(eye, None), one, Epilogue::AnyNetwork).relu().into_plain();
+    let y = FeatureMap::from(x).convolve(Kernels::Own, weights(eye, None), one, Epilogue::Unknown).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
 }
 
@@ -344,7 +343,7 @@ fn likely(kernels: Kernels, [rows, classes]: [usize; 2], smoothing: f64) -> Vec<
     let labels: Vec<u32> = (0..rows).map(|row| (row * 7 % classes) as u32).collect();
     let loss = unrolled::nn::cross_entropy(kernels, logits.clone(), &labels, smoothing);
     let gradients = loss.mean.clone().backward();
-    let each = loss.each.iter().map(|&loss| loss as f32).collect();
+    let each = loss.per_sample.iter().map(|&loss| loss as f32).collect();
     vec![host(loss.mean), each, vec![loss.correct as f32], host(logits.grad(&gradients).unwrap())]
 }
 

@@ -126,7 +126,7 @@ fn stages_and_blocks_are_found_as_they_were_built() {
             .stages
             .iter()
             .map(|s| {
-                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.name(), b.shortcut == "identity")).collect())
+                (s.shape.as_slice(), s.blocks.iter().map(|b| (b.wiring.as_str(), b.shortcut == "identity")).collect())
             })
             .collect();
         assert_eq!(found, expected, "{}", case.file);
@@ -178,7 +178,7 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
                 }
             }
             estimate = activations.estimate;
-            let without = along(&network, &samples, &identity.without(at));
+            let without = along(&network, &samples, &identity.without_block(at));
             check(format!("{} without {at}", case.file), error(&without, &of(&format!("lesion/{at}"))));
         }
     }

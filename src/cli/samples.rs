@@ -60,7 +60,7 @@ impl DataArgs {
         let named = |e: Error| Error::Usage(format!("{name} and {}: {e}", self.data));
         let dataset = self.open(self.split.into())?;
         let dataset = match opened {
-            AnyNetwork::Trained(opened) => match opened.card.vocabulary() {
+            AnyNetwork::Trained(opened) => match opened.vocabulary() {
                 Some(vocabulary) => dataset.read_by(vocabulary).map_err(named)?,
                 None if opened.names_classes => dataset.among(&opened.card.classes),
                 None => dataset,

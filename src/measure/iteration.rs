@@ -39,10 +39,11 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
     };
     let last = last_blocks(outline);
     let stages = outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (identity.until(BlockId { stage, block }), 1.0));
+        let early = (0..s.blocks.len().saturating_sub(1))
+            .map(|block| (identity.truncated_after(BlockId { stage, block }), 1.0));
         let exchanged = exchanges(&identity, stage, seed).into_iter().map(|route| (route, 1.0));
         let again: Vec<(Route, f64)> = match last.iter().find(|at| at.stage == stage) {
-            Some(&at) => weights(&TIMES).map(|(times, weight)| (identity.repeating(at, times), weight)).collect(),
+            Some(&at) => weights(&TIMES).map(|(times, weight)| (identity.with_repeats(at, times), weight)).collect(),
             None => Vec::new(),
         };
         Curves {
@@ -76,7 +77,7 @@ pub(super) fn tour(outline: &Outline, seed: u64) -> Tour {
 
 /// The orders in which two blocks of a stage have changed places.
 fn exchanges(identity: &Route, stage: usize, seed: u64) -> Vec<Route> {
-    let places = identity.movable()[stage].clone();
+    let places = identity.swappable()[stage].clone();
     let mut pairs: Vec<(usize, usize)> =
         places.clone().flat_map(|one| (one + 1..places.end).map(move |other| (one, other))).collect();
     if pairs.len() > MOST_EXCHANGES {

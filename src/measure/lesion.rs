@@ -10,7 +10,7 @@ use crate::report::Lesion;
 pub fn lesions(outline: &Outline) -> Vec<(BlockId, Route)> {
     let identity = Route::identity(outline);
     let removable = removable(outline).into_iter();
-    removable.map(|at| (at, identity.without(at))).collect()
+    removable.map(|at| (at, identity.without_block(at))).collect()
 }
 
 /// The blocks that can be left out.

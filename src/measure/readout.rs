@@ -12,7 +12,7 @@ pub(super) fn tour(outline: &Outline) -> Tour {
     let stage = outline.stages.len().saturating_sub(1);
     let count = outline.stages.last().map_or(0, |last| last.blocks.len());
     let blocks: Vec<BlockId> = (0..count).map(|block| BlockId { stage, block }).collect();
-    let routes = blocks.iter().map(|&at| identity.until(at)).collect();
+    let routes = blocks.iter().map(|&at| identity.truncated_after(at)).collect();
     Tour::new(routes, move |whole, answers, measured| {
         let readouts = readouts(whole, answers);
         let all = measured.readouts.get_or_insert_default();

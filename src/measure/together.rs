@@ -28,7 +28,7 @@ pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
         for repetition in 0..SEEDS {
             let mut order = blocks.clone();
             shuffle(&mut stream(seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
-            let route = order[..removed].iter().fold(Route::identity(outline), |route, &at| route.without(at));
+            let route = order[..removed].iter().fold(Route::identity(outline), |route, &at| route.without_block(at));
             if !routes.contains(&route) {
                 drawn.push((removed, repetition, route.to_string()));
                 routes.push(route);
@@ -63,8 +63,8 @@ pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
         }
         pairs.extend(all);
     }
-    let singles = blocks.iter().map(|&at| identity.without(at));
-    let routes = singles.chain(pairs.iter().map(|&(a, b)| identity.without(a).without(b))).collect();
+    let singles = blocks.iter().map(|&at| identity.without_block(at));
+    let routes = singles.chain(pairs.iter().map(|&(a, b)| identity.without_block(a).without_block(b))).collect();
     Tour::new(routes, move |whole, answers, measured| {
         let (singles, both) = answers.split_at(blocks.len());
         let single = |at: BlockId| blocks.iter().position(|&block| block == at).map(|place| &singles[place]);
@@ -105,7 +105,7 @@ pub(super) fn repeats(outline: &Outline) -> Tour {
         .flat_map(|(along, rescaled)| last_blocks(outline).into_iter().map(move |at| (along, rescaled, at)))
         .flat_map(|(along, rescaled, at)| TIMES.map(|times| (along, rescaled, at, times)))
         .collect();
-    let legs = all.iter().map(|&(along, _, at, times)| (along, identity.repeating(at, times))).collect();
+    let legs = all.iter().map(|&(along, _, at, times)| (along, identity.with_repeats(at, times))).collect();
     Tour::along(legs, move |whole, answers, measured| {
         let result =
             |(&(_, rescaled, at, times), answers): (&(Along, bool, BlockId, usize), &Vec<Prediction>)| Repeat {

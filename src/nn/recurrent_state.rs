@@ -1,32 +1,32 @@
-//! What a network carries from one batch to the next.
+//! The state that a recurrent network carries from one batch to the next.
 
 use burn::tensor::{Device, Tensor};
 
-/// What a network carries from one batch to the next along one route: nothing, or what its recurrent layers remember of
-/// every stream of samples.
+/// The state of the recurrent layers for each stream of samples; empty for a network without such layers.
 ///
-/// Sample `n` of a batch belongs to stream `n % streams`, and continues the last sample of that stream in the batch before.
+/// The samples of a text form parallel streams. Sample `n` of a batch belongs to stream `n % streams`, and follows the last
+/// sample of that stream in the previous batch. Each route through a network needs a state of its own.
 #[derive(Clone, Debug, Default)]
 pub struct RecurrentState {
     streams: usize,
-    /// h and c of every recurrent layer, `[streams, units]`; empty before the first batch.
-    pub(crate) state: Vec<[Tensor<2>; 2]>,
+    /// h and c of each recurrent layer, `[streams, units]`; empty before the first batch.
+    pub(crate) layers: Vec<[Tensor<2>; 2]>,
 }
 
 impl RecurrentState {
-    /// Before the first batch of samples that form so many streams; of samples that do not follow each other there is one.
+    /// Returns the state before the first batch. Samples that do not follow each other form one stream.
     pub fn new(streams: usize) -> Self {
-        Self { streams, state: Vec::new() }
+        Self { streams, layers: Vec::new() }
     }
 
-    /// How many streams there are, at least one.
+    /// Returns the number of streams, at least 1.
     pub fn streams(&self) -> usize {
         self.streams.max(1)
     }
 
-    /// What a layer of so many units remembers: zeros before the first batch.
-    pub(crate) fn of(&self, layer: usize, units: usize, device: &Device) -> [Tensor<2>; 2] {
+    /// Returns h and c of a layer, `[streams, units]`: zeros before the first batch.
+    pub(crate) fn layer(&self, layer: usize, units: usize, device: &Device) -> [Tensor<2>; 2] {
         let zeros = || Tensor::zeros([self.streams(), units], device);
-        self.state.get(layer).cloned().unwrap_or_else(|| [zeros(), zeros()])
+        self.layers.get(layer).cloned().unwrap_or_else(|| [zeros(), zeros()])
     }
 }

@@ -114,7 +114,7 @@ fn stage(name: &str, wiring: &str, shape: &[usize], count: usize, parameters: u6
         source_name: None,
         wiring: wiring.parse().unwrap(),
         body: format!("3x3 {0} · 3x3 {0}", shape[0]),
-        shortcut: if reshapes && number == 1 { crate::nn::Skip::Projection } else { crate::nn::Skip::Identity },
+        shortcut: if reshapes && number == 1 { crate::nn::Shortcut::Projection } else { crate::nn::Shortcut::Identity },
         parameters: if reshapes && number == 1 { parameters * 4 / 5 } else { parameters },
         flops: parameters * 2_048,
         receptive_field: None,

@@ -96,9 +96,9 @@ mod tests {
     use crate::nn::Outline;
 
     fn outline() -> Outline {
-        use crate::model::{Kind, Model, ModelConfig};
+        use crate::model::{Model, ModelConfig, ModelKind};
         use crate::nn::Network;
-        let config = ModelConfig::new(Kind::Resnet).with_depth(14).with_width(2);
+        let config = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(2);
         Model::new(&config, [3, 8, 8], 3, 0, &burn::tensor::Device::flex()).unwrap().outline().clone()
     }
 

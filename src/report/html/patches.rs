@@ -124,7 +124,7 @@ fn framed(outline: &Outline, block: &BlockOutline, patch: &Patch) -> Option<Rgba
     }
     // Side of the frame, and where the patch stands in it.
     let frame = |i: usize, first: usize, side: usize| match block.receptive_field {
-        Some(field) if field.size < side => (field.size, (first as isize - field.first(i)) as usize),
+        Some(field) if field.size < side => (field.size, (first as isize - field.first_row(i)) as usize),
         _ => (side, first),
     };
     let (rows, top) = frame(patch.row, patch.top, height);
