@@ -1,5 +1,10 @@
-//! Named networks, built from the parts of [`crate::nn`]: deep MLPs, ResNets for small images and in the ImageNet layout, in
-//! any wiring; Highway networks of the paper and of related work; and the character-aware language model.
+//! Named networks, built from the parts of [`crate::nn`].
+//!
+//! They are deep MLPs, ResNets for small images and in the ImageNet layout, the Highway networks of the paper and of related
+//! work, and a character-aware language model. Each of them may have any wiring.
+//!
+//! A [`ModelConfig`] describes a network, [`Model::new`] builds it, and [`to_bytes`] and [`from_bytes`] convert it to and from
+//! the bytes of a model file.
 
 mod char_lm;
 mod config;

@@ -212,7 +212,7 @@ mod tests {
             ("kind = 'resnet'\nblocks = [1, 0]", "model.blocks: a stage without blocks; each needs at least 1"),
             (
                 "kind = 'resnet'\nblocks = [1]\ndepth = 20",
-                "model.blocks: stands in place of model.depth; give one of the two",
+                "model.blocks: replaces model.depth; give one of the two",
             ),
             ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to networks for images; give model.depth"),
             ("kind = 'highway-mnist'\nblocks = [1]", "model.blocks: three stages are needed, such as [2, 3, 3]"),
@@ -220,7 +220,7 @@ mod tests {
             ("kind = 'mlp'\ndepth = 2\nsurvival = [0.0]", "model.survival: 0: a number above 0 and up to 1 is needed"),
             (
                 "kind = 'mlp'\ndepth = 2\nsurvival = [0.5]\nlayer_dropout = 0.5",
-                "model.survival: stands in place of model.layer_dropout; give one of the two",
+                "model.survival: replaces model.layer_dropout; give one of the two",
             ),
             ("kind = 'mlp'\nwiden = 2", "model.widen: belongs to the kinds 'resnet' and 'imagenet'"),
             ("kind = 'resnet'\nlast_norm = true", "model.last_norm: belongs to model.order = 'pre'"),

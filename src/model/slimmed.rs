@@ -20,9 +20,9 @@ impl Model {
                 Some("it changes the shape, so that its shortcut would have to stay".into())
             }
             None if block.ends_in_relu() && !follows_relu => {
-                Some("the ReLU behind its sum would have to stay: none comes before it".into())
+                Some("the ReLU after its sum would have to stay, as no ReLU precedes it".into())
             }
-            None => (stage.blocks.len() == 1).then(|| "it is alone in its stage".into()),
+            None => (stage.blocks.len() == 1).then(|| "it is the only block of its stage".into()),
         }
     }
 

@@ -87,7 +87,7 @@ fn validate_blocks(config: &ModelConfig) -> Result<()> {
         Some(blocks) if family == ModelFamily::HighwayMnist && blocks.len() != 3 => {
             wrong("blocks", "three stages are needed, such as [2, 3, 3]")
         }
-        Some(_) if config.depth.is_some() => wrong("blocks", "stands in place of model.depth; give one of the two"),
+        Some(_) if config.depth.is_some() => wrong("blocks", "replaces model.depth; give one of the two"),
         Some(blocks) if is_char_lm && blocks.len() != 1 => {
             wrong("blocks", "one stage is needed, such as [2], or [0] for none")
         }
@@ -118,7 +118,7 @@ pub(super) fn validate_probabilities(config: &ModelConfig, blocks: &[usize]) -> 
     match config.survival.as_slice() {
         [] => Ok(()),
         _ if config.layer_dropout > 0.0 => {
-            wrong("survival", "stands in place of model.layer_dropout; give one of the two")
+            wrong("survival", "replaces model.layer_dropout; give one of the two")
         }
         all if all.len() != blocks => {
             wrong("survival", format!("{} numbers, expected one for each of {blocks} blocks", all.len()))

@@ -73,7 +73,7 @@ impl Layer {
     /// Computes the layer and the batch normalization that follows it, plus `addend` if there is one.
     ///
     /// In inference the two are one layer with the weights `W·f` and the bias `(b - mean)·f + shift`, where
-    /// `f = scale / sqrt(variance + ε)`. This saves one pass over the activations. In training there must be no `addend`.
+    /// `f = scale / sqrt(variance + ε)`. This saves a pass over the activations. In training there must be no `addend`.
     pub(crate) fn forward_norm_add(
         &self,
         context: &mut ForwardContext,

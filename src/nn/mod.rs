@@ -1,5 +1,7 @@
-//! The parts of networks: parameters, layers, bodies, gates, blocks and stages; and what measuring needs of any network: the
-//! [`Network`] trait, its [`Outline`], and the [`Route`] through its blocks.
+//! The parts of networks: parameters, layers, bodies, gates, blocks and stages.
+//!
+//! The module also has the interface between networks and measurements: the [`Network`] trait, the [`Outline`] of a network,
+//! and a [`Route`] through its blocks.
 
 mod block;
 mod block_id;

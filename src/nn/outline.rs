@@ -61,8 +61,8 @@ pub struct BlockOutline {
     /// Receptive field of a unit of its estimate; `None` if the unit depends on the whole sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receptive_field: Option<ReceptiveField>,
-    /// Why the block cannot be left out of a route; `None` if it can. The outline that `show` prints has the reason why it
-    /// cannot be removed for good instead. In JSON the key is `fixed`.
+    /// Why the block cannot be left out of a route; `None` if it can. In JSON the key is `fixed`. The command `show` prints
+    /// an outline that has here why the block cannot be removed for good.
     #[serde(default, rename = "fixed", skip_serializing_if = "Option::is_none")]
     pub why_not_removable: Option<String>,
 }

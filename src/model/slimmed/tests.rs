@@ -101,7 +101,7 @@ fn a_block_that_is_not_prunable_is_refused_with_the_reason() {
         (
             "kind = 'resnet'\ndepth = 14\nwidth = 4\norder = 'pre'\nlast_relu = 'sum'",
             "2 / 1-2 / 1-2",
-            "stage1.block1: cannot be left out for good: the ReLU behind its sum would have to stay: none comes before it",
+            "stage1.block1: cannot be left out for good: the ReLU after its sum would have to stay, as no ReLU precedes it",
         ),
     ] {
         assert_eq!(error(text, [3, 8, 8], route).as_deref(), Some(expected));
