@@ -9,7 +9,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{ForwardContext, Network, RecurrentState, Training, cross_entropy};
+use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 #[global_allocator]
@@ -78,15 +78,15 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     let mut optimizer = Optimizer::new(&train, &model.parameters);
     let mut step = 0;
     Some(Box::new(move || {
-        let leaves = model.parameters.tracked();
+        let leaves = model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), leaves.device());
-        let mut training = Training::new(0, step).with_state(std::mem::take(&mut memory));
+        let mut training = TrainingStep::new(0, step).with_state(std::mem::take(&mut memory));
         let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x);
         let loss = cross_entropy(leaves.kernels(), logits, &labels, 0.0);
         let gradient = leaves.gradient(&loss.mean.backward());
         let values = optimizer.step(&train, 1e-3, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
-        memory = training.memory;
+        memory = training.state;
         for (id, statistic) in training.statistics {
             model.parameters.set(id, statistic);
         }

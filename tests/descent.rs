@@ -54,10 +54,14 @@ fn all_parameters_are_those_of_the_arrays() {
     let (id, _) = model.parameters.iter().next().unwrap();
     let shape = model.parameters.get(id).shape.clone();
     let ones = vec![7.0; shape.iter().product()];
-    model.parameters.set_host(id, &shape, ones).unwrap();
+    model.parameters.set_values(id, &shape, ones).unwrap();
     let all: Vec<f32> = model.parameters.flatten().into_data().try_into_vec().unwrap();
-    let each: Vec<f32> =
-        model.parameters.iter().filter(|(_, p)| p.is_trained()).flat_map(|(_, parameter)| parameter.host()).collect();
+    let each: Vec<f32> = model
+        .parameters
+        .iter()
+        .filter(|(_, p)| p.is_trainable())
+        .flat_map(|(_, parameter)| parameter.to_vec())
+        .collect();
     assert_eq!(all, each);
     assert!(all.contains(&7.0));
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{BlockId, ForwardContext, MOMENTUM, Network, RecurrentState, Samples, Training};
+use unrolled::nn::{BATCH_NORM_MOMENTUM, BlockId, ForwardContext, Network, RecurrentState, Samples, TrainingStep};
 
 mod draws;
 
@@ -93,7 +93,7 @@ fn run(case: &Case) -> BTreeMap<&'static str, Arrays> {
     let plain = TensorData::new(values.clone(), shape);
     let logits =
         model.forward(&mut ForwardContext::inference(&model.parameters), Tensor::from_data(plain, &Device::flex()));
-    let line = host(logits);
+    let line = to_vec(logits);
     assert_eq!(line, walk(&model, Samples { values: values.clone(), shape }), "{}: block by block", case.name);
     let mut sorts = BTreeMap::from([("inference", Arrays::from([("logits".into(), line)]))]);
     if case.training {
@@ -115,34 +115,34 @@ fn walk(model: &Model, samples: Samples) -> Vec<f32> {
 }
 
 fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'static str, Arrays>) {
-    let leaves = model.parameters.tracked();
+    let leaves = model.parameters.require_grad();
     let x = Tensor::<4>::from_data(x, leaves.device()).require_grad();
-    let mut training = Training::new(0, 0);
+    let mut training = TrainingStep::new(0, 0);
     let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
     let labels = draws::labels(case.seed, "labels", case.batch, case.classes);
     let gradients = cross_entropy(logits.clone(), &labels).backward();
 
-    let input = host(x.grad(&gradients).expect("gradient of the input"));
-    let trained = leaves.iter().filter(|(_, p)| p.is_trained()).map(|(_, p)| {
+    let input = to_vec(x.grad(&gradients).expect("gradient of the input"));
+    let trained = leaves.iter().filter(|(_, p)| p.is_trainable()).map(|(_, p)| {
         let gradient = p.value.grad(&gradients).unwrap_or_else(|| panic!("{}: {}: no gradient", case.name, p.name));
-        (p.name.clone(), host(gradient))
+        (p.name.clone(), to_vec(gradient))
     });
     sorts.insert("gradients", trained.collect());
-    sorts.insert("training", [("logits".into(), host(logits.inner())), ("input".into(), input)].into());
+    sorts.insert("training", [("logits".into(), to_vec(logits.inner())), ("input".into(), input)].into());
     let kept = training.statistics.len();
     let ids: Vec<_> = training.statistics.iter().map(|(id, _)| *id).collect();
     let mut after = model.parameters.clone();
-    after.update_running_statistics(training.statistics, |_| MOMENTUM);
-    let statistics: Arrays = ids.into_iter().map(|id| (after.get(id).name.clone(), after.get(id).host())).collect();
+    after.update_running_statistics(training.statistics, |_| BATCH_NORM_MOMENTUM);
+    let statistics: Arrays = ids.into_iter().map(|id| (after.get(id).name.clone(), after.get(id).to_vec())).collect();
     let distinct = statistics.len();
     assert_eq!(kept, distinct, "{}: statistics that were kept twice", case.name);
-    assert_eq!(distinct, leaves.iter().filter(|(_, p)| !p.is_trained()).count(), "{}: statistics", case.name);
+    assert_eq!(distinct, leaves.iter().filter(|(_, p)| !p.is_trainable()).count(), "{}: statistics", case.name);
     if distinct > 0 {
         sorts.insert("statistics", statistics);
     }
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::measure::*;
-use unrolled::model::{Kind, Model, ModelConfig};
+use unrolled::model::{ModelKind, Model, ModelConfig};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
 
 mod common;
@@ -25,7 +25,7 @@ fn digits() -> EvalSet {
 }
 
 fn resnet(seed: u64) -> Model {
-    let config = ModelConfig::new(Kind::Resnet).with_depth(20).with_width(4).with_wiring(Wiring::Residual);
+    let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(4).with_wiring(Wiring::Residual);
     Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
 }
 
@@ -118,7 +118,7 @@ fn the_indices_are_areas_between_accuracies() {
 #[test]
 fn no_route_is_drawn_twice() {
     // Two blocks can be exchanged in one way.
-    let config = ModelConfig::new(Kind::Mlp).with_depth(3).with_width(4).with_wiring(Wiring::Residual);
+    let config = ModelConfig::new(ModelKind::Mlp).with_depth(3).with_width(4).with_wiring(Wiring::Residual);
     let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
     let scope = Scope::new(&model, &digits(), 0);
     let routes = Measurement::routes(&Shuffle, &scope);

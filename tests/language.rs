@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
-use unrolled::model::{Kind, Model, ModelConfig, Size};
-use unrolled::nn::{ForwardContext, Network, RecurrentState, Training, Wiring, cross_entropy};
+use unrolled::model::{CharLmSize, Model, ModelConfig, ModelKind};
+use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, Wiring, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 mod draws;
@@ -33,7 +33,7 @@ struct Case {
 
 #[derive(Deserialize)]
 struct Count {
-    size: Size,
+    size: CharLmSize,
     blocks: usize,
     wiring: Wiring,
     parameters: u64,
@@ -82,16 +82,16 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
     let count = sizes.streams * sizes.steps;
     let mut step = |k: usize| {
         let (characters, labels) = batch(sizes, k);
-        let leaves = model.parameters.tracked();
+        let leaves = model.parameters.require_grad();
         let x = TensorData::new(characters, [count, 1, 1, sizes.length]);
-        let mut training = Training::new(0, k as u64).with_state(std::mem::take(&mut memory));
+        let mut training = TrainingStep::new(0, k as u64).with_state(std::mem::take(&mut memory));
         let logits = model
             .forward(&mut ForwardContext::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
         let loss = cross_entropy(kernels, logits, &labels, 0.0);
-        let gradient = leaves.gradient(&loss.of_streams(sizes.streams).backward());
+        let gradient = leaves.gradient(&loss.stream_mean(sizes.streams).backward());
         let values = optimizer.step(&sizes.train, sizes.train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
-        memory = training.memory;
+        memory = training.state;
         f64::from(loss.mean.into_scalar::<f32>())
     };
     (0..BATCHES).map(&mut step).collect()
@@ -99,10 +99,10 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
 
 fn no_character_is_zeros(model: &mut Model, characters: usize) {
     let id = model.parameters.find("stem.characters.weight").unwrap();
-    let mut values = model.parameters.get(id).host();
+    let mut values = model.parameters.get(id).to_vec();
     let size = values.len() / characters;
     values[..size].fill(0.0);
-    model.parameters.set_host(id, &[characters, size], values).unwrap();
+    model.parameters.set_values(id, &[characters, size], values).unwrap();
 }
 
 /// Characters and labels of a batch, step by step.
@@ -124,9 +124,10 @@ fn parameters_are_those_of_the_paper() {
     let counts = expected().counts;
     assert_eq!(counts.len(), 9);
     for (row, Count { size, blocks, wiring, parameters }) in counts.iter().enumerate() {
-        let config = ModelConfig { size: Some(*size), blocks: Some(vec![*blocks]), ..ModelConfig::new(Kind::CharLm) };
+        let config =
+            ModelConfig { size: Some(*size), blocks: Some(vec![*blocks]), ..ModelConfig::new(ModelKind::CharLm) };
         let config = config.with_wiring(*wiring);
-        let found = Model::count(&config, [1, 1, 21], 10_000).unwrap();
+        let found = Model::count_parameters(&config, [1, 1, 21], 10_000).unwrap();
         assert_eq!(found, *parameters, "{size:?}, {blocks} {wiring}");
         if let Some(expected) = millions.get(row) {
             assert!((found as f64 / 1e6 - expected).abs() < 0.005, "{size:?}, {blocks} {wiring}: {found}");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::FeatureMap;
 use unrolled::measure::*;
-use unrolled::model::{Kind, Model, ModelConfig};
+use unrolled::model::{ModelKind, Model, ModelConfig};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
 use unrolled::random;
 
@@ -22,12 +22,12 @@ fn digits(samples: usize) -> EvalSet {
 }
 
 fn mlp(wiring: Wiring) -> Model {
-    let config = ModelConfig::new(Kind::Mlp).with_depth(6).with_width(8).with_wiring(wiring);
+    let config = ModelConfig::new(ModelKind::Mlp).with_depth(6).with_width(8).with_wiring(wiring);
     Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap()
 }
 
 fn resnet(wiring: Wiring) -> Model {
-    let config = ModelConfig::new(Kind::Resnet).with_depth(14).with_width(4).with_wiring(wiring);
+    let config = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(4).with_wiring(wiring);
     Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap()
 }
 
@@ -143,10 +143,10 @@ fn a_route_is_read_as_it_is_printed_and_bad_ones_are_named() {
         assert_eq!(Route::parse(&route.to_string(), resnet.outline()).unwrap(), route);
     }
     let wrong = [
-        ("1-2 / 1-2", "2 stages, the network has 3"),
-        ("1-3 / 1 / 1", "route, stage1: '1-3': its blocks are 1-2"),
-        ("1 / 2,1 / 1", "route, stage2: block1 changes the shape"),
-        ("1 / x / 1", "route, stage2: 'x' is no block number"),
+        ("1-2 / 1-2", "route: '1-2 / 1-2' has 2 stages, the network has 3"),
+        ("1-3 / 1 / 1", "route: stage1: '1-3': the blocks of this stage are 1-2"),
+        ("1 / 2,1 / 1", "route: stage2: block1 changes the shape"),
+        ("1 / x / 1", "route: stage2: 'x' is not a block number"),
     ];
     for (text, message) in wrong {
         let error = Route::parse(text, resnet.outline()).unwrap_err().to_string();
@@ -164,17 +164,17 @@ fn a_plain_block_that_changes_the_shape_stays() {
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
     let whole = Baseline::new(&model, &digits(4), |_| ()).unwrap();
     let error = predict_along(&model, &digits(4), &[route], |_| ()).unwrap_err().to_string();
-    assert!(error.starts_with("stage2.block1 cannot be left out"), "{error}");
+    assert!(error.starts_with("stage2.block1: cannot be left out"), "{error}");
 }
 
 /// The recursion of an earlier version overflowed its stack at this depth.
 #[test]
 fn a_very_deep_network_can_be_lesioned() {
-    let config = ModelConfig::new(Kind::Mlp).with_depth(3000).with_width(2).with_wiring(Wiring::Residual);
+    let config = ModelConfig::new(ModelKind::Mlp).with_depth(3000).with_width(2).with_wiring(Wiring::Residual);
     let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
     let outline = model.outline();
     let routes: Vec<Route> =
-        (0..2999).step_by(7).map(|block| Route::identity(outline).without(BlockId { stage: 0, block })).collect();
+        (0..2999).step_by(7).map(|block| Route::identity(outline).without_block(BlockId { stage: 0, block })).collect();
     let whole = Baseline::new(&model, &digits(2), |_| ()).unwrap();
     assert_eq!(predict_along(&model, &digits(2), &routes, |_| ()).unwrap().len(), 429);
 }
@@ -441,4 +441,16 @@ fn read_outs_do_not_depend_on_the_order_of_the_samples() {
     // Random features of eight units tell ten digits apart far better than chance, whichever half is fitted to.
     assert!(one > 0.4 && other > 0.4, "{one} {other}");
     assert_ne!(readouts(0), readouts(1));
+}
+
+#[test]
+fn a_prediction_has_the_tensor_loss_of_its_row() {
+    let (rows, labels) = ([0.5f32, -1.0, 2.0, 0.0, 0.0, 0.0], [2, 1]);
+    let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &Device::flex());
+    let mean: f32 = cross_entropy(Kernels::Own, logits, &labels, 0.0).mean.into_scalar();
+    let predictions: Vec<Prediction> = Prediction::all(&rows, 3, &labels, &rows).collect();
+    let expected = (predictions[0].loss + predictions[1].loss) / 2.0;
+    assert!((f64::from(mean) - expected).abs() < 1e-6, "{mean} {expected}");
+    assert!(predictions[0].correct && !predictions[1].correct);
+    assert!((predictions[1].loss - 3f64.ln()).abs() < 1e-12);
 }

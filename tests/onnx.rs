@@ -182,7 +182,7 @@ fn graphs_compute_what_pytorch_computes_and_blocks_left_out_too() {
                 }
             }
             estimate = activations.estimate;
-            let without = along(&network, &samples, &identity.without(at));
+            let without = along(&network, &samples, &identity.without_block(at));
             check(format!("{} without {at}", case.file), error(&without, &of(&format!("lesion/{at}"))));
         }
     }

@@ -94,7 +94,7 @@ fn route(network: &GraphNetwork, draw: u32) -> (Route, Vec<BlockId>) {
     let mut route = identity(network);
     for (place, at) in removable(network).0.into_iter().enumerate() {
         if draw >> (place % 32) & 1 == 1 && route.stages()[at.stage].len() > 1 {
-            route = route.without(at);
+            route = route.without_block(at);
             removed.push(at);
         }
     }

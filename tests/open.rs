@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use unrolled::data::{Dataset, Normalization, ResizeCrop, Split};
 use unrolled::measure::{Estimation, EvalSet, Lesion, Patches, evaluate};
-use unrolled::model::{Kind, Model, ModelConfig, to_bytes};
+use unrolled::model::{ModelKind, Model, ModelConfig, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network};
 use unrolled::open::{OpenOptions, Opened, open};
 
@@ -232,7 +232,7 @@ fn partial_leaves_out_what_is_unused_and_nothing_else() {
 fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
-    let config = ModelConfig::new(Kind::Highway110).with_depth(8).with_width(4);
+    let config = ModelConfig::new(ModelKind::Highway110).with_depth(8).with_width(4);
     let model = Model::new(&config, [3, 32, 32], 10, 1, &Device::flex()).unwrap();
     write(&path, &arrays_of(&model));
     assert!(refusal(&path).contains("name it with --arch, such as --arch highway-110"), "{}", refusal(&path));

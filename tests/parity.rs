@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
-use unrolled::nn::{ForwardContext, MOMENTUM, Training, cross_entropy};
+use unrolled::nn::{BATCH_NORM_MOMENTUM, ForwardContext, TrainingStep, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
 mod draws;
@@ -61,15 +61,15 @@ fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
     let step = |step| {
         let x = draws::values(sample.seed, &format!("batch{step}.input"), &shape);
         let labels = draws::labels(sample.seed, &format!("batch{step}.labels"), sample.batch, sample.classes);
-        let leaves = model.parameters.tracked();
+        let leaves = model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(x, shape), leaves.device());
-        let mut training = Training::new(0, step);
+        let mut training = TrainingStep::new(0, step);
         let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x);
         let loss = cross_entropy(model.parameters.kernels(), logits, &labels, train.label_smoothing).mean;
         let gradient = leaves.gradient(&loss.backward());
         let values = optimizer.step(train, train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
-        model.parameters.update_running_statistics(training.statistics, |_| MOMENTUM);
+        model.parameters.update_running_statistics(training.statistics, |_| BATCH_NORM_MOMENTUM);
         f64::from(loss.into_scalar::<f32>())
     };
     (0..STEPS).map(step).collect()

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
 use unrolled::measure::{EvalSet, Patches};
-use unrolled::model::{Kind, Model, ModelConfig};
+use unrolled::model::{ModelKind, Model, ModelConfig};
 use unrolled::nn::{BlockId, BodyKind, Network, Samples, Wiring};
 
 mod common;
@@ -37,8 +37,8 @@ fn estimates(model: &Model, samples: &Samples) -> Vec<Vec<Vec<f32>>> {
 #[test]
 fn patches_are_those_of_a_search_through_all_activations() {
     const SAMPLES: usize = 40;
-    let resnet = ModelConfig::new(Kind::Resnet).with_depth(14).with_width(4).with_wiring(Wiring::Highway);
-    let mlp = ModelConfig::new(Kind::Mlp).with_depth(4).with_width(6).with_wiring(Wiring::Residual);
+    let resnet = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(4).with_wiring(Wiring::Highway);
+    let mlp = ModelConfig::new(ModelKind::Mlp).with_depth(4).with_width(6).with_wiring(Wiring::Residual);
     for config in [resnet, mlp] {
         let model = Model::new(&config, [1, 8, 8], 10, 3, &Device::flex()).unwrap();
         let source = digits(SAMPLES, 7);
@@ -122,15 +122,18 @@ fn images(shape: [usize; 3], changes: &[(usize, f32)]) -> Samples {
 
 #[test]
 fn a_unit_sees_its_receptive_field_and_nothing_else() {
-    let resnet = ModelConfig::new(Kind::Resnet).with_depth(8).with_width(8);
-    let imagenet =
-        ModelConfig { blocks: Some(vec![1, 2]), body: Some(BodyKind::Bottleneck), ..ModelConfig::new(Kind::Imagenet) };
+    let resnet = ModelConfig::new(ModelKind::Resnet).with_depth(8).with_width(8);
+    let imagenet = ModelConfig {
+        blocks: Some(vec![1, 2]),
+        body: Some(BodyKind::Bottleneck),
+        ..ModelConfig::new(ModelKind::Imagenet)
+    };
     let cases = [
         (resnet.clone().with_wiring(Wiring::Residual), [1, 20, 20]),
         (resnet.with_wiring(Wiring::Full), [3, 17, 24]),
         (imagenet.with_width(8), [3, 40, 40]),
         // Without gates: such large changes would shut them all.
-        (ModelConfig::new(Kind::HighwayMnist).with_width(24).with_wiring(Wiring::Residual), [1, 28, 28]),
+        (ModelConfig::new(ModelKind::HighwayMnist).with_width(24).with_wiring(Wiring::Residual), [1, 28, 28]),
     ];
     let mut partial = 0;
     for (config, shape) in cases {
@@ -172,6 +175,6 @@ fn a_unit_sees_its_receptive_field_and_nothing_else() {
         }
     }
     assert!(partial > 20, "{partial} units see a part of their sample only");
-    let mlp = Model::new(&ModelConfig::new(Kind::Mlp), [1, 8, 8], 10, 1, &Device::flex()).unwrap();
+    let mlp = Model::new(&ModelConfig::new(ModelKind::Mlp), [1, 8, 8], 10, 1, &Device::flex()).unwrap();
     assert!(mlp.outline().stages[0].blocks[0].receptive_field.is_none());
 }

@@ -163,7 +163,7 @@ fn resnet56_measures_what_pytorch_measures() {
 
     let outline = opened.model.outline();
     let lesions: Vec<BlockId> = removable(outline).into_iter().filter(|id| id.stage == 2).collect();
-    let routes: Vec<Route> = lesions.iter().map(|&id| Route::identity(outline).without(id)).collect();
+    let routes: Vec<Route> = lesions.iter().map(|&id| Route::identity(outline).without_block(id)).collect();
     let answers = predict_along(&opened.model, &source, &routes, |_| ()).unwrap();
     for (at, answers) in lesions.iter().zip(&answers) {
         let expected = &reference.lesion[&at.to_string()];

@@ -13,8 +13,8 @@ use safetensors::{Dtype, SafeTensors};
 use unrolled::Draft;
 use unrolled::data::{Augment, Dataset, Plan as Batching, ResizeCrop, SampleOrder, Split, batches};
 use unrolled::measure::*;
-use unrolled::model::{Kind, Metadata, Model, ModelConfig, to_bytes};
-use unrolled::nn::{BlockId, ForwardContext, Network, Route, Training, Wiring};
+use unrolled::model::{ModelKind, Metadata, Model, ModelConfig, to_bytes};
+use unrolled::nn::{BlockId, ForwardContext, Network, Route, TrainingStep, Wiring};
 use unrolled::open::{OpenOptions, open};
 use unrolled::slim::Slimmed;
 use unrolled::slim::{
@@ -54,12 +54,12 @@ fn opened(path: &Path, options: OpenOptions) -> Checkpoint {
 }
 
 fn mlp() -> Model {
-    let config = ModelConfig::new(Kind::Mlp).with_depth(7).with_width(12).with_wiring(Wiring::Residual);
+    let config = ModelConfig::new(ModelKind::Mlp).with_depth(7).with_width(12).with_wiring(Wiring::Residual);
     Model::new(&config, [1, 8, 8], 10, 5, &Device::flex()).unwrap()
 }
 
 fn resnet(wiring: Wiring) -> Model {
-    let config = ModelConfig::new(Kind::Resnet).with_depth(20).with_width(4).with_wiring(wiring);
+    let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(4).with_wiring(wiring);
     Model::new(&config, [1, 8, 8], 10, 5, &Device::flex()).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn refusal(form: &Checkpoint, by: Criterion, target: Goal) -> String {
 fn without(model: &Model, source: &EvalSet, sets: &[Vec<BlockId>]) -> Vec<(f64, f64)> {
     let routes: Vec<Route> = sets
         .iter()
-        .map(|set| set.iter().fold(Route::identity(model.outline()), |route, &at| route.without(at)))
+        .map(|set| set.iter().fold(Route::identity(model.outline()), |route, &at| route.without_block(at)))
         .collect();
     let whole = Baseline::new(model, source, |_| ()).unwrap();
     let answers = predict_along(model, source, &routes, |_| ()).unwrap();
@@ -171,7 +171,7 @@ fn a_target_is_reached_and_not_passed() {
     let model = resnet(Wiring::Residual);
     let (form, source) = (came(&model, dir.path()), digits(Split::Test, 60));
     let parameters = |removed: &[BlockId]| {
-        let route = removed.iter().fold(Route::identity(model.outline()), |route, &at| route.without(at));
+        let route = removed.iter().fold(Route::identity(model.outline()), |route, &at| route.without_block(at));
         form.slimmed(&route).unwrap().outline().parameters
     };
     for by in [Criterion::Deepest, Criterion::Greedy] {
@@ -221,7 +221,7 @@ fn a_target_that_cannot_be_reached_is_refused() {
         refusal(&form, Criterion::Gate, Goal::Remove(1)),
         "--by gate: no block of resnet-20 residual, width 4 has a figure for it"
     );
-    let single = ModelConfig::new(Kind::Resnet).with_depth(8).with_width(4);
+    let single = ModelConfig::new(ModelKind::Resnet).with_depth(8).with_width(4);
     let single = came(&Model::new(&single, [1, 8, 8], 10, 5, &Device::flex()).unwrap(), dir.path());
     assert_eq!(
         refusal(&single, Criterion::Greedy, Goal::Remove(1)),
@@ -337,7 +337,7 @@ fn resnet_names(ours: &str) -> String {
 fn the_layout_that_came_in_is_written_renumbered() {
     let dir = tempfile::tempdir().unwrap();
     let (path, out) = (dir.path().join("in.safetensors"), dir.path().join("slim.safetensors"));
-    let config = ModelConfig { blocks: Some(vec![3, 3, 2]), ..ModelConfig::new(Kind::Resnet) }.with_width(2);
+    let config = ModelConfig { blocks: Some(vec![3, 3, 2]), ..ModelConfig::new(ModelKind::Resnet) }.with_width(2);
     let model = Model::new(&config, [3, 32, 32], 10, 0, &Device::flex()).unwrap();
     for dtype in [Dtype::F32, Dtype::F16] {
         foreign(&path, &model, &|ours| format!("module.{}", resnet_names(ours)), dtype);
@@ -378,7 +378,7 @@ fn files_of_others_are_slimmed_and_open_again() {
         let form = opened(&path, OpenOptions::default());
         let outline = form.network().outline();
         let route = removable(&form).0.iter().fold(Route::identity(outline), |route, &at| {
-            if route.stages()[at.stage].len() > 1 { route.without(at) } else { route }
+            if route.stages()[at.stage].len() > 1 { route.without_block(at) } else { route }
         });
         if route == Route::identity(outline) {
             continue;
@@ -387,7 +387,7 @@ fn files_of_others_are_slimmed_and_open_again() {
         std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
         let again = form.reopen(&out, &slim).unwrap();
         let values =
-            |model: &Model| model.parameters.iter().map(|(_, p)| (p.name.clone(), p.host())).collect::<Vec<_>>();
+            |model: &Model| model.parameters.iter().map(|(_, p)| (p.name.clone(), p.to_vec())).collect::<Vec<_>>();
         assert_eq!(values(&again), values(&slim), "{}", path.display());
         slimmed += 1;
     }
@@ -403,9 +403,9 @@ struct Lying {
 /// The network with another bias in its head.
 fn bent(mut model: Model) -> unrolled::Result<Model> {
     let id = model.parameters.find("head.bias").unwrap();
-    let mut bias = model.parameters.get(id).host();
+    let mut bias = model.parameters.get(id).to_vec();
     bias[0] += 1e-3;
-    model.parameters.set_host(id, &[bias.len()], bias)?;
+    model.parameters.set_values(id, &[bias.len()], bias)?;
     Ok(model)
 }
 
@@ -491,7 +491,7 @@ fn statistics_are_the_mean_over_the_batches() {
     for batch in batches(&source.dataset, &plan).unwrap() {
         let batch = batch.unwrap();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), &Device::flex());
-        let mut training = Training::new(0, 0);
+        let mut training = TrainingStep::new(0, 0);
         model.forward(&mut ForwardContext::training(&model.parameters, &mut training), x);
         for (id, values) in training.statistics {
             let values: Vec<f32> = values.into_data().try_into_vec().unwrap();
@@ -500,13 +500,13 @@ fn statistics_are_the_mean_over_the_batches() {
         }
         count += 1.0;
     }
-    assert_eq!((count, sums.len()), (2.0, model.parameters.iter().filter(|(_, p)| !p.is_trained()).count()));
+    assert_eq!((count, sums.len()), (2.0, model.parameters.iter().filter(|(_, p)| !p.is_trainable()).count()));
     for (_, parameter) in healed.parameters.iter() {
-        let before = model.parameters.get(model.parameters.find(&parameter.name).unwrap()).host();
+        let before = model.parameters.get(model.parameters.find(&parameter.name).unwrap()).to_vec();
         match sums.get(&parameter.name) {
-            None => assert_eq!(parameter.host(), before, "{}", parameter.name),
+            None => assert_eq!(parameter.to_vec(), before, "{}", parameter.name),
             Some(sums) => {
-                for (found, sum) in parameter.host().iter().zip(sums) {
+                for (found, sum) in parameter.to_vec().iter().zip(sums) {
                     let expected = sum / count;
                     assert!(
                         (f64::from(*found) - expected).abs() <= STATISTICS * expected.abs().max(1.0),

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use burn::tensor::Device;
 use libfuzzer_sys::fuzz_target;
 use unrolled::data::DataSpec;
-use unrolled::model::{Kind, Model, ModelConfig};
+use unrolled::model::{ModelKind, Model, ModelConfig};
 use unrolled::nn::{Network, Route};
 use unrolled::open::cut;
 use unrolled::report::Outline;
@@ -21,7 +21,7 @@ use unrolled::{Error, Result};
 fn outline() -> &'static Outline {
     static OUTLINE: OnceLock<Outline> = OnceLock::new();
     OUTLINE.get_or_init(|| {
-        let config = ModelConfig::new(Kind::Resnet).with_depth(20).with_width(2);
+        let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(2);
         let model = Model::new(&config, [3, 8, 8], 3, 0, &Device::flex()).expect("a network");
         model.outline().clone()
     })

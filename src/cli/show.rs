@@ -80,7 +80,7 @@ fn for_good<F: Prunable>(form: &F) -> Outline {
     let mut outline = form.network().outline().clone();
     let (_, stays) = slim::removable(form);
     for block in outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
-        block.why_not_removable = stays.get(block.name()).cloned();
+        block.why_not_removable = stays.get(&block.id).cloned();
     }
     outline
 }

@@ -39,7 +39,7 @@ impl Train {
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
-        let better = |best, epoch| if Epoch::beats(epoch, best, is_language_model) { epoch } else { best };
+        let better = |best, epoch| if Epoch::is_better_than(epoch, best, is_language_model) { epoch } else { best };
         if let Some(best) = history.iter().reduce(better).filter(|best| best.epoch < history.len() as u64) {
             let (path, (name, figure)) = (dir.join("best.safetensors"), figure(best));
             output::say(&format!("best after epoch {}, {name} {figure}: {}", best.epoch, path.display()));

@@ -13,7 +13,7 @@ use super::network::{Block, GraphNetwork, Input, Part, Stage};
 use super::proto::Graph;
 use super::region::Region;
 use crate::nn::{BlockId, Wiring};
-use crate::nn::{BlockOutline, Outline, Skip, StageOutline};
+use crate::nn::{BlockOutline, Outline, Shortcut, StageOutline};
 use crate::open::one_line;
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
@@ -201,10 +201,10 @@ fn block(graph: &Graph, first: usize, found: &Found, shapes: &Shapes) -> Said<(B
     };
     let nodes = |to: usize| Region::between(graph, found.input, &[to]);
     let shortcut = match carried.map(nodes) {
-        _ if why_not_removable.is_some() => Skip::None,
-        None => Skip::Identity,
-        Some(region) if region.layers(graph) > 0 => Skip::Projection,
-        Some(_) => Skip::ZeroPadding,
+        _ if why_not_removable.is_some() => Shortcut::None,
+        None => Shortcut::Identity,
+        Some(region) if region.layers(graph) > 0 => Shortcut::Projection,
+        Some(_) => Shortcut::ZeroPadding,
     };
     let body = nodes(h.or(merge.and_then(|m| m.h)).unwrap_or(found.output)).nodes;
     let outline = BlockOutline {

@@ -42,7 +42,7 @@ impl Measurement for Ablation {
         let blocks = ablated(scope);
         let along = |intervention| blocks.iter().map(move |&id| (intervention, id));
         let all = along(Intervention::MeanStep).chain(along(Intervention::OtherStep));
-        all.map(|(intervention, id)| (intervention, whole.without(id))).collect()
+        all.map(|(intervention, id)| (intervention, whole.without_block(id))).collect()
     }
 
     fn cost(&self, scope: &Scope) -> Cost {

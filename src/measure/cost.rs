@@ -81,7 +81,7 @@ impl<'a> CostModel<'a> {
         match step {
             Step::Enter(_) => 0,
             Step::Shortcut(_) => 1,
-            Step::Run(at) | Step::Again(at) => stage(at).blocks[at.block].flops + UNIT * units(stage(at)),
+            Step::Run(at) | Step::Repeat(at) => stage(at).blocks[at.block].flops + UNIT * units(stage(at)),
         }
     }
 
@@ -107,11 +107,11 @@ pub(super) fn units(stage: &StageOutline) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, Model, ModelConfig};
+    use crate::model::{Model, ModelConfig, ModelKind};
 
     #[test]
     fn a_sweep_is_the_work_of_the_steps_that_it_takes() {
-        let config = ModelConfig::new(Kind::Mlp).with_depth(4).with_width(8);
+        let config = ModelConfig::new(ModelKind::Mlp).with_depth(4).with_width(8);
         let model = Model::new(&config, [1, 8, 8], 10, 0, &burn::tensor::Device::flex()).unwrap();
         let outline = crate::nn::Network::outline(&model);
         let work = CostModel::new(outline);

@@ -79,7 +79,7 @@ mod tests {
             source_name: None,
             wiring: crate::nn::Wiring::Residual,
             body: String::new(),
-            shortcut: crate::nn::Skip::Identity,
+            shortcut: crate::nn::Shortcut::Identity,
             parameters: 0,
             flops,
             why_not_removable: None,

@@ -60,10 +60,10 @@ fn curves(scope: &Scope) -> (Vec<(Intervention, Route)>, Vec<Curves>) {
     };
     let last = last_blocks(&scope.outline);
     let stages = scope.outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.until(BlockId { stage, block }), 1.0));
+        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.truncated_after(BlockId { stage, block }), 1.0));
         let exchanged = exchanges(&whole, stage, scope.seed).into_iter().map(|route| (route, 1.0));
         let again: Vec<(Route, f64)> = match last.iter().find(|id| id.stage == stage) {
-            Some(&id) => weights(&TIMES).map(|(times, weight)| (whole.repeating(id, times), weight)).collect(),
+            Some(&id) => weights(&TIMES).map(|(times, weight)| (whole.with_repeats(id, times), weight)).collect(),
             None => Vec::new(),
         };
         [
@@ -110,7 +110,7 @@ impl Measurement for Iteration {
 
 /// The orders in which two blocks of a stage have changed places.
 fn exchanges(identity: &Route, stage: usize, seed: u64) -> Vec<Route> {
-    let places = identity.movable()[stage].clone();
+    let places = identity.swappable()[stage].clone();
     let mut pairs: Vec<(usize, usize)> =
         places.clone().flat_map(|one| (one + 1..places.end).map(move |other| (one, other))).collect();
     if pairs.len() > MOST_EXCHANGES {

@@ -53,7 +53,7 @@ impl Measurement for Lesion {
 
     fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
         let whole = Route::identity(&scope.outline);
-        removable(&scope.outline).into_iter().map(|id| (Intervention::None, whole.without(id))).collect()
+        removable(&scope.outline).into_iter().map(|id| (Intervention::None, whole.without_block(id))).collect()
     }
 
     fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> PerBlock<LesionResult> {

@@ -64,8 +64,8 @@ impl Measurement for Pairs {
 
     fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
         let whole = Route::identity(&scope.outline);
-        let singles = removable(&scope.outline).into_iter().map(|id| whole.without(id));
-        let both = pairs(scope).into_iter().map(|(a, b)| whole.without(a).without(b));
+        let singles = removable(&scope.outline).into_iter().map(|id| whole.without_block(id));
+        let both = pairs(scope).into_iter().map(|(a, b)| whole.without_block(a).without_block(b));
         singles.chain(both).map(|route| (Intervention::None, route)).collect()
     }
 

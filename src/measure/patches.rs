@@ -154,7 +154,7 @@ impl Measurement for Patches {
                 let pixels: Vec<u8> = pixels.collect();
                 // The frame is the whole receptive field, or, where that is larger than a sample, the sample.
                 let frame = |i: usize, first: usize, side: usize| match field {
-                    Some(field) if field.size < side => (field.size, (first as isize - field.first(i)) as usize),
+                    Some(field) if field.size < side => (field.size, (first as isize - field.first_row(i)) as usize),
                     _ => (side, first),
                 };
                 let (rows, top) = frame(patch.row, patch.top, height);

@@ -72,7 +72,7 @@ impl Measurement for Readouts {
 
     fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
         let whole = Route::identity(&scope.outline);
-        head_blocks(scope).into_iter().map(|id| (Intervention::None, whole.until(id))).collect()
+        head_blocks(scope).into_iter().map(|id| (Intervention::None, whole.truncated_after(id))).collect()
     }
 
     fn probe(&self, scope: &Scope) -> Option<ReadoutProbe> {

@@ -59,7 +59,7 @@ impl Measurement for Repeats {
 
     fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
         let whole = Route::identity(&scope.outline);
-        repeats(&scope.outline).into_iter().map(|(along, id, times)| (along, whole.repeating(id, times))).collect()
+        repeats(&scope.outline).into_iter().map(|(along, id, times)| (along, whole.with_repeats(id, times))).collect()
     }
 
     fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<RepeatedBlock> {

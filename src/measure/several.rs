@@ -41,7 +41,7 @@ fn removals(scope: &Scope) -> Vec<(usize, u64, Route)> {
             let mut order = blocks.clone();
             shuffle(&mut stream(scope.seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
             let whole = Route::identity(&scope.outline);
-            let route = order[..removed].iter().fold(whole, |route, &id| route.without(id));
+            let route = order[..removed].iter().fold(whole, |route, &id| route.without_block(id));
             if !drawn.iter().any(|(.., other)| *other == route) {
                 drawn.push((removed, repetition, route));
             }

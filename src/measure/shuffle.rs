@@ -49,7 +49,7 @@ pub(super) struct Order {
 fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
     let identity = Route::identity(outline);
     let pairs: Vec<(usize, usize, usize)> = identity
-        .movable()
+        .swappable()
         .into_iter()
         .enumerate()
         .flat_map(|(stage, places)| {
@@ -57,9 +57,9 @@ fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
             places.flat_map(move |one| (one + 1..last).map(move |other| (stage, one, other)))
         })
         .collect();
-    let movable: usize = identity.movable().iter().map(ExactSizeIterator::len).sum();
+    let swappable: usize = identity.swappable().iter().map(ExactSizeIterator::len).sum();
     let mut orders: Vec<Order> = Vec::new();
-    for swaps in SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= movable) {
+    for swaps in SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= swappable) {
         for repetition in 0..SEEDS {
             let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
             let mut route = identity.clone();

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use crate::nn::parameters_host;
+use crate::nn::tensor_to_vec;
 
 /// Weight of the squared norm of the weights, on whitened features. Much less overfits a thousand samples.
 const RIDGE: f64 = 1e-2;
@@ -37,7 +37,7 @@ impl Whitened {
         let centred = tensor(&subtract(values, &mean), width);
         let n = (values.len() / width) as f64;
         let covariance = centred.clone().transpose().matmul(centred.clone()).div_scalar(n);
-        let whitening = tensor(&whitening(&parameters_host(covariance), width), width);
+        let whitening = tensor(&whitening(&tensor_to_vec(covariance), width), width);
         Self { mean, values: centred.matmul(whitening.clone()), whitening }
     }
 
@@ -75,7 +75,7 @@ impl Softmax {
 
     /// The logits `[n, classes]` for whitened features `[n, width]`.
     pub(super) fn logits(&self, x: &Tensor<2>) -> Vec<f32> {
-        parameters_host(x.clone().matmul(self.weight.clone()) + self.bias.clone())
+        tensor_to_vec(x.clone().matmul(self.weight.clone()) + self.bias.clone())
     }
 }
 

@@ -1,45 +1,61 @@
-//! The `[model]` table of an experiment file. What it leaves open is filled in by the kind of network.
+//! The configuration of a network: the `[model]` table of an experiment file.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Kind, Size, StemKind};
-use crate::nn::{BodyKind, GateKind, LastRelu, Order, ShortcutKind, Wiring};
+use super::char_lm::CharLmSize;
+use super::kind::ModelKind;
+use super::stem::StemKind;
+use crate::nn::{ActivationOrder, BodyKind, GateKind, LastRelu, ShortcutOption, Wiring};
 
-/// Which network.
+/// The configuration of a network.
+///
+/// Only `kind` is required. Every other key has a default that depends on the kind.
+///
+/// # Examples
+///
+/// ```
+/// use unrolled::model::{ModelConfig, ModelKind};
+/// use unrolled::nn::Wiring;
+///
+/// let config = ModelConfig::new(ModelKind::Resnet).with_depth(56).with_wiring(Wiring::Highway);
+/// let same: ModelConfig = toml::from_str("kind = 'resnet'\ndepth = 56\nwiring = 'highway'").unwrap();
+/// assert_eq!(config, same);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Named network; it decides the layout and all defaults.
-    pub kind: Kind,
-    /// Layers, counted as the literature does.
+    /// The named network, which decides the layout and all defaults.
+    pub kind: ModelKind,
+    /// Number of layers, as the literature counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// Blocks of each stage, in place of a depth: for networks for images, any number of stages (three in
-    /// `highway-mnist`); for language models one stage, or `[0]`.
+    /// Number of blocks of each stage, in place of `depth`. Networks for images may have any number of stages,
+    /// `highway-mnist` has three, and language models have one, whose number may be 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<Vec<usize>>,
-    /// Of a language model: `small` or `large`, the sizes of Kim et al. 2015, for what is left open below.
+    /// Language models only: the size in Kim et al. 2015, `small` or `large`. It sets the defaults of `maps` and `units`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<Size>,
-    /// Of a language model: maps of the filters over one character, over two, and so on; their sum is the width of its
-    /// blocks.
+    pub size: Option<CharLmSize>,
+    /// Language models only: number of maps of the filters over one character, over two, and so on. Their sum is the width
+    /// of the blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maps: Option<Vec<usize>>,
-    /// Of a language model: units of each LSTM layer.
+    /// Language models only: number of units of each LSTM layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<usize>,
-    /// Of a language model: different characters, those that mark a word's ends and none among them. The data set decides
-    /// it.
+    /// Language models only: number of different characters, including those for padding, start and end of a word, and
+    /// unknown letters. Training takes it from the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub characters: Option<usize>,
-    /// The layer before the first stage: `3x3` or `7x7-pool`.
+    /// The layers before the first stage, such as `3x3` or `7x7-pool`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stem: Option<StemKind>,
     /// Units of a dense block, or channels of the stem: a number, or `match:WIRING`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<Width>,
-    /// Channels of the first stage over those of the stem, the k of Wide ResNets (Zagoruyko and Komodakis 2016).
+    /// Factor from the channels of the stem to those of the first stage: the k of Wide ResNets (Zagoruyko and Komodakis
+    /// 2016).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub widen: Option<usize>,
     /// How blocks combine `h` and `x`.
@@ -51,47 +67,47 @@ pub struct ModelConfig {
     /// Whether layers have batch normalization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm: Option<bool>,
-    /// Whether normalization and ReLU stand after a layer (`post`) or before it (`pre`).
-    #[serde(default = "post")]
-    pub order: Order,
-    /// Where the last ReLU of a block stands: `sum`, `h` or `none`.
+    /// Whether normalization and ReLU come after a layer (`post`) or before it (`pre`).
+    #[serde(default = "default_order")]
+    pub order: ActivationOrder,
+    /// Position of the last ReLU of a block: `sum`, `h` or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_relu: Option<LastRelu>,
-    /// Whether, in `pre` order, normalization and ReLU stand before the classifier, as in He et al. 2016; some
-    /// networks leave them out.
+    /// In `pre` order, whether normalization and ReLU precede the classifier, as in He et al. 2016. The default is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_norm: Option<bool>,
-    /// What stands on the skip where a block changes the shape: `zero-padding` (option A) or `projection` (B).
+    /// Shortcut of a block that changes the shape: `zero-padding` (option A of He et al. 2015) or `projection` (option B).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shortcut: Option<ShortcutKind>,
-    /// The layers of T and C: `body`, as H, or `1x1`.
-    #[serde(default = "as_body")]
+    pub shortcut: Option<ShortcutOption>,
+    /// The layers of T and C: `body`, as those of H, or `1x1`.
+    #[serde(default = "default_gate")]
     pub gate: GateKind,
-    /// Where the bias of T starts; that of a free C starts at its negative.
+    /// Initial bias of T. That of C, where it is a gate of its own, is its negative.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate_bias: Option<f32>,
-    /// Factor on the initial weights of the last layer of every body. Left open: `1/sqrt(blocks)` where the wiring adds
-    /// the whole input and nothing normalizes (Hanin and Rolnick 2018; Zhang et al. 2019), otherwise 1.
+    /// Factor on the initial weights of the last layer of every body. The default is `1/sqrt(blocks)` for a wiring that adds
+    /// the input to `h` without normalization (Hanin and Rolnick 2018; Zhang et al. 2019), otherwise 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_scale: Option<f64>,
-    /// Probability that layer dropout leaves out the last block in training; it grows linearly from the first (Huang et al. 2016).
+    /// Probability that layer dropout leaves out the last block in a training step. It grows linearly from the first block
+    /// (Huang et al. 2016).
     #[serde(default)]
     pub layer_dropout: f64,
-    /// Probability that layer dropout keeps each block in training, one number a block in order, in place of
-    /// `layer_dropout`: what a slimmed network has, whose blocks keep the probabilities they were trained with.
+    /// Probability that layer dropout keeps each block in a training step, in place of `layer_dropout`. A slimmed network
+    /// has this list: its blocks keep the probabilities with which they were trained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survival: Vec<f64>,
-    /// Whether the blocks of a stage share their parameters, their normalization statistics apart.
+    /// Whether the blocks of a stage share their parameters, except for normalization statistics.
     #[serde(default)]
     pub share_weights: bool,
-    /// Probabilities of dropping units of the input, of what enters each later stage, and of what the classifier sees; in
-    /// language models between the LSTM layers and of what the classifier sees. One number stands for all.
+    /// Probabilities of dropping units: of the input, of the input of each later stage, and of the input of the classifier.
+    /// In language models: between the LSTM layers, and of the input of the classifier. A single number applies to all.
     #[serde(default, deserialize_with = "one_or_all")]
     pub dropout: Vec<f64>,
 }
 
-fn post() -> Order {
-    Order::Post
+fn default_order() -> ActivationOrder {
+    ActivationOrder::Post
 }
 
 fn one_or_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
@@ -109,13 +125,13 @@ fn one_or_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D:
     })
 }
 
-fn as_body() -> GateKind {
+fn default_gate() -> GateKind {
     GateKind::Body
 }
 
 impl ModelConfig {
-    /// A network of this kind with all its defaults.
-    pub fn new(kind: Kind) -> Self {
+    /// Returns the configuration of a network of this kind with all its defaults.
+    pub fn new(kind: ModelKind) -> Self {
         Self {
             kind,
             depth: None,
@@ -130,7 +146,7 @@ impl ModelConfig {
             wiring: None,
             body: None,
             norm: None,
-            order: Order::Post,
+            order: ActivationOrder::Post,
             last_relu: None,
             last_norm: None,
             shortcut: None,
@@ -144,19 +160,19 @@ impl ModelConfig {
         }
     }
 
-    /// The same with another depth.
+    /// Sets the depth, in layers.
     #[must_use]
     pub fn with_depth(self, depth: usize) -> Self {
         Self { depth: Some(depth), ..self }
     }
 
-    /// The same with another width.
+    /// Sets the width: units of a dense block, or channels of the stem.
     #[must_use]
     pub fn with_width(self, units: usize) -> Self {
         Self { width: Some(Width::Units(units)), ..self }
     }
 
-    /// The same with another wiring.
+    /// Sets the wiring.
     #[must_use]
     pub fn with_wiring(self, wiring: Wiring) -> Self {
         Self { wiring: Some(wiring), ..self }
@@ -168,12 +184,12 @@ impl ModelConfig {
 pub enum Width {
     /// Units of a dense block, or channels of the stem.
     Units(usize),
-    /// The width whose parameter count is nearest to that of another wiring at its width:
-    /// `match:residual`, or `match:residual@71` where that width is not the kind's own.
+    /// The width whose number of parameters is nearest to that of another wiring: `match:residual` for that wiring at the
+    /// kind's own width, `match:residual@71` for another width.
     Match {
-        /// The wiring to compare with.
+        /// The other wiring.
         wiring: Wiring,
-        /// Its width; 0 for the kind's own.
+        /// Width of the other wiring; 0 for the kind's own.
         units: usize,
     },
 }

@@ -1,38 +1,36 @@
-//! The history of a training.
+//! The figures of one epoch of training.
 
 use serde::{Deserialize, Serialize};
 
-use crate::float_json;
-
-/// One epoch of training.
+/// The figures of one epoch of training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Counted from 1.
+    /// Number of the epoch, from 1.
     pub epoch: u64,
-    /// Learning rate at the epoch's end.
-    #[serde(with = "float_json")]
+    /// Learning rate at the end of the epoch.
+    #[serde(with = "crate::float_json")]
     pub rate: f64,
-    /// Mean loss over the epoch's batches, nats.
-    #[serde(with = "float_json")]
+    /// Mean loss over the batches of the epoch, nats.
+    #[serde(with = "crate::float_json")]
     pub train_loss: f64,
-    /// Share of training samples answered correctly, while training.
-    #[serde(with = "float_json")]
+    /// Fraction of training samples that were classified correctly during the epoch.
+    #[serde(with = "crate::float_json")]
     pub train_accuracy: f64,
     /// Mean loss over the test split, nats.
-    #[serde(with = "float_json")]
+    #[serde(with = "crate::float_json")]
     pub test_loss: f64,
-    /// Share of test samples answered correctly.
-    #[serde(with = "float_json")]
+    /// Fraction of test samples that are classified correctly.
+    #[serde(with = "crate::float_json")]
     pub test_accuracy: f64,
     /// Wall time of the epoch, seconds.
-    #[serde(with = "float_json")]
+    #[serde(with = "crate::float_json")]
     pub seconds: f64,
 }
 
 impl Epoch {
-    /// Whether the network after this epoch is better than after another: it has more of the held-out samples right, or of
-    /// a language model loses less over them.
-    pub fn beats(&self, other: &Self, is_language_model: bool) -> bool {
+    /// Whether the network after this epoch is better than after another: by test loss if it is a language model, otherwise
+    /// by test accuracy.
+    pub fn is_better_than(&self, other: &Self, is_language_model: bool) -> bool {
         match is_language_model {
             true => self.test_loss < other.test_loss,
             false => self.test_accuracy > other.test_accuracy,

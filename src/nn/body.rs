@@ -1,13 +1,13 @@
-//! The body of a block: the few layers that compute its new value `h`; gates are bodies that end in a sigmoid.
+//! The body of a block: the few layers that compute its new value `h`. A gate is a body that ends in a sigmoid.
 
 use serde::{Deserialize, Serialize};
 
 use super::ReceptiveField;
-use super::{Builder, ForwardContext, Init, Layer, Norm, Shape, Window};
+use super::{BatchNorm, ForwardContext, Init, Layer, NetworkBuilder, Shape, Window};
 use crate::Result;
 use crate::kernel::{FeatureMap, Weights};
 
-/// Which layers a body has.
+/// The layers of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BodyKind {
@@ -15,15 +15,15 @@ pub enum BodyKind {
     Dense,
     /// One 3x3 convolution.
     Conv,
-    /// Two 3x3 convolutions.
+    /// Two 3x3 convolutions (He et al. 2015).
     Basic,
-    /// 1x1, 3x3 and 1x1 convolutions, the first two with a quarter of the channels.
+    /// 1x1, 3x3 and 1x1 convolutions, the first two with a quarter of the channels (He et al. 2015).
     Bottleneck,
 }
 
 impl BodyKind {
-    /// How many layers.
-    pub fn layers(self) -> usize {
+    /// Returns the number of layers.
+    pub fn layer_count(self) -> usize {
         match self {
             Self::Dense | Self::Conv => 1,
             Self::Basic => 2,
@@ -31,53 +31,55 @@ impl BodyKind {
         }
     }
 
-    /// Channels that come out over those that the configuration's width names.
-    pub fn spread(self) -> usize {
+    /// Returns the number of output channels for each channel of the configured width, as `expansion` in torchvision.
+    pub fn expansion(self) -> usize {
         if self == Self::Bottleneck { 4 } else { 1 }
     }
 }
 
-/// Where normalization and ReLU stand.
+/// The position of normalization and ReLU relative to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Order {
+pub enum ActivationOrder {
     /// After each layer (He et al. 2015).
     Post,
     /// Before each layer (He et al. 2016).
     Pre,
 }
 
-/// Which layers a gate has.
+/// The layers of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateKind {
-    /// The layers of the body: the receptive field of H (Section 5.1).
+    /// The layers of the body, so that the gate has the receptive field of H (Section 5.1).
     #[serde(rename = "body")]
     Body,
-    /// One 1x1 convolution (He et al. 2016), or the dense layer of a dense body.
+    /// One 1x1 convolution (He et al. 2016), or one dense layer if the body is dense.
     #[serde(rename = "1x1")]
     Pointwise,
 }
 
-/// What a body is built from.
+/// The configuration of a [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BodyConfig {
-    /// Which layers.
+    /// The layers.
     pub kind: BodyKind,
-    /// Channels that come out.
+    /// Number of output channels.
     pub out: usize,
-    /// Step of the one convolution that may reduce height and width.
+    /// Stride of the one convolution that may reduce height and width.
     pub stride: usize,
     /// Whether every layer has a batch normalization.
     pub norm: bool,
-    /// Where normalization and ReLU stand.
-    pub order: Order,
-    /// Factor on the deviation of the last layer's initial weights.
+    /// Position of normalization and ReLU.
+    pub order: ActivationOrder,
+    /// Factor on the standard deviation of the last layer's initial weights.
     pub scale: f64,
 }
 
+/// Output channels of a layer, and its window unless it is dense.
+type LayerShape = (usize, Option<Window>);
+
 impl BodyConfig {
-    /// Channels out and window of each layer. A bottleneck strides in its 3x3 convolution.
-    fn layers(&self) -> Vec<(usize, Option<Window>)> {
+    fn layers(&self) -> Vec<LayerShape> {
         let conv = |out, size, stride| (out, Some(Window::same(size, stride)));
         match self.kind {
             BodyKind::Dense => vec![(self.out, None)],
@@ -91,59 +93,61 @@ impl BodyConfig {
     }
 }
 
-/// Layers in a row, each with its normalization.
+/// A sequence of layers, each with its normalization.
 #[derive(Clone, Debug)]
 pub struct Body {
-    layers: Vec<(Layer, Option<Norm>)>,
-    order: Order,
-    last: Last,
+    layers: Vec<(Layer, Option<BatchNorm>)>,
+    order: ActivationOrder,
+    last: LastActivation,
 }
 
-/// What stands after the last layer.
+/// The activation after the last layer of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
-    Nothing,
+enum LastActivation {
+    None,
     Relu,
+    /// The sigmoid of a gate. [`Body::forward`] returns its input: it is computed where the gate is applied.
     Sigmoid,
 }
 
 impl Body {
-    /// The body of a block, with a ReLU at its very end or not.
+    /// Builds the body of a block, with or without a ReLU after its last layer; returns the shape of `h` too.
     pub(crate) fn new(
-        builder: &mut Builder,
+        builder: &mut NetworkBuilder,
         input: Shape,
-        plan: &BodyConfig,
-        last_relu: bool,
+        config: &BodyConfig,
+        has_last_relu: bool,
     ) -> Result<(Self, Shape)> {
-        let last = if last_relu { Last::Relu } else { Last::Nothing };
-        Self::with(builder, input, plan, plan.layers(), last, 0.0)
+        let last = if has_last_relu { LastActivation::Relu } else { LastActivation::None };
+        Self::from_layers(builder, input, config, config.layers(), last, 0.0)
     }
 
-    /// A gate for a block with that body. Its bias, the last shift or bias before the sigmoid, starts at `bias`.
+    /// Builds a gate for a block with the body `config`. `bias` is the initial value of the gate's bias: the last bias or
+    /// normalization shift before its sigmoid.
     pub(crate) fn gate(
-        builder: &mut Builder,
+        builder: &mut NetworkBuilder,
         input: Shape,
-        plan: &BodyConfig,
+        config: &BodyConfig,
         kind: GateKind,
         bias: f32,
     ) -> Result<Self> {
-        let (layers, plan) = match kind {
-            GateKind::Body => (plan.layers(), *plan),
+        let (layers, config) = match kind {
+            GateKind::Body => (config.layers(), *config),
             GateKind::Pointwise => {
-                let window = (plan.kind != BodyKind::Dense).then(|| Window::same(1, plan.stride));
-                let bare = BodyConfig { norm: false, order: Order::Post, ..*plan };
-                (vec![(plan.out, window)], bare)
+                let window = (config.kind != BodyKind::Dense).then(|| Window::same(1, config.stride));
+                let bare = BodyConfig { norm: false, order: ActivationOrder::Post, ..*config };
+                (vec![(config.out, window)], bare)
             }
         };
-        Ok(Self::with(builder, input, &plan, layers, Last::Sigmoid, bias)?.0)
+        Ok(Self::from_layers(builder, input, &config, layers, LastActivation::Sigmoid, bias)?.0)
     }
 
-    fn with(
-        builder: &mut Builder,
+    fn from_layers(
+        builder: &mut NetworkBuilder,
         input: Shape,
-        plan: &BodyConfig,
-        layers: Vec<(usize, Option<Window>)>,
-        last: Last,
+        config: &BodyConfig,
+        layers: Vec<LayerShape>,
+        last: LastActivation,
         last_bias: f32,
     ) -> Result<(Self, Shape)> {
         let mut shape = input;
@@ -153,109 +157,115 @@ impl Body {
             let is_last = k + 1 == count;
             let start = if is_last { last_bias } else { 0.0 };
             let init = match last {
-                Last::Sigmoid if is_last => Init::Glorot,
-                Last::Sigmoid => Init::He(1.0),
-                _ if is_last => Init::He(plan.scale),
+                LastActivation::Sigmoid if is_last => Init::Glorot,
+                LastActivation::Sigmoid => Init::He(1.0),
+                _ if is_last => Init::He(config.scale),
                 _ => Init::He(1.0),
             };
-            // A bias before a normalization would be subtracted again. In pre-order the last layer of a gate has
-            // nothing after it that could hold the gate's bias.
-            let normalized_after = plan.norm && plan.order == Order::Post;
-            let has_bias = !plan.norm || (last == Last::Sigmoid && is_last && !normalized_after);
-            let unit = builder.within(format!("layer{}", k + 1), |b| {
-                let before =
-                    (plan.norm && plan.order == Order::Pre).then(|| b.within("norm", |b| Ok(b.norm(shape[0], 0.0))));
-                let (layer, output) = b.layer(shape, out, window, init, has_bias.then_some(start))?;
+            // A normalization would subtract the bias of the layer before it. In pre-activation order nothing follows the
+            // last layer of a gate that could hold the gate's bias, so this layer keeps one.
+            let is_normalized = config.norm && config.order == ActivationOrder::Post;
+            let is_gate_output = last == LastActivation::Sigmoid && is_last && !is_normalized;
+            let has_bias = !config.norm || is_gate_output;
+            let unit = builder.scope(format!("layer{}", k + 1), |b| {
+                let before = (config.norm && config.order == ActivationOrder::Pre)
+                    .then(|| b.scope("norm", |b| Ok(b.add_batch_norm(shape[0], 0.0))));
+                let (layer, output) = b.add_layer(shape, out, window, init, has_bias.then_some(start))?;
                 shape = output;
-                let after = normalized_after.then(|| b.within("norm", |b| Ok(b.norm(shape[0], start))));
+                let after = is_normalized.then(|| b.scope("norm", |b| Ok(b.add_batch_norm(shape[0], start))));
                 Ok((layer, before.or(after).transpose()?))
             })?;
             built.push(unit);
         }
-        let body = Self { layers: built, order: plan.order, last };
+        let body = Self { layers: built, order: config.order, last };
         Ok((body, shape))
     }
 
-    /// `[batch, channels, height, width]` to the shape of `h`; of a gate what its sigmoid takes.
-    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
-        self.run(pass, x, None)
+    /// Computes `h` from `[batch, channels, height, width]`; for a gate, the input of its sigmoid.
+    pub fn forward(&self, context: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
+        self.run(context, x, None)
     }
 
-    /// `h + onto`, in a pass for which [`Self::can_add`].
-    pub(crate) fn onto(&self, pass: &mut ForwardContext, x: FeatureMap, onto: FeatureMap) -> FeatureMap {
-        self.run(pass, x, Some(onto))
+    /// Computes `h + addend`. [`Body::can_add`] must hold.
+    pub(crate) fn forward_add(&self, context: &mut ForwardContext, x: FeatureMap, addend: FeatureMap) -> FeatureMap {
+        self.run(context, x, Some(addend))
     }
 
-    /// Whether the last layer can take a sum as it writes `h`: nothing stands behind it that is not folded into it.
-    pub(crate) fn can_add(&self, pass: &ForwardContext) -> bool {
-        let is_folded = self.order == Order::Pre || !pass.is_training();
-        self.last == Last::Nothing && (is_folded || self.layers.iter().all(|(_, norm)| norm.is_none()))
+    /// Whether the last layer can add a value as it writes `h`: whatever follows it is folded into its weights.
+    pub(crate) fn can_add(&self, context: &ForwardContext) -> bool {
+        let is_folded = self.order == ActivationOrder::Pre || !context.is_training();
+        self.last == LastActivation::None && (is_folded || self.layers.iter().all(|(_, norm)| norm.is_none()))
     }
 
-    fn run(&self, pass: &mut ForwardContext, x: FeatureMap, mut onto: Option<FeatureMap>) -> FeatureMap {
+    fn run(&self, context: &mut ForwardContext, x: FeatureMap, mut addend: Option<FeatureMap>) -> FeatureMap {
         let mut y = x;
         for (k, (layer, norm)) in self.layers.iter().enumerate() {
             let is_last = k + 1 == self.layers.len();
-            let onto = onto.take_if(|_| is_last);
-            if self.order == Order::Pre {
-                y = normalize(norm, pass, y).relu();
-                y = layer.onto(pass, y, onto);
+            let addend = addend.take_if(|_| is_last);
+            if self.order == ActivationOrder::Pre {
+                y = normalize(norm, context, y).relu();
+                y = layer.forward_add(context, y, addend);
             } else {
-                y = layer_and_norm(layer, norm, pass, y, onto);
+                y = forward_layer_norm(layer, norm, context, y, addend);
                 if !is_last {
                     y = y.relu();
                 }
             }
         }
         match self.last {
-            Last::Nothing | Last::Sigmoid => y,
-            Last::Relu => y.relu(),
+            LastActivation::None | LastActivation::Sigmoid => y,
+            LastActivation::Relu => y.relu(),
         }
     }
 
-    /// The weights of what is one dense layer, and nothing before it.
-    pub(crate) fn dense(&self, pass: &ForwardContext) -> Option<Weights> {
+    /// Returns the weights if the body is a single dense layer with a bias and nothing before it.
+    pub(crate) fn dense_weights(&self, context: &ForwardContext) -> Option<Weights> {
         match self.layers.as_slice() {
-            [(layer, None)] if self.order == Order::Post => layer.dense(pass),
+            [(layer, None)] if self.order == ActivationOrder::Post => layer.dense_weights(context),
             _ => None,
         }
     }
 
-    /// What a unit of `h` sees, from what a unit of the input sees; `None` is all of a sample.
-    pub fn field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
-        self.layers.iter().fold(input, |field, (layer, _)| layer.field(field))
+    /// Returns the receptive field of a unit of `h` from that of a unit of the input; `None` stands for the whole sample.
+    pub fn receptive_field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
+        self.layers.iter().fold(input, |field, (layer, _)| layer.receptive_field(field))
     }
 
-    /// Such as `3x3 16 · 3x3 16`.
+    /// Returns a description of the layers, such as `3x3 16 · 3x3 16`.
     pub fn describe(&self) -> String {
         let names: Vec<String> = self.layers.iter().map(|(layer, _)| layer.describe()).collect();
         names.join(" · ")
     }
 
-    /// The normalization that a pre-activation body starts with; its output goes to a projection too (He et al. 2016).
-    pub(crate) fn first_norm(&self) -> Option<&Norm> {
-        self.layers[0].1.as_ref().filter(|_| self.order == Order::Pre)
+    /// Computes the input of a projection shortcut. It is the input of the body's first layer: `x`, which a pre-activation
+    /// body normalizes and passes through a ReLU (He et al. 2016).
+    pub(crate) fn preactivate(&self, context: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
+        match self.order {
+            ActivationOrder::Post => x,
+            // The statistics of this normalization are recorded where the body itself runs.
+            ActivationOrder::Pre => normalize(&self.layers[0].1, &mut context.without_statistics(), x).relu(),
+        }
     }
 }
 
-/// A layer and its normalization where there is one, and the sum with `onto` where [`Body::can_add`].
-pub(crate) fn layer_and_norm(
+/// Computes a layer and its normalization, if it has one, plus `addend` where [`Body::can_add`].
+pub(crate) fn forward_layer_norm(
     layer: &Layer,
-    norm: &Option<Norm>,
-    pass: &mut ForwardContext,
+    norm: &Option<BatchNorm>,
+    context: &mut ForwardContext,
     x: FeatureMap,
-    onto: Option<FeatureMap>,
+    addend: Option<FeatureMap>,
 ) -> FeatureMap {
     match norm {
-        Some(norm) => layer.normalized(pass, x, norm, onto),
-        None => layer.onto(pass, x, onto),
+        Some(norm) => layer.forward_norm_add(context, x, norm, addend),
+        None => layer.forward_add(context, x, addend),
     }
 }
 
-/// Applies a normalization where there is one.
-pub(crate) fn normalize(norm: &Option<Norm>, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
+/// Applies a normalization, if there is one.
+pub(crate) fn normalize(norm: &Option<BatchNorm>, context: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
     match norm {
-        Some(norm) => norm.forward(pass, x),
+        Some(norm) => norm.forward(context, x),
         None => x,
     }
 }

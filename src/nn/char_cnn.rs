@@ -1,43 +1,45 @@
-//! The stem of a language model: words from their characters (Kim et al. 2015; Section 5.2).
+//! The stem of a language model: a convolutional network over the characters of a word (Kim et al. 2015; Section 5.2).
 
 use burn::tensor::Tensor;
 
-use super::parameters::host;
-use super::{Builder, ForwardContext, ParameterId, Role, Shape};
+use super::parameters::tensor_to_vec;
+use super::{ForwardContext, NetworkBuilder, ParameterId, Shape};
 use crate::Result;
 use crate::kernel::{self, FeatureMap};
 
-/// `y = tanh(max over s of (filter · characters s, s + 1, …) + bias)` for every map of every filter: narrow convolutions
-/// over a word's embedded characters, one filter each of 1, 2, … characters.
+/// Narrow convolutions over the embedded characters of a word, each followed by a maximum over the positions and tanh.
 ///
-/// Character 0 is none: it stands behind the last one and is embedded as zeros.
+/// The filter of width `k` has `maps[k - 1]` outputs. One of them is
+/// `y = tanh(max over s of (filter · characters s..s + k) + bias)`. Character 0 is the padding behind a word and is embedded
+/// as zeros.
 #[derive(Clone, Debug)]
 pub struct CharCnn {
     embedding: ParameterId,
-    /// Weight `[maps, embedding, width]` and bias `[maps]` of every filter.
+    /// Weight `[maps, embedding, width]` and bias `[maps]` of each filter.
     filters: Vec<[ParameterId; 2]>,
     maps: Vec<usize>,
+    /// Number of characters in a sample.
     length: usize,
 }
 
-/// What [`CharCnn`] is built from.
+/// The configuration of a [`CharCnn`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CharCnnConfig {
-    /// Different characters, none among them.
+    /// Number of different characters, including the padding.
     pub characters: usize,
-    /// Values that stand for a character.
+    /// Number of values that a character is embedded as.
     pub embedding: usize,
-    /// Maps of the filters of 1, 2, … characters.
+    /// Number of outputs of the filters of width 1, 2, and so on.
     pub maps: Vec<usize>,
 }
 
 impl CharCnn {
-    /// For words of at most so many characters; returns the shape of what comes out too, `[Σ maps, 1, 1]`.
+    /// Builds the network for samples of shape `[1, 1, characters]`; returns the output shape `[Σ maps, 1, 1]` too.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] where the words are shorter than the widest filter.
-    pub fn new(builder: &mut Builder, input: Shape, plan: &CharCnnConfig) -> Result<(Self, Shape)> {
-        let CharCnnConfig { characters, embedding: size, maps } = plan;
+    /// [`crate::Error::Shape`] if a sample has another shape, or fewer characters than the widest filter.
+    pub fn new(builder: &mut NetworkBuilder, input: Shape, config: &CharCnnConfig) -> Result<(Self, Shape)> {
+        let CharCnnConfig { characters, embedding: size, maps } = config;
         let [.., length] = input;
         if input[..2] != [1, 1] || length < maps.len() {
             return Err(crate::Error::Shape {
@@ -46,27 +48,27 @@ impl CharCnn {
                 expected: vec![1, 1, length.max(maps.len())],
             });
         }
-        let embedding = builder.embedding("characters", [*characters, *size]);
+        let embedding = builder.scope("characters", |b| Ok(b.add_embedding([*characters, *size])))?;
         let mut filters = Vec::new();
         for (k, &maps) in maps.iter().enumerate() {
             let width = k + 1;
-            let [weight, bias] =
-                builder.within(format!("filter{width}"), |b| Ok(b.weights(vec![maps, *size, width], maps)))?;
-            filters.push([weight, bias]);
+            let filter = builder
+                .scope(format!("filter{width}"), |b| Ok(b.add_weight_and_bias(vec![maps, *size, width], maps)))?;
+            filters.push(filter);
             builder.flops += 2 * (maps * size * width * (length + 1 - width)) as u64;
         }
-        let spelling = Self { embedding, filters, maps: maps.clone(), length };
         let out = maps.iter().sum();
-        Ok((spelling, [out, 1, 1]))
+        Ok((Self { embedding, filters, maps: maps.clone(), length }, [out, 1, 1]))
     }
 
-    /// `[samples, 1, 1, characters]` of numbers of characters to `[samples, Σ maps, 1, 1]`.
-    pub fn forward(&self, pass: &ForwardContext, x: FeatureMap) -> FeatureMap {
-        let parameters = pass.parameters;
-        let characters: Vec<u32> = host(x.into_plain()).into_iter().map(|c| c as u32).collect();
+    /// Computes `[samples, 1, 1, characters]`, the numbers of characters, → `[samples, Σ maps, 1, 1]`.
+    pub fn forward(&self, context: &ForwardContext, x: FeatureMap) -> FeatureMap {
+        let parameters = context.parameters;
+        let characters: Vec<u32> = tensor_to_vec(x.into_plain()).into_iter().map(|c| c as u32).collect();
         let embedding = parameters.tensor::<2>(self.embedding);
         let size = embedding.dims()[1];
-        // Every tap's weights as columns: what a filter makes of a character in that place.
+        // One column for each map and position in its filter: the product with the embedding is a table of what every
+        // character contributes there.
         let taps = self.filters.iter().zip(&self.maps).enumerate().map(|(k, ([weight, _], &maps))| {
             parameters.tensor::<3>(*weight).permute([1, 2, 0]).reshape([size, (k + 1) * maps])
         });
@@ -75,20 +77,5 @@ impl CharCnn {
         let values = kernel::spelling(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
         let [samples, out] = values.dims();
         values.reshape([samples, out, 1, 1]).into()
-    }
-}
-
-impl Builder {
-    /// Values that stand for numbers, `[numbers, values]`; those of number 0 are zeros.
-    fn embedding(&mut self, name: &str, [count, size]: [usize; 2]) -> ParameterId {
-        let mut drawn = 0;
-        let spread = self.spread();
-        self.within(name, |b| {
-            Ok(b.parameter("weight", vec![count, size], Role::Weight, |rng| {
-                drawn += 1;
-                if drawn <= size { 0.0 } else { spread * (2.0 * crate::random::uniform(rng) - 1.0) }
-            }))
-        })
-        .expect("an array needs nothing")
     }
 }

@@ -1,4 +1,4 @@
-//! What a forward pass needs besides its input: the parameters and, in training, randomness and a place for statistics.
+//! The context of a forward pass: the parameters, the recurrent state and, in training, random numbers and statistics.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -6,100 +6,104 @@ use super::{ParameterId, Parameters, RecurrentState};
 use crate::kernel::FeatureMap;
 use crate::random::{Purpose, stream, uniform};
 
-/// One forward pass through a network.
+/// What a forward pass needs besides its input.
 pub struct ForwardContext<'a> {
     /// The values to compute with.
     pub parameters: &'a Parameters,
-    training: Option<&'a mut Training>,
-    keeps: bool,
-    /// In training that of [`Training`] takes its place.
-    memory: RecurrentState,
+    training: Option<&'a mut TrainingStep>,
+    records_statistics: bool,
+    /// State of recurrent layers in inference; in training [`TrainingStep::state`] is used instead.
+    state: RecurrentState,
 }
 
-/// What a training pass draws and what it leaves behind.
+/// One step of training: its random numbers, and the statistics and state that its forward pass computes.
 #[derive(Debug, Default)]
-pub struct Training {
+pub struct TrainingStep {
     seed: u64,
     step: u64,
     draws: u64,
-    /// Statistics of the batch, mean and unbiased variance, by the running statistics that they move, in the order in
-    /// which the layers ran: [`Parameters::update_running_statistics`] moves them.
+    /// Mean and unbiased variance of the batch with the running statistic that each belongs to, in the order in which the
+    /// layers ran; the argument of [`Parameters::update_running_statistics`].
     pub statistics: Vec<(ParameterId, Tensor<1>)>,
-    /// What recurrent layers remember: of the step before, and after the pass of this one.
-    pub memory: RecurrentState,
+    /// State of recurrent layers: before the forward pass that of the previous step, after it that of this step.
+    pub state: RecurrentState,
 }
 
-impl Training {
-    /// For one training step; its random numbers depend on the seed and the step alone.
+impl TrainingStep {
+    /// Returns a step whose random numbers depend only on the seed and the number of the step.
     pub fn new(seed: u64, step: u64) -> Self {
-        Self { seed, step, draws: 0, statistics: Vec::new(), memory: RecurrentState::default() }
+        Self { seed, step, draws: 0, statistics: Vec::new(), state: RecurrentState::default() }
     }
 
-    /// The same step, behind what recurrent layers remember of the one before.
+    /// Sets the state of recurrent layers after the previous step.
     #[must_use]
-    pub fn with_state(self, memory: RecurrentState) -> Self {
-        Self { memory, ..self }
+    pub fn with_state(self, state: RecurrentState) -> Self {
+        Self { state, ..self }
     }
 }
 
 impl<'a> ForwardContext<'a> {
-    /// A pass that computes what the network answers.
+    /// Returns the context of inference: normalizations use running statistics, and dropout does nothing.
     pub fn inference(parameters: &'a Parameters) -> Self {
-        Self { parameters, training: None, keeps: false, memory: RecurrentState::default() }
+        Self { parameters, training: None, records_statistics: false, state: RecurrentState::default() }
     }
 
-    /// A pass that trains: normalizations use the statistics of the batch, dropout drops.
-    pub fn training(parameters: &'a Parameters, training: &'a mut Training) -> Self {
-        Self { parameters, training: Some(training), keeps: true, memory: RecurrentState::default() }
+    /// Returns the context of a training step: normalizations use the statistics of the batch, and dropout is active.
+    pub fn training(parameters: &'a Parameters, step: &'a mut TrainingStep) -> Self {
+        Self { parameters, training: Some(step), records_statistics: true, state: RecurrentState::default() }
     }
 
-    /// Whether this pass trains.
+    /// Whether this is the context of a training step.
     pub fn is_training(&self) -> bool {
         self.training.is_some()
     }
 
-    /// The same pass, for what runs a second time: it keeps no statistics.
+    /// Returns the same context without recording of batch statistics, for a layer that runs a second time.
     pub(crate) fn without_statistics(&mut self) -> ForwardContext<'_> {
-        let memory = self.memory.clone();
-        ForwardContext { parameters: self.parameters, training: self.training.as_deref_mut(), keeps: false, memory }
-    }
-
-    /// The same pass with what recurrent layers remember; it is for passes that do not train.
-    #[must_use]
-    pub fn with_state(self, memory: RecurrentState) -> Self {
-        Self { memory, ..self }
-    }
-
-    /// What recurrent layers remember.
-    pub fn memory(&self) -> &RecurrentState {
-        self.training.as_ref().map_or(&self.memory, |training| &training.memory)
-    }
-
-    pub(crate) fn memory_mut(&mut self) -> &mut RecurrentState {
-        match &mut self.training {
-            Some(training) => &mut training.memory,
-            None => &mut self.memory,
+        ForwardContext {
+            parameters: self.parameters,
+            training: self.training.as_deref_mut(),
+            records_statistics: false,
+            state: self.state.clone(),
         }
     }
 
-    /// What a recurrent layer remembers, as constants of this pass.
-    pub(crate) fn remembered(&self, layer: usize, units: usize) -> [Tensor<2>; 2] {
+    /// Sets the state of recurrent layers in inference. For training use [`TrainingStep::with_state`].
+    #[must_use]
+    pub fn with_state(self, state: RecurrentState) -> Self {
+        Self { state, ..self }
+    }
+
+    /// Returns the state of recurrent layers.
+    pub fn state(&self) -> &RecurrentState {
+        self.training.as_ref().map_or(&self.state, |training| &training.state)
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut RecurrentState {
+        match &mut self.training {
+            Some(training) => &mut training.state,
+            None => &mut self.state,
+        }
+    }
+
+    /// Returns h and c of a recurrent layer as constants, without a gradient.
+    pub(crate) fn layer_state(&self, layer: usize, units: usize) -> [Tensor<2>; 2] {
         let device = self.parameters.device();
         match &self.training {
-            Some(training) => training.memory.of(layer, units, &device.clone().inner()).map(Tensor::from_inner),
-            None => self.memory.of(layer, units, device),
+            Some(training) => training.state.layer(layer, units, &device.clone().inner()).map(Tensor::from_inner),
+            None => self.state.layer(layer, units, device),
         }
     }
 
-    /// Keeps what a batch has in the place of a running statistic.
-    pub(crate) fn keep(&mut self, id: ParameterId, value: Tensor<1>) {
-        if let Some(training) = self.training.as_mut().filter(|_| self.keeps) {
+    /// Records the value that a running statistic has in this batch.
+    pub(crate) fn record_statistic(&mut self, id: ParameterId, value: Tensor<1>) {
+        if let Some(training) = self.training.as_mut().filter(|_| self.records_statistics) {
             training.statistics.push((id, value.inner()));
         }
     }
 
-    /// Whether something that survives training with this probability is kept in this pass. Always, when not training.
-    pub(crate) fn survives(&mut self, probability: f64) -> bool {
+    /// Draws whether layer dropout keeps a block of this survival probability. Always true in inference.
+    pub(crate) fn draw_survival(&mut self, probability: f64) -> bool {
         let Some(training) = &mut self.training else { return true };
         if probability >= 1.0 {
             return true;
@@ -109,30 +113,31 @@ impl<'a> ForwardContext<'a> {
         f64::from(uniform(&mut rng)) < probability
     }
 
-    /// Dropout: in training every unit is zeroed with `probability`, and the others grow to keep the mean.
+    /// Applies dropout: in training every unit is zeroed with `probability`, and the others are divided by
+    /// `1 - probability`.
     pub(crate) fn dropout(&mut self, x: FeatureMap, probability: f64) -> FeatureMap {
-        match self.mask(x.dims(), probability) {
+        match self.dropout_mask(x.dims(), probability) {
             Some(mask) => FeatureMap::from(x.into_plain() * mask),
             None => x,
         }
     }
 
-    /// The same for `[samples, units]`.
+    /// Applies dropout to `[samples, units]`.
     pub(crate) fn dropout_rows(&mut self, x: Tensor<2>, probability: f64) -> Tensor<2> {
-        match self.mask(x.dims(), probability) {
+        match self.dropout_mask(x.dims(), probability) {
             Some(mask) => x * mask,
             None => x,
         }
     }
 
-    /// What dropout multiplies with; `None` where it drops nothing.
-    fn mask<const D: usize>(&mut self, dims: [usize; D], probability: f64) -> Option<Tensor<D>> {
+    /// Returns the factors of dropout; `None` if it drops nothing.
+    fn dropout_mask<const D: usize>(&mut self, dims: [usize; D], probability: f64) -> Option<Tensor<D>> {
         let training = self.training.as_mut().filter(|_| probability > 0.0)?;
         training.draws += 1;
         let mut rng = stream(training.seed, Purpose::Dropout, &[training.step, training.draws]);
-        let kept = (1.0 / (1.0 - probability)) as f32;
+        let scale = (1.0 / (1.0 - probability)) as f32;
         let mask: Vec<f32> = (0..dims.iter().product())
-            .map(|_| if f64::from(uniform(&mut rng)) < probability { 0.0 } else { kept })
+            .map(|_| if f64::from(uniform(&mut rng)) < probability { 0.0 } else { scale })
             .collect();
         Some(Tensor::from_data(TensorData::new(mask, dims), self.parameters.device()))
     }

@@ -4,14 +4,17 @@ use super::ReceptiveField;
 use super::{ForwardContext, ParameterId, Parameters};
 use crate::kernel::{EPSILON, Epilogue, FeatureMap, Stride, Weights};
 
-/// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
+/// The distribution of the initial values of a weight.
+///
+/// `fan_in` is the number of inputs that an output sums over, `fan_out` the number of outputs that an input reaches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Normal with variance `2 / fan_in`, times a factor on the deviation (He et al. 2015): for what a ReLU follows.
+    /// Normal with variance `2 / fan_in`, for a layer before a ReLU (He et al. 2015). The standard deviation is multiplied
+    /// by the given factor.
     He(f64),
-    /// Normal with variance `2 / (fan_in + fan_out)` (Glorot and Bengio 2010): for what a sigmoid follows.
+    /// Normal with variance `2 / (fan_in + fan_out)`, for a layer before a sigmoid (Glorot and Bengio 2010).
     Glorot,
-    /// Uniform in `±1/sqrt(fan_in)`: for the classifier, as PyTorch does.
+    /// Uniform in `±1/sqrt(fan_in)`, PyTorch's default, for the classifier.
     Uniform,
 }
 
@@ -20,94 +23,102 @@ pub enum Init {
 pub struct Window {
     /// Side, in pixels.
     pub size: usize,
-    /// Step between windows, in pixels.
+    /// Distance between neighbouring windows, in pixels.
     pub stride: usize,
-    /// Pixels added on each side.
+    /// Padding on each side, in pixels.
     pub padding: usize,
 }
 
 impl Window {
-    /// A window that keeps height and width where the stride is 1.
+    /// Returns a window of odd size whose padding preserves height and width at stride 1.
     pub fn same(size: usize, stride: usize) -> Self {
         Self { size, stride, padding: size / 2 }
     }
 
-    /// The side of the output for a side of the input; `None` where the window does not fit.
-    pub fn output(&self, side: usize) -> Option<usize> {
-        let room = (side + 2 * self.padding).checked_sub(self.size)?;
-        Some(room / self.stride + 1)
-    }
-
-    /// What an output sees, from what an input sees.
-    pub fn field(&self, input: ReceptiveField) -> ReceptiveField {
-        input.through(self.size, self.stride, self.padding)
+    /// Returns the side of the output for a side of the input; `None` if the window does not fit.
+    pub fn output_size(&self, side: usize) -> Option<usize> {
+        let last = (side + 2 * self.padding).checked_sub(self.size)?;
+        Some(last / self.stride + 1)
     }
 }
 
-/// A weighted sum of its inputs: dense over all of them, or a convolution.
+/// A weighted sum of its inputs: a dense layer or a convolution.
 #[derive(Clone, Debug)]
 pub struct Layer {
     pub(crate) weight: ParameterId,
     pub(crate) bias: Option<ParameterId>,
-    /// Absent in a dense layer.
+    /// Window of a convolution; `None` for a dense layer.
     pub(crate) window: Option<Window>,
-    /// Channels in and out, for the outline.
+    /// Number of channels of input and output.
     pub(crate) channels: [usize; 2],
 }
 
 impl Layer {
-    /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and
-    /// gives `[batch, out, 1, 1]`.
-    pub fn forward(&self, pass: &ForwardContext, x: FeatureMap) -> FeatureMap {
-        self.weighted(pass, x, None, Epilogue::Unknown)
+    /// Computes `[batch, in, height, width]` → `[batch, out, height', width']`. A dense layer takes all units of a sample
+    /// and returns `[batch, out, 1, 1]`.
+    pub fn forward(&self, context: &ForwardContext, x: FeatureMap) -> FeatureMap {
+        self.apply(context, x, None, Epilogue::Unknown)
     }
 
-    /// The same, and the sum with `onto` where there is such.
-    pub(crate) fn onto(&self, pass: &ForwardContext, x: FeatureMap, onto: Option<FeatureMap>) -> FeatureMap {
-        self.weighted(pass, x, None, onto.map_or(Epilogue::Unknown, Epilogue::Sum))
-    }
-
-    /// The layer and the normalization that follows it. A pass that does not train folds them into one layer with
-    /// `W·f` and `(b - mean)·f + shift`, `f = scale / sqrt(variance + ε)`: one pass less over the activations.
-    /// `onto`: in such a pass, what is added.
-    pub(crate) fn normalized(
+    /// Computes the layer, plus `addend` if there is one.
+    pub(crate) fn forward_add(
         &self,
-        pass: &mut ForwardContext,
+        context: &ForwardContext,
         x: FeatureMap,
-        norm: &Norm,
-        onto: Option<FeatureMap>,
+        addend: Option<FeatureMap>,
     ) -> FeatureMap {
-        if pass.is_training() {
-            let y = self.weighted(pass, x, None, Epilogue::Normalization);
-            return norm.forward(pass, y);
-        }
-        self.weighted(pass, x, Some(norm), onto.map_or(Epilogue::Unknown, Epilogue::Sum))
+        self.apply(context, x, None, addend.map_or(Epilogue::Unknown, Epilogue::Sum))
     }
 
-    /// The weighted sum, with a normalization folded into its weights.
-    fn weighted(&self, pass: &ForwardContext, x: FeatureMap, folded: Option<&Norm>, next: Epilogue) -> FeatureMap {
-        let (kernels, weights) = (pass.parameters.kernels(), self.ready(pass, folded));
+    /// Computes the layer and the batch normalization that follows it, plus `addend` if there is one.
+    ///
+    /// In inference the two are one layer with the weights `W·f` and the bias `(b - mean)·f + shift`, where
+    /// `f = scale / sqrt(variance + ε)`. This saves a pass over the activations. In training there must be no `addend`.
+    pub(crate) fn forward_norm_add(
+        &self,
+        context: &mut ForwardContext,
+        x: FeatureMap,
+        norm: &BatchNorm,
+        addend: Option<FeatureMap>,
+    ) -> FeatureMap {
+        if context.is_training() {
+            let y = self.apply(context, x, None, Epilogue::Normalization);
+            return norm.forward(context, y);
+        }
+        self.apply(context, x, Some(norm), addend.map_or(Epilogue::Unknown, Epilogue::Sum))
+    }
+
+    /// Computes the layer with the batch normalization `folded` into its weights.
+    fn apply(
+        &self,
+        context: &ForwardContext,
+        x: FeatureMap,
+        folded: Option<&BatchNorm>,
+        epilogue: Epilogue,
+    ) -> FeatureMap {
+        let (kernels, weights) = (context.parameters.kernels(), self.weights(context, folded));
         match self.window {
-            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, next),
-            None => x.weigh(kernels, weights, next),
+            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, epilogue),
+            None => x.weigh(kernels, weights, epilogue),
         }
     }
 
-    /// The weights of a dense layer that has a bias.
-    pub(crate) fn dense(&self, pass: &ForwardContext) -> Option<Weights> {
-        (self.window.is_none() && self.bias.is_some()).then(|| self.ready(pass, None))
+    /// Returns the weights if this is a dense layer with a bias.
+    pub(crate) fn dense_weights(&self, context: &ForwardContext) -> Option<Weights> {
+        (self.window.is_none() && self.bias.is_some()).then(|| self.weights(context, None))
     }
 
-    fn ready(&self, pass: &ForwardContext, folded: Option<&Norm>) -> Weights {
-        let parameters = pass.parameters;
-        if pass.is_training() {
-            return self.weights(parameters, folded);
+    fn weights(&self, context: &ForwardContext, folded: Option<&BatchNorm>) -> Weights {
+        let parameters = context.parameters;
+        if context.is_training() {
+            return self.make_weights(parameters, folded);
         }
-        // Batch after batch is computed with the same. Blocks that share weights and scale have statistics of their own.
-        parameters.kept((self.weight, folded.map(|norm| norm.mean)), || self.weights(parameters, folded))
+        // The mean is part of the key because blocks that share weights and scale still have statistics of their own.
+        let key = (self.weight, folded.map(|norm| norm.mean));
+        parameters.cached_weights(key, || self.make_weights(parameters, folded))
     }
 
-    fn weights(&self, parameters: &Parameters, folded: Option<&Norm>) -> Weights {
+    fn make_weights(&self, parameters: &Parameters, folded: Option<&BatchNorm>) -> Weights {
         let get = |id| parameters.get(id).value.clone();
         let out = self.channels[1];
         let mut shape = [1; 4];
@@ -125,12 +136,12 @@ impl Layer {
         Weights::new(weight.flatten(0, 1), shape, Some(bias))
     }
 
-    /// What an output sees, from what an input sees; `None` is all of a sample.
-    pub fn field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
-        Some(self.window?.field(input?))
+    /// Returns the receptive field of an output from that of an input; `None` stands for the whole sample.
+    pub fn receptive_field(&self, input: Option<ReceptiveField>) -> Option<ReceptiveField> {
+        Some(input?.after_window(self.window?))
     }
 
-    /// Such as `3x3 16` or `dense 50`.
+    /// Returns a description such as `3x3 16`, `3x3/2 32` with the stride, or `dense 50`.
     pub fn describe(&self) -> String {
         match self.window {
             Some(w) if w.stride > 1 => format!("{0}x{0}/{1} {2}", w.size, w.stride, self.channels[1]),
@@ -142,10 +153,10 @@ impl Layer {
 
 /// Batch normalization over batch, height and width: `(x - mean) / sqrt(variance + ε) · scale + shift`.
 ///
-/// As in PyTorch, the running variance is the unbiased one, ε is 1e-5 and a batch moves the running statistics by a tenth
-/// ([`MOMENTUM`]).
+/// As in PyTorch, the running variance is unbiased, ε is 1e-5, and the momentum of the running statistics is
+/// [`BATCH_NORM_MOMENTUM`].
 #[derive(Clone, Debug)]
-pub struct Norm {
+pub struct BatchNorm {
     pub(crate) scale: ParameterId,
     pub(crate) shift: ParameterId,
     pub(crate) mean: ParameterId,
@@ -153,22 +164,23 @@ pub struct Norm {
 }
 
 /// Share of a batch in the new running statistics, PyTorch's default.
-pub const MOMENTUM: f64 = 0.1;
+pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
-impl Norm {
-    /// `[batch, channels, height, width]` to the same shape.
-    pub fn forward(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
-        let get = |id| pass.parameters.get(id).value.clone();
+impl BatchNorm {
+    /// Normalizes `[batch, channels, height, width]`: with the statistics of the batch in training, with the running
+    /// statistics otherwise.
+    pub fn forward(&self, context: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
+        let get = |id| context.parameters.get(id).value.clone();
         let (scale, shift) = (get(self.scale), get(self.shift));
-        if !pass.is_training() {
+        if !context.is_training() {
             return x.normalize([scale, shift, get(self.mean), get(self.variance)]);
         }
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let (output, [seen_mean, seen_variance]) = x.normalize_batch(scale, shift);
-        let unbiased = seen_variance.mul_scalar(count / (count - 1.0).max(1.0));
-        pass.keep(self.mean, seen_mean);
-        pass.keep(self.variance, unbiased);
+        let (output, [mean, variance]) = x.normalize_batch(scale, shift);
+        let unbiased = variance.mul_scalar(count / (count - 1.0).max(1.0));
+        context.record_statistic(self.mean, mean);
+        context.record_statistic(self.variance, unbiased);
         output
     }
 }

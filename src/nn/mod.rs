@@ -1,9 +1,12 @@
-//! What networks are made of: parameters, layers, bodies, gates, blocks and stages; and what measuring needs of
-//! any network: the [`Network`] trait and the [`Route`] through its blocks.
+//! The parts of networks: parameters, layers, bodies, gates, blocks and stages.
+//!
+//! The module also has the interface between networks and measurements: the [`Network`] trait, the [`Outline`] of a network,
+//! and a [`Route`] through its blocks.
 
 mod block;
+mod block_id;
 mod body;
-mod build;
+mod builder;
 mod char_cnn;
 mod forward_context;
 mod layer;
@@ -11,28 +14,33 @@ mod loss;
 mod network;
 mod outline;
 mod parameters;
+mod receptive_field;
 mod recurrent;
 mod recurrent_state;
 mod route;
+mod shortcut;
 mod stage;
 mod wiring;
 
-pub use block::{Block, BlockActivations, BlockConfig, LastRelu, ShortcutKind};
-pub use body::{Body, BodyConfig, BodyKind, GateKind, Order};
-pub(crate) use body::{layer_and_norm, normalize};
-pub use build::{Builder, Shape};
+pub use block::{Block, BlockActivations, BlockConfig, LastRelu};
+pub use block_id::BlockId;
+pub use body::{ActivationOrder, Body, BodyConfig, BodyKind, GateKind};
+pub(crate) use body::{forward_layer_norm, normalize};
+pub use builder::{NetworkBuilder, Shape};
 pub use char_cnn::{CharCnn, CharCnnConfig};
-pub use forward_context::{ForwardContext, Training};
-pub use layer::{Init, Layer, MOMENTUM, Norm, Window};
-pub(crate) use loss::loss_directions;
+pub use forward_context::{ForwardContext, TrainingStep};
+pub use layer::{BATCH_NORM_MOMENTUM, BatchNorm, Init, Layer, Window};
+pub(crate) use loss::unit_loss_gradients;
 pub use loss::{Loss, cross_entropy};
-pub use network::{BlockId, Logits, Network, Samples};
-pub use outline::{BlockOutline, Outline, ReceptiveField, Skip, StageOutline};
-pub(crate) use parameters::host as parameters_host;
+pub use network::{Logits, Network, Samples};
+pub use outline::{BlockOutline, Outline, Shortcut, StageOutline};
+pub(crate) use parameters::tensor_to_vec;
 pub use parameters::{Parameter, ParameterId, Parameters, Role};
+pub use receptive_field::ReceptiveField;
 pub use recurrent::{Recurrent, RecurrentConfig};
 pub use recurrent_state::RecurrentState;
 pub(crate) use recurrent_state::SavedRecurrentState;
 pub use route::{Route, Step};
+pub use shortcut::ShortcutOption;
 pub use stage::{Pool, Stage, StageConfig};
 pub use wiring::Wiring;

@@ -1,57 +1,10 @@
-//! What measuring and slimming need of a network, and nothing else.
+//! The [`Network`] trait: what measuring and slimming need of a network.
 
 use super::Outline;
-use super::{BlockActivations, RecurrentState, Route, Step};
+use super::{BlockActivations, BlockId, RecurrentState, Route, Step};
 use crate::Result;
 
-/// Which block, both counted from 0; prints as `stage1.block2`, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BlockId {
-    /// Stage, from 0.
-    pub stage: usize,
-    /// Block within the stage, from 0.
-    pub block: usize,
-}
-
-impl BlockId {
-    /// The block that a name such as `stage1.block2.body.layer1.weight` begins with, and the rest of the name;
-    /// `None` for a name that begins with no block, or numbers one from 0.
-    pub fn split(name: &str) -> Option<(Self, &str)> {
-        let (stage, rest) = name.strip_prefix("stage")?.split_once(".block")?;
-        let (block, rest) = rest.split_once('.').unwrap_or((rest, ""));
-        let number = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
-        Some((Self { stage: number(stage)?, block: number(block)? }, rest))
-    }
-}
-
-impl std::str::FromStr for BlockId {
-    type Err = crate::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::split(name).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| id);
-        found.ok_or_else(|| crate::Error::Usage(format!("'{name}' is no block, expected a name such as stage1.block2")))
-    }
-}
-
-impl serde::Serialize for BlockId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for BlockId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl std::fmt::Display for BlockId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "stage{}.block{}", self.stage + 1, self.block + 1)
-    }
-}
-
-/// Some samples, as they enter a network.
+/// A batch of samples as a network takes them.
 #[derive(Clone, Debug)]
 pub struct Samples {
     /// Normalized values, row-major.
@@ -69,98 +22,180 @@ pub struct Logits {
     pub classes: usize,
 }
 
-/// A network as a line: stem, stages of blocks, head. The estimate between them is the implementor's own type.
+/// A network as a sequence of stem, stages of blocks, and head, which pass one estimate on.
+///
+/// An implementation provides an [`Outline`] and the computation of each part. Routes, lesions, shuffles and read-outs
+/// then follow from the provided methods. The type of the estimate is the implementor's own.
+///
+/// # Examples
+///
+/// A network of one stage with three residual blocks `x + x/2`:
+///
+/// ```
+/// use unrolled::Result;
+/// use unrolled::nn::{
+///     BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
+///     StageOutline, Wiring,
+/// };
+///
+/// struct Toy(Outline);
+///
+/// impl Network for Toy {
+///     type Estimate = Vec<f32>;
+///
+///     fn outline(&self) -> &Outline {
+///         &self.0
+///     }
+///     fn stem(&self, samples: &Samples) -> Result<Vec<f32>> {
+///         Ok(samples.values.clone())
+///     }
+///     fn enter_stage(&self, _stage: usize, estimate: Vec<f32>) -> Result<Vec<f32>> {
+///         Ok(estimate)
+///     }
+///     fn block_activations(&self, _id: BlockId, x: Vec<f32>) -> Result<BlockActivations<Vec<f32>>> {
+///         let h: Vec<f32> = x.iter().map(|x| 0.5 * x).collect();
+///         let estimate = h.iter().zip(&x).map(|(h, x)| h + x).collect();
+///         Ok(BlockActivations { h, transform: None, carry: None, estimate })
+///     }
+///     fn shortcut(&self, _id: BlockId, estimate: Vec<f32>) -> Result<Vec<f32>> {
+///         Ok(estimate)
+///     }
+///     fn head(&self, values: Vec<f32>, _state: &mut RecurrentState) -> Result<Logits> {
+///         Ok(Logits { values, classes: 2 })
+///     }
+///     fn values(&self, estimate: &Vec<f32>) -> (Vec<f32>, usize) {
+///         (estimate.clone(), 2)
+///     }
+///     fn rebuild(&self, _like: &Vec<f32>, values: Vec<f32>) -> Vec<f32> {
+///         values
+///     }
+/// }
+///
+/// let block = |block| BlockOutline {
+///     id: BlockId { stage: 0, block },
+///     source_name: None,
+///     wiring: Wiring::Residual,
+///     body: "half".into(),
+///     shortcut: Shortcut::Identity,
+///     parameters: 0,
+///     flops: 0,
+///     receptive_field: None,
+///     why_not_removable: None,
+/// };
+/// let stage = StageOutline { name: "stage1".into(), shape: vec![2, 1, 1], blocks: (0..3).map(block).collect() };
+/// let network = Toy(Outline {
+///     name: "toy".into(),
+///     input: vec![2, 1, 1],
+///     classes: 2,
+///     is_language_model: false,
+///     parameters: 0,
+///     flops: 0,
+///     stem_parameters: 0,
+///     head_parameters: 0,
+///     stages: vec![stage],
+/// });
+///
+/// let samples = Samples { values: vec![1.0, 2.0], shape: [1, 2, 1, 1] };
+/// let lesion = Route::identity(network.outline()).without_block(BlockId { stage: 0, block: 1 });
+/// let logits = network.forward_along(&lesion, &samples, &mut RecurrentState::default())?;
+/// assert_eq!(logits.values, [2.25, 4.5]);
+/// # Ok::<(), unrolled::Error>(())
+/// ```
 pub trait Network {
-    /// What passes from block to block. Cloning it should be cheap.
+    /// The value that passes from block to block. Cloning it should be cheap.
     type Estimate: Clone;
 
-    /// Its stages and blocks.
+    /// Returns the stages and blocks of the network.
     fn outline(&self) -> &Outline;
 
-    /// The first estimate.
+    /// Computes the first estimate.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] where the samples have another shape than the network takes.
+    /// [`crate::Error::Shape`] if the samples do not have the shape that the network takes.
     fn stem(&self, samples: &Samples) -> Result<Self::Estimate>;
 
-    /// What stands between the stage before and the first block of a stage.
+    /// Computes the layers between the previous stage and the first block of `stage`, such as pooling.
     ///
     /// # Errors
-    /// Where the computation fails; so for all that follow.
+    /// An error if the computation fails; so for all methods below.
     fn enter_stage(&self, stage: usize, estimate: Self::Estimate) -> Result<Self::Estimate>;
 
-    /// A block with what can be seen inside it.
+    /// Runs a block and returns its output together with its new value and gates.
     ///
     /// # Errors
-    /// Where the computation fails.
-    fn block_activations(&self, at: BlockId, estimate: Self::Estimate) -> Result<BlockActivations<Self::Estimate>>;
+    /// An error if the computation fails.
+    fn block_activations(&self, id: BlockId, estimate: Self::Estimate) -> Result<BlockActivations<Self::Estimate>>;
 
-    /// A block: the next estimate.
+    /// Runs a block and returns the next estimate.
     ///
     /// # Errors
-    /// Where the computation fails.
-    fn block(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
-        Ok(self.block_activations(at, estimate)?.estimate)
+    /// An error if the computation fails.
+    fn block(&self, id: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        Ok(self.block_activations(id, estimate)?.estimate)
     }
 
-    /// A block that runs again on its own output.
+    /// Runs a block again on its own output.
     ///
     /// # Errors
-    /// Where the computation fails.
-    fn repeat_block(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
-        self.block(at, estimate)
+    /// An error if the computation fails.
+    fn repeat_block(&self, id: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate> {
+        self.block(id, estimate)
     }
 
-    /// What is left of a block when it is left out.
+    /// Computes the shortcut of a block alone, as a lesion of the block leaves it.
     ///
     /// # Errors
-    /// Where the computation fails.
-    fn shortcut(&self, at: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate>;
+    /// [`crate::Error::Unsupported`] if the block has no shortcut, or an error if the computation fails.
+    fn shortcut(&self, id: BlockId, estimate: Self::Estimate) -> Result<Self::Estimate>;
 
-    /// One step along a route.
+    /// Runs one step of a route.
     ///
     /// # Errors
-    /// Where the computation fails.
+    /// Those of the method that the step stands for.
     fn step(&self, step: Step, estimate: Self::Estimate) -> Result<Self::Estimate> {
         match step {
             Step::Enter(stage) => self.enter_stage(stage, estimate),
-            Step::Run(at) => self.block(at, estimate),
-            Step::Shortcut(at) => self.shortcut(at, estimate),
-            Step::Again(at) => self.repeat_block(at, estimate),
+            Step::Run(id) => self.block(id, estimate),
+            Step::Shortcut(id) => self.shortcut(id, estimate),
+            Step::Repeat(id) => self.repeat_block(id, estimate),
         }
     }
 
-    /// The outputs. A network whose outputs depend on the samples before finds in `memory` what it left there behind the
-    /// batch before, along the same route; others do not look at it.
+    /// Computes the outputs from the last estimate.
+    ///
+    /// A recurrent network reads from `state` what it stored there after the previous batch along the same route, and
+    /// stores what the next batch needs. Other networks ignore it.
     ///
     /// # Errors
-    /// Where the computation fails.
-    fn head(&self, estimate: Self::Estimate, memory: &mut RecurrentState) -> Result<Logits>;
+    /// An error if the computation fails.
+    fn head(&self, estimate: Self::Estimate, state: &mut RecurrentState) -> Result<Logits>;
 
-    /// The outputs along a route; `memory` as of [`Network::head`].
+    /// Computes the outputs along a route, with `state` as in [`Network::head`].
     ///
     /// # Errors
-    /// As of [`Network::stem`] and [`Network::step`].
-    fn forward_along(&self, route: &Route, samples: &Samples, memory: &mut RecurrentState) -> Result<Logits> {
+    /// Those of [`Network::stem`], [`Network::step`] and [`Network::head`].
+    fn forward_along(&self, route: &Route, samples: &Samples, state: &mut RecurrentState) -> Result<Logits> {
         let first = self.stem(samples)?;
-        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?, memory)
+        self.head(route.steps().into_iter().try_fold(first, |estimate, step| self.step(step, estimate))?, state)
     }
 
-    /// The gradient of every sample's cross-entropy with respect to what enters the head, scaled to unit length at the
-    /// outputs: a direction, for a sample that is answered with near certainty too. `None` for a network that knows no
-    /// gradients.
+    /// Returns the gradient of every sample's cross-entropy with respect to the estimate that enters the head; `None` if
+    /// the network cannot compute gradients.
+    ///
+    /// At the logits each sample's gradient is scaled to unit length. It is a direction, and so does not vanish for a
+    /// sample that is classified with near certainty.
     ///
     /// # Errors
-    /// Where the computation fails.
+    /// An error if the computation fails.
     fn head_gradient(&self, _estimate: &Self::Estimate, _labels: &[u32]) -> Result<Option<Self::Estimate>> {
         Ok(None)
     }
 
-    /// The gradient with respect to what enters a step, from that with respect to what leaves it; `None` for a network
-    /// that knows no gradients.
+    /// Returns the gradient with respect to the input of a step, given the input `entering` and the `gradient` with
+    /// respect to the output; `None` if the network cannot compute gradients.
     ///
     /// # Errors
-    /// Where the computation fails.
+    /// An error if the computation fails.
     fn backward_step(
         &self,
         _step: Step,
@@ -176,14 +211,15 @@ pub trait Network {
         crc32fast::hash(format!("{:?}", self.outline()).as_bytes())
     }
 
-    /// Whether [`Network::head_gradient`] and [`Network::backward_step`] answer.
+    /// Whether [`Network::head_gradient`] and [`Network::backward_step`] are implemented.
     fn has_gradients(&self) -> bool {
         false
     }
 
-    /// The values of an estimate, `[batch, units]` row-major, and the number of channels that the units divide into.
+    /// Returns the values of an estimate, `[batch, units]` row-major, and its number of channels. The units of a channel
+    /// are adjacent.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
 
-    /// An estimate of the shape of another, with these values in the order of [`Network::values`].
+    /// Builds an estimate of the shape of `like` from values in the order of [`Network::values`].
     fn rebuild(&self, like: &Self::Estimate, values: Vec<f32>) -> Self::Estimate;
 }

@@ -1,5 +1,7 @@
-//! All arrays of a network in one list. Layers hold indices into it, so that sharing a weight is holding the same
-//! index, and an optimizer, an average or a file is a loop.
+//! All parameters of a network in one list.
+//!
+//! Layers hold indices into the list. Two layers share a weight by holding the same index, and an optimizer, an average or a
+//! file is a loop over the list.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,11 +11,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::kernel::{Kernels, Weights};
 use crate::{Error, Result};
 
-/// Which array of a [`Parameters`] list.
+/// Index of a parameter in [`Parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ParameterId(pub(crate) usize);
 
-/// What an array is for.
+/// The role of a parameter in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Weight of a layer.
@@ -22,66 +24,70 @@ pub enum Role {
     Bias,
     /// Scale or shift of a normalization.
     Norm,
-    /// Running mean or variance of a normalization: kept, but not trained by gradients.
+    /// Running mean or variance of a normalization, which gradients do not train.
     Statistic,
 }
 
-/// One array.
+/// A named array of a network.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its name in files and messages, such as `stage1.block2.body.layer1.weight`.
+    /// Name in files and messages, such as `stage1.block2.body.layer1.weight`.
     pub name: String,
-    /// Its shape; convolutions `[out, in, height, width]`, dense layers `[out, in]`, as in PyTorch.
+    /// Shape as in PyTorch: `[out, in, height, width]` for convolutions, `[out, in]` for dense layers.
     pub shape: Vec<usize>,
-    /// What it is for.
+    /// Role in the layer.
     pub role: Role,
-    /// The values, row-major.
+    /// Values, row-major.
     pub value: Tensor<1>,
 }
 
 impl Parameter {
-    /// Whether gradients train it.
-    pub fn is_trained(&self) -> bool {
+    /// Whether gradients train the parameter.
+    pub fn is_trainable(&self) -> bool {
         self.role != Role::Statistic
     }
 
-    /// The values on the host, row-major.
-    pub fn host(&self) -> Vec<f32> {
-        host(self.value.clone())
+    /// Copies the values to the host, row-major.
+    pub fn to_vec(&self) -> Vec<f32> {
+        tensor_to_vec(self.value.clone())
     }
 }
 
-/// The values of a tensor of any rank on the host, row-major.
-pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    // A tensor of this crate is always f32: the conversion cannot fail.
+/// Copies the values of a tensor of any rank to the host, row-major.
+pub(crate) fn tensor_to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    // All tensors of this crate are f32, so the conversion cannot fail.
     tensor.into_data().try_into_vec().expect("f32 tensor")
 }
 
-/// All arrays of a network, in the order in which the network was built.
+/// All parameters of a network, in the order in which the network was built.
 #[derive(Clone, Debug)]
 pub struct Parameters {
     entries: Vec<Parameter>,
     by_name: HashMap<String, ParameterId>,
     device: Device,
     kernels: Kernels,
-    kept: Kept,
-    /// All trained values one behind the other, as long as none of them changes by itself.
+    cache: WeightCache,
+    /// All trainable values in one vector, until a single parameter changes.
     flat: Option<Tensor<1>>,
     shapes_only: bool,
 }
 
-/// What layers made of their arrays, until one changes; a copy of the list makes its own.
-#[derive(Debug, Default)]
-struct Kept(Mutex<HashMap<(ParameterId, Option<ParameterId>), Weights>>);
+/// The arrays of a layer: its weight, and the mean of the normalization that is folded into it.
+type WeightKey = (ParameterId, Option<ParameterId>);
 
-impl Clone for Kept {
+/// Weights that layers have prepared for the kernels, until a parameter changes. A clone of the parameters starts with an
+/// empty cache.
+#[derive(Debug, Default)]
+struct WeightCache(Mutex<HashMap<WeightKey, Weights>>);
+
+impl Clone for WeightCache {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
 impl Parameters {
-    /// An empty list on a device.
+    /// Returns an empty list on a device.
     pub fn new(device: &Device) -> Self {
         let kernels = Kernels::of(device);
         Self {
@@ -89,18 +95,18 @@ impl Parameters {
             by_name: HashMap::new(),
             device: device.clone(),
             kernels,
-            kept: Kept::default(),
+            cache: WeightCache::default(),
             flat: None,
             shapes_only: false,
         }
     }
 
-    /// An empty list that keeps shapes and no values: for counting.
+    /// Returns an empty list that stores shapes and no values, for counting.
     pub(crate) fn shapes_only(device: &Device) -> Self {
         Self { shapes_only: true, ..Self::new(device) }
     }
 
-    /// Adds an array whose values are drawn one by one; one of the same name must not be there.
+    /// Adds a parameter and draws its values one by one. No other parameter may have this name.
     pub(crate) fn add(
         &mut self,
         name: String,
@@ -119,36 +125,39 @@ impl Parameters {
         id
     }
 
-    /// The array of this name.
+    /// Returns the parameter of this name.
     pub fn find(&self, name: &str) -> Option<ParameterId> {
         self.by_name.get(name).copied()
     }
 
-    /// One array.
+    /// Returns a parameter.
     pub fn get(&self, id: ParameterId) -> &Parameter {
         &self.entries[id.0]
     }
 
-    /// One array as a tensor of its shape. Panics if the rank is not `D`.
+    /// Returns a parameter as a tensor of its shape.
+    ///
+    /// # Panics
+    /// If its rank is not `D`.
     pub fn tensor<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
         let entry = self.get(id);
         let shape: [usize; D] = entry.shape.as_slice().try_into().expect("rank of a parameter");
         entry.value.clone().reshape(shape)
     }
 
-    /// Replaces the values of one array by as many others.
+    /// Replaces the values of a parameter by as many others.
     pub fn set(&mut self, id: ParameterId, value: Tensor<1>) {
         debug_assert_eq!(value.dims(), self.entries[id.0].value.dims());
-        self.changed(id);
+        self.invalidate(id);
         self.entries[id.0].value = value;
     }
 
-    /// Replaces the values of one array by as many others from the host.
+    /// Replaces the values of a parameter by values from the host, row-major.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the shapes differ.
-    pub fn set_host(&mut self, id: ParameterId, shape: &[usize], values: Vec<f32>) -> Result<()> {
-        self.changed(id);
+    /// [`Error::Shape`] if `shape` is not that of the parameter.
+    pub fn set_values(&mut self, id: ParameterId, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        self.invalidate(id);
         let entry = &mut self.entries[id.0];
         if entry.shape != shape {
             return Err(Error::Shape {
@@ -157,76 +166,76 @@ impl Parameters {
                 expected: entry.shape.clone(),
             });
         }
-        let values_count = values.len();
-        entry.value = Tensor::from_data(TensorData::new(values, [values_count]), &self.device);
+        let count = values.len();
+        entry.value = Tensor::from_data(TensorData::new(values, [count]), &self.device);
         Ok(())
     }
 
-    /// Forgets what was made of an array.
-    fn changed(&mut self, id: ParameterId) {
-        self.kept = Kept::default();
-        if self.get(id).is_trained() {
+    /// Clears what was computed from a parameter that changes.
+    fn invalidate(&mut self, id: ParameterId) {
+        self.cache = WeightCache::default();
+        if self.get(id).is_trainable() {
             self.flat = None;
         }
     }
 
-    /// Moves running statistics towards those of a batch, by a share of the way: `old·(1 - share) + new·share`.
+    /// Updates running statistics with those of a batch: `old·(1 - m) + new·m` with the momentum `m` of each.
     pub fn update_running_statistics(
         &mut self,
         statistics: Vec<(ParameterId, Tensor<1>)>,
-        mut share: impl FnMut(ParameterId) -> f64,
+        mut momentum: impl FnMut(ParameterId) -> f64,
     ) {
         for (id, new) in statistics {
-            let share = share(id);
+            let momentum = momentum(id);
             let old = self.get(id).value.clone();
-            self.set(id, old.mul_scalar(1.0 - share) + new.mul_scalar(share));
+            self.set(id, old.mul_scalar(1.0 - momentum) + new.mul_scalar(momentum));
         }
     }
 
-    /// All arrays in order.
+    /// Returns all parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
         self.entries.iter().enumerate().map(|(i, p)| (ParameterId(i), p))
     }
 
-    /// The number of trained values.
-    pub fn trained(&self) -> u64 {
+    /// Returns the number of trainable values.
+    pub fn trainable_count(&self) -> u64 {
         let count = |p: &Parameter| p.shape.iter().product::<usize>() as u64;
-        self.entries.iter().filter(|p| p.is_trained()).map(count).sum()
+        self.entries.iter().filter(|p| p.is_trainable()).map(count).sum()
     }
 
-    /// What a layer makes of its weight and of the normalization with this mean, made once until any array changes.
-    pub(crate) fn kept(&self, key: (ParameterId, Option<ParameterId>), make: impl FnOnce() -> Weights) -> Weights {
-        // A thread that panicked while it made weights has put none in.
-        let mut kept = self.kept.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        kept.entry(key).or_insert_with(make).clone()
+    /// Returns the weights of a layer as the kernels take them. They are made once and cached until a parameter changes.
+    pub(crate) fn cached_weights(&self, key: WeightKey, make: impl FnOnce() -> Weights) -> Weights {
+        // A thread that panicked in `make` has inserted nothing: the map is intact.
+        let mut cache = self.cache.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        cache.entry(key).or_insert_with(make).clone()
     }
 
-    /// Which operations compute with the arrays.
+    /// Returns which kernels compute with the parameters.
     pub fn kernels(&self) -> Kernels {
         self.kernels
     }
 
-    /// Chooses the operations; those of this crate are for the CPU alone.
+    /// Sets the kernels. Those of this crate run on the CPU only.
     pub fn set_kernels(&mut self, kernels: Kernels) {
         self.kernels = kernels;
     }
 
-    /// Where the arrays are.
+    /// Returns the device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The same values as leaves of a gradient graph; statistics stay outside it.
-    pub fn tracked(&self) -> Self {
-        let mut tracked = self.constants();
-        for entry in tracked.entries.iter_mut().filter(|entry| entry.is_trained()) {
+    /// Returns a copy for training: trainable parameters are leaves of a gradient graph, statistics are constants.
+    pub fn require_grad(&self) -> Self {
+        let mut leaves = self.as_constants();
+        for entry in leaves.entries.iter_mut().filter(|entry| entry.is_trainable()) {
             entry.value = entry.value.clone().require_grad();
         }
-        tracked
+        leaves
     }
 
-    /// The same values as constants of a gradient graph: for gradients with respect to estimates.
-    pub fn constants(&self) -> Self {
+    /// Returns a copy whose values are constants of a gradient graph, for gradients with respect to estimates.
+    pub fn as_constants(&self) -> Self {
         let mut constants = self.clone();
         constants.device = self.device.clone().autodiff();
         constants.flat = None;
@@ -237,19 +246,19 @@ impl Parameters {
     }
 }
 
-/// All trained values as one vector, and back.
+/// Conversion between the trainable values and one vector.
 impl Parameters {
-    /// All trained values, one array behind the other.
+    /// Returns all trainable values in one vector, in the order of the list.
     pub fn flatten(&self) -> Tensor<1> {
-        let each = || self.entries.iter().filter(|p| p.is_trained()).map(|p| p.value.clone()).collect();
+        let each = || self.entries.iter().filter(|p| p.is_trainable()).map(|p| p.value.clone()).collect();
         self.flat.clone().unwrap_or_else(|| Tensor::cat(each(), 0))
     }
 
-    /// Replaces all trained values by those of one vector.
+    /// Replaces all trainable values by those of a vector in the order of [`Parameters::flatten`].
     pub fn unflatten(&mut self, values: &Tensor<1>) {
-        self.kept = Kept::default();
+        self.cache = WeightCache::default();
         let mut start = 0;
-        for entry in self.entries.iter_mut().filter(|p| p.is_trained()) {
+        for entry in self.entries.iter_mut().filter(|p| p.is_trainable()) {
             let end = start + entry.shape.iter().product::<usize>();
             entry.value = values.clone().slice(start..end);
             start = end;
@@ -257,9 +266,9 @@ impl Parameters {
         self.flat = Some(values.clone());
     }
 
-    /// The gradients of all trained values as one vector; zeros where a value had no part in the loss.
+    /// Returns the gradients of all trainable values in one vector. A parameter that the loss does not depend on has zeros.
     pub fn gradient(&self, gradients: &burn::tensor::Gradients) -> Tensor<1> {
-        let trained = self.entries.iter().filter(|p| p.is_trained());
+        let trained = self.entries.iter().filter(|p| p.is_trainable());
         let each = trained.map(|p| p.value.grad(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()));
         Tensor::cat(each.collect(), 0)
     }

@@ -1,34 +1,34 @@
-//! What a network carries from one batch to the next.
+//! The state that a recurrent network carries from one batch to the next.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// What a network carries from one batch to the next along one route: nothing, or what its recurrent layers remember of
-/// every stream of samples.
+/// The state of the recurrent layers for each stream of samples; empty for a network without such layers.
 ///
-/// Sample `n` of a batch belongs to stream `n % streams`, and continues the last sample of that stream in the batch before.
+/// The samples of a text form parallel streams. Sample `n` of a batch belongs to stream `n % streams`, and follows the last
+/// sample of that stream in the previous batch. Each route through a network needs a state of its own.
 #[derive(Clone, Debug, Default)]
 pub struct RecurrentState {
     streams: usize,
-    /// h and c of every recurrent layer, `[streams, units]`; empty before the first batch.
-    pub(crate) state: Vec<[Tensor<2>; 2]>,
+    /// h and c of each recurrent layer, `[streams, units]`; empty before the first batch.
+    pub(crate) layers: Vec<[Tensor<2>; 2]>,
 }
 
 impl RecurrentState {
-    /// Before the first batch of samples that form so many streams; of samples that do not follow each other there is one.
+    /// Returns the state before the first batch. Samples that do not follow each other form one stream.
     pub fn new(streams: usize) -> Self {
-        Self { streams, state: Vec::new() }
+        Self { streams, layers: Vec::new() }
     }
 
-    /// How many streams there are, at least one.
+    /// Returns the number of streams, at least 1.
     pub fn streams(&self) -> usize {
         self.streams.max(1)
     }
 
     /// Returns the state as plain numbers.
     pub(crate) fn save(&self) -> SavedRecurrentState {
-        let values = |tensor: &Tensor<2>| super::parameters_host(tensor.clone());
-        let layers = self.state.iter().map(|layer| layer.each_ref().map(values)).collect();
+        let values = |tensor: &Tensor<2>| super::tensor_to_vec(tensor.clone());
+        let layers = self.layers.iter().map(|layer| layer.each_ref().map(values)).collect();
         SavedRecurrentState { streams: self.streams, layers }
     }
 
@@ -39,13 +39,13 @@ impl RecurrentState {
             let data = TensorData::new(values.clone(), [streams, values.len() / streams]);
             Tensor::from_data(data, &Device::flex())
         };
-        Self { streams: saved.streams, state: saved.layers.iter().map(|layer| layer.each_ref().map(tensor)).collect() }
+        Self { streams: saved.streams, layers: saved.layers.iter().map(|layer| layer.each_ref().map(tensor)).collect() }
     }
 
     /// What a layer of so many units remembers: zeros before the first batch.
-    pub(crate) fn of(&self, layer: usize, units: usize, device: &Device) -> [Tensor<2>; 2] {
+    pub(crate) fn layer(&self, layer: usize, units: usize, device: &Device) -> [Tensor<2>; 2] {
         let zeros = || Tensor::zeros([self.streams(), units], device);
-        let state = self.state.get(layer).cloned();
+        let state = self.layers.get(layer).cloned();
         state.map_or_else(|| [zeros(), zeros()], |state| state.map(|tensor| tensor.to_device(device)))
     }
 }

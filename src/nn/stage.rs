@@ -1,37 +1,37 @@
 //! A stage: a run of blocks of the same dimensionality.
 
-use super::{Block, BlockConfig, Builder, ForwardContext, Shape, Window};
+use super::{Block, BlockConfig, BlockId, ForwardContext, NetworkBuilder, Shape, Window};
 use crate::kernel::{FeatureMap, Stride};
 use crate::{Error, Result};
 
-/// Maximum pooling.
+/// Max pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
-    /// What is pooled over.
+    /// The pooling window.
     pub window: Window,
-    /// Whether a last window that reaches over the edge counts, as in Caffe, or is left out, as in PyTorch.
-    pub ceil: bool,
+    /// Whether a last window that reaches over the edge counts, as in Caffe, or is dropped, as by default in PyTorch.
+    pub ceil_mode: bool,
 }
 
 impl Pool {
-    /// `[batch, channels, height, width]` to smaller height and width.
+    /// Pools `[batch, channels, height, width]` to `[batch, channels, height', width']`.
     pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let Window { size, stride, padding } = self.window;
-        x.max_pool(size, Stride { stride, padding }, self.ceil)
+        x.max_pool(size, Stride { stride, padding }, self.ceil_mode)
     }
 
-    fn side(&self, side: usize) -> Option<usize> {
-        let whole = self.window.output(side)?;
+    fn output_size(&self, side: usize) -> Option<usize> {
+        let whole = self.window.output_size(side)?;
         let rest = side + 2 * self.window.padding - self.window.size;
-        Some(whole + usize::from(self.ceil && !rest.is_multiple_of(self.window.stride)))
+        Some(whole + usize::from(self.ceil_mode && !rest.is_multiple_of(self.window.stride)))
     }
 
-    /// The shape that comes out.
+    /// Returns the shape of the output for an input shape. `name` names the layer in the error.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the window does not fit.
-    pub fn output(&self, name: &str, [channels, height, width]: Shape) -> Result<Shape> {
-        match (self.side(height), self.side(width)) {
+    /// [`Error::Shape`] if the window does not fit into the input.
+    pub fn output_shape(&self, name: &str, [channels, height, width]: Shape) -> Result<Shape> {
+        match (self.output_size(height), self.output_size(width)) {
             (Some(h), Some(w)) => Ok([channels, h, w]),
             _ => Err(Error::Shape {
                 name: format!("{name}, pooling by {}", self.window.size),
@@ -42,21 +42,21 @@ impl Pool {
     }
 }
 
-/// What a stage is built from.
+/// The configuration of a [`Stage`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageConfig {
-    /// What its blocks are built from, one entry a block; they differ in stride and survival alone.
+    /// The configuration of each block. They differ in stride and survival only.
     pub blocks: Vec<BlockConfig>,
     /// Pooling before the first block.
     pub pool: Option<Pool>,
-    /// Probability of dropping a unit of what enters the first block.
+    /// Probability of dropping a unit of the first block's input.
     pub dropout: f64,
-    /// Whether the blocks share their parameters. Each keeps normalization statistics of its own, and a first block
-    /// that changes the shape keeps its own parameters.
-    pub shared: bool,
+    /// Whether the blocks share their parameters. Each block still has normalization statistics of its own, and a first
+    /// block that changes the shape has parameters of its own.
+    pub shares_weights: bool,
 }
 
-/// A run of blocks of the same dimensionality, and what stands before it.
+/// A run of blocks of the same dimensionality, with the pooling and dropout before it.
 #[derive(Clone, Debug)]
 pub struct Stage {
     pool: Option<Pool>,
@@ -66,44 +66,45 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Builds stage `number`, counted from 1; returns the shape of its estimates too, and calls `built` after every block.
+    /// Builds the stage with this index, from 0, and calls `on_block` after each block; returns the shape of the estimates
+    /// too.
     ///
     /// # Errors
-    /// [`Error::Shape`] where a window does not fit into what enters.
+    /// [`Error::Shape`] if a window does not fit into its input, [`Error::Config`] if a shortcut cannot be built.
     pub fn new(
-        builder: &mut Builder,
-        number: usize,
+        builder: &mut NetworkBuilder,
+        stage: usize,
         input: Shape,
-        plan: &StageConfig,
-        mut built: impl FnMut(&Builder, &Block, Shape),
+        config: &StageConfig,
+        mut on_block: impl FnMut(&NetworkBuilder, &Block),
     ) -> Result<(Self, Shape)> {
-        let name = |k: usize| format!("stage{number}.block{}", k + 1);
-        let mut shape = match &plan.pool {
-            Some(pool) => pool.output(&format!("stage{number}"), input)?,
+        let name = |block: usize| BlockId { stage, block }.to_string();
+        let mut shape = match &config.pool {
+            Some(pool) => pool.output_shape(&format!("stage{}", stage + 1), input)?,
             None => input,
         };
         let mut blocks: Vec<Block> = Vec::new();
-        for (k, block) in plan.blocks.iter().enumerate() {
+        for (k, block) in config.blocks.iter().enumerate() {
             let first_shared = usize::from(blocks.first().is_some_and(Block::changes_shape));
-            let (block, output) = if plan.shared && k > first_shared {
-                builder.sharing(name(first_shared), name(k), |b| Block::new(b, shape, *block))?
+            let (block, output) = if config.shares_weights && k > first_shared {
+                builder.shared_scope(name(first_shared), name(k), |b| Block::new(b, shape, *block))?
             } else {
-                builder.within(name(k), |b| Block::new(b, shape, *block))?
+                builder.scope(name(k), |b| Block::new(b, shape, *block))?
             };
             shape = output;
-            built(builder, &block, shape);
+            on_block(builder, &block);
             blocks.push(block);
         }
-        let stage = Self { pool: plan.pool, dropout: plan.dropout, blocks };
+        let stage = Self { pool: config.pool, dropout: config.dropout, blocks };
         Ok((stage, shape))
     }
 
-    /// What stands before the first block: pooling and dropout.
-    pub fn enter_stage(&self, pass: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
+    /// Computes pooling and dropout, the layers before the first block.
+    pub fn enter(&self, context: &mut ForwardContext, x: FeatureMap) -> FeatureMap {
         let x = match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,
         };
-        pass.dropout(x, self.dropout)
+        context.dropout(x, self.dropout)
     }
 }

@@ -1,4 +1,4 @@
-//! The six ways to wire a block, all of them `y = t·h + c·x` (Sections 3 and 5).
+//! The six ways to wire a block, all of them `y = t·h + c·x` (paper, Sections 3 and 5).
 
 use serde::{Deserialize, Serialize};
 
@@ -30,30 +30,30 @@ pub enum Wiring {
 }
 
 impl Wiring {
-    /// All six, in the order of the paper's tables.
+    /// All six wirings, in the order of the paper's tables.
     pub const ALL: [Self; 6] = [Self::Plain, Self::Residual, Self::Highway, Self::Full, Self::TOnly, Self::COnly];
 
-    /// Whether there is a transform gate.
+    /// Whether the block has a transform gate.
     pub fn has_transform_gate(self) -> bool {
         matches!(self, Self::Highway | Self::Full | Self::TOnly)
     }
 
-    /// Whether there is a carry gate of its own, one that is not `1 - T`.
+    /// Whether the block has a carry gate of its own, other than `1 - T`.
     pub fn has_carry_gate(self) -> bool {
         matches!(self, Self::Full | Self::COnly)
     }
 
-    /// Whether any gate is learned.
+    /// Whether the block has any learned gate.
     pub fn is_gated(self) -> bool {
         self.has_transform_gate() || self.has_carry_gate()
     }
 
-    /// Whether the input is added whole, so that the estimates' variance can grow with every block.
-    pub fn carries_all(self) -> bool {
+    /// Whether the input is carried unscaled, `c = 1`. The variance of the estimates can then grow with every block.
+    pub fn has_identity_carry(self) -> bool {
         matches!(self, Self::Residual | Self::TOnly)
     }
 
-    /// The residual `F = t·h + c·x - x` of one unit, so that the block is `y = x + F` (Eq. 5) whatever its wiring.
+    /// Returns the residual `F = t·h + c·x - x` of one unit, so that the block is `y = x + F` (Eq. 5) for every wiring.
     pub fn residual(self, h: f32, transform: Option<f32>, carry: Option<f32>, x: f32) -> f32 {
         let t = transform.unwrap_or(1.0);
         match self {
@@ -64,7 +64,7 @@ impl Wiring {
         }
     }
 
-    /// The name that configuration files, help and reports use.
+    /// Returns the name used by configuration files, help and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -86,6 +86,8 @@ impl std::fmt::Display for Wiring {
 impl std::str::FromStr for Wiring {
     type Err = crate::Error;
 
+    /// # Errors
+    /// [`crate::Error::Unknown`] if the name is not one of [`Wiring::ALL`].
     fn from_str(name: &str) -> crate::Result<Self> {
         Self::ALL
             .into_iter()

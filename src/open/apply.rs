@@ -34,7 +34,7 @@ pub(super) fn apply(
             return Err(wrong("a negative variance".into()));
         }
         let shape = entry.shape.clone();
-        model.parameters.set_host(id, &shape, values)?;
+        model.parameters.set_values(id, &shape, values)?;
     }
     Ok(opening)
 }

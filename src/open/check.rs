@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::model::Model;
-use crate::nn::{ForwardContext, Network, RecurrentState, Route, Samples, parameters_host};
+use crate::nn::{ForwardContext, Network, RecurrentState, Route, Samples, tensor_to_vec};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result};
 
@@ -21,7 +21,7 @@ pub fn check(model: &Model) -> Result<()> {
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal(&mut rng)).collect();
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());
-    let whole = parameters_host(model.forward(&mut ForwardContext::inference(&model.parameters), x));
+    let whole = tensor_to_vec(model.forward(&mut ForwardContext::inference(&model.parameters), x));
     compare(model, &Samples { values, shape }, &whole)
 }
 

@@ -37,8 +37,8 @@ use self::layout::Layout;
 pub use self::naming::NameMap;
 pub use self::opening::{Beside, DidYouMean, LoadReport, WrongShape};
 pub use self::options::{OpenOptions, arch, cut, cut_text, labels};
-use crate::model::Epoch;
-use crate::model::{Metadata, Model, from_bytes, to_bytes};
+use crate::data::Vocabulary;
+use crate::model::{Epoch, Metadata, Model, from_bytes, to_bytes};
 use crate::{Error, Result, train};
 
 /// A network that was opened.
@@ -60,6 +60,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Returns the words and characters that a language model knows; `None` for other networks.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let characters = self.card.characters.as_ref()?.chars().collect();
+        Some(Vocabulary { words: self.card.classes.clone(), characters, length: self.card.input[2] })
+    }
+
     /// The bytes of a file of a network of the same kind in the form in which this one came: a model file, or arrays
     /// with the names that they had.
     ///
@@ -106,14 +112,14 @@ fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
         return foreign(path, pytorch::read(path)?, options, device);
     }
     let (state, metadata) = tensors::single(path)?;
-    if !metadata.contains_key(crate::model::CARD) {
+    if !metadata.contains_key(crate::model::METADATA_KEY) {
         return foreign(path, state, options, device);
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let own = from_bytes(path, &bytes, device)?;
     Ok(Opened {
         model: own.model,
-        card: own.card,
+        card: own.metadata,
         names_classes: true,
         says_normalization: false,
         history: Vec::new(),
@@ -127,7 +133,7 @@ fn foreign(path: &Path, state: StateDict, options: &OpenOptions, device: &Device
     let state = names::unwrap(state);
     let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
     let network = recognise::network(&arrays, layout, options.arch.as_ref()).map_err(wrong)?;
-    let mut model = Model::unset(&network.config, network.input, network.classes, device)
+    let mut model = Model::uninitialized(&network.config, network.input, network.classes, device)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::arrays::{Array, Element, StateDict};
 use super::layout::{Known, Layout};
 use crate::model::{Model, StemKind};
-use crate::nn::{BodyKind, Network, Order};
+use crate::nn::{ActivationOrder, BodyKind, Network};
 use crate::{Error, Result};
 
 /// How a file names a network's arrays, without what was taken off its names.
@@ -68,7 +68,7 @@ impl NameMap {
             let place = self.arrays.get(&parameter.name).ok_or_else(|| {
                 Error::Usage(format!("{}: the layout {} has no name for it", parameter.name, self.layout.name))
             })?;
-            let (dtype, bytes) = encode(parameter.host(), &place.element);
+            let (dtype, bytes) = encode(parameter.to_vec(), &place.element);
             arrays.push((place.name.clone(), dtype, place.shape.clone(), bytes));
             let counter = place.name.rsplit_once('.').and_then(|(part, _)| self.counters.get(part));
             // Beside one of the four arrays of a normalization.
@@ -92,9 +92,9 @@ impl NameMap {
         let blocks: Vec<usize> = outline.stages.iter().map(|stage| stage.blocks.len()).collect();
         let classes = outline.classes;
         let block = if config.body == Some(BodyKind::Bottleneck) { "Bottleneck" } else { "BasicBlock" };
-        let is_large = config.stem == Some(StemKind::Large);
+        let is_large = config.stem == Some(StemKind::Conv7x7Pool);
         match self.layout.name {
-            "resnet" if is_large && config.order == Order::Post => {
+            "resnet" if is_large && config.order == ActivationOrder::Post => {
                 format!("torchvision.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes})")
             }
             "resnet" => format!("ResNet({block}, {blocks:?}, num_classes={classes}) of the code that it came from"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::data::Normalization;
-use crate::model::{Kind, Metadata, ModelConfig};
+use crate::model::{Metadata, ModelConfig, ModelKind};
 use crate::{Error, Result};
 
 /// What settles what a file leaves open.
@@ -73,12 +73,12 @@ pub fn arch(text: &str) -> Result<ModelConfig> {
     struct Table {
         model: ModelConfig,
     }
-    if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == text) {
+    if let Some(kind) = ModelKind::ALL.into_iter().find(|kind| kind.name() == text) {
         return Ok(ModelConfig::new(kind));
     }
     let path = Path::new(text);
     if !path.exists() {
-        return Err(Error::unknown("architecture", text, Kind::ALL.map(Kind::name)));
+        return Err(Error::unknown("architecture", text, ModelKind::ALL.map(ModelKind::name)));
     }
     let toml = std::fs::read_to_string(path).map_err(Error::io(path))?;
     let table: Table = toml::from_str(&toml)

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{Known, Layout, Place};
-use crate::model::{Family, Kind, ModelConfig, StemKind, Width};
-use crate::nn::{BodyKind, GateKind, Order, Shape, ShortcutKind};
+use crate::model::{ModelConfig, ModelFamily, ModelKind, StemKind, Width};
+use crate::nn::{ActivationOrder, BodyKind, GateKind, Shape, ShortcutOption};
 
 /// What a file's shapes say.
 pub(super) struct Recognised {
@@ -36,16 +36,16 @@ pub(super) fn network(arrays: &Known, layout: &Layout, arch: Option<&ModelConfig
     let shapes = Shapes(arrays);
     let (width, channels, stem) = shapes.stem()?;
     let head = shapes.of("head.weight").ok_or("no head: the classifier is missing or has an unknown name")?;
-    let kind = if stem == StemKind::Large { Kind::Imagenet } else { Kind::Resnet };
+    let kind = if stem == StemKind::Conv7x7Pool { ModelKind::Imagenet } else { ModelKind::Resnet };
     let config = shapes.complete(arch.cloned().unwrap_or_else(|| ModelConfig::new(kind)), width, stem)?;
     // No shape tells these from others.
     let is_raw = |name: &str| name.starts_with("layer") && name.contains(".downsample.");
-    if config.order == Order::Pre && arrays.values().any(|array| is_raw(&array.name)) {
+    if config.order == ActivationOrder::Pre && arrays.values().any(|array| is_raw(&array.name)) {
         return Err(RAW_PROJECTION.into());
     }
     let side = match (stem, channels) {
-        (StemKind::Large, _) => 224,
-        (StemKind::Mnist, _) | (_, 1) => 28,
+        (StemKind::Conv7x7Pool, _) => 224,
+        (StemKind::Conv5x5, _) | (_, 1) => 28,
         _ => 32,
     };
     Ok(Recognised { config, input: [channels, side, side], classes: head[0] })
@@ -72,9 +72,9 @@ impl Shapes<'_> {
             return Err(format!("the stem takes samples of {channels} channels, expected at most {MOST_CHANNELS}"));
         }
         match side {
-            3 => Ok((width, channels, StemKind::Small)),
-            7 => Ok((width, channels, StemKind::Large)),
-            5 => Ok((width, channels, StemKind::Mnist)),
+            3 => Ok((width, channels, StemKind::Conv3x3)),
+            7 => Ok((width, channels, StemKind::Conv7x7Pool)),
+            5 => Ok((width, channels, StemKind::Conv5x5)),
             _ => Err(format!("the stem has {side}x{side} windows, expected 3x3, 5x5 or 7x7")),
         }
     }
@@ -90,21 +90,22 @@ impl Shapes<'_> {
             2 => BodyKind::Basic,
             _ => BodyKind::Bottleneck,
         };
-        let out = self.of(&format!("stage1.block1.body.layer{}.weight", body.layers())).map_or(width, |shape| shape[0]);
+        let out =
+            self.of(&format!("stage1.block1.body.layer{}.weight", body.layer_count())).map_or(width, |shape| shape[0]);
         let doublings = u32::try_from(blocks.len() - 1).unwrap_or(u32::MAX);
         if out.checked_mul(2_usize.saturating_pow(doublings)).is_none_or(|last| last > WIDEST) {
             return Err(format!("{} stages, the first of {out} channels, are none of a network", blocks.len()));
         }
         let order = self.order();
-        let has_stages = matches!(given.kind.family(), Family::Small | Family::Large);
+        let has_stages = matches!(given.kind.family(), ModelFamily::CifarResNet | ModelFamily::ImageNetResNet);
         let projects = self.any(".shortcut.weight");
-        let shortcut = if projects { ShortcutKind::Projection } else { ShortcutKind::ZeroPadding };
-        let last_norm = (order == Some(Order::Pre)).then(|| self.of("head.norm.scale").is_some());
+        let shortcut = if projects { ShortcutOption::Projection } else { ShortcutOption::ZeroPadding };
+        let last_norm = (order == Some(ActivationOrder::Pre)).then(|| self.of("head.norm.scale").is_some());
         Ok(ModelConfig {
             blocks: given.blocks.or((has_stages && given.depth.is_none()).then_some(blocks)),
             stem: given.stem.or(Some(stem)),
             width: given.width.or(Some(Width::Units(width))),
-            widen: given.widen.or(has_stages.then_some((out / body.spread() / width).max(1))),
+            widen: given.widen.or(has_stages.then_some((out / body.expansion() / width).max(1))),
             body: given.body.or(Some(body)),
             norm: given.norm.or(Some(self.any(".norm.scale"))),
             order: order.unwrap_or(given.order),
@@ -140,17 +141,17 @@ impl Shapes<'_> {
 
     /// Where normalization stands: before a layer it has as many channels as go in, behind it as many as come out.
     /// Where no layer changes the number, the network's ends tell.
-    fn order(&self) -> Option<Order> {
+    fn order(&self) -> Option<ActivationOrder> {
         for (name, layer) in self.0 {
             let norm = name.strip_suffix(".weight").and_then(|part| self.of(&format!("{part}.norm.scale")));
             let (Some(&[count]), [out, channels, ..]) = (norm, layer.shape.as_slice()) else { continue };
             if out != channels && name.contains(".body.layer") {
-                return if count == *channels { Some(Order::Pre) } else { Some(Order::Post) };
+                return if count == *channels { Some(ActivationOrder::Pre) } else { Some(ActivationOrder::Post) };
             }
         }
         match (self.any("stem.norm."), self.any("head.norm.")) {
-            (true, _) => Some(Order::Post),
-            (false, true) => Some(Order::Pre),
+            (true, _) => Some(ActivationOrder::Post),
+            (false, true) => Some(ActivationOrder::Pre),
             (false, false) => None,
         }
     }

@@ -7,7 +7,7 @@ use super::options::OpenOptions;
 use super::recognise::Recognised;
 use crate::data::{Normalization, cifar_classes};
 use crate::model::{Metadata, Model, StemKind};
-use crate::nn::{Network, Order};
+use crate::nn::{ActivationOrder, Network};
 
 /// Mean and deviation of ImageNet's training pixels, which the CIFAR ResNets of three stages use too.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
@@ -57,10 +57,10 @@ fn normalization(model: &Model) -> Option<Normalization> {
         return None;
     }
     let (mean, std) = match (config.stem, outline.stages.len()) {
-        (Some(StemKind::Large), _) => IMAGENET,
-        (Some(StemKind::Small), 3) if config.order == Order::Pre => WIDE,
-        (Some(StemKind::Small), 3) => IMAGENET,
-        (Some(StemKind::Small), 4) => CIFAR,
+        (Some(StemKind::Conv7x7Pool), _) => IMAGENET,
+        (Some(StemKind::Conv3x3), 3) if config.order == ActivationOrder::Pre => WIDE,
+        (Some(StemKind::Conv3x3), 3) => IMAGENET,
+        (Some(StemKind::Conv3x3), 4) => CIFAR,
         _ => return None,
     };
     Some(Normalization { mean: mean.to_vec(), std: std.to_vec() })

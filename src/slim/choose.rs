@@ -39,7 +39,7 @@ pub fn removable<F: Prunable>(form: &F) -> (Vec<BlockId>, PerBlock<String>) {
 
 /// The route that is left.
 pub(super) fn without(outline: &Outline, removed: &[BlockId]) -> Route {
-    removed.iter().fold(Route::identity(outline), |route, &at| route.without(at))
+    removed.iter().fold(Route::identity(outline), |route, &at| route.without_block(at))
 }
 
 /// Whether the stage of a block keeps another.

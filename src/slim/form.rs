@@ -77,7 +77,7 @@ impl Prunable for Checkpoint {
     }
 
     fn stays(&self, at: BlockId) -> Option<String> {
-        self.opened.model.stays(at)
+        self.opened.model.why_not_prunable(at)
     }
 
     fn slimmed(&self, route: &Route) -> Result<Model> {
@@ -113,7 +113,7 @@ impl Prunable for Checkpoint {
         }
     }
     fn cannot_heal(&self, norms_alone: bool) -> Option<&'static str> {
-        let has_none = self.opened.model.parameters.iter().all(|(_, parameter)| parameter.is_trained());
+        let has_none = self.opened.model.parameters.iter().all(|(_, parameter)| parameter.is_trainable());
         (norms_alone && has_none).then_some("has no normalization")
     }
 

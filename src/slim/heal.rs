@@ -8,7 +8,7 @@ use super::{Healed, Progress};
 use crate::data::{Normalization, Plan, SampleOrder, batches};
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model};
-use crate::nn::{ForwardContext, ParameterId, Training};
+use crate::nn::{ForwardContext, ParameterId, TrainingStep};
 use crate::train::{Event, Experiment, Trainer};
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ pub fn reestimate(model: &Model, source: &EvalSet, seed: u64, progress: Progress
     for (step, batch) in batches(&source.dataset, &plan)?.enumerate() {
         let batch = batch?;
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), healed.parameters.device());
-        let mut training = Training::new(seed, step as u64);
+        let mut training = TrainingStep::new(seed, step as u64);
         healed.forward(&mut ForwardContext::training(&healed.parameters, &mut training), x);
         healed.parameters.update_running_statistics(training.statistics, |id| {
             let count = seen.entry(id).or_default();

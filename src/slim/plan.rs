@@ -77,7 +77,7 @@ impl Plan {
 /// # Errors
 /// [`Error::Unknown`] for a name that is no block's, [`Error::Usage`] for none at all.
 pub fn named(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
-    let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.name().to_owned());
+    let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.id.to_string());
     let mut blocks = Vec::new();
     for name in names {
         let at =
@@ -96,9 +96,9 @@ mod tests {
     use crate::nn::Outline;
 
     fn outline() -> Outline {
-        use crate::model::{Kind, Model, ModelConfig};
+        use crate::model::{Model, ModelConfig, ModelKind};
         use crate::nn::Network;
-        let config = ModelConfig::new(Kind::Resnet).with_depth(14).with_width(2);
+        let config = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(2);
         Model::new(&config, [3, 8, 8], 3, 0, &burn::tensor::Device::flex()).unwrap().outline().clone()
     }
 

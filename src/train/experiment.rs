@@ -54,7 +54,7 @@ impl Experiment {
         if is_text && self.data.augment != Augment::default() {
             return Err(Error::config("data.augment", "changes images, not texts"));
         }
-        let is_language_model = self.model.kind.family() == crate::model::Family::CharLmConfig;
+        let is_language_model = self.model.kind.family() == crate::model::ModelFamily::CharLm;
         match self.train.steps {
             _ if is_text != is_language_model => Err(Error::config(
                 "model.kind",

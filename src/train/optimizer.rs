@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use super::{Decay, Method, TrainConfig};
 use crate::kernel::{Kernels, Sgd};
-use crate::nn::{Parameters, Role, parameters_host};
+use crate::nn::{Parameters, Role, tensor_to_vec};
 
 /// Added to the root of the second moment, PyTorch's default.
 const EPSILON: f64 = 1e-8;
@@ -26,7 +26,7 @@ pub struct Optimizer {
 impl Optimizer {
     /// Before the first step.
     pub fn new(config: &TrainConfig, parameters: &Parameters) -> Self {
-        let mask = parameters.iter().filter(|(_, p)| p.is_trained()).flat_map(|(_, p)| {
+        let mask = parameters.iter().filter(|(_, p)| p.is_trainable()).flat_map(|(_, p)| {
             let decays = config.decay == Decay::All || p.role == Role::Weight;
             std::iter::repeat_n(f32::from(u8::from(decays)), p.shape.iter().product())
         });
@@ -96,7 +96,7 @@ impl Optimizer {
 
     /// The moments on the host and the number of steps, for a checkpoint.
     pub fn state(&self) -> (Vec<Vec<f32>>, u64) {
-        (self.moments.iter().map(|m| parameters_host(m.clone())).collect(), self.steps)
+        (self.moments.iter().map(|m| tensor_to_vec(m.clone())).collect(), self.steps)
     }
 
     /// Continues from a checkpoint's moments and number of steps.
@@ -113,7 +113,7 @@ fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
         return gradient;
     }
     // On the host and in order: the engine sums long vectors by as many threads as are free, and resuming is to the bit.
-    let squares: f64 = parameters_host(gradient.clone()).iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+    let squares: f64 = tensor_to_vec(gradient.clone()).iter().map(|&g| f64::from(g) * f64::from(g)).sum();
     let factor = limit / (squares.sqrt() + 1e-6);
     if factor < 1.0 { gradient.mul_scalar(factor) } else { gradient }
 }

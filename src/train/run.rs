@@ -8,8 +8,7 @@ use burn::tensor::Device;
 
 use super::{Experiment, Origin, State};
 use crate::kernel::Kernels;
-use crate::model::Epoch;
-use crate::model::{Metadata, Model, to_bytes};
+use crate::model::{Epoch, Metadata, Model, to_bytes};
 use crate::whole::{is_unfinished, write_whole};
 use crate::{Error, Result};
 

@@ -7,9 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
-use crate::model::Epoch;
-use crate::model::{Metadata, Model, ModelConfig, from_bytes, to_bytes};
-use crate::nn::{RecurrentState, parameters_host};
+use crate::model::{Epoch, Metadata, Model, ModelConfig, from_bytes, to_bytes};
+use crate::nn::{RecurrentState, tensor_to_vec};
 use crate::{Error, Result};
 
 /// Where a training stands. All its random numbers follow from this and the seed.
@@ -120,12 +119,12 @@ impl State {
             .map(|(i, values)| (format!("{MOMENT}{}", i + 1), vec![values.len()], values))
             .collect();
         if let Some(average) = &self.average {
-            let values = parameters_host(average.clone());
+            let values = tensor_to_vec(average.clone());
             extra.push((AVERAGE.to_owned(), vec![values.len()], values));
         }
-        for (layer, state) in self.memory.state.iter().enumerate() {
+        for (layer, state) in self.memory.layers.iter().enumerate() {
             for (name, values) in REMEMBERED.into_iter().zip(state) {
-                extra.push((remembered(layer, name), values.dims().to_vec(), parameters_host(values.clone())));
+                extra.push((remembered(layer, name), values.dims().to_vec(), tensor_to_vec(values.clone())));
             }
         }
         let memory = Progress {
@@ -146,19 +145,19 @@ impl State {
     pub fn from_bytes(path: &Path, bytes: &[u8], origin: &Origin, device: &Device) -> Result<Self> {
         let opened = from_bytes(path, bytes, device)?;
         let memory = opened
-            .metadata
+            .entries
             .get(MEMORY)
             .ok_or_else(|| Error::file(path, "a model without a training's state; resuming needs a checkpoint"))?;
         let memory: Progress = serde_json::from_str(memory)
             .map_err(|e| Error::file(path, format!("metadata entry '{MEMORY}' cannot be read: {e}")))?;
-        if opened.card.model != origin.model {
+        if opened.metadata.model != origin.model {
             return Err(Error::file(path, "a checkpoint of another network than config.toml has"));
         }
         if memory.data != origin.data {
             return Err(Error::file(path, "the training samples are not those that the run began with"));
         }
         let mut state = Self::new(opened.model, &origin.train);
-        let trained = state.model.parameters.trained() as usize;
+        let trained = state.model.parameters.trainable_count() as usize;
         let mut arrays: HashMap<String, (Vec<usize>, Vec<f32>)> =
             opened.extra.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
         state.memory = Self::recall(path, &mut arrays, origin.train.batch, device)?;
@@ -208,7 +207,7 @@ impl State {
                 }
             }
             match <[Tensor<2>; 2]>::try_from(both) {
-                Ok(state) => memory.state.push(state),
+                Ok(state) => memory.layers.push(state),
                 Err(none) if none.is_empty() => break,
                 Err(_) => return Err(Error::file(path, format!("{} has no partner", remembered(layer, "h or c")))),
             }

@@ -10,9 +10,8 @@ use super::samples::{check_augmented, open_data};
 use super::{Experiment, Origin, Run, State};
 use crate::data::{Batch, Dataset, Normalization, Plan, SampleOrder, Vocabulary, batches};
 use crate::measure::{EvalSet, evaluate};
-use crate::model::Epoch;
-use crate::model::{Metadata, Model, ModelConfig};
-use crate::nn::{ForwardContext, MOMENTUM, Network, RecurrentState, Training, cross_entropy};
+use crate::model::{Epoch, Metadata, Model, ModelConfig};
+use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
 
 /// What a training tells while it runs.
@@ -72,7 +71,7 @@ impl Trainer {
         }
         let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
         // No run directory for a network that cannot be.
-        let planned = Model::unset(&model, shape, classes, device)?;
+        let planned = Model::uninitialized(&model, shape, classes, device)?;
         check_augmented(&experiment, &planned, shape)?;
         let origin = Origin { train: train.clone(), model: planned.config().clone(), data: samples.fingerprint() };
         let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
@@ -172,32 +171,35 @@ impl Trainer {
         let train = &self.experiment.train;
         let state = &mut self.state;
         let rate = state.schedule.rate(train, state.position.step, per_epoch);
-        let leaves = state.model.parameters.tracked();
+        let leaves = state.model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
         let before = std::mem::take(&mut state.memory);
-        let mut training = Training::new(train.seed, state.position.step).with_state(before.clone());
+        let mut training = TrainingStep::new(train.seed, state.position.step).with_state(before.clone());
 
         let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
         let value: f32 = loss.mean.clone().into_scalar();
         if !value.is_finite() {
-            let mut again = Training::new(train.seed, state.position.step).with_state(before);
-            let place = state.model.first_not_finite(&mut ForwardContext::training(&leaves, &mut again), x);
+            let mut again = TrainingStep::new(train.seed, state.position.step).with_state(before);
+            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut again), x);
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.position.step + 1, what });
         }
         let streams = if train.steps.is_some() { train.batch } else { batch.labels.len() };
-        let gradient = leaves.gradient(&loss.of_streams(streams).backward());
+        let gradient = leaves.gradient(&loss.stream_mean(streams).backward());
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
-        state.model.parameters.update_running_statistics(std::mem::take(&mut training.statistics), |_| MOMENTUM);
+        state
+            .model
+            .parameters
+            .update_running_statistics(std::mem::take(&mut training.statistics), |_| BATCH_NORM_MOMENTUM);
         if let Some(average) = state.average.take() {
             state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
         }
-        state.memory = training.memory;
+        state.memory = training.state;
         let position = &mut state.position;
-        position.loss_sum += loss.each.iter().sum::<f64>();
+        position.loss_sum += loss.per_sample.iter().sum::<f64>();
         position.correct += loss.correct;
         position.seen += batch.labels.len() as u64;
         position.batch += 1;
@@ -235,7 +237,7 @@ impl Trainer {
     fn is_best(&self) -> bool {
         let is_language_model = self.model().outline().is_language_model;
         let history = self.state.history.split_last();
-        history.is_some_and(|(last, earlier)| earlier.iter().all(|epoch| last.beats(epoch, is_language_model)))
+        history.is_some_and(|(last, earlier)| earlier.iter().all(|epoch| last.is_better_than(epoch, is_language_model)))
     }
 
     fn checkpoint(&self) -> Result<()> {

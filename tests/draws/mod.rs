@@ -39,6 +39,6 @@ pub(crate) fn fill(parameters: &mut Parameters, seed: u64) {
     let all: Vec<_> = parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone())).collect();
     for (id, name, shape) in all {
         let drawn = values(seed, &name, &shape);
-        parameters.set_host(id, &shape, drawn).expect("the parameter's own shape");
+        parameters.set_values(id, &shape, drawn).expect("the parameter's own shape");
     }
 }

@@ -177,7 +177,7 @@ impl Slim {
                 (choice.removed, Some(choice.chosen))
             }
         };
-        let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without(at));
+        let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without_block(at));
         let slimmed = if self.has_goal() {
             if let Some(choice) = &mut choice {
                 slim::routes_compared(form, proving, &mut choice.rankings, removed.len(), progress)?;

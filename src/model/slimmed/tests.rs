@@ -8,18 +8,19 @@ fn table(text: &str) -> ModelConfig {
     toml::from_str(text).unwrap()
 }
 
-/// A network whose arrays are all random, statistics too: those of a new one would hide an exchange.
+/// Builds a network with random values in all parameters and statistics. The initial statistics are all equal, so that an
+/// exchange of two of them would go unnoticed.
 fn network(config: &ModelConfig, input: [usize; 3]) -> Model {
     let mut model = Model::new(config, input, 5, 3, &Device::flex()).unwrap();
     let entries: Vec<_> =
-        model.parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone(), p.host())).collect();
+        model.parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone(), p.to_vec())).collect();
     for (place, (id, name, shape, values)) in entries.into_iter().enumerate() {
         let mut rng = stream(7, Purpose::Check, &[place as u64]);
         let change = |v: f32| {
             let by = 0.2 * normal(&mut rng);
             if name.ends_with("variance") { (v + by).abs() } else { v + by }
         };
-        model.parameters.set_host(id, &shape, values.into_iter().map(change).collect()).unwrap();
+        model.parameters.set_values(id, &shape, values.into_iter().map(change).collect()).unwrap();
     }
     model
 }
@@ -39,9 +40,9 @@ fn bits(model: &Model, route: &Route, samples: &Samples) -> Vec<u32> {
         .collect()
 }
 
-/// Every kind of network, wiring and order: what is left is what the route computes, and differs from the whole.
+/// The slimmed network has the outputs of the route, and these differ from the outputs of the whole network.
 #[test]
-fn a_slimmed_network_computes_what_its_route_does() {
+fn a_slimmed_network_has_the_outputs_of_its_route() {
     let cases = [
         ("kind = 'mlp'\ndepth = 6\nwidth = 8", [1, 4, 4], "2,4-5"),
         ("kind = 'mlp'\ndepth = 6\nwidth = 8\nwiring = 'highway'", [1, 4, 4], "1,3"),
@@ -65,14 +66,13 @@ fn a_slimmed_network_computes_what_its_route_does() {
         assert_ne!(bits(&slim, &whole, &samples), bits(&model, &Route::identity(model.outline()), &samples), "{text}");
         let counts: Vec<usize> = slim.outline().stages.iter().map(|s| s.blocks.len()).collect();
         assert_eq!(counts, route.stages().iter().map(Vec::len).collect::<Vec<_>>(), "{text}");
-        // What is slimmed once can be slimmed again.
+        // A slimmed network can be slimmed again.
         assert_eq!(bits(&slim.slimmed(&whole).unwrap(), &whole, &samples), bits(&slim, &whole, &samples), "{text}");
     }
 }
 
-/// Orders and repetitions are routes too.
 #[test]
-fn any_route_of_blocks_that_keep_the_shape_can_be_permanent() {
+fn a_route_that_reorders_and_repeats_blocks_can_be_permanent() {
     let model = network(&table("kind = 'mlp'\ndepth = 5\nwidth = 8\nwiring = 'residual'"), [1, 4, 4]);
     let (route, samples) = (Route::parse("3,1,1,4", model.outline()).unwrap(), samples([1, 4, 4]));
     let slim = model.slimmed(&route).unwrap();
@@ -80,8 +80,8 @@ fn any_route_of_blocks_that_keep_the_shape_can_be_permanent() {
 }
 
 #[test]
-fn what_has_to_stay_is_named_with_its_reason() {
-    let says = |text: &str, input, route: &str| {
+fn a_block_that_is_not_prunable_is_refused_with_the_reason() {
+    let error = |text: &str, input, route: &str| {
         let model = network(&table(text), input);
         model.slimmed(&Route::parse(route, model.outline()).unwrap()).err().map(|e| e.to_string())
     };
@@ -90,25 +90,25 @@ fn what_has_to_stay_is_named_with_its_reason() {
         (
             resnet,
             "1-2 / 2 / 1-2",
-            "stage2.block1 cannot be left out for good: it changes the shape, so that its shortcut would have to stay",
+            "stage2.block1: cannot be left out for good: it changes the shape, so that its shortcut would have to stay",
         ),
-        (resnet, "- / 1-2 / 1-2", "stage1 would be left without blocks"),
+        (resnet, "- / 1-2 / 1-2", "stage1: would be left without blocks; keep at least one"),
         (
             "kind = 'resnet'\ndepth = 14\nwidth = 4\nwiring = 'plain'",
             "1-2 / 1-2 / 2",
-            "stage3.block1 cannot be left out for good: a plain block that changes the shape has no shortcut",
+            "stage3.block1: cannot be left out for good: a plain block that changes the shape has no shortcut",
         ),
         (
             "kind = 'resnet'\ndepth = 14\nwidth = 4\norder = 'pre'\nlast_relu = 'sum'",
             "2 / 1-2 / 1-2",
-            "stage1.block1 cannot be left out for good: the ReLU behind its sum would have to stay: none comes before it",
+            "stage1.block1: cannot be left out for good: the ReLU after its sum would have to stay, as no ReLU precedes it",
         ),
     ] {
-        assert_eq!(says(text, [3, 8, 8], route).as_deref(), Some(expected));
+        assert_eq!(error(text, [3, 8, 8], route).as_deref(), Some(expected));
     }
-    // The wiring does not matter to a block of equal shape.
+    // A block that keeps the shape is prunable in every wiring.
     for wiring in [Wiring::Plain, Wiring::COnly, Wiring::TOnly] {
         let model = network(&table(resnet).with_wiring(wiring), [3, 8, 8]);
-        assert_eq!(model.stays(BlockId { stage: 1, block: 1 }), None);
+        assert_eq!(model.why_not_prunable(BlockId { stage: 1, block: 1 }), None);
     }
 }
