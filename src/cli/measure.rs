@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::measure::{self, EvalSet, Only};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
-use unrolled::{Error, check_writable, open::AnyNetwork, write_whole};
+use unrolled::{Error, check_writable, open::AnyNetwork, write_atomic};
 
 use super::output;
 use super::samples::DataArgs;
@@ -252,10 +252,10 @@ pub(super) fn write(
     for (i, network) in networks.iter().enumerate() {
         let prefix = if networks.len() > 1 { format!("network{}-", i + 1) } else { String::new() };
         for (name, table) in report::csv(network) {
-            write_whole(&dir.join(prefix.clone() + &name), table.as_bytes())?;
+            write_atomic(&dir.join(prefix.clone() + &name), table.as_bytes())?;
         }
     }
-    write_whole(&dir.join("measurements.json"), (json + "\n").as_bytes())?;
+    write_atomic(&dir.join("measurements.json"), (json + "\n").as_bytes())?;
     let report = Report { title: title.to_owned(), intro, networks: networks.to_vec(), facts: output::facts(begun) };
-    write_whole(&dir.join("report.html"), report::html(&report)?.as_bytes())
+    write_atomic(&dir.join("report.html"), report::html(&report)?.as_bytes())
 }

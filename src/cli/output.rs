@@ -37,7 +37,8 @@ pub(super) fn bar(total: u64, what: &str) -> ProgressBar {
 
 /// The facts that close a report.
 pub(super) fn facts(begun: Instant) -> Vec<(String, String)> {
-    let command: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1);
+    let command: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = format!("{} {}, {threads} threads", std::env::consts::ARCH, std::env::consts::OS);
     [

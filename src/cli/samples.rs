@@ -61,8 +61,8 @@ impl DataArgs {
         let dataset = self.open(self.split.into())?;
         let dataset = match opened {
             AnyNetwork::Trained(opened) => match opened.card.vocabulary() {
-                Some(vocabulary) => dataset.read_by(vocabulary).map_err(named)?,
-                None if opened.names_classes => dataset.among(&opened.card.classes),
+                Some(vocabulary) => dataset.with_vocabulary(vocabulary).map_err(named)?,
+                None if opened.names_classes => dataset.with_classes(&opened.card.classes),
                 None => dataset,
             },
             #[cfg(feature = "onnx")]
@@ -151,7 +151,7 @@ fn suited(opened: &mut AnyNetwork, dataset: Dataset) -> Result<Dataset, Error> {
     #[cfg(feature = "onnx")]
     let dataset = if let AnyNetwork::Graph(graph) = opened {
         let names: Vec<String> = graph.network.inputs().iter().map(|input| input.name.clone()).collect();
-        let dataset = dataset.arranged(&names)?;
+        let dataset = dataset.reorder_arrays(&names)?;
         let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
         graph.network.fit(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
         dataset
@@ -162,7 +162,7 @@ fn suited(opened: &mut AnyNetwork, dataset: Dataset) -> Result<Dataset, Error> {
         return Ok(dataset);
     }
     let labels = dataset.labels().to_vec();
-    dataset.relabelled(labels, opened.outline().classes)
+    dataset.with_labels(labels, opened.outline().classes)
 }
 
 /// Samples without labels are labelled with what the whole network says.
@@ -177,6 +177,6 @@ fn labelled(opened: &AnyNetwork, source: EvalSet) -> anyhow::Result<EvalSet> {
     }?;
     let EvalSet { dataset, normalization, batch, .. } = source;
     let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::Usage("the samples are in use".into()))?;
-    let dataset = dataset.relabelled(predictions, opened.outline().classes)?;
+    let dataset = dataset.with_labels(predictions, opened.outline().classes)?;
     Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
 }

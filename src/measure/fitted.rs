@@ -97,7 +97,7 @@ impl<N: Network> Probe<N> for FittedProbe {
         let output = distributions(&whole.logits[..n * classes], classes);
         let known = Baseline { answers: whole.answers[..n].to_vec(), logits: whole.logits[..n * classes].to_vec() };
         let mut order: Vec<usize> = (0..n).collect();
-        shuffle(&mut stream(self.seed, Purpose::Halves, &[]), &mut order);
+        shuffle(&mut stream(self.seed, Purpose::ProbeSplit, &[]), &mut order);
         let (one, other) = order.split_at(n / 2);
         let (mut linear, mut tuned) = (Vec::new(), Vec::new());
         for (_, features) in &self.blocks {

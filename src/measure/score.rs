@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::moments::Stream;
-use crate::data::{Augment, Batch, Batches, Dataset, Normalization, SampleOrder, Plan, batches};
+use crate::data::{Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::nn::Outline;
 use crate::nn::{Logits, Samples};
 use crate::report::{Estimate, Score};
@@ -118,8 +118,8 @@ impl EvalSet {
     /// # Errors
     /// [`Error::Config`] where the normalization does not fit.
     pub fn batches(&self) -> Result<Batches> {
-        let plan = Plan {
-            batch: whole_steps(self.batch, &self.dataset),
+        let plan = LoaderConfig {
+            batch_size: whole_steps(self.batch, &self.dataset),
             order: self.order.clone(),
             augment: Augment::default(),
             normalization: self.normalization.clone(),

@@ -4,7 +4,7 @@ use super::tour::Tour;
 use super::{Prediction, score};
 use crate::nn::Outline;
 use crate::nn::{BlockId, Route};
-use crate::random::{Purpose, below, stream};
+use crate::random::{Purpose, stream, uniform_index};
 use crate::report::Shuffle;
 
 /// Numbers of swaps, as far as the network has blocks to swap.
@@ -41,7 +41,7 @@ pub fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
             let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
             let mut route = identity.clone();
             for _ in 0..swaps {
-                let (stage, one, other) = pairs[below(&mut rng, pairs.len())];
+                let (stage, one, other) = pairs[uniform_index(&mut rng, pairs.len())];
                 route.swap(stage, one, other);
             }
             if !orders.iter().any(|order| order.swaps == swaps && order.route == route) {

@@ -27,7 +27,7 @@ pub(super) fn several(outline: &Outline, seed: u64) -> Tour {
     for removed in REMOVED.into_iter().filter(|&removed| removed <= blocks.len()) {
         for repetition in 0..SEEDS {
             let mut order = blocks.clone();
-            shuffle(&mut stream(seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
+            shuffle(&mut stream(seed, Purpose::MultiLesion, &[removed as u64, repetition]), &mut order);
             let route = order[..removed].iter().fold(Route::identity(outline), |route, &at| route.without(at));
             if !routes.contains(&route) {
                 drawn.push((removed, repetition, route.to_string()));
@@ -57,7 +57,7 @@ pub(super) fn pairs(outline: &Outline, seed: u64) -> Tour {
         let mut all: Vec<(BlockId, BlockId)> =
             own.iter().enumerate().flat_map(|(i, &a)| own[i + 1..].iter().map(move |&b| (a, b))).collect();
         if all.len() > MOST_PAIRS {
-            shuffle(&mut stream(seed, Purpose::Pairs, &[stage as u64]), &mut all);
+            shuffle(&mut stream(seed, Purpose::LesionPairs, &[stage as u64]), &mut all);
             all.truncate(MOST_PAIRS);
             all.sort();
         }

@@ -72,7 +72,7 @@ impl Metadata {
                 Some(format!("mean and std: expected one value, or one for each of {} channels", self.input[0]))
             }
             () if !self.mean.iter().all(|m| m.is_finite()) => Some("mean: expected finite numbers".into()),
-            () if self.vocabulary().is_some_and(|known| self.model.characters != Some(known.numbers())) => {
+            () if self.vocabulary().is_some_and(|known| self.model.characters != Some(known.character_id_count())) => {
                 Some("characters: other than the network has embeddings for".into())
             }
             () if !self.std.iter().all(|s| s.is_finite() && *s > 0.0) => Some("std: expected numbers above 0".into()),

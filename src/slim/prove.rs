@@ -10,7 +10,7 @@ use crate::measure::{Baseline, EvalSet, lesion, samples, score, sweep, walk};
 use crate::nn::Outline;
 use crate::nn::{BlockId, Network, RecurrentState, Route};
 use crate::report::{Epoch, Ranking, Sizes, Slimmed, Version};
-use crate::{Error, Result, write_checked};
+use crate::{Error, Result, write_atomic_checked};
 
 /// A slimmed network after a step of healing.
 pub struct Healed<N> {
@@ -64,7 +64,7 @@ pub fn prove<F: Prunable>(
     let name = file_name(out);
     let draft = form.draft(slim, &name)?;
     if let Some(out) = out {
-        write_checked(out, &draft, |inside| {
+        write_atomic_checked(out, &draft, |inside| {
             let fault = |what: String| Error::file(out, format!("opened again: {what}"));
             let again = form.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;
