@@ -1,10 +1,10 @@
-//! The only place that chooses a Burn device.
+//! Burn devices by name.
 
 use burn::tensor::Device;
 
 use crate::{Error, Result};
 
-/// The names that [`open`] takes with the features that this program was built with.
+/// Returns the names that [`open`] accepts. They depend on the features of the build.
 pub fn names() -> Vec<&'static str> {
     let mut names = vec!["cpu"];
     if cfg!(feature = "cuda") {
@@ -16,10 +16,11 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// The device of this name.
+/// Returns the device of this name.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a name that is none of [`names`].
+/// [`Error::Unsupported`] if the feature of the device is not enabled; [`Error::Unknown`] for any other name that is not in
+/// [`names`].
 pub fn open(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::flex()),
@@ -27,9 +28,10 @@ pub fn open(name: &str) -> Result<Device> {
         "cuda" => Ok(Device::cuda(0)),
         #[cfg(feature = "wgpu")]
         "wgpu" => Ok(Device::wgpu(Default::default())),
-        "cuda" | "wgpu" => Err(Error::Usage(format!(
-            "device '{name}': this program was built without it; build with --features {name}"
-        ))),
+        "cuda" | "wgpu" => {
+            let what = format!("this program was built without it; build with --features {name}");
+            Err(Error::unsupported(format_args!("device '{name}'"), what))
+        }
         _ => Err(Error::unknown("device", name, names())),
     }
 }

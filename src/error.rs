@@ -1,76 +1,76 @@
-//! The one error type. Every variant names what is at fault, a path, a key, a shape, and what would be right.
+//! The error type. Every message names the thing at fault, such as a path, a key or a shape, and what would be right.
 
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// The result of a function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, in one line that names the file, key or shape at fault.
+/// An error. Its text is one line that names the file, key, shape or other thing at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused to read or write a path.
-    #[error("{}: {}", line(path.display()), plain(source))]
+    /// A path could not be read or written.
+    #[error("{}: {}", line(path.display()), reason(source))]
     Io {
         /// The path that was read or written.
         path: PathBuf,
         /// The reason that the operating system gave.
         source: std::io::Error,
     },
-    /// A file was read, but is not what it should be: truncated, corrupt or of another format.
+    /// The content of a file is not valid: it is truncated, corrupt or of another format.
     #[error("{}: {}", line(path.display()), line(what))]
     File {
-        /// The file at fault.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong with it and what would be right.
         what: String,
     },
-    /// A configuration key has a value that cannot be used.
+    /// The value of a configuration key is not possible.
     #[error("{}: {}", line(key), line(what))]
     Config {
-        /// The key, dotted, such as `train.epochs`.
+        /// The key with its table, such as `train.epochs`.
         key: String,
-        /// What is wrong with its value and what would be right.
+        /// What is wrong with the value and what would be right.
         what: String,
     },
-    /// A name is not among those known.
-    #[error("unknown {kind} '{}'{}", line(name), line(did_you_mean(name, known)))]
+    /// A name is not one of the known names.
+    #[error("unknown {kind} '{}'{}", line(name), line(suggestion(name, known)))]
     Unknown {
-        /// What was being named, such as `key` or `block`.
+        /// What the name stands for, such as `key` or `block`.
         kind: &'static str,
         /// The name that was given.
         name: String,
-        /// The names that would have been right.
+        /// The known names.
         known: Vec<String>,
     },
-    /// An array has a shape that does not fit.
+    /// An array has another shape than expected.
     #[error("{}: shape {found:?}, expected {expected:?}", line(name))]
     Shape {
-        /// The parameter, input or layer concerned.
+        /// The parameter, input or layer.
         name: String,
-        /// The shape that was found.
+        /// The shape of the array.
         found: Vec<usize>,
-        /// The shape that fits.
+        /// The expected shape.
         expected: Vec<usize>,
     },
-    /// The loss or an estimate stopped being a finite number.
+    /// The loss or an estimate is no longer finite.
     #[error("step {step}: {what}; lower train.rate, or clip with train.clip_norm")]
     NonFinite {
-        /// The training step, counted from 1 over the whole run.
+        /// The training step, counted from 1 over the whole training.
         step: u64,
-        /// The value concerned and the first block whose estimate is not finite.
+        /// The value that is not finite, and the first block whose estimate is not finite.
         what: String,
     },
-    /// An argument of a call, such as `labels` or `mean`, has a value that cannot be used. The command line shows it as the
+    /// The value of an argument, such as `labels` or `mean`, is not possible. The command line shows the argument as the
     /// option of that name.
     #[error("{name}: {}", line(why))]
     Argument {
-        /// The argument's name, as the builder's method has it.
+        /// The name of the argument, which is that of a method or field.
         name: &'static str,
-        /// What is wrong with its value and what would be right.
+        /// What is wrong with the value and what would be right.
         why: String,
     },
-    /// Two things that were given do not belong together, such as a network and a data set.
+    /// Two things do not fit together, such as a network and a data set.
     #[error("{}: {}", line(subject), line(why))]
     Mismatch {
         /// The things at fault.
@@ -78,40 +78,40 @@ pub enum Error {
         /// How they differ and what would be right.
         why: String,
     },
-    /// What was opened cannot do what it was asked for.
+    /// Something cannot do what it is asked for.
     #[error("{}: {}", line(subject), line(why))]
     Unsupported {
-        /// The network, data set, block or route at fault.
+        /// The network, data set, block, route or directory at fault.
         subject: String,
-        /// What it lacks, and what can do it.
+        /// What is missing and what would be right.
         why: String,
     },
-    /// The caller asked to stop. What was finished is kept.
+    /// The caller asked to stop. Finished work is kept.
     #[error("interrupted")]
     Interrupted,
-    /// The request itself makes no sense for what was opened.
+    /// The arguments of the command line are wrong. For the command line only: the library returns the other variants.
     #[error("{}", line(_0))]
     Usage(String),
 }
 
 impl Error {
-    /// An [`Error::Io`] for `path`; made to be passed to `map_err`.
+    /// Returns a function that makes an [`Error::Io`] for `path`, to be passed to `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { path, source }
     }
 
-    /// An [`Error::File`] for `path`.
+    /// Returns an [`Error::File`] for `path`.
     pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_owned(), what: what.into() }
     }
 
-    /// An [`Error::Config`] for `key`.
+    /// Returns an [`Error::Config`] for `key`.
     pub fn config(key: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Config { key: key.into(), what: what.into() }
     }
 
-    /// An [`Error::Unknown`]: `name` is none of the `known` names of this `kind`.
+    /// Returns an [`Error::Unknown`]: `name` is not one of the `known` names of this `kind`.
     pub fn unknown<S: Into<String>>(
         kind: &'static str,
         name: impl Into<String>,
@@ -120,23 +120,23 @@ impl Error {
         Self::Unknown { kind, name: name.into(), known: known.into_iter().map(Into::into).collect() }
     }
 
-    /// An [`Error::Argument`]: the argument of this name has a wrong value.
+    /// Returns an [`Error::Argument`] for the argument `name`.
     pub fn argument(name: &'static str, why: impl Into<String>) -> Self {
         Self::Argument { name, why: why.into() }
     }
 
-    /// An [`Error::Mismatch`] of things that were given together.
+    /// Returns an [`Error::Mismatch`] that names `subject`.
     pub fn mismatch(subject: impl std::fmt::Display, why: impl Into<String>) -> Self {
         Self::Mismatch { subject: subject.to_string(), why: why.into() }
     }
 
-    /// An [`Error::Unsupported`] by the thing that was opened.
+    /// Returns an [`Error::Unsupported`] that names `subject`.
     pub fn unsupported(subject: impl std::fmt::Display, why: impl Into<String>) -> Self {
         Self::Unsupported { subject: subject.to_string(), why: why.into() }
     }
 
-    /// The exit code of a program that ends with this error: 2 for a request that was wrong, 130 for an interruption, 1 for
-    /// everything else.
+    /// Returns the exit code of a program that ends with this error: 2 for a wrong request, 130 for an interruption, 1
+    /// otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config { .. }
@@ -151,13 +151,13 @@ impl Error {
     }
 }
 
-/// What somebody wrote, on one line, and nothing that a terminal would obey.
+/// Returns a text without control characters: on one line, and harmless to a terminal.
 fn line(text: impl std::fmt::Display) -> String {
     text.to_string().replace(char::is_control, " ")
 }
 
-/// The operating system's reason without Rust's `(os error N)`.
-fn plain(source: &std::io::Error) -> String {
+/// Returns the reason of the operating system in lower case, without the code `(os error N)`.
+fn reason(source: &std::io::Error) -> String {
     let text = source.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),
@@ -165,8 +165,8 @@ fn plain(source: &std::io::Error) -> String {
     }
 }
 
-/// The nearest known name, or all of them where they are few and none is near.
-fn did_you_mean(name: &str, known: &[String]) -> String {
+/// Returns the nearest known name as a suggestion; without a near one, all known names if they are few.
+fn suggestion(name: &str, known: &[String]) -> String {
     let near = known
         .iter()
         .map(|k| (strsim::damerau_levenshtein(name, k), k))
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_name_gets_the_nearest_or_the_list() {
+    fn an_unknown_name_is_shown_with_the_nearest_or_all_known_names() {
         let near = Error::unknown("key", "epoch", ["epochs", "rate"]);
         assert_eq!(near.to_string(), "unknown key 'epoch', did you mean 'epochs'?");
         let far = Error::unknown("wiring", "dense", ["plain", "highway"]);
@@ -193,10 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_named_stays_on_one_line() {
+    fn every_error_is_one_line_without_control_characters() {
         let name = "a\nb\u{1b}[31m";
         let errors = [
             Error::Usage(format!("route '{name}'")),
+            Error::argument("route", name),
+            Error::mismatch(name, name),
+            Error::unsupported(name, name),
             Error::file(name, name),
             Error::config(name, name),
             Error::unknown("block", name, [name]),
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named_without_system_codes() {
+    fn an_io_error_has_the_path_and_no_system_code() {
         let path = Path::new("no/such/file");
         let error = std::fs::read(path).map_err(Error::io(path)).unwrap_err();
         assert_eq!(error.to_string(), "no/such/file: no such file or directory");

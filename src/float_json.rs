@@ -1,47 +1,50 @@
-//! Floats in JSON, also those that JSON has no number for: `"NaN"`, `"inf"` and `"-inf"` are written as strings.
+//! Serializes floats to JSON. NaN and infinities, which are no JSON numbers, become the strings `"NaN"`, `"inf"` and
+//! `"-inf"`.
 //!
-//! A diverged network is a result like any other, and its file must be readable again. `null` would not do: it
-//! already says that a figure is absent.
+//! The results of a network that diverged must be readable again. `null` cannot stand for NaN: it means that a value is
+//! missing.
 
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// What can be written with `#[serde(with = "exact")]`.
-pub(crate) trait Exact: Sized {
-    /// The form that is written.
-    type Form: Serialize + for<'de> Deserialize<'de>;
-    fn form(&self) -> Self::Form;
-    fn read(form: Self::Form) -> std::result::Result<Self, String>;
+/// A type that can be serialized with `#[serde(with = "float_json")]`.
+pub(crate) trait FloatJson: Sized {
+    /// The type that is serialized in its place.
+    type Json: Serialize + for<'de> Deserialize<'de>;
+    fn to_json(&self) -> Self::Json;
+    fn from_json(json: Self::Json) -> std::result::Result<Self, String>;
 }
 
-pub(crate) fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    value.form().serialize(serializer)
+pub(crate) fn serialize<T: FloatJson, S: Serializer>(value: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    value.to_json().serialize(serializer)
 }
 
-pub(crate) fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<T, D::Error> {
-    T::read(T::Form::deserialize(deserializer)?).map_err(D::Error::custom)
+pub(crate) fn deserialize<'de, T: FloatJson, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    T::from_json(T::Json::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-/// A number, or the name of what is none.
+/// A number, or the name of a value that is no number.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Form<T> {
+pub(crate) enum NumberOrName<T> {
     Number(T),
     Name(String),
 }
 
-impl Exact for f64 {
-    type Form = Form<f64>;
+impl FloatJson for f64 {
+    type Json = NumberOrName<f64>;
 
-    fn form(&self) -> Self::Form {
-        if self.is_finite() { Form::Number(*self) } else { Form::Name(self.to_string()) }
+    fn to_json(&self) -> Self::Json {
+        if self.is_finite() { NumberOrName::Number(*self) } else { NumberOrName::Name(self.to_string()) }
     }
 
-    fn read(form: Self::Form) -> std::result::Result<Self, String> {
-        match form {
-            Form::Number(value) => Ok(value),
-            Form::Name(name) => match name.as_str() {
+    fn from_json(json: Self::Json) -> std::result::Result<Self, String> {
+        match json {
+            NumberOrName::Number(value) => Ok(value),
+            NumberOrName::Name(name) => match name.as_str() {
                 "NaN" => Ok(Self::NAN),
                 "inf" => Ok(Self::INFINITY),
                 "-inf" => Ok(Self::NEG_INFINITY),
@@ -51,52 +54,52 @@ impl Exact for f64 {
     }
 }
 
-/// The shortest decimal that is read back as the same `f32`: widened to `f64` it would be written with digits that say
-/// nothing.
-impl Exact for f32 {
-    type Form = Form<f64>;
+/// The shortest decimal that is read back as the same `f32`. Widened to `f64` the value would be written with digits that
+/// mean nothing.
+impl FloatJson for f32 {
+    type Json = NumberOrName<f64>;
 
-    fn form(&self) -> Self::Form {
-        self.to_string().parse::<f64>().unwrap_or(f64::NAN).form()
+    fn to_json(&self) -> Self::Json {
+        self.to_string().parse::<f64>().unwrap_or(f64::NAN).to_json()
     }
 
-    fn read(form: Self::Form) -> std::result::Result<Self, String> {
-        f64::read(form).map(|value| value as Self)
-    }
-}
-
-impl<T: Exact> Exact for Vec<T> {
-    type Form = Vec<T::Form>;
-
-    fn form(&self) -> Self::Form {
-        self.iter().map(T::form).collect()
-    }
-
-    fn read(form: Self::Form) -> std::result::Result<Self, String> {
-        form.into_iter().map(T::read).collect()
+    fn from_json(json: Self::Json) -> std::result::Result<Self, String> {
+        f64::from_json(json).map(|value| value as Self)
     }
 }
 
-impl<T: Exact> Exact for Option<T> {
-    type Form = Option<T::Form>;
+impl<T: FloatJson> FloatJson for Vec<T> {
+    type Json = Vec<T::Json>;
 
-    fn form(&self) -> Self::Form {
-        self.as_ref().map(T::form)
+    fn to_json(&self) -> Self::Json {
+        self.iter().map(T::to_json).collect()
     }
 
-    fn read(form: Self::Form) -> std::result::Result<Self, String> {
-        form.map(T::read).transpose()
+    fn from_json(json: Self::Json) -> std::result::Result<Self, String> {
+        json.into_iter().map(T::from_json).collect()
     }
 }
 
-impl Exact for [f64; 2] {
-    type Form = [Form<f64>; 2];
+impl<T: FloatJson> FloatJson for Option<T> {
+    type Json = Option<T::Json>;
 
-    fn form(&self) -> Self::Form {
-        self.map(|value| value.form())
+    fn to_json(&self) -> Self::Json {
+        self.as_ref().map(T::to_json)
     }
 
-    fn read([low, high]: Self::Form) -> std::result::Result<Self, String> {
-        Ok([f64::read(low)?, f64::read(high)?])
+    fn from_json(json: Self::Json) -> std::result::Result<Self, String> {
+        json.map(T::from_json).transpose()
+    }
+}
+
+impl FloatJson for [f64; 2] {
+    type Json = [NumberOrName<f64>; 2];
+
+    fn to_json(&self) -> Self::Json {
+        self.map(|value| value.to_json())
+    }
+
+    fn from_json([low, high]: Self::Json) -> std::result::Result<Self, String> {
+        Ok([f64::from_json(low)?, f64::from_json(high)?])
     }
 }

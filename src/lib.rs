@@ -1,8 +1,8 @@
 //! Highway and Residual networks as unrolled iterative estimation (Greff, Srivastava and Schmidhuber, ICLR 2017).
 
+mod atomic_file;
 pub mod data;
 pub mod device;
-mod draft;
 mod error;
 mod float_json;
 #[cfg(feature = "onnx")]
@@ -17,8 +17,6 @@ pub mod random;
 pub mod report;
 pub mod slim;
 pub mod train;
-mod whole;
 
-pub use draft::{Draft, Piece};
+pub use atomic_file::{Chunk, FileContents, check_writable, write_atomic, write_atomic_checked};
 pub use error::{Error, Result};
-pub use whole::{check_writable, write_checked, write_whole};

@@ -18,7 +18,16 @@ fn network(path: &Path, seed: u64) {
     let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(8).with_wiring(Wiring::Full);
     let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
     let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
-    let metadata = Metadata::new(&model, classes, vec![0.0], vec![1.0]);
+    let metadata = Metadata {
+        model: model.config().clone(),
+        input: [1, 8, 8],
+        classes,
+        characters: None,
+        mean: vec![0.0],
+        std: vec![1.0],
+        data: "digits".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
     std::fs::write(path, to_bytes(&model, &metadata, &[], Default::default()).unwrap()).unwrap();
 }
 

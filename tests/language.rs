@@ -187,9 +187,9 @@ fn a_limit_keeps_the_first_words() {
     std::fs::write(dir.path().join("train.txt"), text).unwrap();
     let spec: DataSpec = format!("text:{}", dir.path().display()).parse().unwrap();
     let open = || Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap();
-    let (all, some) = (open().in_streams(1), open().limit(100));
+    let (all, some) = (open().with_streams(1), open().limit(100));
     assert!(some.streams() > 1 && some.len() == 100);
-    let in_order = some.in_streams(1);
+    let in_order = some.with_streams(1);
     assert_eq!(in_order.labels(), &all.labels()[..100]);
     assert_eq!(open().limit(0).len(), all.len());
 }

@@ -199,7 +199,7 @@ fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
     npz::write(path, arrays.chain(labels));
     let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap();
-    Arc::new(dataset.arranged(&case.inputs).unwrap())
+    Arc::new(dataset.reorder_arrays(&case.inputs).unwrap())
 }
 
 /// What is measured of a graph is what its definition gives on PyTorch's estimates.
@@ -242,12 +242,12 @@ fn without_labels_the_network_is_its_own_measure() {
     let network = opened(&case.file);
     let dataset = data(&case, &dir.path().join("x.npz"), None);
     assert!(!dataset.is_labelled());
-    let relabelled = |labels| {
-        let dataset = Arc::into_inner(data(&case, &dir.path().join("y.npz"), None)).unwrap().relabelled(labels, 20);
+    let with_labels = |labels| {
+        let dataset = Arc::into_inner(data(&case, &dir.path().join("y.npz"), None)).unwrap().with_labels(labels, 20);
         EvalSet::new(Arc::new(dataset.unwrap()), Normalization::uniform(0.0, 1.0), 2)
     };
-    let predictions = predicted_classes(&network, &relabelled(vec![0; 3])).unwrap();
-    let measured = measured(&network, &relabelled(predictions), &[], 0);
+    let predictions = predicted_classes(&network, &with_labels(vec![0; 3])).unwrap();
+    let measured = measured(&network, &with_labels(predictions), &[], 0);
     assert_eq!((measured.baseline.accuracy, measured.baseline.loss), (1.0, 0.0));
     let golden = |name: &str| GOLDENS[&format!("decoder/{name}")].1.chunks(20).map(softmax).collect::<Vec<_>>();
     for (block, lesion) in measured.require::<Lesion>().unwrap() {

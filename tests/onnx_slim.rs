@@ -17,7 +17,7 @@ use unrolled::measure::{EvalSet, predicted_classes};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
 use unrolled::slim::{Criterion, Goal, choose, prove, removable};
-use unrolled::write_checked;
+use unrolled::write_atomic_checked;
 
 use proto::{
     all, branch, counted, external, field, fields, file, floats, graph, node, ones, parts, texts, truth, value,
@@ -84,7 +84,7 @@ fn identity(network: &GraphNetwork) -> Route {
 /// Writes and opens again.
 fn written(slim: &GraphNetwork, out: &Path) -> GraphNetwork {
     let draft = slim.draft(&out.file_name().unwrap().to_string_lossy()).unwrap();
-    write_checked(out, &draft, |inside| slim.reopened(inside)).unwrap_or_else(|e| panic!("{e}"));
+    write_atomic_checked(out, &draft, |inside| slim.reopened(inside)).unwrap_or_else(|e| panic!("{e}"));
     slim.reopened(out).unwrap()
 }
 
@@ -294,7 +294,7 @@ fn parameters_and_operations_are_those_of_the_file() {
         assert_eq!(slim.nodes(), again.nodes());
         // Without any of it gone the file is what it was.
         let out = dir.path().join("whole.onnx");
-        write_checked(&out, &network.draft("whole.onnx").unwrap(), |_| Ok(())).unwrap();
+        write_atomic_checked(&out, &network.draft("whole.onnx").unwrap(), |_| Ok(())).unwrap();
         assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&path).unwrap());
     }
 }
@@ -353,7 +353,7 @@ fn slimmed(dir: &Path, bytes: &[u8], route: &str) -> Result<Vec<u8>, String> {
     let draft = slim.draft("slim.onnx").map_err(|e| e.to_string())?;
     let _ = std::fs::remove_file(dir.join("slim.onnx.data"));
     let samples = samples(&network, 2);
-    let again = write_checked(&out, &draft, |inside| slim.reopened(inside)).map_err(|e| e.to_string())?;
+    let again = write_atomic_checked(&out, &draft, |inside| slim.reopened(inside)).map_err(|e| e.to_string())?;
     let answers = bits(&again, &identity(&again), &samples);
     assert_eq!(answers, bits(&network, &route, &samples));
     assert!(answers.iter().any(|bits| f32::from_bits(*bits) != 0.0), "zeros are alike whatever runs");
@@ -368,7 +368,7 @@ fn drafted(dir: &Path, bytes: &[u8], route: &str) -> Result<Vec<u8>, String> {
     let network = opened(&path);
     let slim = network.slimmed(&Route::parse(route, network.outline()).unwrap()).unwrap();
     let draft = slim.draft("slim.onnx").map_err(|e| e.to_string())?;
-    write_checked(&dir.join("slim.onnx"), &draft, |inside| Ok(std::fs::read(inside).unwrap()))
+    write_atomic_checked(&dir.join("slim.onnx"), &draft, |inside| Ok(std::fs::read(inside).unwrap()))
         .map_err(|e| e.to_string())
 }
 
@@ -684,7 +684,7 @@ proptest! {
         let slim = network.slimmed(&route).unwrap();
         let drafted = slim.draft("slim.onnx");
         let again = drafted.and_then(|draft| {
-            write_checked(&dir.path().join("slim.onnx"), &draft, |inside| slim.reopened(inside))
+            write_atomic_checked(&dir.path().join("slim.onnx"), &draft, |inside| slim.reopened(inside))
         });
         match again {
             Ok(again) => prop_assert_eq!(blocks(again.outline()), blocks(network.outline()) - removed.len()),
@@ -703,9 +703,9 @@ fn source(dir: &Path, network: &GraphNetwork, count: usize) -> EvalSet {
     std::fs::write(&path, npz::npy(&(vec![count, samples.shape[3]], samples.values))).unwrap();
     let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
     let names: Vec<String> = network.inputs().iter().map(|input| input.name.clone()).collect();
-    let open = || Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().arranged(&names).unwrap();
+    let open = || Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().reorder_arrays(&names).unwrap();
     let labelled = |labels| {
-        let dataset = open().relabelled(labels, network.outline().classes).unwrap();
+        let dataset = open().with_labels(labels, network.outline().classes).unwrap();
         EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), 2)
     };
     let predictions = predicted_classes(network, &labelled(vec![0; count])).unwrap();

@@ -135,7 +135,7 @@ fn a_run_is_not_overwritten_and_not_resumed_with_another_configuration() {
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(message(&[]).contains("not empty; continue it with --resume"));
+    assert!(message(&[]).contains("not empty; resume the run in it"));
     let other = message(&["--resume", "--set", "train.rate=0.5"]);
     assert!(other.contains("train.rate was 0.05, now 0.5"), "{other}");
     assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), model);

@@ -10,8 +10,8 @@ use common::{id, measured};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
-use unrolled::Draft;
-use unrolled::data::{Augment, Dataset, Plan as Batching, ResizeCrop, SampleOrder, Split, batches};
+use unrolled::FileContents;
+use unrolled::data::{Augment, Dataset, LoaderConfig, ResizeCrop, SampleOrder, Split, batches};
 use unrolled::measure::*;
 use unrolled::model::{ModelKind, Metadata, Model, ModelConfig, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network, Route, TrainingStep, Wiring};
@@ -425,7 +425,7 @@ impl Prunable for Lying {
         if self.slims { bent(slim) } else { Ok(slim) }
     }
 
-    fn draft(&self, slim: &Model, name: &str) -> unrolled::Result<Draft> {
+    fn draft(&self, slim: &Model, name: &str) -> unrolled::Result<FileContents> {
         self.form.draft(slim, name)
     }
 
@@ -477,8 +477,8 @@ fn statistics_are_the_mean_over_the_batches() {
     let model = resnet(Wiring::Residual);
     let source = EvalSet { batch: 16, ..digits(Split::Train, 40) };
     let healed = reestimate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
-    let plan = Batching {
-        batch: 16,
+    let config = LoaderConfig {
+        batch_size: 16,
         order: SampleOrder::Shuffled { seed: 9, epoch: 0 },
         augment: Augment::default(),
         normalization: source.normalization.clone(),
@@ -488,7 +488,7 @@ fn statistics_are_the_mean_over_the_batches() {
     };
     let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut count = 0.0;
-    for batch in batches(&source.dataset, &plan).unwrap() {
+    for batch in batches(&source.dataset, &config).unwrap() {
         let batch = batch.unwrap();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), &Device::flex());
         let mut training = TrainingStep::new(0, 0);

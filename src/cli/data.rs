@@ -32,8 +32,8 @@ impl Data {
 
 fn list() -> anyhow::Result<()> {
     let mut text = String::new();
-    for set in unrolled::data::known() {
-        text += &format!("{:<14} {}: {}\n{:14} {}\n", set.name, set.what, set.size, "", set.credit);
+    for set in unrolled::data::catalog() {
+        text += &format!("{:<14} {}: {}\n{:14} {}\n", set.name, set.description, set.size, "", set.credit);
     }
     output::print(&text)
 }

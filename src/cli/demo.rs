@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use clap::Args;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::measure::{EvalSet, Measure, report};
-use unrolled::train::{Experiment, Run};
+use unrolled::train::{Experiment, RunDirectory};
 
 use super::progress::Bar;
 use super::{output, train};
@@ -58,7 +58,7 @@ impl Demo {
         let parse = |(name, text)| Ok((name, Experiment::parse(text, &overrides, name)?));
         let experiments: Vec<(&str, Experiment)> = EXPERIMENTS.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
         // Whatever stands in the way is found before anything is trained.
-        experiments.iter().try_for_each(|(name, experiment)| Run::remove(&self.out.join(name), experiment))?;
+        experiments.iter().try_for_each(|(name, experiment)| RunDirectory::clear(&self.out.join(name), experiment))?;
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
             let (model, history) = train::train(experiment, &dir, false, device)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
 use unrolled::report::{Report, csv, html};
-use unrolled::{Error, write_whole};
+use unrolled::{Error, write_atomic};
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -43,10 +43,10 @@ pub(super) fn save(dir: &Path, page: &Report, measured: &[Measurements]) -> Resu
     let path = dir.join("measurements.json");
     let json = json.map_err(|e| Error::file(&path, e.to_string()))?;
     for (name, table) in csv(page) {
-        write_whole(&dir.join(name), table.as_bytes())?;
+        write_atomic(&dir.join(name), table.as_bytes())?;
     }
-    write_whole(&path, (json + "\n").as_bytes())?;
-    write_whole(&dir.join("report.html"), html(page).as_bytes())
+    write_atomic(&path, (json + "\n").as_bytes())?;
+    write_atomic(&dir.join("report.html"), html(page).as_bytes())
 }
 
 /// Returns a score in one line; that of a language model begins with its perplexity.
@@ -83,8 +83,8 @@ fn count(number: u64) -> String {
 
 /// The facts that close a report.
 pub(super) fn facts(begun: Instant) -> Vec<(String, String)> {
-    // A path need not be UTF-8.
-    let command: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let arguments = std::env::args_os().skip(1);
+    let command: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = format!("{} {}, {threads} threads", std::env::consts::ARCH, std::env::consts::OS);
     [

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use unrolled::measure::{Measurements, report};
 use unrolled::report::{SvgOptions, figures};
-use unrolled::write_whole;
+use unrolled::write_atomic;
 
 use super::output;
 
@@ -45,7 +45,7 @@ impl Report {
             };
             let figures = figures(&page, &options);
             for (name, svg) in &figures {
-                write_whole(&dir.join("figures").join(name), svg.as_bytes())?;
+                write_atomic(&dir.join("figures").join(name), svg.as_bytes())?;
             }
             return output::print(&format!("{} figures in {}\n", figures.len(), dir.join("figures").display()));
         }

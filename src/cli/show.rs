@@ -14,7 +14,7 @@ use unrolled::open::{AnyNetwork, LoadReport};
 use unrolled::report::text;
 use unrolled::slim::{self, Checkpoint, Prunable};
 #[cfg(feature = "onnx")]
-use unrolled::{open, write_whole};
+use unrolled::{open, write_atomic};
 
 use super::output;
 use super::target::NetworkArgs;
@@ -92,5 +92,5 @@ fn save(path: &Path, stages: &[Vec<[String; 2]>]) -> Result<(), Error> {
         let what = "there is a file that names no blocks; name another";
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
-    write_whole(path, open::cut_text(stages).as_bytes())
+    write_atomic(path, open::cut_text(stages).as_bytes())
 }

@@ -1,45 +1,46 @@
-//! Random changes to training images that keep what they show.
+//! Augmentation: random changes to training images that keep their class.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
-use super::planes::{Planes, Window};
-use crate::random::{below, uniform};
+use super::planar_image::{PlanarImage, Window};
+use crate::random::{uniform, uniform_index};
 use crate::{Error, Result};
 
-/// The share of the image's area that a random resized crop takes: at least this, at most all.
-const LEAST_AREA: f64 = 0.08;
+/// The smallest share of the area of an image that a random resized crop takes; the largest is 1.
+const MIN_AREA: f64 = 0.08;
 
-/// The widest form of a random resized crop, width by height; the narrowest is its inverse.
-const WIDEST: f64 = 4.0 / 3.0;
+/// The largest aspect ratio of a random resized crop, width by height; the smallest is its inverse.
+const MAX_ASPECT: f64 = 4.0 / 3.0;
 
-/// How often a random resized crop is drawn before the middle of the image is taken: extreme forms of a large
-/// area fit into no image.
-const TRIES: usize = 10;
+/// How often a random resized crop is drawn before the center of the image is taken: a large area of an extreme aspect
+/// ratio may not fit.
+const MAX_TRIES: usize = 10;
 
-/// Which random changes are made to a training image, in this order: resized crop, padded crop, flip.
+/// The random changes to a training image, in this order: resized crop, padded crop, flip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Adds so many black pixels on each side and cuts the original size out at a random place. It happens before
-    /// the normalization, so that the margin is as black as the image's black.
+    /// The width in pixels of a black border. The original size is cut out of the padded image at a random place. This
+    /// happens before the normalization, so that the border is as black as black pixels of the image.
     pub pad: usize,
-    /// Mirrors left and right with probability 1/2.
+    /// Whether an image is mirrored left to right with probability 1/2.
     pub flip: bool,
-    /// Cuts out 0.08 to 1 of the area in a form of 3:4 to 4:3 and resizes it to a square of so many pixels a side.
-    /// Images of a folder are cut from their file's full size, whatever the [`ResizeCrop`](super::View).
+    /// The side in pixels of a random resized crop: 0.08 to 1 of the area, of an aspect ratio from 3:4 to 4:3, is cut out
+    /// and resized to a square. Images of a folder are cut from the full size of their file, not after the
+    /// [`ResizeCrop`](super::ResizeCrop).
     pub random_resized_crop: Option<usize>,
 }
 
-/// Larger samples than this would fill the memory of any machine with one batch.
+/// The largest side of a random resized crop: with larger samples one batch would fill the memory.
 const MAX_CROP: usize = 2048;
 
 impl Augment {
-    /// Checks that samples of `[channels, height, width]` can be changed so.
+    /// Checks that samples of shape `[channels, height, width]` can be augmented.
     ///
     /// # Errors
-    /// A resized crop of 0 or very many pixels, or a margin wider than the image.
+    /// [`Error::Config`] for a resized crop of 0 or more than 2048 pixels, or a border wider than the image.
     pub fn check(&self, shape: [usize; 3]) -> Result<()> {
         let [_, height, width] = self.shape(shape);
         let side = height.min(width);
@@ -56,7 +57,7 @@ impl Augment {
         }
     }
 
-    /// The shape of an augmented sample whose shape is `[channels, height, width]`.
+    /// Returns the shape of an augmented sample, for a sample of shape `[channels, height, width]`.
     pub fn shape(&self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
         match self.random_resized_crop {
             Some(side) => [channels, side, side],
@@ -64,14 +65,14 @@ impl Augment {
         }
     }
 
-    /// Writes sample `index` with random changes to `out`, which has the augmented shape.
+    /// Writes the augmented sample `index` to `out`, which has the shape that [`Augment::shape`] returns.
     ///
     /// # Errors
     /// As [`Dataset::sample`].
     pub(super) fn sample(&self, data: &Dataset, index: usize, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<()> {
         match self.random_resized_crop {
             Some(side) => {
-                let image = data.original(index)?;
+                let image = data.full_size(index)?;
                 let window = resized_crop(&image, rng);
                 out.copy_from_slice(&image.crop(window).resize(side, side).pixels);
             }
@@ -79,7 +80,7 @@ impl Augment {
         }
         let [_, height, width] = self.shape(data.shape());
         if self.pad > 0 {
-            let mut offset = || below(rng, 2 * self.pad + 1) as isize - self.pad as isize;
+            let mut offset = || uniform_index(rng, 2 * self.pad + 1) as isize - self.pad as isize;
             let (down, right) = (offset(), offset());
             shift(out, [height, width], down, right);
         }
@@ -90,27 +91,27 @@ impl Augment {
     }
 }
 
-/// The part of `image` that a random resized crop takes.
-fn resized_crop(image: &Planes, rng: &mut ChaCha8Rng) -> Window {
+/// Returns the window of `image` that a random resized crop cuts out.
+fn resized_crop(image: &PlanarImage, rng: &mut ChaCha8Rng) -> Window {
     let [_, height, width] = image.shape;
     let area = (height * width) as f64;
-    for _ in 0..TRIES {
-        let part = area * (LEAST_AREA + (1.0 - LEAST_AREA) * f64::from(uniform(rng)));
-        // Uniform in the logarithm, so that a form and its inverse are equally likely.
-        let form = ((2.0 * f64::from(uniform(rng)) - 1.0) * WIDEST.ln()).exp();
-        let w = (part * form).sqrt().round() as usize;
-        let h = (part / form).sqrt().round() as usize;
+    for _ in 0..MAX_TRIES {
+        let part = area * (MIN_AREA + (1.0 - MIN_AREA) * f64::from(uniform(rng)));
+        // Uniform in the logarithm, so that an aspect ratio and its inverse are equally likely.
+        let aspect = ((2.0 * f64::from(uniform(rng)) - 1.0) * MAX_ASPECT.ln()).exp();
+        let w = (part * aspect).sqrt().round() as usize;
+        let h = (part / aspect).sqrt().round() as usize;
         if (1..=width).contains(&w) && (1..=height).contains(&h) {
-            let (top, left) = (below(rng, height - h + 1), below(rng, width - w + 1));
+            let (top, left) = (uniform_index(rng, height - h + 1), uniform_index(rng, width - w + 1));
             return Window { top, left, height: h, width: w };
         }
     }
-    let wide = |side: usize| ((side as f64 * WIDEST).round() as usize).max(1);
-    image.middle(height.min(wide(width)), width.min(wide(height)))
+    let wide = |side: usize| ((side as f64 * MAX_ASPECT).round() as usize).max(1);
+    image.center_window(height.min(wide(width)), width.min(wide(height)))
 }
 
-/// Moves every plane of `pixels` so that row `y` shows what was row `y + down`, and likewise to the side; what
-/// comes in from outside is black.
+/// Shifts every plane of `pixels` in place: row `y` becomes what was row `y + down`, column `x` what was column
+/// `x + right`. Pixels from outside are black.
 fn shift(pixels: &mut [f32], [height, width]: [usize; 2], down: isize, right: isize) {
     let from = right.clamp(0, width as isize) as usize;
     let to = (-right).clamp(0, width as isize) as usize;
@@ -127,7 +128,7 @@ fn shift(pixels: &mut [f32], [height, width]: [usize; 2], down: isize, right: is
             plane[row.start..row.start + to].fill(0.0);
             plane[row.start + to + kept..row.end].fill(0.0);
         };
-        // In place: a row must be read before it is overwritten.
+        // A row must be read before it is overwritten.
         match down >= 0 {
             true => (0..height).for_each(&mut move_row),
             false => (0..height).rev().for_each(&mut move_row),

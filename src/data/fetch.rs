@@ -1,4 +1,4 @@
-//! Downloads of data sets: resumable, and checked before they count.
+//! Downloads data sets. An interrupted download is continued, and every file is checked by its SHA-256.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -9,76 +9,89 @@ use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
-use super::known::{Catalog, Remote, known};
-use super::read::grouped;
+use super::binary_reader::with_commas;
+use super::catalog::{CatalogEntry, RemoteFile, catalog};
 use super::unpack;
 use crate::{Error, Result};
 
-/// How long the other side may keep silent.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time without an answer of the server.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How far the download of one file is.
+/// The progress of the download of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// The file's name.
+pub struct DownloadProgress<'a> {
+    /// The name of the file.
     pub file: &'a str,
-    /// Bytes that are here, those of an earlier attempt included.
+    /// The bytes that have been received, including those of earlier calls.
     pub done: u64,
-    /// Bytes of the whole file.
+    /// The size of the file in bytes.
     pub total: u64,
 }
 
-/// Downloads the data set `name` into `DIR/NAME` and returns that directory, for a spec `NAME:DIR/NAME`.
+/// Downloads the data set `name` into the directory `DIR/NAME` and returns that directory. The data set is then opened as
+/// `NAME:DIR/NAME`.
 ///
-/// A file grows under its name with `.part` and gets its own name once its SHA-256 is right. What a broken
-/// connection left is continued by the next call; a file that is there and right is not downloaded again.
+/// A file is downloaded under its name with `.part` added, and gets its own name when its SHA-256 is correct. After a
+/// broken connection the next call continues. A file that exists and is correct is not downloaded again.
 ///
 /// # Errors
-/// The name is not one that can be downloaded, the connection fails, the server refuses, a checksum is wrong (the
-/// download is removed then), or a file cannot be written. A file that is there under the right name with other
-/// content is not touched; it is an error.
-pub fn fetch(name: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
-    let data = find(name)?;
-    fetch_known(data, data.home, dir, progress)
+/// [`Error::Unknown`] or [`Error::Unsupported`] if the data set cannot be downloaded; [`Error::File`] if the connection
+/// fails, the server refuses, or the checksum is wrong, in which case the download is removed; [`Error::Io`] if a file
+/// cannot be written. A file that exists under the same name with other content is an error and is not changed.
+pub fn fetch(name: &str, dir: &Path, progress: &mut dyn FnMut(DownloadProgress<'_>)) -> Result<PathBuf> {
+    let data = find_entry(name)?;
+    fetch_entry(data, data.base_url, dir, progress)
 }
 
-/// As [`fetch`], from another place that has the same files, such as a mirror: they are at `home` plus their names.
+/// Downloads as [`fetch`], from another server with the same files. The URL of a file is `base_url` and its name.
 ///
 /// # Errors
 /// As [`fetch`].
-pub fn fetch_from(name: &str, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
-    fetch_known(find(name)?, home, dir, progress)
+pub fn fetch_from(
+    name: &str,
+    base_url: &str,
+    dir: &Path,
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
+) -> Result<PathBuf> {
+    fetch_entry(find_entry(name)?, base_url, dir, progress)
 }
 
-fn find(name: &str) -> Result<&'static Catalog> {
-    match known().iter().find(|data| data.name == name) {
-        Some(data) if data.files.is_empty() => Err(Error::Usage(format!("data set '{name}' is built in"))),
+fn find_entry(name: &str) -> Result<&'static CatalogEntry> {
+    match catalog().iter().find(|data| data.name == name) {
+        Some(data) if data.files.is_empty() => {
+            Err(Error::unsupported(format_args!("data set '{name}'"), "built in, there is nothing to download"))
+        }
         Some(data) => Ok(data),
         None => {
-            let with_files = known().iter().filter(|data| !data.files.is_empty());
+            let with_files = catalog().iter().filter(|data| !data.files.is_empty());
             Err(Error::unknown("data set", name, with_files.map(|data| data.name)))
         }
     }
 }
 
-fn fetch_known(data: &Catalog, home: &str, dir: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
+fn fetch_entry(
+    data: &CatalogEntry,
+    base_url: &str,
+    dir: &Path,
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
+) -> Result<PathBuf> {
     let dir = dir.join(data.name);
     fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
     for file in data.files {
         let path = dir.join(file.name);
         match path.try_exists().map_err(Error::io(&path))? {
             true => check_existing(&path, file)?,
-            false => download(home, file, &path, progress)?,
+            false => download(base_url, file, &path, progress)?,
         }
-        if !data.members.is_empty() {
-            unpack::unpack(&path, data.members, &dir)?;
+        if !data.archive_members.is_empty() {
+            unpack::unpack(&path, data.archive_members, &dir)?;
         }
     }
     Ok(dir)
 }
 
-/// A file that is in the way is the user's: it is never overwritten.
-fn check_existing(path: &Path, file: &Remote) -> Result<()> {
+/// Checks a file that exists already. A wrong one is not overwritten: it may be a file of the user.
+fn check_existing(path: &Path, file: &RemoteFile) -> Result<()> {
     let found = sha256(path)?;
     match found == file.sha256 {
         true => Ok(()),
@@ -89,12 +102,17 @@ fn check_existing(path: &Path, file: &Remote) -> Result<()> {
     }
 }
 
-fn download(home: &str, file: &Remote, path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
-    let url = format!("{}/{}", home.trim_end_matches('/'), file.name);
+fn download(
+    base_url: &str,
+    file: &RemoteFile,
+    path: &Path,
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
+) -> Result<()> {
+    let url = format!("{}/{}", base_url.trim_end_matches('/'), file.name);
     let part = path.with_file_name(format!("{}.part", file.name));
-    let here = fs::metadata(&part).map_or(0, |meta| meta.len());
-    if here < file.bytes {
-        receive(&url, file, &part, here, progress)?;
+    let received = fs::metadata(&part).map_or(0, |meta| meta.len());
+    if received < file.bytes {
+        receive(&url, file, &part, received, progress)?;
     }
     let found = sha256(&part)?;
     if found != file.sha256 {
@@ -106,58 +124,66 @@ fn download(home: &str, file: &Remote, path: &Path, progress: &mut dyn FnMut(Pro
     fs::rename(&part, path).map_err(Error::io(path))
 }
 
-/// Receives what is missing of `part`, of which `here` bytes are there.
-fn receive(url: &str, file: &Remote, part: &Path, here: u64, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
-    let response = request(url, here)?;
+/// Downloads the rest of a file to `part`, which has `received` bytes.
+fn receive(
+    url: &str,
+    file: &RemoteFile,
+    part: &Path,
+    received: u64,
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
+) -> Result<()> {
+    let response = request(url, received)?;
     let mut out = File::options().create(true).append(true).open(part).map_err(Error::io(part))?;
-    let mut done = here;
-    if response.status() == StatusCode::OK && here > 0 {
-        // The server cannot continue, and sends all of it.
+    let mut done = received;
+    if response.status() == StatusCode::OK && received > 0 {
+        // The server cannot continue a download and sends the whole file.
         out.set_len(0).and_then(|()| out.rewind()).map_err(Error::io(part))?;
         done = 0;
     }
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        progress(Progress { file: file.name, done, total: file.bytes });
-        let cut = |e: io::Error| {
-            let (done, total) = (grouped(done as usize), grouped(file.bytes as usize));
+        progress(DownloadProgress { file: file.name, done, total: file.bytes });
+        let interrupted = |e: io::Error| {
+            let (done, total) = (with_commas(done as usize), with_commas(file.bytes as usize));
             Error::file(url, format!("cut off after {done} of {total} bytes ({e}); the next attempt continues"))
         };
-        let n = body.read(&mut buffer).map_err(cut)?;
+        let n = body.read(&mut buffer).map_err(interrupted)?;
         match n {
-            0 if done < file.bytes => return Err(cut(io::ErrorKind::UnexpectedEof.into())),
+            0 if done < file.bytes => return Err(interrupted(io::ErrorKind::UnexpectedEof.into())),
             0 => return Ok(()),
             _ => out.write_all(&buffer[..n]).map_err(Error::io(part))?,
         }
         done += n as u64;
         if done > file.bytes {
-            // Longer than the file can be: the checksum decides, and the disk is not filled.
+            // The file is too long. The checksum will be wrong, and the disk is not filled.
             return Ok(());
         }
     }
 }
 
-/// Asks for the bytes from `here` on. The answer has the status 200 or, if it continues, 206.
-fn request(url: &str, here: u64) -> Result<Response<ureq::Body>> {
+/// Requests the bytes from `received` on. The status of the response is 200, or 206 if it continues there.
+fn request(url: &str, received: u64) -> Result<Response<ureq::Body>> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .timeout_per_read(Some(PATIENCE));
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_per_read(Some(TIMEOUT));
     let agent: Agent = config.build().into();
-    // Without this a server may compress what is on its way, and offsets would not be those of the file.
+    // The server may compress a response without this, and offsets would not be those of the file.
     let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
-    if here > 0 {
-        request = request.header(header::RANGE, format!("bytes={here}-"));
+    if received > 0 {
+        request = request.header(header::RANGE, format!("bytes={received}-"));
     }
     let response = request.call().map_err(|e| Error::file(url, format!("no answer: {e}")))?;
     let range = response.headers().get(header::CONTENT_RANGE);
-    let continues = range.is_some_and(|range| range.as_bytes().starts_with(format!("bytes {here}-").as_bytes()));
+    let continues = range.is_some_and(|range| range.as_bytes().starts_with(format!("bytes {received}-").as_bytes()));
     match response.status() {
         StatusCode::OK => Ok(response),
         StatusCode::PARTIAL_CONTENT if continues => Ok(response),
-        StatusCode::PARTIAL_CONTENT => Err(Error::file(url, format!("the server does not continue at byte {here}"))),
+        StatusCode::PARTIAL_CONTENT => {
+            Err(Error::file(url, format!("the server does not continue at byte {received}")))
+        }
         status => Err(Error::file(url, format!("the server answers {status}"))),
     }
 }

@@ -5,88 +5,88 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dataset::Packed;
-use super::read::{self, Source, grouped};
-use super::spec::{Kind, Split};
+use super::binary_reader::{self, BinaryReader, with_commas};
+use super::dataset::ImageBytes;
+use super::spec::{DataKind, Split};
 use crate::{Error, Result};
 
 const CLASSES: u8 = 10;
 
-/// The samples of one split from the two files in `dir`.
-pub(super) fn open(kind: Kind, dir: &Path, split: Split) -> Result<Packed> {
+/// Reads one split from its two files in `dir`.
+pub(super) fn open(kind: DataKind, dir: &Path, split: Split) -> Result<ImageBytes> {
     let prefix = match split {
         Split::Train => "train",
         Split::Test | Split::Valid => "t10k",
     };
-    let images_path = locate(kind, dir, prefix, "images", 3)?;
-    let labels_path = locate(kind, dir, prefix, "labels", 1)?;
+    let images_path = find_idx_file(kind, dir, prefix, "images", 3)?;
+    let labels_path = find_idx_file(kind, dir, prefix, "labels", 1)?;
     let (shape, bytes) = images(&images_path)?;
     let labels = labels(&labels_path)?;
     let count = bytes.len() / (shape[1] * shape[2]);
     if labels.len() != count {
-        let (found, count) = (grouped(labels.len()), grouped(count));
+        let (found, count) = (with_commas(labels.len()), with_commas(count));
         let images = images_path.display();
         return Err(Error::file(labels_path, format!("{found} labels, but {images} has {count} images")));
     }
-    Ok(Packed { shape, labels, bytes })
+    Ok(ImageBytes { shape, labels, bytes })
 }
 
-/// The path of one file, which comes under two names, compressed or not.
-fn locate(kind: Kind, dir: &Path, prefix: &str, what: &str, dimensions: u8) -> Result<PathBuf> {
+/// Returns the path of a file. It may have either of two usual names and may be compressed.
+fn find_idx_file(kind: DataKind, dir: &Path, prefix: &str, what: &str, dimensions: u8) -> Result<PathBuf> {
     let dash = format!("{prefix}-{what}-idx{dimensions}-ubyte");
     let dot = format!("{prefix}-{what}.idx{dimensions}-ubyte");
-    read::find(&[dir.to_owned()], &[&dash, &dot]).ok_or_else(|| {
+    binary_reader::find_file(&[dir.to_owned()], &[&dash, &dot]).ok_or_else(|| {
         let name = kind.name();
         Error::file(dir, format!("no {dash} or {dash}.gz here; `unrolled data fetch {name}` gets it"))
     })
 }
 
-/// The shape and the pixels of a file of images.
+/// Returns the shape of one image and the pixels of all images of a file.
 fn images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
-    let mut source = Source::open(path)?;
+    let mut source = BinaryReader::open(path)?;
     let [count, height, width] = header(&mut source, "images", 3)?;
-    let announced = format!("{} images of {height}x{width} pixels", grouped(count));
+    let announced = format!("{} images of {height}x{width} pixels", with_commas(count));
     if count == 0 || height == 0 || width == 0 {
         return Err(source.error(format!("its header announces {announced}, expected at least one pixel")));
     }
     let size = count.checked_mul(height).and_then(|n| n.checked_mul(width));
-    let Some(size) = size.filter(|&size| size <= read::MAX_BYTES) else {
-        let most = grouped(read::MAX_BYTES);
+    let Some(size) = size.filter(|&size| size <= binary_reader::MAX_BYTES) else {
+        let most = with_commas(binary_reader::MAX_BYTES);
         return Err(source.error(format!("its header announces {announced}, more than {most} bytes")));
     };
     let mut bytes = Vec::new();
-    let found = source.some(size, &mut bytes)?;
+    let found = source.read_up_to(size, &mut bytes)?;
     if found < size {
-        let (found, size) = (grouped(found), grouped(size));
+        let (found, size) = (with_commas(found), with_commas(size));
         return Err(source.error(format!("truncated: {found} bytes of pixels where the header announces {size}")));
     }
-    source.end()?;
+    source.expect_end()?;
     Ok(([1, height, width], bytes))
 }
 
-/// The labels of a file of labels.
+/// Returns the labels of a file.
 fn labels(path: &Path) -> Result<Vec<u32>> {
-    let mut source = Source::open(path)?;
+    let mut source = BinaryReader::open(path)?;
     let [count] = header(&mut source, "labels", 1)?;
     let mut bytes = Vec::new();
-    // No valid data set has more labels than bytes of pixels.
-    let found = source.some(count.min(read::MAX_BYTES), &mut bytes)?;
+    // A data set has no more labels than bytes of pixels.
+    let found = source.read_up_to(count.min(binary_reader::MAX_BYTES), &mut bytes)?;
     if found < count {
-        let (found, count) = (grouped(found), grouped(count));
+        let (found, count) = (with_commas(found), with_commas(count));
         return Err(source.error(format!("truncated: {found} labels where the header announces {count}")));
     }
-    source.end()?;
+    source.expect_end()?;
     if let Some(at) = bytes.iter().position(|&label| label >= CLASSES) {
-        let (label, at) = (bytes[at], grouped(at));
+        let (label, at) = (bytes[at], with_commas(at));
         return Err(source.error(format!("label {label} of sample {at}, expected 0 to {}", CLASSES - 1)));
     }
     Ok(bytes.into_iter().map(u32::from).collect())
 }
 
-/// The `N` sizes of a header, after its magic number.
-fn header<const N: usize>(source: &mut Source, what: &str, dimensions: u8) -> Result<[usize; N]> {
+/// Checks the magic number of a header and returns the `N` sizes that follow it.
+fn header<const N: usize>(source: &mut BinaryReader, what: &str, dimensions: u8) -> Result<[usize; N]> {
     let number = |bytes: Vec<u8>| bytes.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
-    let magic = number(source.exactly(4, "header")?);
+    let magic = number(source.read_exact(4, "header")?);
     let expected = 0x800 + usize::from(dimensions);
     if magic != expected {
         return Err(source
@@ -94,7 +94,7 @@ fn header<const N: usize>(source: &mut Source, what: &str, dimensions: u8) -> Re
     }
     let mut sizes = [0; N];
     for size in &mut sizes {
-        *size = number(source.exactly(4, "header")?);
+        *size = number(source.read_exact(4, "header")?);
     }
     Ok(sizes)
 }

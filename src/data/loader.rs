@@ -1,15 +1,15 @@
-//! Batches: which samples, in which order, changed how.
+//! The batches of one pass over a data set.
 
 use std::sync::Arc;
 
-use super::ahead::Prefetcher;
 use super::augment::Augment;
 use super::dataset::Dataset;
 use super::normalization::Normalization;
+use super::prefetch::Prefetcher;
 use crate::random::{Purpose, shuffle, stream};
 use crate::{Error, Result};
 
-/// More workers than this bring nothing but threads.
+/// The most worker threads: more of them prepare no batch earlier.
 const MAX_WORKERS: usize = 64;
 
 /// Which samples a pass visits, and in which order.
@@ -36,7 +36,7 @@ impl SampleOrder {
             Self::Sequential => (0..samples).collect(),
             Self::Shuffled { seed, epoch } => {
                 let mut indices: Vec<usize> = (0..samples).collect();
-                shuffle(&mut stream(*seed, Purpose::Order, &[*epoch]), &mut indices);
+                shuffle(&mut stream(*seed, Purpose::SampleOrder, &[*epoch]), &mut indices);
                 indices
             }
             Self::Listed(indices) => indices.to_vec(),
@@ -61,31 +61,32 @@ impl SampleOrder {
     }
 }
 
-/// How one pass over a data set is cut into batches.
+/// Which samples a pass over a data set visits, and how they become batches.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// Samples in a batch, at least 1.
-    pub batch: usize,
-    /// The order of the samples.
+pub struct LoaderConfig {
+    /// The number of samples in a batch, at least 1.
+    pub batch_size: usize,
+    /// Which samples, and in which order.
     pub order: SampleOrder,
-    /// Random changes to the samples; only with [`SampleOrder::Shuffled`].
+    /// Random changes to the samples, made with [`SampleOrder::Shuffled`] only.
     pub augment: Augment,
-    /// What is subtracted and divided by, after the augmentation.
+    /// The normalization of the samples, after the augmentation.
     pub normalization: Normalization,
-    /// Leaves out a last batch that is not full.
+    /// Whether a last batch that is not full is left out.
     pub drop_last: bool,
-    /// Batches to leave out at the beginning. A run that is resumed in the middle of an epoch gives the number of
-    /// batches it has seen, and gets the same rest.
+    /// The number of the first batch that is returned, from 0. A training that is resumed in the middle of an epoch starts
+    /// at the number of batches it has finished, and gets the same remaining batches.
     pub start: usize,
-    /// Threads that prepare batches ahead. With 0 each batch is made when it is asked for; the batches are the same.
+    /// The number of threads that prepare batches in advance. With 0, each batch is prepared when it is asked for. The
+    /// batches do not depend on it.
     pub workers: usize,
 }
 
-impl Plan {
+impl LoaderConfig {
     /// Returns the number of batches of one pass over a data set of `samples` samples, including those that `start`
     /// leaves out. A listed order visits as many samples as its list has, whatever `samples` is.
-    pub fn batches_of(&self, samples: usize) -> usize {
-        let (samples, batch) = (self.order.count(samples), self.batch.max(1));
+    pub fn batch_count(&self, samples: usize) -> usize {
+        let (samples, batch) = (self.order.count(samples), self.batch_size.max(1));
         match self.drop_last {
             true => samples / batch,
             false => samples.div_ceil(batch),
@@ -93,23 +94,23 @@ impl Plan {
     }
 }
 
-/// Some samples of a data set.
+/// Some samples of a data set, as a network takes them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The images, normalized, in the layout of `shape`.
+    /// The samples, normalized, in row-major order.
     pub images: Vec<f32>,
-    /// `[batch, channels, height, width]`.
+    /// The shape of `images`, `[batch, channels, height, width]`.
     pub shape: [usize; 4],
-    /// The label of each image.
+    /// The label of each sample.
     pub labels: Vec<u32>,
-    /// The place of each sample in the data set.
+    /// The index of each sample in the data set.
     pub indices: Vec<usize>,
 }
 
-/// The batches of one pass, see [`batches`].
+/// An iterator over the batches of one pass, see [`batches`].
 ///
-/// A sample that cannot be read is an error in the place of its batch; the batches after it follow. Dropping this
-/// stops the threads.
+/// A batch with a sample that cannot be read is an error; the batches after it follow. Dropping the iterator stops the
+/// worker threads.
 pub struct Batches(Prefetcher<Result<Batch>>);
 
 impl Iterator for Batches {
@@ -126,54 +127,54 @@ impl Iterator for Batches {
 
 impl ExactSizeIterator for Batches {}
 
-/// One pass over `dataset`, batch by batch.
+/// Returns the batches of one pass over `dataset`.
 ///
 /// # Errors
 /// [`Error::Config`] if the batch size is 0, or if the augmentation or normalization does not fit the shape of the
 /// samples; [`Error::Argument`] if a listed sample is not in the data set.
-pub fn batches(dataset: &Arc<Dataset>, plan: &Plan) -> Result<Batches> {
-    if plan.batch == 0 {
+pub fn batches(dataset: &Arc<Dataset>, config: &LoaderConfig) -> Result<Batches> {
+    if config.batch_size == 0 {
         return Err(Error::config("train.batch", "0 samples, expected at least 1"));
     }
     let [channels, ..] = dataset.shape();
-    plan.augment.check(dataset.shape())?;
-    plan.normalization.check(channels)?;
-    plan.order.check(dataset.len())?;
-    let indices = plan.order.indices(dataset.len());
-    let pass = Pass { dataset: Arc::clone(dataset), indices, plan: plan.clone() };
-    let end = plan.batches_of(dataset.len());
-    let workers = plan.workers.min(MAX_WORKERS);
-    Ok(Batches(Prefetcher::new(plan.start, end, workers, move |number| pass.batch(number))))
+    config.augment.check(dataset.shape())?;
+    config.normalization.check(channels)?;
+    config.order.check(dataset.len())?;
+    let indices = config.order.indices(dataset.len());
+    let pass = Pass { dataset: Arc::clone(dataset), indices, config: config.clone() };
+    let end = config.batch_count(dataset.len());
+    let workers = config.workers.min(MAX_WORKERS);
+    Ok(Batches(Prefetcher::new(config.start, end, workers, move |number| pass.batch(number))))
 }
 
-/// All that a worker needs to make any batch of a pass.
+/// One pass over a data set, from which any batch can be made.
 struct Pass {
     dataset: Arc<Dataset>,
-    plan: Plan,
+    config: LoaderConfig,
     indices: Vec<usize>,
 }
 
 impl Pass {
     fn batch(&self, number: usize) -> Result<Batch> {
-        let Plan { batch, augment, .. } = self.plan;
-        let first = number.saturating_mul(batch).min(self.indices.len());
-        let end = first.saturating_add(batch).min(self.indices.len());
+        let LoaderConfig { batch_size, augment, .. } = self.config;
+        let first = number.saturating_mul(batch_size).min(self.indices.len());
+        let end = first.saturating_add(batch_size).min(self.indices.len());
         let indices = self.indices[first..end].to_vec();
-        let [channels, height, width] = match self.plan.order {
+        let [channels, height, width] = match self.config.order {
             SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.shape(),
             SampleOrder::Shuffled { .. } => augment.shape(self.dataset.shape()),
         };
         let size = channels * height * width;
         let mut images = vec![0.0; indices.len() * size];
         for (&index, image) in indices.iter().zip(images.chunks_exact_mut(size)) {
-            match self.plan.order {
+            match self.config.order {
                 SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.sample(index, image)?,
                 SampleOrder::Shuffled { seed, epoch } => {
                     let mut rng = stream(seed, Purpose::Augment, &[epoch, index as u64]);
                     augment.sample(&self.dataset, index, &mut rng, image)?;
                 }
             }
-            self.plan.normalization.apply(channels, image);
+            self.config.normalization.apply(channels, image);
         }
         Ok(Batch {
             shape: [indices.len(), channels, height, width],

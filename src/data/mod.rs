@@ -1,41 +1,42 @@
 //! Data sets and batches.
 //!
-//! A [`Dataset`] is opened from a [`DataSpec`] such as `digits` or `mnist:DIR` and holds the samples of one
-//! [`Split`]. [`batches`] turns it into [`Batch`]es: ordered, augmented, normalized, decoded ahead on threads.
-//! Everything here is plain `Vec<f32>`, planar (`[channels, height, width]`), and knows of no tensor library.
+//! A [`Dataset`] is opened from a [`DataSpec`] such as `digits` or `mnist:DIR` and holds the samples of one [`Split`];
+//! [`Dataset::from_arrays`] makes one of values in memory. [`batches`] returns its samples in [`Batch`]es: ordered,
+//! augmented, normalized, and prepared in advance by worker threads. All values are plain `Vec<f32>` of the layout
+//! `[channels, height, width]`, independent of any tensor library.
 //!
 //! The images of `digits` are compiled in. They are from E. Alpaydin and C. Kaynak, *Optical Recognition of
 //! Handwritten Digits* (1998), UCI Machine Learning Repository, licensed CC BY 4.0, in the selection of 1,797
-//! images that scikit-learn ships. All other data sets are read from a directory.
+//! images that scikit-learn ships. All other data sets are read from files.
 
-mod ahead;
-mod arrays;
 mod augment;
+mod binary_reader;
+mod catalog;
 mod cifar;
+mod class_names;
 mod dataset;
 mod digits;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod folder;
 mod idx;
-mod known;
 mod loader;
-mod names;
 mod normalization;
-mod planes;
-mod read;
+mod npy;
+mod planar_image;
+mod prefetch;
 mod spec;
 mod text;
 #[cfg(feature = "fetch")]
 mod unpack;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, ResizeCrop, STREAMS};
+pub use catalog::{CatalogEntry, RemoteFile, catalog};
+pub use class_names::cifar_class_names;
+pub use dataset::{DEFAULT_STREAMS, Dataset, ResizeCrop};
 #[cfg(feature = "fetch")]
-pub use fetch::{Progress, fetch, fetch_from};
-pub use known::{Catalog, Remote, known};
-pub use loader::{Batch, Batches, Plan, SampleOrder, batches};
-pub use names::cifar as cifar_classes;
+pub use fetch::{DownloadProgress, fetch, fetch_from};
+pub use loader::{Batch, Batches, LoaderConfig, SampleOrder, batches};
 pub use normalization::Normalization;
 pub use spec::{DataSpec, Split};
 pub use text::Vocabulary;

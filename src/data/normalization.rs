@@ -1,47 +1,48 @@
-//! The scale on which a network sees pixels.
+//! The normalization of input values.
 
 use serde::{Deserialize, Serialize};
 
 use super::digits;
-use super::spec::Kind;
+use super::spec::DataKind;
 use crate::{Error, Result};
 
-/// What is subtracted and divided by before a network sees an image: `(x - mean) / std` with `x` from 0 to 1.
+/// The normalization of samples before they enter a network: `(x - mean) / std`. In images, `x` is from 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
-    /// One value, or one a channel.
+    /// One value, or one per channel.
     pub mean: Vec<f32>,
-    /// One value, or one a channel; none may be 0.
+    /// One value, or one per channel; all must be positive.
     pub std: Vec<f32>,
 }
 
 impl Normalization {
-    /// The same numbers for every channel.
+    /// Returns a normalization with the same values for every channel.
     pub fn uniform(mean: f32, std: f32) -> Self {
         let (mean, std) = (vec![mean], vec![std]);
         Self { mean, std }
     }
 
-    /// The customary one of a data set: mean and deviation of its training pixels, for folders those of ImageNet, for
-    /// arrays and texts none.
-    pub(super) fn of(kind: Kind) -> Self {
+    /// Returns the usual normalization of a data set: mean and standard deviation of its training pixels. Folders have
+    /// those of ImageNet; arrays and texts are not normalized.
+    pub(super) fn usual(kind: DataKind) -> Self {
         let channels = |mean: [f32; 3], std: [f32; 3]| Self { mean: mean.to_vec(), std: std.to_vec() };
         match kind {
-            Kind::Digits => Self::uniform(digits::MEAN, digits::STD),
-            Kind::Mnist => Self::uniform(0.1307, 0.3081),
-            Kind::FashionMnist => Self::uniform(0.2860, 0.3530),
-            Kind::Cifar10 => channels([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
-            Kind::Cifar100 => channels([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
-            Kind::Arrays | Kind::Text => Self::uniform(0.0, 1.0),
-            Kind::Folder => channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            DataKind::Digits => Self::uniform(digits::MEAN, digits::STD),
+            DataKind::Mnist => Self::uniform(0.1307, 0.3081),
+            DataKind::FashionMnist => Self::uniform(0.2860, 0.3530),
+            DataKind::Cifar10 => channels([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+            DataKind::Cifar100 => channels([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
+            DataKind::Arrays | DataKind::Text => Self::uniform(0.0, 1.0),
+            DataKind::Folder => channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         }
     }
 
-    /// Checks that this fits images of so many channels.
+    /// Checks the values for samples of `channels` channels.
     ///
     /// # Errors
-    /// There is neither one value nor one a channel, a value is not finite, or a deviation is not positive.
+    /// [`Error::Config`] if there is neither one value nor one per channel, a value is not finite, or a standard deviation
+    /// is not positive.
     pub fn check(&self, channels: usize) -> Result<()> {
         for (key, values) in [("data.normalization.mean", &self.mean), ("data.normalization.std", &self.std)] {
             let n = values.len();
@@ -61,7 +62,7 @@ impl Normalization {
         }
     }
 
-    /// Normalizes one image of `[channels, height, width]`; [`Normalization::check`] must have passed.
+    /// Normalizes one sample of shape `[channels, height, width]`. [`Normalization::check`] must have succeeded.
     pub(super) fn apply(&self, channels: usize, pixels: &mut [f32]) {
         let plane = pixels.len() / channels.max(1);
         for (channel, pixels) in pixels.chunks_exact_mut(plane.max(1)).enumerate() {
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_normalization_is_one_value_or_one_a_channel() {
+    fn a_normalization_is_one_value_or_one_per_channel() {
         let mut pixels = [0.0, 1.0, 0.0, 1.0];
         let per_channel = Normalization { mean: vec![0.0, 1.0], std: vec![0.5] };
         per_channel.apply(2, &mut pixels);

@@ -1,4 +1,4 @@
-//! Which data set, and which part of it.
+//! The names of data sets and of their splits.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The part of a data set: the samples to learn from or those to measure on.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// The samples to learn from, `train`.
+    /// The training samples, `train`.
     Train,
-    /// The samples that decide when to stop and what to keep, `valid`: of a text alone.
+    /// The samples that choose the best epoch, `valid`. Only texts have this split.
     Valid,
-    /// The samples to measure on, `test`.
+    /// The test samples, `test`.
     Test,
 }
 
@@ -43,9 +43,9 @@ impl fmt::Display for Split {
     }
 }
 
-/// The format of a data set.
+/// The kind of a data set, which is its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum DataKind {
     Digits,
     Mnist,
     FashionMnist,
@@ -56,50 +56,49 @@ pub(super) enum Kind {
     Text,
 }
 
-const KINDS: [(&str, Kind); 8] = [
-    ("digits", Kind::Digits),
-    ("mnist", Kind::Mnist),
-    ("fashion-mnist", Kind::FashionMnist),
-    ("cifar10", Kind::Cifar10),
-    ("cifar100", Kind::Cifar100),
-    ("folder", Kind::Folder),
-    ("arrays", Kind::Arrays),
-    ("text", Kind::Text),
+const KINDS: [(&str, DataKind); 8] = [
+    ("digits", DataKind::Digits),
+    ("mnist", DataKind::Mnist),
+    ("fashion-mnist", DataKind::FashionMnist),
+    ("cifar10", DataKind::Cifar10),
+    ("cifar100", DataKind::Cifar100),
+    ("folder", DataKind::Folder),
+    ("arrays", DataKind::Arrays),
+    ("text", DataKind::Text),
 ];
 
-impl Kind {
+impl DataKind {
     pub(super) fn name(self) -> &'static str {
         let found = KINDS.iter().find(|(_, kind)| *kind == self);
         found.map_or("", |(name, _)| name)
     }
 }
 
-/// A data set by format and directory: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`,
+/// The kind and the path of a data set, written `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`,
 /// `cifar100:DIR`, `folder:DIR`, `arrays:FILE` or `text:DIR`.
 ///
-/// Parsing looks only at the text; whether the directory holds the data set shows when it is opened. In
-/// configurations it is that text too.
+/// Parsing does not look at the path. [`Dataset::open`](super::Dataset::open) checks that it holds the data set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DataSpec {
-    kind: Kind,
-    dir: PathBuf,
+    kind: DataKind,
+    path: PathBuf,
 }
 
 impl DataSpec {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> DataKind {
         self.kind
     }
 
-    /// The directory of the data set, or its file; empty for `digits`, which is built in.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// Returns the directory or the file of the data set; empty for `digits`, which is built in.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Where the data set stands, with a relative directory taken from `base` and not from the working directory.
+    /// Returns the same data set with a relative path taken from `base` instead of the working directory.
     pub fn relative_to(mut self, base: &Path) -> Self {
-        if self.kind != Kind::Digits {
-            self.dir = base.join(self.dir);
+        if self.kind != DataKind::Digits {
+            self.path = base.join(self.path);
         }
         self
     }
@@ -109,33 +108,30 @@ impl FromStr for DataSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (name, dir) = text.split_once(':').unwrap_or((text, ""));
+        let (name, path) = text.split_once(':').unwrap_or((text, ""));
         let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
             return Err(Error::unknown("data set", name, KINDS.map(|(known, _)| known)));
         };
+        let invalid = |why: String| Err(Error::unsupported(format_args!("data set '{text}'"), why));
         match kind {
-            Kind::Digits if text != name => {
-                Err(Error::Usage(format!("data set '{text}': digits is built in and takes no directory")))
+            DataKind::Digits if text != name => invalid("digits is built in and takes no directory".into()),
+            DataKind::Digits => Ok(()),
+            DataKind::Arrays if path.is_empty() => {
+                invalid("the file is missing, expected arrays:FILE.npz or .npy".into())
             }
-            Kind::Digits => Ok(()),
-            Kind::Arrays if dir.is_empty() => {
-                Err(Error::Usage(format!("data set '{text}': the file is missing, expected arrays:FILE.npz or .npy")))
-            }
-            _ if dir.is_empty() => {
-                Err(Error::Usage(format!("data set '{text}': the directory is missing, expected {name}:DIR")))
-            }
+            _ if path.is_empty() => invalid(format!("the directory is missing, expected {name}:DIR")),
             _ => Ok(()),
         }?;
-        let dir = dir.into();
-        Ok(Self { kind, dir })
+        let path = path.into();
+        Ok(Self { kind, path })
     }
 }
 
 impl fmt::Display for DataSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Digits => f.pad(self.kind.name()),
-            kind => write!(f, "{}:{}", kind.name(), self.dir.display()),
+            DataKind::Digits => f.pad(self.kind.name()),
+            kind => write!(f, "{}:{}", kind.name(), self.path.display()),
         }
     }
 }
@@ -159,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_parsed_is_shown_again() {
+    fn a_parsed_text_is_displayed_unchanged() {
         for text in ["digits", "mnist:a/b", "fashion-mnist:.", "cifar10:C:\\x", "cifar100:/a", "folder:my pictures"] {
             assert_eq!(text.parse::<DataSpec>().unwrap().to_string(), text);
         }
@@ -169,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_text_is_told_what_would_be_right() {
+    fn an_invalid_text_is_refused_with_what_was_expected() {
         for (text, message) in [
             ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
             ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder, arrays, text"),
@@ -186,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_directory_can_be_taken_from_elsewhere() {
+    fn a_relative_path_is_joined_to_the_base() {
         let spec = |text: &str| text.parse::<DataSpec>().unwrap().relative_to(Path::new("/base")).to_string();
         assert_eq!(spec("mnist:a"), "mnist:/base/a");
         assert_eq!(spec("mnist:/a"), "mnist:/a");

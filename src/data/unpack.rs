@@ -1,4 +1,4 @@
-//! Unpacking a `.tar.gz` of which the members are known.
+//! Unpacks known members of a `.tar.gz` archive.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -6,16 +6,17 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::read::MAX_BYTES;
+use super::binary_reader::MAX_BYTES;
 use crate::{Error, Result};
 
-/// Unpacks `members` of `archive` to the same paths below `dir`, unless all of them are there already.
+/// Unpacks `members` of `archive` to the same paths below `dir`. Members that exist already are not unpacked again.
 ///
-/// Only these paths are ever written, whatever the archive says: its own paths are compared with them and not used.
-/// A member gets its name once it is complete, so one that is there is right.
+/// Only the paths of `members` are written: the paths in the archive are compared with them and not used otherwise. A
+/// member gets its name when it is complete, so that a file of that name is never a part of one.
 ///
 /// # Errors
-/// The archive cannot be read, a member is not in it, is no plain file or is unreasonably large, or cannot be written.
+/// [`Error::File`] if the archive is corrupt, or a member is missing, no plain file or too large; [`Error::Io`] if a file
+/// cannot be read or written.
 pub(super) fn unpack(archive: &Path, members: &[&str], dir: &Path) -> Result<()> {
     let mut missing: Vec<&str> = members.iter().copied().filter(|member| !dir.join(member).is_file()).collect();
     if missing.is_empty() {
@@ -44,21 +45,21 @@ pub(super) fn unpack(archive: &Path, members: &[&str], dir: &Path) -> Result<()>
     }
 }
 
-/// Writes the `left` bytes of a member.
-fn write(mut entry: impl Read, mut left: u64, path: &Path, archive: &Path) -> Result<()> {
+/// Writes the next `remaining` bytes of a member to a file.
+fn write(mut entry: impl Read, mut remaining: u64, path: &Path, archive: &Path) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
     let part = path.with_added_extension("part");
     let mut out = File::create(&part).map_err(Error::io(&part))?;
     let mut buffer = vec![0; 1 << 16];
-    while left > 0 {
+    while remaining > 0 {
         let n = match entry.read(&mut buffer) {
             Ok(0) => return Err(Error::file(archive, "corrupt archive (truncated)")),
             Ok(n) => n,
             Err(e) => return Err(Error::file(archive, format!("corrupt archive ({e})"))),
         };
-        left = left.saturating_sub(n as u64);
+        remaining = remaining.saturating_sub(n as u64);
         out.write_all(&buffer[..n]).map_err(Error::io(&part))?;
     }
     fs::rename(&part, path).map_err(Error::io(path))
@@ -68,12 +69,12 @@ fn write(mut entry: impl Read, mut left: u64, path: &Path, archive: &Path) -> Re
 mod tests {
     use super::*;
 
-    /// An archive whose members have their own names as content, except those named `link`, which are links.
+    /// Returns an archive. The content of each member is its name, but members named `link` are links.
     fn archive(members: &[&str]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for member in members {
             let mut header = tar::Header::new_gnu();
-            // Written as it is: the crate's own setter refuses the paths that an attacker would use.
+            // The setter of the crate refuses the paths that an attacker would use.
             header.as_old_mut().name[..member.len()].copy_from_slice(member.as_bytes());
             header.set_size(member.len() as u64);
             if member.contains("link") {
@@ -82,10 +83,10 @@ mod tests {
             header.set_cksum();
             tar.append(&header, member.as_bytes()).unwrap();
         }
-        super::super::read::gzip(&tar.into_inner().unwrap())
+        super::super::binary_reader::gzip(&tar.into_inner().unwrap())
     }
 
-    /// What unpacking these bytes gives, with the archive's directory left out of the message.
+    /// Unpacks an archive of these bytes. The error message is without the directory of the archive.
     fn outcome(dir: &Path, bytes: &[u8], members: &[&str]) -> std::result::Result<(), String> {
         let path = dir.join("x.tar.gz");
         fs::write(&path, bytes).unwrap();
@@ -101,12 +102,12 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("out/a/1.bin")).unwrap(), b"a/1.bin");
         assert_eq!(fs::read_dir(dir.path().join("out/a")).unwrap().count(), 2);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
-        // All is there: the archive is not even looked at.
+        // All members exist: the archive is not opened.
         outcome(dir.path(), b"", &["a/1.bin", "a/2.bin"]).unwrap();
     }
 
     #[test]
-    fn an_archive_that_is_not_as_expected_is_refused() {
+    fn an_invalid_archive_is_refused() {
         let good = archive(&["a/1.bin"]);
         for (bytes, member, message) in [
             (&good[..], "a/2.bin", "x.tar.gz: has no a/2.bin"),

@@ -127,7 +127,7 @@ impl GraphNetwork {
 
     /// A few samples along the identity route have to give what the whole graph gives, bit for bit.
     fn check(&self) -> Result<()> {
-        let mut rng = stream(0, Purpose::Check, &[]);
+        let mut rng = stream(0, Purpose::SelfCheck, &[]);
         let samples = 2;
         let size: usize = self.inputs.iter().map(|input| input.shape.iter().product::<usize>()).sum();
         let kinds: Vec<bool> =
@@ -289,7 +289,7 @@ fn is_carried(graph: &Graph, from: usize, value: usize) -> bool {
 
 /// Shapes of what is watched, in a run of the whole graph.
 fn probe(graph: &Graph, engine: &Engine, inputs: &[Input], batch: usize, plan: &Plan) -> Said<Shapes> {
-    let mut rng = stream(0, Purpose::Check, &[]);
+    let mut rng = stream(0, Purpose::SelfCheck, &[]);
     let given = inputs.iter().zip(&graph.inputs).map(|(input, &value)| {
         let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
         // Every vocabulary has a word 1, and a mask of ones hides nothing.

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Said;
 use super::raw::{Array, size_of_element};
 use super::wire::{Spans, field, pair};
-use crate::Piece;
+use crate::Chunk;
 
 /// Offsets are multiples of a page, so that whoever maps the file finds every array aligned.
 const PAGE: u64 = 4096;
@@ -17,7 +17,7 @@ pub(super) struct Beside<'a> {
     pub from: &'a Path,
     /// Its name.
     pub name: &'a str,
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<Chunk>,
     length: u64,
     /// Where in it what came from where stands.
     places: HashMap<(String, u64, u64), u64>,
@@ -97,7 +97,7 @@ impl<'a> Beside<'a> {
         let gap = self.length.next_multiple_of(PAGE) - self.length;
         let at = self.length + gap;
         let path: PathBuf = self.from.join(location);
-        self.pieces.extend([Piece::Zeros(gap), Piece::File { path, offset, length }]);
+        self.pieces.extend([Chunk::Zeros(gap), Chunk::FileRange { path, offset, length }]);
         self.length = at + length;
         self.places.insert(key, at);
         at

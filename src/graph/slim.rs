@@ -16,7 +16,7 @@ use super::write;
 use crate::nn::{BlockId, Route};
 use crate::nn::{Outline, StageOutline};
 use crate::open::one_line;
-use crate::{Draft, Error, Result};
+use crate::{Error, FileContents, Result};
 
 /// Without it there would be nothing to cut the graph at between what comes before its stage and what follows, and runs of
 /// longer parts round otherwise.
@@ -109,7 +109,7 @@ impl GraphNetwork {
     ///
     /// # Errors
     /// [`Error::File`] where the file that it came from changed, or has something that cannot be written again.
-    pub fn draft(&self, name: &str) -> Result<Draft> {
+    pub fn draft(&self, name: &str) -> Result<FileContents> {
         let bytes = Arc::new(std::fs::read(&self.path).map_err(Error::io(&self.path))?);
         let data = format!("{name}.data");
         let mut beside = Beside::new(self.path.parent().unwrap_or(Path::new("")), &data);
@@ -117,7 +117,7 @@ impl GraphNetwork {
             write::pieces(&bytes, &self.edit, &mut beside).map_err(|e| Error::file(&self.path, one_line(&e)))?;
         let Beside { pieces: arrays, .. } = beside;
         let beside = self.graph.has_external_data.then(|| (data.clone().into(), arrays));
-        Ok(Draft { pieces, beside })
+        Ok(FileContents { chunks: pieces, companion: beside })
     }
 
     /// Nodes of its graph.

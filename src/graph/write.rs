@@ -9,7 +9,7 @@ use super::edit::Edit;
 use super::external::Beside;
 use super::raw::RawGraph;
 use super::wire::{Fields, Spans, Wire, field, header};
-use crate::Piece;
+use crate::Chunk;
 
 /// What becomes of a field of a message.
 enum Becomes {
@@ -22,7 +22,7 @@ enum Becomes {
 use Becomes::{Nothing, Other, Same};
 
 /// The pieces of a file, most of them parts of the old one.
-pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>) -> Said<Vec<Piece>> {
+pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>) -> Said<Vec<Chunk>> {
     let mut writing = Writing { edit, beside };
     let mut pieces = Pieces { bytes, done: Vec::new() };
     let mut at = 0;
@@ -35,8 +35,8 @@ pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>)
                 graphs += 1;
                 let inner = value.bytes()?;
                 let graph = writing.graph(bytes, inner, end - inner.len())?;
-                let length: u64 = graph.iter().map(Piece::length).sum();
-                pieces.done.push(Piece::Bytes(header(7, length as usize)));
+                let length: u64 = graph.iter().map(Chunk::length).sum();
+                pieces.done.push(Chunk::Bytes(header(7, length as usize)));
                 pieces.done.extend(graph);
             }
             20 if !edit.nodes.is_empty() => {
@@ -53,14 +53,14 @@ pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>)
 /// Pieces of a file that is read whole; those that follow each other are one.
 struct Pieces<'a> {
     bytes: &'a Arc<Vec<u8>>,
-    done: Vec<Piece>,
+    done: Vec<Chunk>,
 }
 
 impl Pieces<'_> {
     fn same(&mut self, range: std::ops::Range<usize>) {
         match self.done.last_mut() {
-            Some(Piece::Part(_, last)) if last.end == range.start => last.end = range.end,
-            _ => self.done.push(Piece::Part(Arc::clone(self.bytes), range)),
+            Some(Chunk::Slice(_, last)) if last.end == range.start => last.end = range.end,
+            _ => self.done.push(Chunk::Slice(Arc::clone(self.bytes), range)),
         }
     }
 }
@@ -72,7 +72,7 @@ struct Writing<'a, 'b> {
 
 impl Writing<'_, '_> {
     /// The fields of the file's graph, which begin at `from`.
-    fn graph(&mut self, bytes: &Arc<Vec<u8>>, graph: &[u8], from: usize) -> Said<Vec<Piece>> {
+    fn graph(&mut self, bytes: &Arc<Vec<u8>>, graph: &[u8], from: usize) -> Said<Vec<Chunk>> {
         let mut pieces = Pieces { bytes, done: Vec::new() };
         let nodes = Fields(graph).filter(|field| matches!(field, Ok((1, _)))).count();
         let (mut at, mut place) = (from, 0);
@@ -81,7 +81,7 @@ impl Writing<'_, '_> {
             match self.part(number, value, place)? {
                 Same => pieces.same(at..at + whole.len()),
                 Nothing => {}
-                Other(new) => pieces.done.push(Piece::Bytes(new)),
+                Other(new) => pieces.done.push(Chunk::Bytes(new)),
             }
             at += whole.len();
             if number == 1 {
@@ -89,7 +89,7 @@ impl Writing<'_, '_> {
                 if place == nodes {
                     pieces
                         .done
-                        .extend(self.edit.outputs.iter().map(|(value, name)| Piece::Bytes(identity(value, name))));
+                        .extend(self.edit.outputs.iter().map(|(value, name)| Chunk::Bytes(identity(value, name))));
                 }
             }
         }

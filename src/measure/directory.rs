@@ -11,7 +11,7 @@ use super::plan::{Plan, PlannedMeasurement, VERSION};
 use super::score::Score;
 use super::store::Store;
 use crate::model::Epoch;
-use crate::{Error, Result, write_whole};
+use crate::{Error, Result, write_atomic};
 
 /// The plan's file.
 const PLAN: &str = "plan.json";
@@ -144,7 +144,7 @@ fn names(measurements: &[PlannedMeasurement]) -> String {
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, e.to_string()))?;
-    write_whole(path, (text + "\n").as_bytes())
+    write_atomic(path, (text + "\n").as_bytes())
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {

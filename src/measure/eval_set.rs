@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Prediction;
-use crate::data::{Augment, Batch, Batches, Dataset, Normalization, Plan as LoaderConfig, SampleOrder, batches};
+use crate::data::{Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::nn::{Outline, Samples};
 use crate::{Error, Result};
 
@@ -46,7 +46,7 @@ impl EvalSet {
     /// Returns the samples of a list in its order, so many at once.
     pub(super) fn batches_with(&self, list: Arc<[usize]>, batch: usize) -> Result<Batches> {
         let config = LoaderConfig {
-            batch,
+            batch_size: batch,
             order: SampleOrder::Listed(list),
             augment: Augment::default(),
             normalization: self.normalization.clone(),

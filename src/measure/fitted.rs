@@ -120,7 +120,7 @@ impl ReadoutProbe {
             classes,
         };
         let mut order: Vec<usize> = (0..n).collect();
-        shuffle(&mut stream(scope.seed, Purpose::Halves, &[]), &mut order);
+        shuffle(&mut stream(scope.seed, Purpose::ProbeSplit, &[]), &mut order);
         let halves = order.split_at(n / 2);
         let fits = self.features.iter().flatten().map(|features| {
             let channels = features.len() / n;

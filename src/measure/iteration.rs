@@ -114,7 +114,7 @@ fn exchanges(identity: &Route, stage: usize, seed: u64) -> Vec<Route> {
     let mut pairs: Vec<(usize, usize)> =
         places.clone().flat_map(|one| (one + 1..places.end).map(move |other| (one, other))).collect();
     if pairs.len() > MOST_EXCHANGES {
-        shuffle(&mut stream(seed, Purpose::Exchanges, &[stage as u64]), &mut pairs);
+        shuffle(&mut stream(seed, Purpose::BlockSwaps, &[stage as u64]), &mut pairs);
         pairs.truncate(MOST_EXCHANGES);
     }
     let exchanged = |(one, other)| {

@@ -41,7 +41,7 @@ fn pairs(scope: &Scope) -> Vec<(BlockId, BlockId)> {
         let mut all: Vec<(BlockId, BlockId)> =
             own.iter().enumerate().flat_map(|(i, &a)| own[i + 1..].iter().map(move |&b| (a, b))).collect();
         if all.len() > MOST_PAIRS {
-            shuffle(&mut stream(scope.seed, Purpose::Pairs, &[stage as u64]), &mut all);
+            shuffle(&mut stream(scope.seed, Purpose::LesionPairs, &[stage as u64]), &mut all);
             all.truncate(MOST_PAIRS);
             all.sort();
         }

@@ -86,7 +86,7 @@ impl SampleList {
         }
         let circle = circle(data.len());
         let mut order: Vec<usize> = (0..data.len()).collect();
-        shuffle(&mut stream(seed, Purpose::Order, &[0]), &mut order);
+        shuffle(&mut stream(seed, Purpose::SampleOrder, &[0]), &mut order);
         let circles = shard.range(order.len().div_ceil(circle));
         let end = (circles.end * circle).min(order.len());
         let samples = order[(circles.start * circle).min(end)..end].into();

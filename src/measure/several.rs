@@ -39,7 +39,7 @@ fn removals(scope: &Scope) -> Vec<(usize, u64, Route)> {
     for removed in REMOVED.into_iter().filter(|&removed| removed <= blocks.len()) {
         for repetition in 0..SEEDS {
             let mut order = blocks.clone();
-            shuffle(&mut stream(scope.seed, Purpose::Several, &[removed as u64, repetition]), &mut order);
+            shuffle(&mut stream(scope.seed, Purpose::MultiLesion, &[removed as u64, repetition]), &mut order);
             let whole = Route::identity(&scope.outline);
             let route = order[..removed].iter().fold(whole, |route, &id| route.without_block(id));
             if !drawn.iter().any(|(.., other)| *other == route) {

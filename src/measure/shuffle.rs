@@ -7,7 +7,7 @@ use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
 use crate::float_json;
 use crate::nn::{BlockId, Outline, Route};
-use crate::random::{Purpose, below, stream};
+use crate::random::{Purpose, stream, uniform_index};
 use crate::report::Section;
 
 /// Blocks exchanged within stages, against Kendall's tau.
@@ -64,7 +64,7 @@ fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
             let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
             let mut route = identity.clone();
             for _ in 0..swaps {
-                let (stage, one, other) = pairs[below(&mut rng, pairs.len())];
+                let (stage, one, other) = pairs[uniform_index(&mut rng, pairs.len())];
                 route.swap(stage, one, other);
             }
             if !orders.iter().any(|order| order.swaps == swaps && order.route == route) {

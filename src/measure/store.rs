@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{Plan, VERSION};
 use super::{Intervention, Prediction};
 use crate::nn::SavedRecurrentState;
-use crate::{Error, Result, write_whole};
+use crate::{Error, Result, write_atomic};
 
 /// The first bytes of every file of a store.
 const MAGIC: &[u8; 8] = b"UNROLLED";
@@ -85,7 +85,7 @@ impl Store {
         let mut bytes = MAGIC.to_vec();
         [VERSION, self.plan, crc32fast::hash(&content)].iter().for_each(|n| bytes.extend(n.to_le_bytes()));
         bytes.extend(content);
-        write_whole(&path, &bytes)
+        write_atomic(&path, &bytes)
     }
 
     /// Reads a file; `None` where there is none.

@@ -17,7 +17,7 @@ pub fn check(model: &Model) -> Result<()> {
     // One sample of an ImageNet network takes as long as a hundred small ones.
     let batch = if height > 64 { 1 } else { 2 };
     let shape = [batch, channels, height, width];
-    let mut rng = stream(0, Purpose::Check, &[]);
+    let mut rng = stream(0, Purpose::SelfCheck, &[]);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal(&mut rng)).collect();
 
     let x = Tensor::from_data(TensorData::new(values.clone(), shape), model.parameters.device());

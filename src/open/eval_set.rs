@@ -97,7 +97,7 @@ impl EvalSetOptions {
         let classes = predicted_classes(network, &data)?;
         let EvalSet { dataset, normalization, batch } = data;
         let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
-        let dataset = dataset.relabelled(classes, network.outline().classes)?;
+        let dataset = dataset.with_labels(classes, network.outline().classes)?;
         Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
     }
 
@@ -110,9 +110,9 @@ impl EvalSetOptions {
         let mut dataset = self.dataset()?;
         let names = network.class_names().map(<[String]>::to_vec);
         if let Some(vocabulary) = network.vocabulary() {
-            dataset = dataset.read_by(vocabulary).map_err(named)?;
+            dataset = dataset.with_vocabulary(vocabulary).map_err(named)?;
         } else if let Some(classes) = names.as_ref().filter(|_| !network.is_graph()) {
-            dataset = dataset.among(classes);
+            dataset = dataset.with_classes(classes);
         }
         let dataset = suited(network, dataset.limit(self.limit)).map_err(named)?;
         let is_image = dataset.arrays().is_none();
@@ -152,7 +152,7 @@ impl EvalSetOptions {
 /// Puts arrays in the order in which the network takes them, and makes a graph take samples of their shape.
 fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
     if network.is_graph() {
-        dataset = dataset.reordered(&network.input_names())?;
+        dataset = dataset.reorder_arrays(&network.input_names())?;
         let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
         network.fit_inputs(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
     }
@@ -160,5 +160,5 @@ fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
         return Ok(dataset);
     }
     let labels = dataset.labels().to_vec();
-    dataset.relabelled(labels, network.outline().classes)
+    dataset.with_labels(labels, network.outline().classes)
 }

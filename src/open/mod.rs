@@ -97,7 +97,7 @@ pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Ope
     let mut opened = match index_in(target)? {
         Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
         None if target.is_dir() => {
-            Opened { history: train::history(target)?, ..file(&train::model_file(target)?, options, device)? }
+            Opened { history: train::read_history(target)?, ..file(&train::model_file(target)?, options, device)? }
         }
         None => file(target, options, device)?,
     };

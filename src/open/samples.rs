@@ -5,7 +5,7 @@ use std::path::Path;
 use super::layout::Layout;
 use super::options::OpenOptions;
 use super::recognise::Recognised;
-use crate::data::{Normalization, cifar_classes};
+use crate::data::{Normalization, cifar_class_names};
 use crate::model::{Metadata, Model, StemKind};
 use crate::nn::{ActivationOrder, Network};
 
@@ -69,5 +69,5 @@ fn normalization(model: &Model) -> Option<Normalization> {
 /// The names of the classes, where the layout tells them.
 pub(super) fn class_names(model: &Model) -> Option<Vec<String>> {
     let outline = model.outline();
-    if outline.input == [3, 32, 32] { cifar_classes(outline.classes) } else { None }
+    if outline.input == [3, 32, 32] { cifar_class_names(outline.classes) } else { None }
 }

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::nn::{BlockId, Network, Route};
 use crate::open::{OpenOptions, Opened, open};
 use crate::train::Event;
-use crate::{Draft, Error, Result};
+use crate::{Error, FileContents, Result};
 
 /// A network in the form in which it came: what slimming asks beyond passes of samples.
 pub trait Prunable {
@@ -32,7 +32,7 @@ pub trait Prunable {
     ///
     /// # Errors
     /// Where the form has no place for something in it.
-    fn draft(&self, slim: &Self::Network, name: &str) -> Result<Draft>;
+    fn draft(&self, slim: &Self::Network, name: &str) -> Result<FileContents>;
 
     /// Opens what was written, with what the caller said of the first file.
     ///
@@ -84,8 +84,8 @@ impl Prunable for Checkpoint {
         self.opened.model.slimmed(route)
     }
 
-    fn draft(&self, slim: &Model, _: &str) -> Result<Draft> {
-        self.opened.to_bytes(slim).map(Draft::from)
+    fn draft(&self, slim: &Model, _: &str) -> Result<FileContents> {
+        self.opened.to_bytes(slim).map(FileContents::from)
     }
 
     fn reopen(&self, path: &Path, written: &Model) -> Result<Model> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Healed, Healing, Progress, Prunable};
 use crate::graph::GraphNetwork;
 use crate::nn::{BlockId, Route};
-use crate::{Draft, Error, Result};
+use crate::{Error, FileContents, Result};
 
 const NO_HEALING: &str = "is a graph that is run as it is: nothing in it can be trained or estimated again; heal the network that it was exported from";
 
@@ -24,7 +24,7 @@ impl Prunable for GraphNetwork {
         self.slimmed(route)
     }
 
-    fn draft(&self, slim: &Self, name: &str) -> Result<Draft> {
+    fn draft(&self, slim: &Self, name: &str) -> Result<FileContents> {
         slim.draft(name)
     }
 

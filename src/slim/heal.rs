@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Healed, Progress};
-use crate::data::{Normalization, Plan, SampleOrder, batches};
+use crate::data::{LoaderConfig, Normalization, SampleOrder, batches};
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model};
 use crate::nn::{ForwardContext, ParameterId, TrainingStep};
@@ -32,8 +32,8 @@ pub struct Healing {
 /// Where samples cannot be read.
 pub fn reestimate(model: &Model, source: &EvalSet, seed: u64, progress: Progress) -> Result<Healed<Model>> {
     let mut healed = model.clone();
-    let plan = Plan {
-        batch: source.batch,
+    let plan = LoaderConfig {
+        batch_size: source.batch,
         order: SampleOrder::Shuffled { seed, epoch: 0 },
         augment: Default::default(),
         normalization: source.normalization.clone(),
@@ -76,7 +76,7 @@ pub fn finetune(
     experiment.data.normalization = Some(Normalization { mean: card.mean.clone(), std: card.std.clone() });
     // What a run keeps to be resumed is not worth keeping of a few epochs.
     let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-    let trainer = Trainer::new(experiment, &run.path().join("run"), false, device)?.starting_from(model.clone())?;
+    let trainer = Trainer::new(experiment, &run.path().join("run"), false, device)?.with_model(model.clone())?;
     let (network, epochs) = trainer.train(observe)?;
     Ok(Healed { name: "fine-tuned".into(), network, epochs })
 }

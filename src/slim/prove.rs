@@ -11,7 +11,7 @@ use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along, samp
 use crate::model::Epoch;
 use crate::nn::Outline;
 use crate::nn::{Network, RecurrentState, Route};
-use crate::{Error, Result, write_checked};
+use crate::{Error, Result, write_atomic_checked};
 
 /// A slimmed network after a step of healing.
 pub struct Healed<N> {
@@ -65,7 +65,7 @@ pub fn prove<F: Prunable>(
     let name = file_name(out);
     let draft = form.draft(slim, &name)?;
     if let Some(out) = out {
-        write_checked(out, &draft, |inside| {
+        write_atomic_checked(out, &draft, |inside| {
             let fault = |what: String| Error::file(out, format!("opened again: {what}"));
             let again = form.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;

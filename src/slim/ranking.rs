@@ -129,7 +129,7 @@ impl Criterion {
         match self {
             Self::Greedy => return None,
             Self::Deepest => order.reverse(),
-            Self::Random => shuffle(&mut stream(seed, Purpose::Ranking, &[]), &mut order),
+            Self::Random => shuffle(&mut stream(seed, Purpose::RandomRanking, &[]), &mut order),
             _ => {
                 let figure = |at: &BlockId| Some((*at, self.figure(measured, *at)?));
                 let values: PerBlock<f64> = candidates.iter().filter_map(figure).collect();

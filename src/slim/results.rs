@@ -128,15 +128,15 @@ mod figures {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::PerBlock;
-    use crate::float_json::{Exact, Form};
+    use crate::float_json::{FloatJson, NumberOrName};
 
     pub(super) fn serialize<S: Serializer>(values: &PerBlock<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(values.iter().map(|(block, value)| (block, value.form())))
+        serializer.collect_map(values.iter().map(|(block, value)| (block, value.to_json())))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PerBlock<f64>, D::Error> {
-        let forms = PerBlock::<Form<f64>>::deserialize(deserializer)?;
-        let read = |(block, form)| Ok((block, f64::read(form).map_err(serde::de::Error::custom)?));
+        let forms = PerBlock::<NumberOrName<f64>>::deserialize(deserializer)?;
+        let read = |(block, form)| Ok((block, f64::from_json(form).map_err(serde::de::Error::custom)?));
         forms.into_iter().map(read).collect()
     }
 }

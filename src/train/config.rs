@@ -1,4 +1,4 @@
-//! The tables `[data]` and `[train]` of an experiment file.
+//! The tables `[data]` and `[train]` of an experiment file. `docs/CONFIG.md` lists all keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,27 +8,27 @@ use crate::data::{Augment, Normalization};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Such as `digits` or `mnist:DIR`.
+    /// The data set, such as `digits` or `mnist:DIR`; see [`DataSpec`](crate::data::DataSpec).
     pub source: String,
-    /// For a folder: the shorter side is resized to this many pixels.
+    /// The length in pixels that the shorter side of every image is resized to; for folders only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// For a folder: then the square of this many pixels a side is cut from the middle.
+    /// The side in pixels of the square that is cut from the center after that; for folders only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
-    /// Random changes of training images.
+    /// Random changes to training images.
     #[serde(default)]
     pub augment: Augment,
-    /// Left open: that of the data set.
+    /// The normalization of the samples. By default that of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
-    /// Number of training samples to use; 0 for all.
+    /// The number of training samples to use, the first ones; 0 for all.
     #[serde(default)]
     pub limit: usize,
-    /// Number of training samples, the last ones, that are held out and evaluated instead of the test split.
+    /// The number of training samples, the last ones, that are held out and evaluated instead of the test split.
     #[serde(default)]
     pub validation: usize,
-    /// Threads that prepare batches ahead.
+    /// The number of threads that prepare batches in advance.
     #[serde(default = "one")]
     pub workers: usize,
 }
@@ -41,93 +41,94 @@ fn one() -> usize {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training samples.
+    /// The number of passes over the training samples.
     pub epochs: u64,
-    /// Samples a step; of a text the streams that are read side by side.
+    /// The number of samples per step; for a text, the number of streams that are read in parallel.
     pub batch: usize,
-    /// Of a text: words of every stream that a step goes back through (truncated backpropagation through time). Their losses
-    /// are added up, so that the gradient is so many times that of one word.
+    /// The number of words of every stream per step, through which the gradient is propagated back (truncated
+    /// backpropagation through time); for texts only. The losses of the words of a stream are summed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
-    /// Seed of initial values, order, augmentation and dropout.
+    /// The seed of the initial values, the order of the samples, augmentation and dropout.
     pub seed: u64,
-    /// `sgd` or `adamw`.
-    pub optimizer: Method,
-    /// Learning rate before the schedule.
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// The learning rate, which the schedule multiplies by a factor.
     pub rate: f64,
-    /// Momentum of `sgd`.
+    /// The momentum of `sgd`.
     pub momentum: f64,
-    /// Whether the momentum of `sgd` is Nesterov's.
+    /// Whether `sgd` uses Nesterov momentum.
     pub nesterov: bool,
-    /// Decay of the two moments of `adamw`.
+    /// The decay rates of the two moments of `adamw`.
     pub betas: [f64; 2],
-    /// Weight decay: added to the gradient in `sgd`, decoupled in `adamw`.
+    /// The weight decay: added to the gradient by `sgd`, decoupled in `adamw`.
     pub weight_decay: f64,
-    /// What decays: `weights` spares biases and normalizations, `all` spares nothing.
-    pub decay: Decay,
-    /// How the learning rate changes: `constant`, `step`, `cosine`, `plateau`.
+    /// Which parameters the weight decay applies to.
+    pub decay: DecayScope,
+    /// How the learning rate changes.
     pub schedule: ScheduleKind,
-    /// Epochs over which the rate grows linearly at the beginning; fractions count.
+    /// The number of epochs, not necessarily whole, over which the rate grows linearly at the beginning.
     pub warmup: f64,
-    /// Epochs after which `step` multiplies the rate by `factor`.
+    /// The epochs after which the schedule `step` multiplies the rate by `factor`.
     pub milestones: Vec<u64>,
-    /// Factor of `step` and `plateau`.
+    /// The factor of the schedules `step` and `plateau`.
     pub factor: f64,
-    /// `plateau` multiplies the rate when the evaluated loss, of a language model the perplexity, did not fall by at least
-    /// this much in an epoch.
+    /// The schedule `plateau` multiplies the rate by `factor` after an epoch in which the evaluated loss (of a language
+    /// model, the perplexity) did not fall by at least this much.
     pub threshold: f64,
-    /// Largest norm of the gradient over all parameters; 0 for no limit.
+    /// The largest norm of the gradient over all parameters, to which larger gradients are scaled down; 0 for no limit.
     pub clip_norm: f64,
-    /// Share of the target that is spread evenly over all classes.
+    /// The share of the target distribution that is spread evenly over all classes.
     pub label_smoothing: f64,
-    /// Decay of an exponential moving average of the parameters, which is then what is evaluated and kept; 0 for none.
+    /// The decay of an exponential moving average of the parameters. The averaged network is evaluated and saved; 0 for no
+    /// average.
     pub ema: f64,
-    /// Steps between checkpoints within an epoch; 0 for none. There is always one at an epoch's end.
+    /// The number of steps between two checkpoints; 0 for none but the one at the end of every epoch.
     pub checkpoint_steps: u64,
-    /// Number of checkpoints kept, the latest ones.
+    /// The number of checkpoints that are kept, the latest ones.
     pub keep: usize,
 }
 
-/// How a gradient changes parameters.
+/// The optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub enum OptimizerKind {
     /// Stochastic gradient descent with momentum.
     Sgd,
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     AdamW,
 }
 
-/// What weight decay applies to.
+/// Which parameters weight decay applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decay {
-    /// Weights of layers only.
+pub enum DecayScope {
+    /// The weights of layers: not biases, nor parameters of normalizations.
     Weights,
-    /// Every trained parameter.
+    /// All trained parameters.
     All,
 }
 
-/// How the learning rate changes.
+/// How the learning rate changes during the training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleKind {
-    /// Not at all.
+    /// It stays the same.
     Constant,
-    /// Multiplied by `factor` at every milestone.
+    /// It is multiplied by `factor` at every milestone.
     Step,
-    /// Along half a cosine down to 0.
+    /// It falls to 0 along half a cosine.
     Cosine,
-    /// Multiplied by `factor` after an epoch whose loss did not fall.
+    /// It is multiplied by `factor` after an epoch whose loss did not fall.
     Plateau,
 }
 
 impl TrainConfig {
-    /// How many arrays the optimizer remembers.
+    /// Returns the number of moments of the gradient that the optimizer keeps.
     pub(super) fn moments(&self) -> usize {
         match self.optimizer {
-            Method::Sgd => usize::from(self.momentum > 0.0),
-            Method::AdamW => 2,
+            OptimizerKind::Sgd => usize::from(self.momentum > 0.0),
+            OptimizerKind::AdamW => 2,
         }
     }
 }
@@ -139,13 +140,13 @@ impl Default for TrainConfig {
             batch: 128,
             steps: None,
             seed: 0,
-            optimizer: Method::Sgd,
+            optimizer: OptimizerKind::Sgd,
             rate: 0.1,
             momentum: 0.9,
             nesterov: false,
             betas: [0.9, 0.999],
             weight_decay: 0.0,
-            decay: Decay::Weights,
+            decay: DecayScope::Weights,
             schedule: ScheduleKind::Constant,
             warmup: 0.0,
             milestones: Vec::new(),

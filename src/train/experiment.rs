@@ -1,4 +1,4 @@
-//! The experiment file: one TOML file with the tables `[model]`, `[data]` and `[train]`.
+//! The experiment file: a TOML file with the tables `[model]`, `[data]` and `[train]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,38 +7,50 @@ use crate::data::Augment;
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 
-/// Everything that decides what a training does.
+/// An experiment file: everything that determines the result of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// The network.
     pub model: ModelConfig,
-    /// The samples.
+    /// The data set and how its samples are prepared.
     pub data: DataConfig,
-    /// How its parameters are found.
+    /// The optimizer and its schedule.
     #[serde(default)]
     pub train: TrainConfig,
 }
 
-/// A warm-up longer than the training is odd but harmless; beyond this it would be a rate of 0.
-const MOST_EPOCHS: f64 = 1e6;
+/// The longest warm-up in epochs. A warm-up longer than the training is harmless, but this one would make every rate 0.
+const MAX_WARMUP: f64 = 1e6;
 
 impl Experiment {
-    /// Reads an experiment file's text and the overrides `key=value`; `file` is for messages.
+    /// Parses the text of an experiment file. Each of `overrides`, written `key=value`, then replaces a value. `file` is the
+    /// name of the file in errors.
+    ///
+    /// ```
+    /// use unrolled::train::Experiment;
+    ///
+    /// let text = "model.kind = 'mlp'\ndata.source = 'digits'";
+    /// let experiment = Experiment::parse(text, &["train.epochs=3".to_owned()], "digits.toml")?;
+    /// assert_eq!(experiment.train.epochs, 3);
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a key that there is not, [`Error::Config`] for a value that cannot be used.
+    /// [`Error::Unknown`] for an unknown key or name; [`Error::Config`] for a value that is not possible;
+    /// [`Error::Argument`] for an override that is not of the form `key=value`.
     pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|e| Error::config(file, at_line(&e, text)))?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|e| Error::config(file, message_with_position(&e, text)))?;
         for entry in overrides {
             override_value(&mut table, entry)?;
         }
-        let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| explain(&e, file))?;
+        let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| convert_error(&e, file))?;
         experiment.check()?;
         Ok(experiment)
     }
 
-    /// The text of an experiment file that says the same.
+    /// Returns the text of an experiment file with these values.
     ///
     /// # Errors
     /// [`Error::Config`] if a value cannot be written as TOML.
@@ -46,8 +58,8 @@ impl Experiment {
         toml::to_string(self).map_err(|e| Error::config("experiment", e.to_string()))
     }
 
-    /// Checks what only a text, or only other samples, can have.
-    pub(super) fn check_words(&self, is_text: bool) -> Result<()> {
+    /// Checks the keys that are possible for texts only, or not for texts.
+    pub(super) fn check_text(&self, is_text: bool) -> Result<()> {
         if is_text && self.data.normalization.is_some() {
             return Err(Error::config("data.normalization", "numbers of characters are not normalized"));
         }
@@ -73,8 +85,8 @@ impl Experiment {
         }
     }
 
-    /// The first key whose value differs.
-    pub(super) fn difference(before: &Self, now: &Self) -> Result<Option<String>> {
+    /// Returns a description of the first key whose value differs; `None` if there is none.
+    pub(super) fn first_difference(before: &Self, now: &Self) -> Result<Option<String>> {
         let failed = |e: toml::ser::Error| Error::config("experiment", e.to_string());
         let before = toml::Table::try_from(before).map_err(failed)?;
         let now = toml::Table::try_from(now).map_err(failed)?;
@@ -130,8 +142,8 @@ impl Experiment {
                 return wrong(key, format!("{value}: a number of at least 0 is needed"));
             }
         }
-        if train.warmup > MOST_EPOCHS {
-            return wrong("warmup", format!("{}: at most {MOST_EPOCHS} epochs are possible", train.warmup));
+        if train.warmup > MAX_WARMUP {
+            return wrong("warmup", format!("{}: at most {MAX_WARMUP} epochs are possible", train.warmup));
         }
         if train.nesterov && train.momentum == 0.0 {
             return wrong("nesterov", "needs train.momentum above 0".into());
@@ -140,11 +152,11 @@ impl Experiment {
     }
 }
 
-/// Sets `a.b.c=value`. A value that is no TOML is text, so that `data.source=mnist:DIR` needs no quotes.
+/// Applies an override `a.b.c=value`. A value that is not TOML is a string, so that `data.source=mnist:DIR` needs no quotes.
 fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
     let (path, text) = entry
         .split_once('=')
-        .ok_or_else(|| Error::Usage(format!("--set {entry}: expected KEY=VALUE, such as train.epochs=3")))?;
+        .ok_or_else(|| Error::argument("set", format!("{entry}: expected KEY=VALUE, such as train.epochs=3")))?;
     if text.parse::<i64>().is_err() && text.parse::<i128>().is_ok() {
         return Err(Error::config(path, format!("{text}: whole numbers up to {} are possible", i64::MAX)));
     }
@@ -154,7 +166,7 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
         .and_then(|mut t| t.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()));
     let keys: Vec<&str> = path.trim().split('.').collect();
-    let (last, parents) = keys.split_last().ok_or_else(|| Error::Usage(format!("--set {entry}: no key")))?;
+    let (last, parents) = keys.split_last().ok_or_else(|| Error::argument("set", format!("{entry}: no key")))?;
     let mut table = table;
     for key in parents {
         let next = table.entry(*key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
@@ -164,8 +176,8 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a text that is no TOML, and where.
-fn at_line(error: &toml::de::Error, text: &str) -> String {
+/// Returns the message of a TOML error with its line and column.
+fn message_with_position(error: &toml::de::Error, text: &str) -> String {
     let message = error.message().trim().replace('\n', ", ");
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
     let line = before.matches('\n').count() + 1;
@@ -173,8 +185,8 @@ fn at_line(error: &toml::de::Error, text: &str) -> String {
     format!("line {line}, column {column}: {message}")
 }
 
-/// Turns serde's message about an unknown key or variant into ours, which names the nearest known one.
-fn explain(error: &toml::de::Error, file: &str) -> Error {
+/// Converts an error of serde. An unknown key or name becomes [`Error::Unknown`], which suggests a known one.
+fn convert_error(error: &toml::de::Error, file: &str) -> Error {
     let message = error.message();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {

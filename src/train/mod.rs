@@ -1,18 +1,19 @@
-//! Training: the experiment file, the one training loop, the run directory and exact resume.
+//! Training: the experiment file, the training loop, the run directory, and checkpoints from which a training continues
+//! exactly.
 
 mod config;
 mod experiment;
+mod open_data;
 mod optimizer;
-mod run;
-mod samples;
+mod run_directory;
 mod schedule;
 mod state;
 mod trainer;
 
-pub use config::{DataConfig, Decay, Method, ScheduleKind, TrainConfig};
+pub use config::{DataConfig, DecayScope, OptimizerKind, ScheduleKind, TrainConfig};
 pub use experiment::Experiment;
 pub use optimizer::Optimizer;
-pub use run::{Run, history, model_file};
+pub use run_directory::{RunDirectory, model_file, read_history};
 pub use schedule::Schedule;
-pub use state::{Origin, Position, State};
+pub use state::{TrainingProgress, TrainingSetup, TrainingState};
 pub use trainer::{Event, Trainer};

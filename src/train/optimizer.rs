@@ -1,62 +1,63 @@
-//! SGD with momentum and AdamW over all trained parameters as one long vector.
+//! SGD with momentum and AdamW.
 //!
-//! One vector means a handful of operations a step, whatever the number of layers, and a gradient norm, an average
-//! or a checkpoint that is one line.
+//! All trained parameters form one vector. A step is then a few operations, whatever the number of layers.
 
 use burn::tensor::Tensor;
 
-use super::{Decay, Method, TrainConfig};
+use super::{DecayScope, OptimizerKind, TrainConfig};
 use crate::kernel::{Kernels, Sgd};
 use crate::nn::{Parameters, Role, tensor_to_vec};
 
-/// Added to the root of the second moment, PyTorch's default.
+/// Is added to the square root of the second moment of AdamW, as by default in PyTorch.
 const EPSILON: f64 = 1e-8;
 
-/// Changes parameters by gradients, as PyTorch's `SGD` and `AdamW` do.
+/// An optimizer that computes the same steps as `SGD` and `AdamW` of PyTorch.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    /// 1 where weight decay applies; absent where it applies nowhere.
-    decays: Option<Tensor<1>>,
-    /// Moments of the gradient: the velocity of SGD, or the first and second of AdamW. Empty before the first step.
+    /// 1 for parameters that weight decay applies to, otherwise 0; `None` without weight decay.
+    decay_mask: Option<Tensor<1>>,
+    /// Moments of the gradient: the velocity of SGD, or the first and the second moment of AdamW. Empty before the first
+    /// step.
     moments: Vec<Tensor<1>>,
     steps: u64,
     kernels: Kernels,
 }
 
 impl Optimizer {
-    /// Before the first step.
+    /// Returns the optimizer before the first step.
     pub fn new(config: &TrainConfig, parameters: &Parameters) -> Self {
         let mask = parameters.iter().filter(|(_, p)| p.is_trainable()).flat_map(|(_, p)| {
-            let decays = config.decay == Decay::All || p.role == Role::Weight;
+            let decays = config.decay == DecayScope::All || p.role == Role::Weight;
             std::iter::repeat_n(f32::from(u8::from(decays)), p.shape.iter().product())
         });
         let mask: Vec<f32> = mask.collect();
-        let decays = (config.weight_decay > 0.0).then(|| Tensor::from_floats(mask.as_slice(), parameters.device()));
-        Self { decays, moments: Vec::new(), steps: 0, kernels: parameters.kernels() }
+        let decay_mask = (config.weight_decay > 0.0).then(|| Tensor::from_floats(mask.as_slice(), parameters.device()));
+        Self { decay_mask, moments: Vec::new(), steps: 0, kernels: parameters.kernels() }
     }
 
-    /// The parameters after a step along a gradient; both hold all trained values, in order.
+    /// Returns the values of the parameters after a step. `values` and `gradient` hold those of all trained parameters, in
+    /// the order of [`Parameters::flatten`].
     pub fn step(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         self.steps += 1;
         match (config.optimizer, self.kernels) {
-            (Method::Sgd, Kernels::Own) => self.descend(config, rate, values, gradient),
-            (Method::Sgd, Kernels::Stock) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
-            (Method::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
+            (OptimizerKind::Sgd, Kernels::Own) => self.fused_sgd(config, rate, values, gradient),
+            (OptimizerKind::Sgd, Kernels::Stock) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
+            (OptimizerKind::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
         }
     }
 
-    /// The same as [`Self::sgd`] in one pass.
-    fn descend(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
+    /// Computes the same as [`Self::sgd`] in one pass over the values.
+    fn fused_sgd(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         let TrainConfig { momentum, nesterov, weight_decay, clip_norm, .. } = *config;
         let rule = Sgd { rate, momentum, nesterov, weight_decay, clip_norm };
-        let (values, velocity) = rule.step(values, gradient, self.decays.clone(), self.moments.pop());
+        let (values, velocity) = rule.step(values, gradient, self.decay_mask.clone(), self.moments.pop());
         self.moments.extend(velocity);
         values
     }
 
     /// `v = μ·v + (g + λ·w)`, `w = w - rate·v`, or with Nesterov `w = w - rate·(g + λ·w + μ·v)`.
     fn sgd(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
-        let gradient = match &self.decays {
+        let gradient = match &self.decay_mask {
             Some(mask) => gradient + values.clone() * mask.clone().mul_scalar(config.weight_decay),
             None => gradient,
         };
@@ -68,8 +69,8 @@ impl Optimizer {
             None => gradient.clone(),
         };
         self.moments = vec![velocity.clone()];
-        let along = if config.nesterov { gradient + velocity.mul_scalar(config.momentum) } else { velocity };
-        values - along.mul_scalar(rate)
+        let direction = if config.nesterov { gradient + velocity.mul_scalar(config.momentum) } else { velocity };
+        values - direction.mul_scalar(rate)
     }
 
     /// `w = w·(1 - rate·λ) - rate · m̂ / (sqrt(v̂) + ε)` with the bias-corrected moments `m̂`, `v̂`.
@@ -86,33 +87,34 @@ impl Optimizer {
         self.moments = vec![first.clone(), second.clone()];
         let t = self.steps as i32;
         let corrected = second.div_scalar(1.0 - b2.powi(t)).sqrt().add_scalar(EPSILON);
-        let along = first.div_scalar(1.0 - b1.powi(t)) / corrected;
-        let shrunk = match &self.decays {
+        let direction = first.div_scalar(1.0 - b1.powi(t)) / corrected;
+        let decayed = match &self.decay_mask {
             Some(mask) => values.clone() - values * mask.clone().mul_scalar(rate * config.weight_decay),
             None => values,
         };
-        shrunk - along.mul_scalar(rate)
+        decayed - direction.mul_scalar(rate)
     }
 
-    /// The moments on the host and the number of steps, for a checkpoint.
+    /// Returns the moments and the number of steps, for a checkpoint.
     pub fn state(&self) -> (Vec<Vec<f32>>, u64) {
         (self.moments.iter().map(|m| tensor_to_vec(m.clone())).collect(), self.steps)
     }
 
-    /// Continues from a checkpoint's moments and number of steps.
+    /// Sets the moments and the number of steps to those of a checkpoint.
     pub fn restore(&mut self, moments: &[Vec<f32>], steps: u64, parameters: &Parameters) {
         self.moments = moments.iter().map(|m| Tensor::from_floats(m.as_slice(), parameters.device())).collect();
         self.steps = steps;
     }
 }
 
-/// Scales a gradient down to a norm of at most `limit`, over all parameters; 0 is no limit. As in PyTorch, the norm
-/// gets 1e-6 added before the division.
+/// Scales a gradient down to a norm of at most `limit`; 0 is no limit. As in PyTorch, 1e-6 is added to the norm before the
+/// division.
 fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
     if limit <= 0.0 {
         return gradient;
     }
-    // On the host and in order: the engine sums long vectors by as many threads as are free, and resuming is to the bit.
+    // Burn sums a long vector with any number of threads, in an order that varies. A resumed training must be bit-identical,
+    // so that the squares are summed here, in order.
     let squares: f64 = tensor_to_vec(gradient.clone()).iter().map(|&g| f64::from(g) * f64::from(g)).sum();
     let factor = limit / (squares.sqrt() + 1e-6);
     if factor < 1.0 { gradient.mul_scalar(factor) } else { gradient }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ScheduleKind, TrainConfig};
 
-/// The learning rate of every step. What it remembers is the plateau's factor and best loss.
+/// The learning rate of every step. Its state is that of the schedule `plateau`: the factor and the best loss so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     factor: f64,
@@ -18,10 +18,10 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The rate at a step, counted from 0 over the whole run, of a run with so many steps an epoch.
+    /// Returns the learning rate at a step, which is counted from 0 over the whole training.
     ///
-    /// During warm-up it grows linearly to the full rate; the cosine falls to 0 over the steps that follow:
-    /// `rate · (1 + cos(π·progress)) / 2` (Loshchilov and Hutter 2017).
+    /// During the warm-up the rate grows linearly to `config.rate`. The schedule `cosine` falls to 0 over the steps that
+    /// follow: `rate · (1 + cos(π·progress)) / 2` (Loshchilov and Hutter 2017).
     pub fn rate(&self, config: &TrainConfig, step: u64, steps_per_epoch: u64) -> f64 {
         let per_epoch = steps_per_epoch.max(1) as f64;
         let warmup = (config.warmup * per_epoch).round();
@@ -46,8 +46,8 @@ impl Schedule {
         config.rate * factor
     }
 
-    /// Takes note of the evaluated loss at an epoch's end.
-    pub fn epoch_ended(&mut self, config: &TrainConfig, loss: f64) {
+    /// Updates the schedule with the evaluated loss at the end of an epoch.
+    pub fn end_epoch(&mut self, config: &TrainConfig, loss: f64) {
         let improved = self.best.is_none_or(|best| loss <= best - config.threshold && loss < best);
         if config.schedule == ScheduleKind::Plateau && !improved {
             self.factor *= config.factor;
@@ -76,16 +76,16 @@ mod tests {
     }
 
     #[test]
-    fn steps_multiply_at_the_epochs_named() {
+    fn the_step_schedule_multiplies_the_rate_at_its_milestones() {
         let config =
             TrainConfig { rate: 1.0, schedule: ScheduleKind::Step, milestones: vec![1, 2], ..TrainConfig::default() };
-        let at: Vec<f64> = [9, 10, 19, 20].map(|s| Schedule::default().rate(&config, s, 10)).to_vec();
+        let found: Vec<f64> = [9, 10, 19, 20].map(|s| Schedule::default().rate(&config, s, 10)).to_vec();
         let expected = [1.0, 0.1, 0.1, 0.01];
-        assert!(at.iter().zip(expected).all(|(a, e)| (a - e).abs() < 1e-12), "{at:?}");
+        assert!(found.iter().zip(expected).all(|(a, e)| (a - e).abs() < 1e-12), "{found:?}");
     }
 
     #[test]
-    fn a_plateau_halves_when_the_loss_falls_too_little() {
+    fn the_plateau_schedule_multiplies_the_rate_if_the_loss_falls_too_little() {
         let config = TrainConfig {
             rate: 1.0,
             schedule: ScheduleKind::Plateau,
@@ -96,7 +96,7 @@ mod tests {
         let mut schedule = Schedule::default();
         let mut seen = Vec::new();
         for loss in [3.0, 2.0, 1.95, 1.7, 1.8] {
-            schedule.epoch_ended(&config, loss);
+            schedule.end_epoch(&config, loss);
             seen.push(schedule.rate(&config, 0, 10));
         }
         assert_eq!(seen, [1.0, 1.0, 0.5, 0.5, 0.25]);

@@ -1,4 +1,4 @@
-//! Everything that a training changes: what a checkpoint holds, so that resuming continues bit for bit.
+//! The state of a training, which a checkpoint holds: a training that is resumed from it ends in the same bits.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,79 +11,81 @@ use crate::model::{Epoch, Metadata, Model, ModelConfig, from_bytes, to_bytes};
 use crate::nn::{RecurrentState, tensor_to_vec};
 use crate::{Error, Result};
 
-/// Where a training stands. All its random numbers follow from this and the seed.
+/// The progress of a training. All random numbers follow from it and the seed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// Epochs that are finished.
+pub struct TrainingProgress {
+    /// The number of finished epochs.
     pub epoch: u64,
-    /// Batches that are finished in the epoch under way.
+    /// The number of finished batches of the current epoch.
     pub batch: u64,
-    /// Steps since the beginning.
+    /// The number of steps since the beginning.
     pub step: u64,
-    /// Sums over the epoch under way: loss over samples, correct answers, samples, seconds.
+    /// The sum of the losses of the samples of the current epoch, in nats.
     pub loss_sum: f64,
-    /// See `loss_sum`.
+    /// The number of samples of the current epoch that were classified correctly.
     pub correct: u64,
-    /// See `loss_sum`.
+    /// The number of samples of the current epoch so far.
     pub seen: u64,
-    /// See `loss_sum`.
+    /// The duration of the current epoch so far.
     pub seconds: f64,
 }
 
-/// Everything that a training changes.
+/// The state of a training.
 #[derive(Clone, Debug)]
-pub struct State {
-    /// The network as the last step left it.
+pub struct TrainingState {
+    /// The network after the last step.
     pub model: Model,
-    /// What the optimizer remembers.
+    /// The optimizer with its moments.
     pub optimizer: Optimizer,
-    /// The moving average of all trained values, where one is kept.
+    /// The moving average of all trained values, if `train.ema` asks for one.
     pub average: Option<Tensor<1>>,
-    /// What the schedule remembers.
+    /// The schedule of the learning rate.
     pub schedule: Schedule,
-    /// Where the training stands.
-    pub position: Position,
-    /// Finished epochs.
+    /// The progress.
+    pub progress: TrainingProgress,
+    /// The metrics of the finished epochs.
     pub history: Vec<Epoch>,
-    /// What recurrent layers remember of the batch before.
-    pub memory: RecurrentState,
+    /// The state of recurrent layers after the last batch.
+    pub recurrent_state: RecurrentState,
 }
 
-/// What a training is of: a checkpoint of another network, optimizer or data set is not continued.
+/// What a training is about. A checkpoint of another network, optimizer or data set cannot be resumed.
 #[derive(Clone, Debug)]
-pub struct Origin {
-    /// How parameters are found.
+pub struct TrainingSetup {
+    /// The optimizer and its schedule.
     pub train: TrainConfig,
-    /// The network, with nothing left open.
+    /// The network, with all defaults filled in.
     pub model: ModelConfig,
     /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the training samples.
-    pub data: u32,
+    pub fingerprint: u32,
 }
 
-/// The part of a checkpoint that is no array.
+/// The part of a checkpoint that is not an array.
 #[derive(Serialize, Deserialize)]
-struct Progress {
-    data: u32,
-    position: Position,
+struct CheckpointHeader {
+    #[serde(rename = "data")]
+    fingerprint: u32,
+    #[serde(rename = "position")]
+    progress: TrainingProgress,
     schedule: Schedule,
     history: Vec<Epoch>,
     optimizer_steps: u64,
 }
 
-/// The metadata entry that holds the memory as JSON.
-const MEMORY: &str = "unrolled.training";
-/// Names of the arrays that are no parameters.
+/// The metadata entry that holds the header as JSON.
+const HEADER: &str = "unrolled.training";
+/// The names of arrays that are not parameters.
 const AVERAGE: &str = "training.average";
 const MOMENT: &str = "training.moment";
-/// What a recurrent layer remembers.
-const REMEMBERED: [&str; 2] = ["h", "c"];
+/// The state of an LSTM layer: its output and its cell.
+const LSTM_STATE: [&str; 2] = ["h", "c"];
 
-fn remembered(layer: usize, name: &str) -> String {
+fn lstm_array(layer: usize, name: &str) -> String {
     format!("training.lstm{}.{name}", layer + 1)
 }
 
-impl State {
-    /// Before the first step.
+impl TrainingState {
+    /// Returns the state before the first step.
     pub fn new(model: Model, config: &TrainConfig) -> Self {
         let optimizer = Optimizer::new(config, &model.parameters);
         let average = (config.ema > 0.0).then(|| model.parameters.flatten());
@@ -92,14 +94,14 @@ impl State {
             optimizer,
             average,
             schedule: Schedule::default(),
-            position: Position::default(),
+            progress: TrainingProgress::default(),
             history: Vec::new(),
-            memory: RecurrentState::new(config.batch),
+            recurrent_state: RecurrentState::new(config.batch),
         }
     }
 
-    /// The network to evaluate and to keep: with the averaged values where an average is kept.
-    pub fn averaged(&self) -> Model {
+    /// Returns the network to evaluate and to save. It has the averaged values if there is an average.
+    pub fn evaluated_model(&self) -> Model {
         let mut model = self.model.clone();
         if let Some(average) = &self.average {
             model.parameters.unflatten(average);
@@ -107,11 +109,11 @@ impl State {
         model
     }
 
-    /// A checkpoint's bytes; `data` is the fingerprint of the training samples.
+    /// Returns the bytes of a checkpoint. `fingerprint` is that of the training samples.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it cannot be put into bytes.
-    pub fn to_bytes(&self, card: &Metadata, data: u32) -> Result<Vec<u8>> {
+    /// [`Error::Unsupported`] if the state cannot be serialized.
+    pub fn to_bytes(&self, metadata: &Metadata, fingerprint: u32) -> Result<Vec<u8>> {
         let (moments, optimizer_steps) = self.optimizer.state();
         let mut extra: Vec<_> = moments
             .into_iter()
@@ -122,80 +124,80 @@ impl State {
             let values = tensor_to_vec(average.clone());
             extra.push((AVERAGE.to_owned(), vec![values.len()], values));
         }
-        for (layer, state) in self.memory.layers.iter().enumerate() {
-            for (name, values) in REMEMBERED.into_iter().zip(state) {
-                extra.push((remembered(layer, name), values.dims().to_vec(), tensor_to_vec(values.clone())));
+        for (layer, state) in self.recurrent_state.layers.iter().enumerate() {
+            for (name, values) in LSTM_STATE.into_iter().zip(state) {
+                extra.push((lstm_array(layer, name), values.dims().to_vec(), tensor_to_vec(values.clone())));
             }
         }
-        let memory = Progress {
-            data,
-            position: self.position.clone(),
+        let header = CheckpointHeader {
+            fingerprint,
+            progress: self.progress.clone(),
             schedule: self.schedule.clone(),
             history: self.history.clone(),
             optimizer_steps,
         };
-        let json = serde_json::to_string(&memory).map_err(|e| Error::Usage(format!("the checkpoint: {e}")))?;
-        to_bytes(&self.model, card, &extra, HashMap::from([(MEMORY.to_owned(), json)]))
+        let json = serde_json::to_string(&header).map_err(|e| Error::unsupported("checkpoint", e.to_string()))?;
+        to_bytes(&self.model, metadata, &extra, HashMap::from([(HEADER.to_owned(), json)]))
     }
 
-    /// Continues from a checkpoint's bytes; `path` is for messages.
+    /// Returns the state that the bytes of a checkpoint hold. `path` is named in errors.
     ///
     /// # Errors
-    /// [`Error::File`] for bytes that are no checkpoint of a training with this configuration.
-    pub fn from_bytes(path: &Path, bytes: &[u8], origin: &Origin, device: &Device) -> Result<Self> {
+    /// [`Error::File`] if the bytes are not a checkpoint of a training with this setup.
+    pub fn from_bytes(path: &Path, bytes: &[u8], setup: &TrainingSetup, device: &Device) -> Result<Self> {
         let opened = from_bytes(path, bytes, device)?;
-        let memory = opened
+        let header = opened
             .entries
-            .get(MEMORY)
+            .get(HEADER)
             .ok_or_else(|| Error::file(path, "a model without a training's state; resuming needs a checkpoint"))?;
-        let memory: Progress = serde_json::from_str(memory)
-            .map_err(|e| Error::file(path, format!("metadata entry '{MEMORY}' cannot be read: {e}")))?;
-        if opened.metadata.model != origin.model {
+        let header: CheckpointHeader = serde_json::from_str(header)
+            .map_err(|e| Error::file(path, format!("metadata entry '{HEADER}' cannot be read: {e}")))?;
+        if opened.metadata.model != setup.model {
             return Err(Error::file(path, "a checkpoint of another network than config.toml has"));
         }
-        if memory.data != origin.data {
+        if header.fingerprint != setup.fingerprint {
             return Err(Error::file(path, "the training samples are not those that the run began with"));
         }
-        let mut state = Self::new(opened.model, &origin.train);
+        let mut state = Self::new(opened.model, &setup.train);
         let trained = state.model.parameters.trainable_count() as usize;
         let mut arrays: HashMap<String, (Vec<usize>, Vec<f32>)> =
             opened.extra.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
-        state.memory = Self::recall(path, &mut arrays, origin.train.batch, device)?;
+        state.recurrent_state = Self::recurrent_state(path, &mut arrays, setup.train.batch, device)?;
         let mut extra: HashMap<String, Vec<f32>> =
             arrays.into_iter().map(|(name, (_, values))| (name, values)).collect();
         if let Some((name, values)) = extra.iter().find(|(_, values)| values.len() != trained) {
             return Err(Error::file(path, format!("{name}: {} values, expected {trained}", values.len())));
         }
         let moments: Vec<Vec<f32>> = (1..).map_while(|i| extra.remove(&format!("{MOMENT}{i}"))).collect();
-        let expected = if memory.optimizer_steps > 0 { origin.train.moments() } else { 0 };
+        let expected = if header.optimizer_steps > 0 { setup.train.moments() } else { 0 };
         if moments.len() != expected {
             let what = format!("{} arrays of the optimizer, expected {expected}", moments.len());
             return Err(Error::file(path, what));
         }
-        state.optimizer.restore(&moments, memory.optimizer_steps, &state.model.parameters);
+        state.optimizer.restore(&moments, header.optimizer_steps, &state.model.parameters);
         if state.average.is_some() {
             let values = extra
                 .remove(AVERAGE)
                 .ok_or_else(|| Error::file(path, format!("{AVERAGE} is missing, but train.ema asks for it")))?;
             state.average = Some(Tensor::from_floats(values.as_slice(), device));
         }
-        state.position = memory.position;
-        state.schedule = memory.schedule;
-        state.history = memory.history;
+        state.progress = header.progress;
+        state.schedule = header.schedule;
+        state.history = header.history;
         Ok(state)
     }
 
-    /// What recurrent layers remembered.
-    fn recall(
+    /// Removes the states of the recurrent layers from `arrays` and returns them.
+    fn recurrent_state(
         path: &Path,
         arrays: &mut HashMap<String, (Vec<usize>, Vec<f32>)>,
         streams: usize,
         device: &Device,
     ) -> Result<RecurrentState> {
-        let mut memory = RecurrentState::new(streams);
+        let mut recurrent_state = RecurrentState::new(streams);
         for layer in 0.. {
             let mut both = Vec::new();
-            for name in REMEMBERED.map(|name| remembered(layer, name)) {
+            for name in LSTM_STATE.map(|name| lstm_array(layer, name)) {
                 match arrays.remove(&name) {
                     Some((shape, values)) if shape.len() == 2 && shape[0] == streams => {
                         both.push(Tensor::<2>::from_data(TensorData::new(values, [shape[0], shape[1]]), device));
@@ -207,11 +209,11 @@ impl State {
                 }
             }
             match <[Tensor<2>; 2]>::try_from(both) {
-                Ok(state) => memory.layers.push(state),
+                Ok(state) => recurrent_state.layers.push(state),
                 Err(none) if none.is_empty() => break,
-                Err(_) => return Err(Error::file(path, format!("{} has no partner", remembered(layer, "h or c")))),
+                Err(_) => return Err(Error::file(path, format!("{} has no partner", lstm_array(layer, "h or c")))),
             }
         }
-        Ok(memory)
+        Ok(recurrent_state)
     }
 }

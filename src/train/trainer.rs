@@ -1,4 +1,4 @@
-//! The one training loop.
+//! The training loop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,54 +6,54 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::samples::{check_augmented, open_data};
-use super::{Experiment, Origin, Run, State};
-use crate::data::{Batch, Dataset, Normalization, Plan, SampleOrder, Vocabulary, batches};
+use super::open_data::{check_augmented, open_data};
+use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
+use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
 use crate::measure::{EvalSet, evaluate};
 use crate::model::{Epoch, Metadata, Model, ModelConfig};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
 
-/// What a training tells while it runs.
+/// An event of a running training.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A step was taken.
+    /// A step is finished.
     Step {
-        /// Steps since the beginning, and steps in all.
+        /// The number of steps since the beginning.
         step: u64,
-        /// See `step`.
+        /// The number of steps of the whole training.
         steps: u64,
-        /// The epoch under way, counted from 1.
+        /// The current epoch, counted from 1.
         epoch: u64,
-        /// Mean loss over the epoch so far, nats.
+        /// The mean loss over the epoch so far, in nats.
         loss: f64,
-        /// Share of correct answers over the epoch so far.
+        /// The accuracy over the epoch so far, from 0 to 1.
         accuracy: f64,
-        /// Samples of this step.
+        /// The number of samples of this step.
         samples: usize,
     },
     /// An epoch is finished.
     Epoch(&'a Epoch),
 }
 
-/// A training under way: its data, its state and its run directory.
+/// A training: its data, its state and its run directory.
 pub struct Trainer {
     experiment: Experiment,
     samples: Arc<Dataset>,
     held_out: EvalSet,
-    /// Fingerprint of the training samples.
-    data: u32,
-    card: Metadata,
-    state: State,
-    run: Run,
+    /// The fingerprint of the training samples.
+    fingerprint: u32,
+    metadata: Metadata,
+    state: TrainingState,
+    run: RunDirectory,
 }
 
 impl Trainer {
-    /// Prepares a training in a run directory, with `resume` from its latest checkpoint. The directory is made only
-    /// when all fits.
+    /// Prepares a training in the run directory `dir`. With `resume` it continues from the latest checkpoint there. The
+    /// directory is created only if everything else succeeds.
     ///
     /// # Errors
-    /// Where data, network and configuration do not fit together, or the checkpoint cannot be used.
+    /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
     pub fn new(experiment: Experiment, dir: &Path, resume: bool, device: &Device) -> Result<Self> {
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
@@ -62,7 +62,7 @@ impl Trainer {
         let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
         normalization.check(shape[0])?;
         let classes = samples.classes().len();
-        let characters = samples.vocabulary().map(Vocabulary::numbers);
+        let characters = samples.vocabulary().map(Vocabulary::character_id_count);
         if let (Some(asked), Some(have)) = (experiment.model.characters, characters)
             && asked != have
         {
@@ -70,20 +70,22 @@ impl Trainer {
             return Err(Error::config("model.characters", what));
         }
         let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
-        // No run directory for a network that cannot be.
-        let planned = Model::uninitialized(&model, shape, classes, device)?;
-        check_augmented(&experiment, &planned, shape)?;
-        let origin = Origin { train: train.clone(), model: planned.config().clone(), data: samples.fingerprint() };
-        let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
-        let state = match run.latest(&origin, device)? {
+        // An impossible network must be found before the run directory is created.
+        let uninitialized = Model::uninitialized(&model, shape, classes, device)?;
+        check_augmented(&experiment, &uninitialized, shape)?;
+        let fingerprint = samples.fingerprint();
+        let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
+        let run =
+            if resume { RunDirectory::resume(dir, &experiment)? } else { RunDirectory::create(dir, &experiment)? };
+        let state = match run.read_latest_checkpoint(&setup, device)? {
             Some(state) => state,
-            None => State::new(Model::new(&model, shape, classes, train.seed, device)?, train),
+            None => TrainingState::new(Model::new(&model, shape, classes, train.seed, device)?, train),
         };
-        let card = Metadata {
+        let metadata = Metadata {
             model: state.model.config().clone(),
             input: shape,
             classes: samples.classes().to_vec(),
-            characters: samples.vocabulary().map(|known| known.characters.iter().collect()),
+            characters: samples.vocabulary().map(|vocabulary| vocabulary.characters.iter().collect()),
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             data: experiment.data.source.clone(),
@@ -92,98 +94,99 @@ impl Trainer {
         let held_out = EvalSet::new(
             Arc::new(held_out),
             normalization,
-            (train.batch * train.steps.unwrap_or(1)).max(EVALUATED_AT_ONCE),
+            (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH),
         );
-        Ok(Self { experiment, samples: Arc::new(samples), held_out, data: origin.data, card, state, run })
+        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run })
     }
 
-    /// The same training, begun with the values of a network in place of random ones.
+    /// Returns the training with the parameters of `model` as initial values.
     ///
     /// # Errors
-    /// [`Error::Config`] for another network than that of the experiment.
-    pub fn starting_from(mut self, model: Model) -> Result<Self> {
+    /// [`Error::Config`] if `model` is not the network of the experiment.
+    pub fn with_model(mut self, model: Model) -> Result<Self> {
         if model.config() != self.state.model.config() {
             let what = format!("{} is to be trained from {}", self.model().outline().name, model.outline().name);
             return Err(Error::config("model", what));
         }
-        self.state = State::new(model, &self.experiment.train);
+        self.state = TrainingState::new(model, &self.experiment.train);
         Ok(self)
     }
 
-    /// The network as it stands.
+    /// Returns the network after the last step.
     pub fn model(&self) -> &Model {
         &self.state.model
     }
 
-    /// Trains to the last epoch and writes the finished model.
+    /// Trains to the last epoch, writes the trained model, and returns it with the metrics of all epochs. `observe` is called
+    /// after every step and every epoch.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the loss stops being a number; [`Error::Io`] where a file cannot be read or written.
+    /// [`Error::NonFinite`] if the loss stops being finite; [`Error::Io`] if a file cannot be read or written.
     pub fn train(mut self, observe: &mut dyn FnMut(Event)) -> Result<(Model, Vec<Epoch>)> {
-        while self.state.position.epoch < self.experiment.train.epochs {
+        while self.state.progress.epoch < self.experiment.train.epochs {
             self.epoch(observe)?;
             self.end_epoch()?;
-            self.run.metrics(&self.state.history)?;
+            self.run.write_metrics(&self.state.history)?;
             if self.is_best() {
-                self.run.best(&self.state.averaged(), &self.card)?;
+                self.run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
             }
-            self.checkpoint()?;
+            self.write_checkpoint()?;
             if let Some(epoch) = self.state.history.last() {
                 observe(Event::Epoch(epoch));
             }
         }
-        let model = self.state.averaged();
-        self.run.finish(&model, &self.card)?;
+        let model = self.state.evaluated_model();
+        self.run.write_model(&model, &self.metadata)?;
         Ok((model, self.state.history))
     }
 
-    /// The steps of an epoch, or those that are left of it.
+    /// Runs the remaining steps of an epoch.
     fn epoch(&mut self, observe: &mut dyn FnMut(Event)) -> Result<()> {
-        let plan = self.plan();
+        let config = self.loader_config();
         let begun = Instant::now();
-        let before = self.state.position.seconds;
-        let left = batches(&self.samples, &plan)?;
-        let per_epoch = self.state.position.batch + left.len() as u64;
-        for batch in left {
+        let before = self.state.progress.seconds;
+        let remaining = batches(&self.samples, &config)?;
+        let per_epoch = self.state.progress.batch + remaining.len() as u64;
+        for batch in remaining {
             let batch = batch?;
             let samples = batch.labels.len();
             self.step(batch, per_epoch)?;
-            let position = &mut self.state.position;
-            position.seconds = before + begun.elapsed().as_secs_f64();
+            let progress = &mut self.state.progress;
+            progress.seconds = before + begun.elapsed().as_secs_f64();
             observe(Event::Step {
-                step: position.step,
+                step: progress.step,
                 steps: per_epoch * self.experiment.train.epochs,
-                epoch: position.epoch + 1,
-                loss: position.loss_sum / position.seen as f64,
-                accuracy: position.correct as f64 / position.seen as f64,
+                epoch: progress.epoch + 1,
+                loss: progress.loss_sum / progress.seen as f64,
+                accuracy: progress.correct as f64 / progress.seen as f64,
                 samples,
             });
             let every = self.experiment.train.checkpoint_steps;
-            if every > 0 && position.step.is_multiple_of(every) {
-                self.checkpoint()?;
+            if every > 0 && progress.step.is_multiple_of(every) {
+                self.write_checkpoint()?;
             }
         }
         Ok(())
     }
 
-    /// Forward, backward, and one step of the optimizer.
+    /// Runs a forward pass, a backward pass and a step of the optimizer.
     fn step(&mut self, batch: Batch, per_epoch: u64) -> Result<()> {
         let train = &self.experiment.train;
         let state = &mut self.state;
-        let rate = state.schedule.rate(train, state.position.step, per_epoch);
+        let rate = state.schedule.rate(train, state.progress.step, per_epoch);
         let leaves = state.model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
-        let before = std::mem::take(&mut state.memory);
-        let mut training = TrainingStep::new(train.seed, state.position.step).with_state(before.clone());
+        let recurrent_state = std::mem::take(&mut state.recurrent_state);
+        let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state.clone());
 
         let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
         let value: f32 = loss.mean.clone().into_scalar();
         if !value.is_finite() {
-            let mut again = TrainingStep::new(train.seed, state.position.step).with_state(before);
-            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut again), x);
+            let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
+            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
-            return Err(Error::NonFinite { step: state.position.step + 1, what });
+            return Err(Error::NonFinite { step: state.progress.step + 1, what });
         }
         let streams = if train.steps.is_some() { train.batch } else { batch.labels.len() };
         let gradient = leaves.gradient(&loss.stream_mean(streams).backward());
@@ -197,70 +200,70 @@ impl Trainer {
         if let Some(average) = state.average.take() {
             state.average = Some(average.mul_scalar(train.ema) + values.mul_scalar(1.0 - train.ema));
         }
-        state.memory = training.state;
-        let position = &mut state.position;
-        position.loss_sum += loss.per_sample.iter().sum::<f64>();
-        position.correct += loss.correct;
-        position.seen += batch.labels.len() as u64;
-        position.batch += 1;
-        position.step += 1;
+        state.recurrent_state = training.state;
+        let progress = &mut state.progress;
+        progress.loss_sum += loss.per_sample.iter().sum::<f64>();
+        progress.correct += loss.correct;
+        progress.seen += batch.labels.len() as u64;
+        progress.batch += 1;
+        progress.step += 1;
         Ok(())
     }
 
-    /// Evaluates, and takes note of the epoch.
+    /// Evaluates the network and adds the epoch to the history.
     fn end_epoch(&mut self) -> Result<()> {
-        let score = evaluate(&self.state.averaged(), &self.held_out, |_| ())?;
+        let score = evaluate(&self.state.evaluated_model(), &self.held_out, |_| ())?;
         if !score.loss.is_finite() {
             let what = format!("after it the loss over the held-out samples is {}", score.loss);
-            return Err(Error::NonFinite { step: self.state.position.step, what });
+            return Err(Error::NonFinite { step: self.state.progress.step, what });
         }
         let train = &self.experiment.train;
-        let State { position, schedule, history, memory, .. } = &mut self.state;
-        *memory = RecurrentState::new(memory.streams());
+        let TrainingState { progress, schedule, history, recurrent_state, .. } = &mut self.state;
+        *recurrent_state = RecurrentState::new(recurrent_state.streams());
         history.push(Epoch {
-            epoch: position.epoch + 1,
-            rate: schedule.rate(train, position.step.saturating_sub(1), position.batch),
-            train_loss: position.loss_sum / position.seen as f64,
-            train_accuracy: position.correct as f64 / position.seen as f64,
+            epoch: progress.epoch + 1,
+            rate: schedule.rate(train, progress.step.saturating_sub(1), progress.batch),
+            train_loss: progress.loss_sum / progress.seen as f64,
+            train_accuracy: progress.correct as f64 / progress.seen as f64,
             test_loss: score.loss,
             test_accuracy: score.accuracy,
-            seconds: position.seconds,
+            seconds: progress.seconds,
         });
-        // The threshold is in units of the score.
-        let score_of = |loss: f64| if self.card.characters.is_some() { loss.exp() } else { loss };
-        schedule.epoch_ended(train, score_of(score.loss));
-        *position = super::Position { epoch: position.epoch + 1, step: position.step, ..Default::default() };
+        // The threshold of the plateau is a loss, or a perplexity for language models.
+        let score_of = |loss: f64| if self.metadata.characters.is_some() { loss.exp() } else { loss };
+        schedule.end_epoch(train, score_of(score.loss));
+        *progress = super::TrainingProgress { epoch: progress.epoch + 1, step: progress.step, ..Default::default() };
         Ok(())
     }
 
-    /// Whether the last epoch beats all before it.
+    /// Returns whether the last epoch is better than all before it.
     fn is_best(&self) -> bool {
         let is_language_model = self.model().outline().is_language_model;
         let history = self.state.history.split_last();
         history.is_some_and(|(last, earlier)| earlier.iter().all(|epoch| last.is_better_than(epoch, is_language_model)))
     }
 
-    fn checkpoint(&self) -> Result<()> {
-        self.run.checkpoint(&self.state, &self.card, self.data, self.experiment.train.keep)
+    fn write_checkpoint(&self) -> Result<()> {
+        self.run.write_checkpoint(&self.state, &self.metadata, self.fingerprint, self.experiment.train.keep)
     }
 
-    fn plan(&self) -> Plan {
+    fn loader_config(&self) -> LoaderConfig {
         let Experiment { data, train, .. } = &self.experiment;
-        Plan {
-            batch: train.batch * train.steps.unwrap_or(1),
-            order: match self.card.characters {
-                // Words have to follow each other.
+        LoaderConfig {
+            batch_size: train.batch * train.steps.unwrap_or(1),
+            order: match self.metadata.characters {
+                // The words of a text must follow each other.
                 Some(_) => SampleOrder::Sequential,
-                None => SampleOrder::Shuffled { seed: train.seed, epoch: self.state.position.epoch },
+                None => SampleOrder::Shuffled { seed: train.seed, epoch: self.state.progress.epoch },
             },
             augment: data.augment,
-            normalization: Normalization { mean: self.card.mean.clone(), std: self.card.std.clone() },
+            normalization: Normalization { mean: self.metadata.mean.clone(), std: self.metadata.std.clone() },
             drop_last: false,
-            start: self.state.position.batch as usize,
+            start: self.state.progress.batch as usize,
             workers: data.workers,
         }
     }
 }
 
-/// Evaluating needs no gradients, so that larger batches than those of training fit.
-const EVALUATED_AT_ONCE: usize = 250;
+/// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
+const MIN_EVALUATION_BATCH: usize = 250;

@@ -14,7 +14,7 @@ use unrolled::nn::{BlockId, Network, Route};
 use unrolled::open::{self, AnyNetwork};
 use unrolled::report::{self, Slimming, text};
 use unrolled::slim::{self, Checkpoint, Criterion, Goal, Plan, Prunable};
-use unrolled::write_whole;
+use unrolled::write_atomic;
 
 use self::prepare::Prepared;
 use super::output;
@@ -149,12 +149,12 @@ impl Slim {
             let removed: Vec<BlockId> =
                 slimming.removed.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
             let plan = Plan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
-            write_whole(path, plan.as_bytes())?;
+            write_atomic(path, plan.as_bytes())?;
         }
         if let Some(dir) = &self.report {
             let json = serde_json::to_string_pretty(&slimming)? + "\n";
-            write_whole(&dir.join("slim.json"), json.as_bytes())?;
-            write_whole(&dir.join("report.html"), report::slim_html(&slimming, &output::facts(begun))?.as_bytes())?;
+            write_atomic(&dir.join("slim.json"), json.as_bytes())?;
+            write_atomic(&dir.join("report.html"), report::slim_html(&slimming, &output::facts(begun))?.as_bytes())?;
         }
         if self.json { output::print_json(&slimming) } else { output::print(&text::slimming(&slimming)) }
     }

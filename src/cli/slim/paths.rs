@@ -4,7 +4,7 @@ use std::path::Path;
 
 use unrolled::open::is_graph;
 use unrolled::slim::{self, Plan, Prunable};
-use unrolled::{Error, Piece, check_writable};
+use unrolled::{Chunk, Error, check_writable};
 
 use super::super::samples::Part;
 use super::Slim;
@@ -57,7 +57,7 @@ impl Slim {
     pub(super) fn check_draft<F: Prunable>(&self, form: &F) -> Result<(), Error> {
         let Some(out) = &self.out else { return Ok(()) };
         let draft = form.draft(form.network(), &slim::file_name(Some(out)))?;
-        let Some((name, pieces)) = &draft.beside else { return Ok(()) };
+        let Some((name, pieces)) = &draft.companion else { return Ok(()) };
         let beside = out.with_file_name(name);
         if beside.symlink_metadata().is_ok() {
             let what = "its arrays would be written there, and there is a file; remove it or name another --out";
@@ -66,7 +66,7 @@ impl Slim {
         let real = |path: &Path| path.canonicalize().ok();
         for path in [&self.out, &self.save_plan].into_iter().flatten() {
             let is_source =
-                |piece: &Piece| matches!(piece, Piece::File { path: source, .. } if real(source) == real(path));
+                |chunk: &Chunk| matches!(chunk, Chunk::FileRange { path: source, .. } if real(source) == real(path));
             if path.exists() && pieces.iter().any(is_source) {
                 return Err(Error::Usage(format!("{}: {PART_OF_NETWORK}", path.display())));
             }

@@ -36,7 +36,7 @@ impl Slim {
             );
         }
         let half = |dataset| EvalSet { dataset: Arc::new(dataset), batch, ..whole.clone() };
-        let [choosing, proving] = whole.dataset.halves(seed).map(half);
+        let [choosing, proving] = whole.dataset.split_half(seed).map(half);
         // Where blocks are named one by one, nothing is chosen: all samples prove.
         let proving = if self.blocks.is_empty() { proving } else { EvalSet { batch, ..whole.clone() } };
         let healing = self.healing(form, &whole, seed)?;

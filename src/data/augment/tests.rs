@@ -14,7 +14,7 @@ fn augmented(data: &Dataset, augment: Augment, draw: u64) -> Vec<f32> {
 }
 
 #[test]
-fn a_shift_moves_what_is_there_and_fills_with_black() {
+fn a_shift_moves_pixels_and_fills_with_black() {
     let image: Vec<f32> = (1..=12).map(|x| x as f32).collect();
     for down in -3..=3_isize {
         for right in -4..=4_isize {
@@ -31,7 +31,7 @@ fn a_shift_moves_what_is_there_and_fills_with_black() {
 }
 
 #[test]
-fn a_flip_mirrors_half_of_the_images() {
+fn a_flip_mirrors_about_half_of_the_images() {
     let augment = Augment { flip: true, ..Augment::default() };
     let data = digits();
     let plain = augmented(&data, Augment::default(), 0);
@@ -62,26 +62,26 @@ fn every_padded_crop_is_drawn_about_equally_often() {
 }
 
 #[test]
-fn a_resized_crop_keeps_to_its_limits() {
-    let image = Planes { shape: [1, 60, 80], pixels: vec![0.5; 4800] };
+fn a_resized_crop_has_the_documented_area_and_aspect_ratio() {
+    let image = PlanarImage { shape: [1, 60, 80], pixels: vec![0.5; 4800] };
     let mut rng = stream(0, Purpose::Augment, &[]);
     let windows: Vec<Window> = (0..2000).map(|_| resized_crop(&image, &mut rng)).collect();
     let area = |w: &Window| (w.height * w.width) as f64 / 4800.0;
-    let form = |w: &Window| w.width as f64 / w.height as f64;
-    // A pixel of tolerance on each side for the rounding.
+    let aspect = |w: &Window| w.width as f64 / w.height as f64;
+    // The limits leave one pixel on each side for rounding.
     assert!(windows.iter().all(|w| w.top + w.height <= 60 && w.left + w.width <= 80));
-    assert!(windows.iter().all(|w| (0.07..1.0 + 1e-9).contains(&area(w)) && (0.7..1.43).contains(&form(w))));
+    assert!(windows.iter().all(|w| (0.07..1.0 + 1e-9).contains(&area(w)) && (0.7..1.43).contains(&aspect(w))));
     let mean = windows.iter().map(area).sum::<f64>() / 2000.0;
-    // Less than the 0.54 of all draws: large areas fit less often. The value is from an independent simulation.
+    // The mean of all draws is 0.54, but large areas fit less often. The value is from an independent simulation.
     assert!((mean - 0.437).abs() < 0.025, "{mean}");
-    // No crop of a permitted form and more than a quarter of the area fits into a strip.
-    let strip = Planes { shape: [1, 2, 60], pixels: vec![0.5; 120] };
+    // No crop of an allowed aspect ratio and area fits into a strip: the center is taken.
+    let strip = PlanarImage { shape: [1, 2, 60], pixels: vec![0.5; 120] };
     let window = (0..50).map(|_| resized_crop(&strip, &mut rng)).find(|w| w.height == 2 && w.left == 28);
     assert_eq!(window.map(|w| w.width), Some(3));
 }
 
 #[test]
-fn all_changes_together_keep_the_range() {
+fn all_changes_together_keep_values_from_0_to_1() {
     let augment = Augment { pad: 2, flip: true, random_resized_crop: Some(5) };
     let data = digits();
     for draw in 0..100 {
@@ -92,7 +92,7 @@ fn all_changes_together_keep_the_range() {
 }
 
 #[test]
-fn changes_that_cannot_be_made_are_refused() {
+fn an_impossible_augmentation_is_refused() {
     for (pad, random_resized_crop, message) in [
         (9, None, "data.augment.pad: 9 pixels, expected at most the 8 of the image"),
         (usize::MAX, Some(5), "data.augment.pad: 18446744073709551615 pixels, expected at most the 5 of the image"),
@@ -106,7 +106,7 @@ fn changes_that_cannot_be_made_are_refused() {
 }
 
 #[test]
-fn a_configuration_names_only_what_there_is() {
+fn unknown_keys_are_refused() {
     let parsed: Augment = toml::from_str("pad = 4\nflip = true").unwrap();
     let expected = Augment { pad: 4, flip: true, random_resized_crop: None };
     assert_eq!(parsed, expected);

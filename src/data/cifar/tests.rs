@@ -7,8 +7,8 @@ fn records(labels: &[&[u8]]) -> Vec<u8> {
     labels.iter().enumerate().flat_map(record).collect()
 }
 
-/// What opening a directory with this one file gives, with the directory left out of the message.
-fn outcome(format: &Format, bytes: &[u8]) -> std::result::Result<Packed, String> {
+/// Opens a directory with this one file. The error message is without the directory.
+fn outcome(format: &CifarFormat, bytes: &[u8]) -> std::result::Result<ImageBytes, String> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("test.bin.gz"), bytes).unwrap();
     let prefix = format!("{}/", dir.path().display());
@@ -16,23 +16,23 @@ fn outcome(format: &Format, bytes: &[u8]) -> std::result::Result<Packed, String>
 }
 
 #[test]
-fn the_fine_label_counts() {
-    let packed = outcome(&CIFAR_10, &records(&[&[9], &[3]])).unwrap();
-    assert_eq!(packed.labels, [9, 3]);
-    let packed = outcome(&CIFAR_100, &read::gzip(&records(&[&[19, 99], &[0, 1]]))).unwrap();
-    assert_eq!(packed.labels, [99, 1]);
-    assert_eq!(packed.bytes.len(), 2 * PIXELS);
-    assert_eq!(packed.bytes[PIXELS - 1..=PIXELS], [0, 1]);
+fn the_label_is_the_fine_one() {
+    let images = outcome(&CIFAR_10, &records(&[&[9], &[3]])).unwrap();
+    assert_eq!(images.labels, [9, 3]);
+    let images = outcome(&CIFAR_100, &binary_reader::gzip(&records(&[&[19, 99], &[0, 1]]))).unwrap();
+    assert_eq!(images.labels, [99, 1]);
+    assert_eq!(images.bytes.len(), 2 * PIXELS);
+    assert_eq!(images.bytes[PIXELS - 1..=PIXELS], [0, 1]);
 }
 
 #[test]
-fn the_training_split_is_all_five_files_here_or_below() {
+fn the_training_split_is_five_files_in_the_directory_or_that_of_the_archive() {
     let dir = tempfile::tempdir().unwrap();
     let below = dir.path().join("cifar-10-batches-bin");
     std::fs::create_dir(&below).unwrap();
     for (i, name) in TRAIN_10.iter().enumerate() {
-        let place = if i % 2 == 0 { dir.path() } else { &below };
-        std::fs::write(place.join(name), records(&[&[i as u8]])).unwrap();
+        let parent = if i % 2 == 0 { dir.path() } else { &below };
+        std::fs::write(parent.join(name), records(&[&[i as u8]])).unwrap();
     }
     assert_eq!(open_10(dir.path(), Split::Train).unwrap().labels, [0, 1, 2, 3, 4]);
     let expected = "no test_batch.bin or test_batch.bin.gz here or in cifar-10-batches-bin; \
@@ -42,7 +42,7 @@ fn the_training_split_is_all_five_files_here_or_below() {
 }
 
 #[test]
-fn bad_files_are_told_what_would_be_right() {
+fn invalid_files_are_refused_with_what_was_expected() {
     let good = records(&[&[1], &[2]]);
     for (format, bytes, message) in [
         (&CIFAR_10, &good[..0], "empty, expected at least one image"),
@@ -56,22 +56,22 @@ fn bad_files_are_told_what_would_be_right() {
 }
 
 #[test]
-fn compressed_records_without_an_end_are_refused() {
-    let bytes = read::gzip(&records(&[&[1], &[2]]));
+fn truncated_gzip_data_are_refused() {
+    let bytes = binary_reader::gzip(&records(&[&[1], &[2]]));
     let error = outcome(&CIFAR_10, &bytes[..bytes.len() - 3]).unwrap_err();
     assert_eq!(error, "test.bin.gz: truncated: the gzip data have no end");
 }
 
 #[test]
-fn class_names_come_from_the_list_beside_the_data() {
+fn class_names_are_read_from_the_list_in_the_directory() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(names_100(dir.path()).unwrap()[99], "worm");
+    assert_eq!(class_names_100(dir.path()).unwrap()[99], "worm");
     let path = dir.path().join("fine_label_names.txt");
     let list: Vec<String> = (0..100).map(|i| format!("class {i}\r\n")).collect();
     std::fs::write(&path, list.concat() + "\n").unwrap();
-    assert_eq!(names_100(dir.path()).unwrap()[99], "class 99");
+    assert_eq!(class_names_100(dir.path()).unwrap()[99], "class 99");
     std::fs::write(&path, "apple").unwrap();
-    let error = names_100(dir.path()).unwrap_err().to_string();
+    let error = class_names_100(dir.path()).unwrap_err().to_string();
     assert_eq!(error, format!("{}: 1 names of classes, expected 100, one a line", path.display()));
 }
 
@@ -85,12 +85,12 @@ proptest! {
         zipped in any::<bool>(),
     ) {
         let plain = records(&[&[1, 2], &[3, 4]]);
-        let mut bytes = if zipped { read::gzip(&plain) } else { plain };
+        let mut bytes = if zipped { binary_reader::gzip(&plain) } else { plain };
         flips.iter().for_each(|(at, byte)| *at.get_mut(bytes.as_mut_slice()) = *byte);
         bytes.truncate(end.index(bytes.len() + 1));
-        if let Ok(packed) = outcome(&CIFAR_100, &bytes) {
-            prop_assert_eq!(packed.bytes.len(), packed.labels.len() * PIXELS);
-            prop_assert!(packed.labels.iter().all(|&label| label < 100));
+        if let Ok(images) = outcome(&CIFAR_100, &bytes) {
+            prop_assert_eq!(images.bytes.len(), images.labels.len() * PIXELS);
+            prop_assert!(images.labels.iter().all(|&label| label < 100));
         }
     }
 }

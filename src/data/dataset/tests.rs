@@ -1,17 +1,18 @@
 use super::*;
+use crate::data::Split;
 
 fn digits() -> Dataset {
     Dataset::open(&"digits".parse().unwrap(), Split::Train, &ResizeCrop::default()).unwrap()
 }
 
 #[test]
-fn samples_run_from_black_to_white() {
+fn samples_are_scaled_to_0_to_1() {
     let data = digits();
     let mut out = [f32::NAN; 64];
     data.sample(0, &mut out).unwrap();
     assert_eq!(out[..5], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0]);
     assert_eq!((data.shape(), data.classes().len(), data.labels()[0]), ([1, 8, 8], 10, 0));
-    assert_eq!(data.original(0).unwrap().pixels, out);
+    assert_eq!(data.full_size(0).unwrap().pixels, out);
 }
 
 #[test]
@@ -20,42 +21,46 @@ fn a_limit_keeps_the_first_samples() {
         assert_eq!(digits().limit(n).len(), len);
     }
     let error = digits().limit(3).sample(3, &mut [0.0; 64]).unwrap_err();
-    assert_eq!(error.to_string(), "there is no sample 3: the data set has 3");
+    assert_eq!(error.to_string(), "sample 3: the data set has 3 samples");
     let error = digits().sample(0, &mut [0.0; 63]).unwrap_err();
     assert_eq!(error.to_string(), "sample 0: shape [63], expected [1, 8, 8]");
 }
 
 #[test]
-fn classes_are_found_among_others_by_name() {
+fn labels_are_matched_to_other_classes_by_name() {
     let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
-    let more = digits().among(&names("x 9 8 7 6 5 4 3 2 1 0"));
+    let more = digits().with_classes(&names("x 9 8 7 6 5 4 3 2 1 0"));
     assert_eq!((more.classes().len(), more.labels()[..3].to_vec()), (11, vec![10, 9, 8]));
-    // A class that is missing, and one that stands there twice.
+    // A class that is missing, and one that occurs twice.
     for classes in ["0 1 2 3 4 5 6 7 8", "0 1 2 3 4 5 6 7 8 9 9"] {
-        let same = digits().among(&names(classes));
+        let same = digits().with_classes(&names(classes));
         assert_eq!((same.classes(), same.labels()), (digits().classes(), digits().labels()));
     }
 }
 
 #[test]
-fn a_view_that_does_not_suit_is_refused() {
-    let view = |resize, crop| ResizeCrop { resize, crop };
-    for (spec, view, message) in [
-        ("digits", view(Some(8), None), "data.resize: only for folder:DIR, the images of digits have one size"),
-        ("cifar10:x", view(None, Some(8)), "data.crop: only for folder:DIR, the images of cifar10 have one size"),
-        ("folder:x", view(Some(0), None), "data.resize: 0 pixels, expected at least 1"),
-        ("folder:x", view(Some(4), Some(5)), "data.crop: 5 pixels, expected at most the 4 of data.resize"),
-        ("mnist:no/such", view(None, None), "no/such: no such file or directory"),
+fn an_impossible_resize_or_crop_is_refused() {
+    let resize_crop = |resize, crop| ResizeCrop { resize, crop };
+    for (spec, resize_crop, message) in [
+        ("digits", resize_crop(Some(8), None), "data.resize: only for folder:DIR, the images of digits have one size"),
+        (
+            "cifar10:x",
+            resize_crop(None, Some(8)),
+            "data.crop: only for folder:DIR, the images of cifar10 have one size",
+        ),
+        ("folder:x", resize_crop(Some(0), None), "data.resize: 0 pixels, expected at least 1"),
+        ("folder:x", resize_crop(Some(4), Some(5)), "data.crop: 5 pixels, expected at most the 4 of data.resize"),
+        ("mnist:no/such", resize_crop(None, None), "no/such: no such file or directory"),
     ] {
-        let error = Dataset::open(&spec.parse().unwrap(), Split::Test, &view).unwrap_err();
+        let error = Dataset::open(&spec.parse().unwrap(), Split::Test, &resize_crop).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
 }
 
 #[test]
-fn halves_share_no_sample_and_lose_none() {
-    let whole = digits().skip(2).limit(101);
-    let pixels = |data: &Dataset| -> Vec<(Vec<u32>, u32)> {
+fn halves_are_disjoint_and_hold_every_sample() {
+    let data = digits().drop_first(2).limit(101);
+    let samples = |data: &Dataset| -> Vec<(Vec<u32>, u32)> {
         let mut out = [0.0; 64];
         let of = |sample| {
             data.sample(sample, &mut out).unwrap();
@@ -63,17 +68,57 @@ fn halves_share_no_sample_and_lose_none() {
         };
         (0..data.len()).map(of).collect()
     };
-    let [one, other] = whole.halves(3);
-    assert_eq!((one.len(), other.len()), (50, 51));
-    let (mut all, mut both) = (pixels(&whole), [pixels(&one), pixels(&other)].concat());
-    // Each in the order of the whole: what is drawn is which, not in what order.
-    assert!(pixels(&one).windows(2).all(|pair| {
+    let [first, second] = data.split_half(3);
+    assert_eq!((first.len(), second.len()), (50, 51));
+    let (mut all, mut both) = (samples(&data), [samples(&first), samples(&second)].concat());
+    // Each half keeps the order of the data set.
+    assert!(samples(&first).windows(2).all(|pair| {
         let place = |sample| all.iter().position(|s| s == sample);
         place(&pair[0]) < place(&pair[1])
     }));
     all.sort();
     both.sort();
     assert_eq!(all, both);
-    assert_eq!(pixels(&whole.halves(3)[0]), pixels(&one));
-    assert_ne!(pixels(&whole.halves(4)[0]), pixels(&one));
+    assert_eq!(samples(&data.split_half(3)[0]), samples(&first));
+    assert_ne!(samples(&data.split_half(4)[0]), samples(&first));
+}
+
+#[test]
+fn samples_from_arrays_are_the_values() {
+    let values: Vec<f32> = (0..24).map(|i| i as f32).collect();
+    let classes = || ["a", "b"].map(str::to_owned).to_vec();
+    let open = |labels| Dataset::from_arrays(values.clone(), [2, 3, 2, 2], labels, classes()).unwrap();
+    let data = open(Some(vec![1, 0]));
+    assert_eq!((data.len(), data.shape(), data.labels(), data.classes()), (2, [3, 2, 2], &[1, 0][..], &classes()[..]));
+    let mut sample = [f32::NAN; 12];
+    data.sample(1, &mut sample).unwrap();
+    data.normalization().apply(3, &mut sample);
+    assert_eq!(sample[..], values[12..]);
+    assert!(data.is_labelled() && !open(None).is_labelled());
+    assert_eq!(open(None).labels(), [0, 0]);
+    // The fingerprint is a function of the content.
+    assert_eq!(open(Some(vec![1, 0])).fingerprint(), data.fingerprint());
+    assert_ne!(open(Some(vec![0, 1])).fingerprint(), data.fingerprint());
+    let other = Dataset::from_arrays(vec![1.0; 24], [2, 3, 2, 2], Some(vec![1, 0]), classes()).unwrap();
+    assert_ne!(other.fingerprint(), data.fingerprint());
+}
+
+#[test]
+fn invalid_arrays_are_refused_with_what_was_expected() {
+    let message = |values: &[f32], shape, labels: Option<&[u32]>, classes: &[&str]| {
+        let classes = classes.iter().map(|&class| class.to_owned()).collect();
+        Dataset::from_arrays(values.to_vec(), shape, labels.map(<[u32]>::to_vec), classes).unwrap_err().to_string()
+    };
+    let shape = [2, 1, 1, 2];
+    assert_eq!(message(&[0.0; 3], shape, None, &["a"]), "values: shape [3], expected [2, 1, 1, 2]");
+    assert_eq!(
+        message(&[], [usize::MAX, 2, 2, 2], None, &["a"]),
+        format!("values: shape [0], expected [{}, 2, 2, 2]", usize::MAX)
+    );
+    assert_eq!(message(&[], [0, 1, 1, 2], None, &["a"]), "values: no samples, expected at least one");
+    let nan = [0.0, 0.0, 0.0, f32::NAN];
+    assert_eq!(message(&nan, shape, None, &["a"]), "values: NaN in sample 1, expected finite numbers");
+    assert_eq!(message(&[0.0; 4], shape, None, &[]), "classes: no names, expected one for each class of the network");
+    assert_eq!(message(&[0.0; 4], shape, Some(&[0]), &["a"]), "labels: 1 for 2 samples");
+    assert_eq!(message(&[0.0; 4], shape, Some(&[0, 1]), &["a"]), "label 1: there are 1 classes");
 }

@@ -2,7 +2,7 @@ use image::{GrayImage, RgbImage};
 
 use super::*;
 
-/// A directory with these files; those whose name ends like an image's are grey PNGs of the given size.
+/// Returns a directory with these files. All but `.txt` files are gray PNG images of the given width and height.
 fn tree(files: &[(&str, [u32; 2])]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (i, (name, [width, height])) in files.iter().enumerate() {
@@ -21,19 +21,19 @@ fn tree(files: &[(&str, [u32; 2])]) -> tempfile::TempDir {
 
 const S: [u32; 2] = [4, 3];
 
-fn view(resize: Option<usize>, crop: Option<usize>) -> ResizeCrop {
+fn resize_crop(resize: Option<usize>, crop: Option<usize>) -> ResizeCrop {
     ResizeCrop { resize, crop }
 }
 
-/// What opening a folder and reading all its samples gives, with the directory left out of the message.
-fn outcome(dir: &Path, split: Split, view: ResizeCrop) -> std::result::Result<Vec<Planes>, String> {
-    let folder = Folder::open(dir, split, view);
+/// Opens a folder and reads all its samples. The error message has `DIR` for the directory.
+fn outcome(dir: &Path, split: Split, resize_crop: ResizeCrop) -> std::result::Result<Vec<PlanarImage>, String> {
+    let folder = Folder::open(dir, split, resize_crop);
     let samples = folder.and_then(|folder| (0..folder.files.len()).map(|i| folder.sample(i)).collect());
     samples.map_err(|e| e.to_string().replace(&dir.display().to_string(), "DIR"))
 }
 
 #[test]
-fn one_image_of_each_class_comes_in_turn() {
+fn samples_alternate_between_the_classes() {
     let dir = tree(&[
         ("train/b/2.png", S),
         ("train/b/1.JPG", S),
@@ -49,7 +49,7 @@ fn one_image_of_each_class_comes_in_turn() {
     let names: Vec<_> = train.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     assert_eq!(names, ["x.jpeg", "1.JPG", "2.png"]);
     assert_eq!(train.sample(2).unwrap().pixels, [0.0; 36]);
-    // The classes are those of the training split although one of them has no test images.
+    // The classes are those of the training split, although one of them has no test images.
     let test = Folder::open(dir.path(), Split::Test, ResizeCrop::default()).unwrap();
     assert_eq!((test.labels, test.classes.len()), (vec![1], 2));
 }
@@ -63,17 +63,17 @@ fn without_split_directories_both_splits_are_the_same() {
 }
 
 #[test]
-fn a_view_brings_images_to_one_size() {
+fn resize_and_crop_give_all_images_one_size() {
     let dir = tree(&[("a/1.png", [4, 3]), ("a/2.png", [8, 16]), ("a/3.png", [5, 5])]);
-    let images = outcome(dir.path(), Split::Test, view(Some(6), Some(5))).unwrap();
+    let images = outcome(dir.path(), Split::Test, resize_crop(Some(6), Some(5))).unwrap();
     assert!(images.iter().all(|image| image.shape == [3, 5, 5]));
-    let images = outcome(dir.path(), Split::Test, view(None, Some(2))).unwrap();
+    let images = outcome(dir.path(), Split::Test, resize_crop(None, Some(2))).unwrap();
     assert!(images.iter().all(|image| image.shape == [3, 2, 2]));
-    assert_eq!(viewed(view(Some(224), None), Path::new("x"), [375, 500]).unwrap().size, [224, 298]);
+    assert_eq!(sizes(resize_crop(Some(224), None), Path::new("x"), [375, 500]).unwrap().cropped, [224, 298]);
 }
 
 #[test]
-fn colours_become_planes() {
+fn colors_become_planes() {
     let dir = tree(&[]);
     std::fs::create_dir(dir.path().join("a")).unwrap();
     let image = RgbImage::from_fn(2, 1, |x, _| image::Rgb([255 * x as u8, 51, 102]));
@@ -83,9 +83,9 @@ fn colours_become_planes() {
 }
 
 #[test]
-fn bad_folders_are_told_what_would_be_right() {
+fn invalid_folders_are_refused_with_what_was_expected() {
     let none = ResizeCrop::default();
-    for (files, split, view, message) in [
+    for (files, split, resize_crop, message) in [
         (&[][..], Split::Train, none, "DIR: no directories here, expected one for each class"),
         (&[("train/a/1.png", S)], Split::Test, none, "DIR: no directory test, val or valid here"),
         (&[("test/a/1.png", S)], Split::Train, none, "DIR: no directory train here"),
@@ -112,29 +112,29 @@ fn bad_folders_are_told_what_would_be_right() {
         (
             &[("a/1.png", S), ("b/1.png", [6, 3])],
             Split::Train,
-            view(Some(2), None),
+            resize_crop(Some(2), None),
             "DIR/b/1.png: 4x2 pixels, expected 2x2 as in DIR/a/1.png; set data.resize and data.crop",
         ),
         (
             &[("a/1.png", S)],
             Split::Train,
-            view(None, Some(4)),
+            resize_crop(None, Some(4)),
             "DIR/a/1.png: 4x3 pixels are too few for a crop of 4x4; set data.resize",
         ),
         (
             &[("a/1.png", [300, 1])],
             Split::Train,
-            view(Some(64), None),
+            resize_crop(Some(64), None),
             "DIR/a/1.png: 300x1 pixels would become 19200x64, expected at most 16384 on a side",
         ),
     ] {
         let dir = tree(files);
-        assert_eq!(outcome(dir.path(), split, view).unwrap_err(), message);
+        assert_eq!(outcome(dir.path(), split, resize_crop).unwrap_err(), message);
     }
 }
 
 #[test]
-fn an_image_that_cannot_be_decoded_is_named() {
+fn an_image_that_cannot_be_decoded_is_refused() {
     let dir = tree(&[("a/1.png", S), ("a/2.png", S)]);
     let path = dir.path().join("a/2.png");
     let bytes = std::fs::read(&path).unwrap();

@@ -15,7 +15,7 @@ fn network(config: &ModelConfig, input: [usize; 3]) -> Model {
     let entries: Vec<_> =
         model.parameters.iter().map(|(id, p)| (id, p.name.clone(), p.shape.clone(), p.to_vec())).collect();
     for (place, (id, name, shape, values)) in entries.into_iter().enumerate() {
-        let mut rng = stream(7, Purpose::Check, &[place as u64]);
+        let mut rng = stream(7, Purpose::SelfCheck, &[place as u64]);
         let change = |v: f32| {
             let by = 0.2 * normal(&mut rng);
             if name.ends_with("variance") { (v + by).abs() } else { v + by }
@@ -26,7 +26,7 @@ fn network(config: &ModelConfig, input: [usize; 3]) -> Model {
 }
 
 fn samples([channels, height, width]: [usize; 3]) -> Samples {
-    let mut rng = stream(1, Purpose::Check, &[]);
+    let mut rng = stream(1, Purpose::SelfCheck, &[]);
     let shape = [3, channels, height, width];
     Samples { values: (0..shape.iter().product()).map(|_| normal(&mut rng)).collect(), shape }
 }

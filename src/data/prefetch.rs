@@ -1,4 +1,4 @@
-//! Results that threads prepare ahead of the one who takes them.
+//! An iterator whose items worker threads prepare in advance.
 
 use std::io;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::thread::{Builder, JoinHandle};
 
 type Make<T> = Arc<dyn Fn(usize) -> T + Send + Sync>;
 
-/// The results of a function for the numbers of a range, in order.
+/// An iterator over the results of a function for the numbers of a range, in order.
 ///
-/// Of `n` workers, number `w` makes every `n`-th result from the `w`-th on and hands them over through a queue of
-/// its own, so that taking from the queues in turn gives the order without any sorting. A queue holds one result;
-/// with the one that its worker waits to hand over, `2 n` results at most are ready.
+/// Of `n` workers, worker `w` computes every `n`-th result from the `w`-th on and sends them through a queue of its own.
+/// Receiving from the queues in turn gives the results in order. A queue holds one result and its worker one more, so
+/// that at most `2 n` results wait to be received.
 pub(super) struct Prefetcher<T> {
     next: usize,
     end: usize,
     make: Make<T>,
     workers: Vec<Worker<T>>,
-    /// The worker whose turn it is.
-    turn: usize,
+    /// The worker that has the next result.
+    next_worker: usize,
 }
 
 struct Worker<T> {
@@ -27,7 +27,8 @@ struct Worker<T> {
 }
 
 impl<T: Send + 'static> Prefetcher<T> {
-    /// Starts the workers. With 0 of them, or where the system grants no threads, results are made when asked for.
+    /// Starts the workers. With 0 workers, or if the system provides no threads, each result is computed when it is asked
+    /// for.
     pub(super) fn new(
         next: usize,
         end: usize,
@@ -39,10 +40,10 @@ impl<T: Send + 'static> Prefetcher<T> {
         let started: io::Result<Vec<_>> =
             (0..workers).map(|worker| Worker::start(Arc::clone(&make), next + worker, end, workers)).collect();
         let workers = started.unwrap_or_default();
-        Self { next, end, make, workers, turn: 0 }
+        Self { next, end, make, workers, next_worker: 0 }
     }
 
-    /// The number of results still to come.
+    /// Returns the number of results that remain.
     pub(super) fn len(&self) -> usize {
         self.end.saturating_sub(self.next)
     }
@@ -54,7 +55,7 @@ impl<T: Send + 'static> Worker<T> {
         let run = move || {
             for number in (first..end).step_by(step) {
                 if sender.send(make(number)).is_err() {
-                    // Nobody takes results any more.
+                    // The receiver was dropped.
                     return;
                 }
             }
@@ -68,25 +69,25 @@ impl<T: Send + 'static> Iterator for Prefetcher<T> {
     type Item = T;
 
     /// # Panics
-    /// If making the result panicked, in the same words as without workers.
+    /// If the function panicked, with its message.
     fn next(&mut self) -> Option<T> {
         if self.next >= self.end {
             return None;
         }
         let number = self.next;
         self.next += 1;
-        let Some(worker) = self.workers.get(self.turn) else {
+        let Some(worker) = self.workers.get(self.next_worker) else {
             return Some((self.make)(number));
         };
         match worker.results.recv() {
             Ok(result) => {
-                self.turn = (self.turn + 1) % self.workers.len();
+                self.next_worker = (self.next_worker + 1) % self.workers.len();
                 Some(result)
             }
-            // A worker goes before its last result only if it panicked.
+            // A worker ends before its last result only if it panicked.
             Err(_) => {
                 self.next = self.end;
-                match self.workers.swap_remove(self.turn).thread.join() {
+                match self.workers.swap_remove(self.next_worker).thread.join() {
                     Err(payload) => std::panic::resume_unwind(payload),
                     Ok(()) => None,
                 }
@@ -97,11 +98,11 @@ impl<T: Send + 'static> Iterator for Prefetcher<T> {
 
 impl<T> Drop for Prefetcher<T> {
     fn drop(&mut self) {
-        // All queues are closed before any thread is waited for, so that the workers stop together.
+        // All queues are closed before the first thread is joined, so that the workers stop at the same time.
         let (queues, threads): (Vec<_>, Vec<_>) = self.workers.drain(..).map(|w| (w.results, w.thread)).unzip();
         drop(queues);
         for thread in threads {
-            // A panic in a result that nobody asked for concerns nobody.
+            // A panic in a result that was not asked for is ignored.
             let _ = thread.join();
         }
     }
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_does_not_depend_on_the_workers() {
+    fn the_order_does_not_depend_on_the_number_of_workers() {
         for workers in [0, 1, 2, 3, 7, 100] {
             let slow_first = |i: usize| {
                 std::thread::sleep(Duration::from_micros(300 * (20 - i as u64) / 20));
@@ -133,21 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn workers_wait_for_the_one_who_takes_and_stop_with_him() {
+    fn workers_wait_for_the_receiver_and_stop_when_it_is_dropped() {
         let made = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&made);
         let mut results = Prefetcher::new(0, 1_000_000, 2, move |_| counter.fetch_add(1, Ordering::SeqCst));
         assert!(results.next().is_some());
         std::thread::sleep(Duration::from_millis(30));
         drop(results);
-        // One taken, and one queued and one in hand for each worker; one more begins when the queue gets free.
+        // One received; for each worker one queued and one waiting; one more begun when the queue became free.
         assert!(made.load(Ordering::SeqCst) <= 5);
-        // The threads have ended: none holds the function any more.
+        // The threads have ended: none of them holds the function.
         assert_eq!(Arc::strong_count(&made), 1);
     }
 
     #[test]
-    fn a_panic_reaches_the_one_who_takes() {
+    fn a_panic_reaches_the_receiver() {
         for workers in [0, 1, 2, 5] {
             let mut results = Prefetcher::new(0, 9, workers, |i| match i {
                 4 => panic!("the fourth"),

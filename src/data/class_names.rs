@@ -1,4 +1,4 @@
-//! The names of the classes of the well-known data sets, in the order of their labels.
+//! The class names of the built-in data set formats, in the order of their labels.
 
 /// `digits` and MNIST.
 pub(super) const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -26,16 +26,16 @@ pub(super) const CIFAR_100: [&str; 100] = [
     "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
 ];
 
-/// The classes of CIFAR-10 or CIFAR-100 where there are as many; `None` for other numbers.
-pub fn cifar(count: usize) -> Option<Vec<String>> {
+/// Returns the class names of CIFAR-10 for 10 classes and of CIFAR-100 for 100 classes; otherwise `None`.
+pub fn cifar_class_names(count: usize) -> Option<Vec<String>> {
     match count {
-        10 => Some(owned(&CIFAR_10)),
-        100 => Some(owned(&CIFAR_100)),
+        10 => Some(to_strings(&CIFAR_10)),
+        100 => Some(to_strings(&CIFAR_100)),
         _ => None,
     }
 }
 
-/// The names as a data set holds them.
-pub(super) fn owned(names: &[&str]) -> Vec<String> {
+/// Returns the names as owned strings.
+pub(super) fn to_strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }

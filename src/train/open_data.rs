@@ -1,19 +1,20 @@
-//! What a training learns from, and what it is evaluated on.
+//! Opens the training samples and the evaluated samples of an experiment.
 
 use super::Experiment;
-use crate::data::{DataSpec, Dataset, ResizeCrop, STREAMS, Split};
+use crate::data::{DEFAULT_STREAMS, DataSpec, Dataset, ResizeCrop, Split};
 use crate::model::Model;
 use crate::nn::Network;
 use crate::{Error, Result};
 
-/// The samples to train with and those to evaluate: the test split, or the last of the training split.
+/// Returns the training samples and the samples to evaluate: the test split (of a text, `valid`), or the last samples of
+/// the training split.
 pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let data = &experiment.data;
     let spec: DataSpec = data.source.parse()?;
-    let view = ResizeCrop { resize: data.resize, crop: data.crop };
-    let open = |split| Dataset::open(&spec, split, &view);
-    let mut samples = open(Split::Train)?.in_streams(1);
-    experiment.check_words(samples.vocabulary().is_some())?;
+    let resize_crop = ResizeCrop { resize: data.resize, crop: data.crop };
+    let open = |split| Dataset::open(&spec, split, &resize_crop);
+    let mut samples = open(Split::Train)?.with_streams(1);
+    experiment.check_text(samples.vocabulary().is_some())?;
     if data.limit > 0 {
         samples = samples.limit(data.limit);
     }
@@ -34,28 +35,29 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
                 expected: samples.shape().to_vec(),
             });
         }
-        return Ok((samples.in_streams(streams), test));
+        return Ok((samples.with_streams(streams), test));
     }
-    let rest = samples.len().checked_sub(data.validation).filter(|&rest| rest > 0).ok_or_else(|| {
+    let kept = samples.len().checked_sub(data.validation).filter(|&kept| kept > 0).ok_or_else(|| {
         Error::config(
             "data.validation",
             format!("{} of {} samples leaves none to train with", data.validation, samples.len()),
         )
     })?;
-    let held_out = open(Split::Train)?.in_streams(1).limit(samples.len()).skip(rest).in_streams(STREAMS);
-    Ok((samples.limit(rest).in_streams(streams), held_out))
+    let held_out =
+        open(Split::Train)?.with_streams(1).limit(samples.len()).drop_first(kept).with_streams(DEFAULT_STREAMS);
+    Ok((samples.limit(kept).with_streams(streams), held_out))
 }
 
-/// Checks that a network takes the samples that augmentation makes: one that averages each channel takes any size.
+/// Checks that a network takes augmented samples. A network with global average pooling takes any size.
 pub(super) fn check_augmented(experiment: &Experiment, model: &Model, shape: [usize; 3]) -> Result<()> {
     let augmented = experiment.data.augment.shape(shape);
-    let same = |other: Model| {
+    let has_same_shapes = |other: Model| {
         let shapes = |m: &Model| m.parameters.iter().map(|(_, p)| p.shape.clone()).collect::<Vec<_>>();
         shapes(&other) == shapes(model)
     };
     if augmented == shape
         || Model::uninitialized(model.config(), augmented, model.outline().classes, model.parameters.device())
-            .is_ok_and(same)
+            .is_ok_and(has_same_shapes)
     {
         return Ok(());
     }

@@ -1,22 +1,23 @@
-//! The run directory: configuration, versions, metrics, checkpoints, and the finished model. Every file is written
-//! whole or not at all.
+//! The run directory: configuration, versions, metrics, checkpoints, and the trained model. Every file is written
+//! atomically.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::{Experiment, Origin, State};
+use super::{Experiment, TrainingSetup, TrainingState};
+use crate::atomic_file::{is_temporary, write_atomic};
 use crate::kernel::Kernels;
-use crate::model::{Epoch, Metadata, Model, to_bytes};
-use crate::whole::{is_unfinished, write_whole};
+use crate::model::{Metadata, Model, to_bytes};
+use crate::model::Epoch;
 use crate::{Error, Result};
 
-/// A run directory that this process alone writes to.
+/// A run directory, locked by this process.
 #[derive(Debug)]
-pub struct Run {
+pub struct RunDirectory {
     dir: PathBuf,
-    /// The configuration, locked for as long as the run is written to; the system gives it back however a process ends.
+    /// The locked configuration file. The system releases the lock when the process ends, however it ends.
     _lock: File,
 }
 
@@ -28,78 +29,73 @@ const MODEL: &str = "model.safetensors";
 const BEST: &str = "best.safetensors";
 const CHECKPOINTS: &str = "checkpoints";
 
-impl Run {
-    /// Begins a new run.
+impl RunDirectory {
+    /// Creates the directory of a new run.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is something at this path already.
+    /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
     pub fn create(dir: &Path, experiment: &Experiment) -> Result<Self> {
         if !is_empty(dir)? {
-            let dir = dir.display();
-            return Err(Error::Usage(format!(
-                "{dir}: not empty; continue it with --resume, or name another with --out"
-            )));
+            return Err(Error::unsupported(
+                dir.display(),
+                "not empty; resume the run in it, or name another directory",
+            ));
         }
-        write_whole(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
         run.write_versions()?;
-        run.metrics(&[])?;
+        run.write_metrics(&[])?;
         Ok(run)
     }
 
-    /// Opens an existing run to continue it; one that was stopped before it had written anything, so that its directory is
-    /// empty, is begun.
+    /// Opens the directory of a run to continue it. An empty directory, of a run that was stopped before it had written
+    /// anything, becomes that of a new run.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no such directory, or the run has another configuration, is being written to, or has lost its checkpoints.
+    /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
+    /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
     pub fn resume(dir: &Path, experiment: &Experiment) -> Result<Self> {
         let path = dir.join(CONFIG);
         if !dir.exists() {
-            return Err(Error::Usage(format!("{}: nothing to resume, there is no such directory", dir.display())));
+            return Err(Error::unsupported(dir.display(), "nothing to resume, there is no such directory"));
         }
         if !path.exists() {
             return match is_empty(dir)? {
                 true => Self::create(dir, experiment),
-                false => Err(Error::Usage(format!(
-                    "{}: no run to resume, {CONFIG} is missing; name another directory with --out",
-                    dir.display()
-                ))),
+                false => {
+                    let what = format!("no run to resume, {CONFIG} is missing; name another directory");
+                    Err(Error::unsupported(dir.display(), what))
+                }
             };
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let before = Experiment::parse(&text, &[], &path.display().to_string())?;
-        if let Some(difference) = Experiment::difference(&before, experiment)? {
-            return Err(Error::Usage(format!(
-                "{}: {difference}; the run can only be resumed as it began",
-                path.display()
-            )));
+        if let Some(first_difference) = Experiment::first_difference(&before, experiment)? {
+            let what = format!("{first_difference}; the run can only be resumed as it began");
+            return Err(Error::mismatch(path.display(), what));
         }
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
         run.check_kernels()?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
-            let dir = dir.display();
-            return Err(Error::Usage(format!(
-                "{dir}: its checkpoints are gone, so that it cannot be continued; name another directory with --out"
-            )));
+            let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
+            return Err(Error::unsupported(dir.display(), what));
         }
-        run.remove_unfinished()?;
+        run.remove_temporary_files()?;
         Ok(run)
     }
 
-    /// Removes the files of an earlier run of this experiment, whatever its seed, and nothing else.
+    /// Removes the files of an earlier run of this experiment, which may have another seed.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the directory holds anything but such a run.
-    pub fn remove(dir: &Path, experiment: &Experiment) -> Result<()> {
+    /// [`Error::Unsupported`] if the directory holds anything else. Nothing is removed then.
+    pub fn clear(dir: &Path, experiment: &Experiment) -> Result<()> {
         if is_empty(dir)? {
             return Ok(());
         }
         let other = || {
-            Error::Usage(format!(
-                "{}: not empty, and not a run of this experiment; name another with --out",
-                dir.display()
-            ))
+            let what = "not empty, and not a run of this experiment; name another directory";
+            Error::unsupported(dir.display(), what)
         };
         let path = dir.join(CONFIG);
         let text = std::fs::read_to_string(&path).map_err(|_| other())?;
@@ -109,10 +105,10 @@ impl Run {
             return Err(other());
         }
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
-        run.remove_unfinished()?;
+        run.remove_temporary_files()?;
         let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
-        let known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
-        if !entries(dir)?.iter().all(known) || entries(&dir.join(CHECKPOINTS))?.len() > checkpoints(dir)?.len() {
+        let is_known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
+        if !entries(dir)?.iter().all(is_known) || entries(&dir.join(CHECKPOINTS))?.len() > checkpoints(dir)?.len() {
             return Err(other());
         }
         for file in checkpoints(dir)?.iter().chain(&files).filter(|file| file.exists()) {
@@ -124,10 +120,10 @@ impl Run {
         }
     }
 
-    /// Removes what a killed process had begun to write.
-    fn remove_unfinished(&self) -> Result<()> {
+    /// Removes the temporary files of a process that was killed.
+    fn remove_temporary_files(&self) -> Result<()> {
         for dir in [self.dir.clone(), self.dir.join(CHECKPOINTS)] {
-            for file in entries(&dir)?.into_iter().filter(|file| is_unfinished(file)) {
+            for file in entries(&dir)?.into_iter().filter(|file| is_temporary(file)) {
                 let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
                 removed.map_err(Error::io(&file))?;
             }
@@ -135,18 +131,24 @@ impl Run {
         Ok(())
     }
 
-    /// The directory.
+    /// Returns the path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Writes a checkpoint and removes the oldest beyond the number to keep; `data` is the fingerprint of the samples.
+    /// Writes a checkpoint and removes old ones, so that `keep` remain. `fingerprint` is that of the training samples.
     ///
     /// # Errors
-    /// [`Error::Io`] where a file cannot be written or removed.
-    pub fn checkpoint(&self, state: &State, card: &Metadata, data: u32, keep: usize) -> Result<()> {
-        let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.position.step));
-        write_whole(&path, &state.to_bytes(card, data)?)?;
+    /// [`Error::Io`] if a file cannot be written or removed.
+    pub fn write_checkpoint(
+        &self,
+        state: &TrainingState,
+        metadata: &Metadata,
+        fingerprint: u32,
+        keep: usize,
+    ) -> Result<()> {
+        let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.progress.step));
+        write_atomic(&path, &state.to_bytes(metadata, fingerprint)?)?;
         let checkpoints = checkpoints(&self.dir)?;
         for old in checkpoints.iter().take(checkpoints.len().saturating_sub(keep)) {
             std::fs::remove_file(old).map_err(Error::io(old))?;
@@ -154,15 +156,15 @@ impl Run {
         Ok(())
     }
 
-    /// The latest checkpoint, if there is one; it must be of a training with this configuration and this data.
+    /// Reads the latest checkpoint, if there is one.
     ///
     /// # Errors
-    /// [`Error::File`] if it cannot be used.
-    pub fn latest(&self, origin: &Origin, device: &Device) -> Result<Option<State>> {
+    /// [`Error::File`] if it is not a checkpoint of a training with this setup.
+    pub fn read_latest_checkpoint(&self, setup: &TrainingSetup, device: &Device) -> Result<Option<TrainingState>> {
         let mut all = checkpoints(&self.dir)?;
         let Some(path) = all.pop() else { return Ok(None) };
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let state = State::from_bytes(&path, &bytes, origin, device);
+        let state = TrainingState::from_bytes(&path, &bytes, setup, device);
         state.map(Some).map_err(|error| match (error, all.last()) {
             (Error::File { path, what }, Some(before)) => {
                 let name = before.file_name().unwrap_or_default().display();
@@ -175,42 +177,44 @@ impl Run {
     /// Writes the metrics of all finished epochs, one JSON object a line.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written.
-    pub fn metrics(&self, history: &[Epoch]) -> Result<()> {
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn write_metrics(&self, history: &[Epoch]) -> Result<()> {
+        let path = self.dir.join(METRICS);
         let line = |e: &Epoch| match serde_json::to_string(e) {
             Ok(line) => Ok(line + "\n"),
-            Err(e) => Err(Error::Usage(format!("metrics: {e}"))),
+            Err(e) => Err(Error::file(&path, e.to_string())),
         };
         let lines: Result<String> = history.iter().map(line).collect();
-        write_whole(&self.dir.join(METRICS), lines?.as_bytes())
+        write_atomic(&path, lines?.as_bytes())
     }
 
     /// Writes the best model so far.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written.
-    pub fn best(&self, model: &Model, card: &Metadata) -> Result<()> {
-        write_whole(&self.dir.join(BEST), &to_bytes(model, card, &[], Default::default())?)
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn write_best_model(&self, model: &Model, metadata: &Metadata) -> Result<()> {
+        write_atomic(&self.dir.join(BEST), &to_bytes(model, metadata, &[], Default::default())?)
     }
 
-    /// Writes the finished model.
+    /// Writes the trained model.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written.
-    pub fn finish(&self, model: &Model, card: &Metadata) -> Result<()> {
-        write_whole(&self.dir.join(MODEL), &to_bytes(model, card, &[], Default::default())?)
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn write_model(&self, model: &Model, metadata: &Metadata) -> Result<()> {
+        write_atomic(&self.dir.join(MODEL), &to_bytes(model, metadata, &[], Default::default())?)
     }
 
-    /// Other operations round otherwise, and a run that goes on with them is no longer the one that began.
+    /// Checks that the run began with the kernels of this process. Other kernels round differently, and the result would not
+    /// be that of an uninterrupted run.
     fn check_kernels(&self) -> Result<()> {
-        // Runs that are older than our operations do not say.
+        // Runs of early versions do not state their kernels.
         let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
         let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
         match versions["kernels"].as_str() {
-            Some(before) if before != kernels() => Err(Error::Usage(format!(
-                "{}: begun with --kernels {before}; the run can only be resumed as it began",
-                self.dir.display()
-            ))),
+            Some(before) if before != kernels() => {
+                let what = format!("begun with the kernels '{before}'; the run can only be resumed as it began");
+                Err(Error::mismatch(self.dir.display(), what))
+            }
             _ => Ok(()),
         }
     }
@@ -223,11 +227,11 @@ impl Run {
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
             "kernels": kernels(),
         });
-        write_whole(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
+        write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }
 }
 
-/// Which operations compute on the CPU, as the command line calls them.
+/// Returns the name of the kernels that compute on the CPU.
 fn kernels() -> &'static str {
     match Kernels::of(&Device::flex()) {
         Kernels::Own => "own",
@@ -235,7 +239,7 @@ fn kernels() -> &'static str {
     }
 }
 
-/// The paths in a directory; none where there is no directory.
+/// Returns the paths in a directory; none if it does not exist.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match dir.read_dir() {
         Ok(entries) => entries,
@@ -245,53 +249,53 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry.map_err(Error::io(dir))?.path())).collect()
 }
 
-/// Whether there is nothing at a path but, perhaps, an empty directory.
+/// Returns whether a directory is empty or does not exist.
 fn is_empty(dir: &Path) -> Result<bool> {
     Ok(entries(dir)?.is_empty())
 }
 
-/// The checkpoints of a run, oldest first.
+/// Returns the checkpoints of a run, the oldest first.
 fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries(&dir.join(CHECKPOINTS))?;
     paths.retain(|path| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        name.starts_with("step-") && name.ends_with(".safetensors")
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.starts_with(b"step-") && name.ends_with(b".safetensors")
     });
     paths.sort();
     Ok(paths)
 }
 
-/// Locks a run's configuration.
+/// Locks the configuration file of a run.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(CONFIG);
     let file = File::open(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            Err(Error::Usage(format!("{}: another process is training in this directory", dir.display())))
+            Err(Error::unsupported(dir.display(), "another process is training in this directory"))
         }
-        // Some network file systems have no locks; one process alone is safe there as everywhere.
+        // Some network file systems have no locks. A single process is safe there too.
         _ => Ok(file),
     }
 }
 
-/// The file of a run's finished model, otherwise of its latest checkpoint.
+/// Returns the path of the trained model of a run, otherwise that of its latest checkpoint.
 ///
 /// # Errors
 /// [`Error::File`] if there is neither.
 pub fn model_file(dir: &Path) -> Result<PathBuf> {
-    let finished = dir.join(MODEL);
-    if finished.exists() {
-        return Ok(finished);
+    let model = dir.join(MODEL);
+    if model.exists() {
+        return Ok(model);
     }
     let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
     checkpoints(dir)?.pop().ok_or_else(none)
 }
 
-/// The finished epochs of a run; none for a directory without metrics.
+/// Returns the metrics of the finished epochs of a run; none for a directory without metrics.
 ///
 /// # Errors
-/// [`Error::File`] for metrics that are not whole.
-pub fn history(dir: &Path) -> Result<Vec<Epoch>> {
+/// [`Error::File`] if the metrics are not valid.
+pub fn read_history(dir: &Path) -> Result<Vec<Epoch>> {
     read_metrics(&dir.join(METRICS))
 }
 

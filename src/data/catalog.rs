@@ -1,67 +1,67 @@
-//! The data sets that can be had, and where.
+//! The data sets that are built in or can be downloaded.
 
 /// A data set that is built in or can be downloaded.
 #[derive(Debug)]
-pub struct Catalog {
-    /// Its name, as in `NAME:DIR`.
+pub struct CatalogEntry {
+    /// The name, as in `NAME:DIR`.
     pub name: &'static str,
-    /// What it shows.
-    pub what: &'static str,
-    /// Samples, shape and classes.
+    /// What the images show.
+    pub description: &'static str,
+    /// The number of samples, their shape, and the number of classes.
     pub size: &'static str,
-    /// Who made it, and under which licence it stands.
+    /// The authors and the license.
     pub credit: &'static str,
-    /// Where its files are, ending with `/`; empty if it is built in.
-    pub home: &'static str,
-    /// Its files; none if it is built in.
-    pub files: &'static [Remote],
-    /// What is unpacked of the file, if it is an archive: paths inside it, which are kept below the directory.
-    pub members: &'static [&'static str],
+    /// The URL of the directory of the files, ending with `/`; empty if the data set is built in.
+    pub base_url: &'static str,
+    /// The files; empty if the data set is built in.
+    pub files: &'static [RemoteFile],
+    /// The members that are unpacked if the file is an archive. They keep their paths in the archive.
+    pub archive_members: &'static [&'static str],
 }
 
 /// One file of a data set.
 #[derive(Debug)]
-pub struct Remote {
-    /// Its name, at its home and in the directory that it is saved to.
+pub struct RemoteFile {
+    /// The name, in the URL and in the directory that the file is saved to.
     pub name: &'static str,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its SHA-256, 64 lower-case hexadecimal digits.
+    /// The SHA-256 checksum, 64 lower-case hexadecimal digits.
     pub sha256: &'static str,
 }
 
-impl Catalog {
-    /// The bytes to download.
+impl CatalogEntry {
+    /// Returns the number of bytes to download.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
 }
 
-/// The data sets that are built in or can be downloaded.
-pub fn known() -> &'static [Catalog] {
-    &KNOWN
+/// Returns the data sets that are built in or can be downloaded.
+pub fn catalog() -> &'static [CatalogEntry] {
+    &CATALOG
 }
 
-const fn remote(name: &'static str, bytes: u64, sha256: &'static str) -> Remote {
-    Remote { name, bytes, sha256 }
+const fn remote(name: &'static str, bytes: u64, sha256: &'static str) -> RemoteFile {
+    RemoteFile { name, bytes, sha256 }
 }
 
-static KNOWN: [Catalog; 5] = [
-    Catalog {
+static CATALOG: [CatalogEntry; 5] = [
+    CatalogEntry {
         name: "digits",
-        what: "handwritten digits, built in",
+        description: "handwritten digits, built in",
         size: "1,442 + 355 images, 8x8 grey, 10 classes",
         credit: "E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, 1998; CC BY 4.0",
-        home: "",
+        base_url: "",
         files: &[],
-        members: &[],
+        archive_members: &[],
     },
-    Catalog {
+    CatalogEntry {
         name: "mnist",
-        what: "handwritten digits",
+        description: "handwritten digits",
         size: "60,000 + 10,000 images, 28x28 grey, 10 classes",
         credit: "Y. LeCun, C. Cortes, C. J. C. Burges, 1998; no licence stated, often given as CC BY-SA 3.0",
-        home: "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        base_url: "https://ossci-datasets.s3.amazonaws.com/mnist/",
         files: &[
             remote(
                 "train-images-idx3-ubyte.gz",
@@ -84,14 +84,14 @@ static KNOWN: [Catalog; 5] = [
                 "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             ),
         ],
-        members: &[],
+        archive_members: &[],
     },
-    Catalog {
+    CatalogEntry {
         name: "fashion-mnist",
-        what: "articles of clothing",
+        description: "articles of clothing",
         size: "60,000 + 10,000 images, 28x28 grey, 10 classes",
         credit: "H. Xiao, K. Rasul, R. Vollgraf, Zalando Research, 2017; MIT",
-        home: "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        base_url: "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         files: &[
             remote(
                 "train-images-idx3-ubyte.gz",
@@ -114,20 +114,20 @@ static KNOWN: [Catalog; 5] = [
                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
         ],
-        members: &[],
+        archive_members: &[],
     },
-    Catalog {
+    CatalogEntry {
         name: "cifar10",
-        what: "photographs of things and animals",
+        description: "photographs of things and animals",
         size: "50,000 + 10,000 images, 32x32 colour, 10 classes",
         credit: "A. Krizhevsky, V. Nair, G. Hinton, 2009; no licence stated",
-        home: "https://www.cs.toronto.edu/~kriz/",
+        base_url: "https://www.cs.toronto.edu/~kriz/",
         files: &[remote(
             "cifar-10-binary.tar.gz",
             170_052_171,
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         )],
-        members: &[
+        archive_members: &[
             "cifar-10-batches-bin/data_batch_1.bin",
             "cifar-10-batches-bin/data_batch_2.bin",
             "cifar-10-batches-bin/data_batch_3.bin",
@@ -136,18 +136,22 @@ static KNOWN: [Catalog; 5] = [
             "cifar-10-batches-bin/test_batch.bin",
         ],
     },
-    Catalog {
+    CatalogEntry {
         name: "cifar100",
-        what: "photographs of things and animals",
+        description: "photographs of things and animals",
         size: "50,000 + 10,000 images, 32x32 colour, 100 classes",
         credit: "A. Krizhevsky, V. Nair, G. Hinton, 2009; no licence stated",
-        home: "https://www.cs.toronto.edu/~kriz/",
+        base_url: "https://www.cs.toronto.edu/~kriz/",
         files: &[remote(
             "cifar-100-binary.tar.gz",
             168_513_733,
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         )],
-        members: &["cifar-100-binary/train.bin", "cifar-100-binary/test.bin", "cifar-100-binary/fine_label_names.txt"],
+        archive_members: &[
+            "cifar-100-binary/train.bin",
+            "cifar-100-binary/test.bin",
+            "cifar-100-binary/fine_label_names.txt",
+        ],
     },
 ];
 
@@ -156,12 +160,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_well_formed() {
-        for data in known() {
+    fn the_entries_are_well_formed() {
+        for data in catalog() {
             let spec = if data.files.is_empty() { data.name.to_owned() } else { format!("{}:DIR", data.name) };
             assert!(spec.parse::<crate::data::DataSpec>().is_ok(), "{spec}");
-            assert_eq!(data.files.is_empty(), data.home.is_empty());
-            assert!(data.home.is_empty() || data.home.starts_with("https://") && data.home.ends_with('/'));
+            assert_eq!(data.files.is_empty(), data.base_url.is_empty());
+            assert!(data.base_url.is_empty() || data.base_url.starts_with("https://") && data.base_url.ends_with('/'));
             for file in data.files {
                 assert!(file.bytes > 0 && file.sha256.len() == 64);
                 assert!(file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));

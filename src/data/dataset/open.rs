@@ -1,0 +1,165 @@
+//! Data sets from files and from memory.
+
+use std::sync::Arc;
+
+use super::super::class_names::{self, to_strings};
+use super::super::folder::Folder;
+use super::super::normalization::Normalization;
+use super::super::npy::{self, ArrayFile, NamedArray};
+use super::super::spec::{DataKind, DataSpec, Split};
+use super::super::text::TextDataset;
+use super::super::{binary_reader, cifar, digits, idx};
+use super::{DEFAULT_STREAMS, Dataset, ResizeCrop, Storage};
+use crate::{Error, Result};
+
+impl Dataset {
+    /// Opens one split of a data set. The images of a folder stay on disk, everything else is read into memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::File`] if a file is missing, cannot be read or is not valid; [`Error::Config`] if
+    /// `resize_crop` is not possible for the data set; [`Error::Unsupported`] if it has no such split.
+    pub fn open(spec: &DataSpec, split: Split, resize_crop: &ResizeCrop) -> Result<Self> {
+        let (kind, path) = (spec.kind(), spec.path());
+        resize_crop.check(kind)?;
+        if !matches!(kind, DataKind::Digits | DataKind::Arrays) {
+            binary_reader::check_directory(path)?;
+        }
+        if split == Split::Valid && kind != DataKind::Text {
+            return Err(Error::unsupported(kind.name(), "no split 'valid'; there are train and test"));
+        }
+        let (images, classes) = match kind {
+            DataKind::Digits => (digits::open(split)?, to_strings(&class_names::DIGITS)),
+            DataKind::Mnist => (idx::open(kind, path, split)?, to_strings(&class_names::DIGITS)),
+            DataKind::FashionMnist => (idx::open(kind, path, split)?, to_strings(&class_names::FASHION_MNIST)),
+            DataKind::Cifar10 => (cifar::open_10(path, split)?, to_strings(&class_names::CIFAR_10)),
+            DataKind::Cifar100 => (cifar::open_100(path, split)?, cifar::class_names_100(path)?),
+            DataKind::Arrays => return Ok(Self::from_array_file(npy::open(path)?)),
+            DataKind::Folder => return Ok(Self::from_folder(Folder::open(path, split, *resize_crop)?)),
+            DataKind::Text => return Self::from_text(TextDataset::open(path, split)?),
+        };
+        let white = if kind == DataKind::Digits { digits::WHITE } else { u8::MAX };
+        Ok(Self {
+            storage: Arc::new(Storage::Bytes(images.bytes, white)),
+            shape: images.shape,
+            classes,
+            indices: (0..images.labels.len()).collect(),
+            labels: images.labels,
+            normalization: Normalization::usual(kind),
+            is_labelled: true,
+            streams: 1,
+        })
+    }
+
+    /// Returns a data set of values in memory, as the network takes them: its normalization changes nothing.
+    ///
+    /// `values` has the shape `[samples, channels, height, width]` and is in row-major order. A label is an index into
+    /// `classes`, the names of the classes of the network. Without `labels` all labels are 0, and [`Dataset::is_labelled`]
+    /// is false.
+    ///
+    /// ```
+    /// use unrolled::data::Dataset;
+    ///
+    /// let values = (0..2 * 3 * 4 * 4).map(|i| i as f32).collect();
+    /// let classes = ["cat", "dog"].map(str::to_owned).to_vec();
+    /// let data = Dataset::from_arrays(values, [2, 3, 4, 4], Some(vec![1, 0]), classes)?;
+    /// assert_eq!((data.len(), data.shape(), data.labels()), (2, [3, 4, 4], &[1, 0][..]));
+    ///
+    /// let mut sample = [0.0; 48];
+    /// data.sample(1, &mut sample)?;
+    /// assert_eq!(sample[..2], [48.0, 49.0]);
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `values` has not the length of its shape; [`Error::Argument`] if there is no sample or class, or a
+    /// value is not finite; [`Error::Mismatch`] if the number of labels is not that of the samples, or a label is no class.
+    pub fn from_arrays(
+        values: Vec<f32>,
+        shape: [usize; 4],
+        labels: Option<Vec<u32>>,
+        classes: Vec<String>,
+    ) -> Result<Self> {
+        let [samples, channels, height, width] = shape;
+        let size = shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side));
+        if size != Some(values.len()) {
+            let (found, expected) = (vec![values.len()], shape.to_vec());
+            return Err(Error::Shape { name: "values".into(), found, expected });
+        }
+        if values.is_empty() {
+            return Err(Error::argument("values", "no samples, expected at least one"));
+        }
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let sample = place / (channels * height * width);
+            let what = format!("{} in sample {sample}, expected finite numbers", values[place]);
+            return Err(Error::argument("values", what));
+        }
+        if classes.is_empty() {
+            return Err(Error::argument("classes", "no names, expected one for each class of the network"));
+        }
+        let shape = [channels, height, width];
+        let array = NamedArray { name: "array".into(), shape: shape.to_vec(), values };
+        let mut dataset = Self::from_array_file(ArrayFile { arrays: vec![array], labels: None });
+        if let Some(labels) = labels {
+            check_labels(&labels, samples, classes.len())?;
+            dataset.labels = labels;
+            dataset.is_labelled = true;
+        }
+        dataset.classes = classes;
+        Ok(dataset)
+    }
+
+    fn from_folder(mut folder: Folder) -> Self {
+        Self {
+            shape: folder.shape(),
+            classes: std::mem::take(&mut folder.classes),
+            indices: (0..folder.labels.len()).collect(),
+            labels: std::mem::take(&mut folder.labels),
+            storage: Arc::new(Storage::Folder(folder)),
+            normalization: Normalization::usual(DataKind::Folder),
+            is_labelled: true,
+            streams: 1,
+        }
+    }
+
+    fn from_array_file(ArrayFile { arrays, labels }: ArrayFile) -> Self {
+        let sizes = arrays.iter().map(|array| array.shape.iter().product::<usize>());
+        let shape = match arrays.as_slice() {
+            [NamedArray { shape, .. }] if shape.len() == 3 => [shape[0], shape[1], shape[2]],
+            _ => [1, 1, sizes.sum()],
+        };
+        let rows = arrays[0].values.len() / arrays[0].shape.iter().product::<usize>().max(1);
+        let is_labelled = labels.is_some();
+        let labels = labels.unwrap_or_else(|| vec![0; rows]);
+        let classes = (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect();
+        let normalization = Normalization::usual(DataKind::Arrays);
+        let (storage, indices) = (Arc::new(Storage::Arrays(arrays)), (0..labels.len()).collect());
+        Self { storage, shape, classes, labels, indices, normalization, is_labelled, streams: 1 }
+    }
+
+    pub(super) fn from_text(text: TextDataset) -> Result<Self> {
+        let labels = text.labels()?;
+        let vocabulary = text.vocabulary();
+        let dataset = Self {
+            shape: [1, 1, vocabulary.length],
+            classes: vocabulary.words.clone(),
+            indices: (0..labels.len()).collect(),
+            labels,
+            normalization: Normalization::usual(DataKind::Text),
+            is_labelled: true,
+            streams: 1,
+            storage: Arc::new(Storage::Text(text)),
+        };
+        Ok(dataset.with_streams(DEFAULT_STREAMS))
+    }
+}
+
+/// Checks that there is one label per sample and that each is a class.
+pub(super) fn check_labels(labels: &[u32], samples: usize, classes: usize) -> Result<()> {
+    if labels.len() != samples {
+        return Err(Error::mismatch("labels", format!("{} for {samples} samples", labels.len())));
+    }
+    match labels.iter().find(|&&label| label as usize >= classes) {
+        Some(label) => Err(Error::mismatch(format_args!("label {label}"), format!("there are {classes} classes"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,221 @@
+//! Samples from NumPy files, `.npy` and `.npz`.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The largest integer up to which f32 holds every integer.
+const MAX_EXACT_INTEGER: f64 = 16_777_216.0;
+/// The most bytes of a header.
+const MAX_HEADER: usize = 1 << 16;
+/// The name of the array that holds the labels.
+const LABELS: &str = "labels";
+
+/// The content of a file: arrays with one row per sample, and labels if it has any.
+#[derive(Debug)]
+pub(super) struct ArrayFile {
+    pub(super) arrays: Vec<NamedArray>,
+    pub(super) labels: Option<Vec<u32>>,
+}
+
+/// An array with one row per sample.
+#[derive(Debug)]
+pub(super) struct NamedArray {
+    pub(super) name: String,
+    /// The shape of one row.
+    pub(super) shape: Vec<usize>,
+    /// The rows one after another, each in row-major order.
+    pub(super) values: Vec<f32>,
+}
+
+impl NamedArray {
+    pub(super) fn row(&self, index: usize) -> &[f32] {
+        let size = self.shape.iter().product::<usize>();
+        &self.values[index * size..(index + 1) * size]
+    }
+}
+
+/// Reads a `.npy` file or all arrays of a `.npz` file. An array named `labels` holds the labels.
+pub(super) fn open(path: &Path) -> Result<ArrayFile> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let wrong = |what: String| Error::file(path, what);
+    let mut arrays = Vec::new();
+    if path.extension().is_some_and(|e| e == "npz") {
+        let zip = |e: zip::result::ZipError| wrong(format!("not a whole .npz file: {e}"));
+        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip)?;
+        for index in 0..archive.len() {
+            let member = archive.by_index(index).map_err(zip)?;
+            let name = member.name().map_err(zip)?.trim_end_matches(".npy").to_owned();
+            arrays.push(read_array(&name, member).map_err(wrong)?);
+        }
+    } else {
+        arrays.push(read_array("array", BufReader::new(file)).map_err(wrong)?);
+    }
+    let labels = arrays.iter().position(|(array, _)| array.name == LABELS && array.shape.is_empty());
+    let labels = labels.map(|place| arrays.remove(place));
+    if let Some((array, _)) = arrays.iter().find(|(array, _)| array.name == LABELS) {
+        return Err(wrong(format!("'labels' has {:?} values a row, expected one number", array.shape)));
+    }
+    let Some((first, rows)) = arrays.first() else { return Err(wrong("no array of samples in it".into())) };
+    let counts = arrays.iter().chain(&labels).map(|(array, count)| (&array.name, *count));
+    if let Some((name, count)) = counts.clone().find(|(_, count)| count != rows) {
+        return Err(wrong(format!("'{name}' has {count} rows, '{}' has {rows}", first.name)));
+    }
+    if *rows == 0 || first.values.is_empty() {
+        return Err(wrong(format!("'{}' has no samples", first.name)));
+    }
+    for (array, rows) in &arrays {
+        if let Some(place) = array.values.iter().position(|value| !value.is_finite()) {
+            let (row, value) = (place / (array.values.len() / rows).max(1), array.values[place]);
+            return Err(wrong(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name)));
+        }
+    }
+    let label = |&v: &f32| {
+        if v >= 0.0 && v.fract() == 0.0 {
+            Ok(v as u32)
+        } else {
+            Err(wrong(format!("label {v}, expected a number from 0")))
+        }
+    };
+    let labels = labels.map(|(array, _)| array.values.iter().map(label).collect()).transpose()?;
+    Ok(ArrayFile { arrays: arrays.into_iter().map(|(array, _)| array).collect(), labels })
+}
+
+/// Reads one array and the number of its rows. The error message says what is wrong with the file.
+fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArray, usize), String> {
+    let header = read_header(name, &mut file)?;
+    let (element_type, shape) = parse_header(name, &header)?;
+    let size = element_type.get(2..).and_then(|size| size.parse().ok());
+    let size: usize = size.filter(|size| [1, 2, 4, 8].contains(size)).unwrap_or(0);
+    let Some((&rows, row_shape)) = shape.split_first() else { return Err(format!("'{name}' is a single number")) };
+    let bytes = shape.iter().try_fold(size, |n, &side| n.checked_mul(side)).filter(|_| size > 0);
+    let bytes = bytes.ok_or_else(|| format!("'{name}' holds {element_type} of shape {shape:?}, expected numbers"))?;
+    let mut data = Vec::new();
+    file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|_| truncated(name))?;
+    if data.len() != bytes {
+        return Err(format!("'{name}': other than the {bytes} bytes that its shape {shape:?} needs"));
+    }
+    if !ELEMENT_TYPES.contains(&element_type) {
+        return Err(format!("'{name}' holds {element_type}, which is not read; save it as float32"));
+    }
+    let value = |bytes: &[u8]| {
+        let inexact = || format!("'{name}' holds numbers of {element_type} that f32 does not hold");
+        element_value(element_type, bytes).ok_or_else(inexact)
+    };
+    let values = data.chunks_exact(size).map(value).collect::<std::result::Result<_, _>>()?;
+    Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values }, rows))
+}
+
+/// Reads the text of a header, a Python dictionary.
+fn read_header(name: &str, file: &mut impl Read) -> std::result::Result<String, String> {
+    let mut magic = [0; 8];
+    file.read_exact(&mut magic).map_err(|_| truncated(name))?;
+    if !magic.starts_with(b"\x93NUMPY") {
+        return Err(format!("'{name}' is no .npy array"));
+    }
+    let mut length = [0; 4];
+    file.read_exact(&mut length[..if magic[6] == 1 { 2 } else { 4 }]).map_err(|_| truncated(name))?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_HEADER {
+        return Err(format!("'{name}': a header of {length} bytes"));
+    }
+    let mut header = vec![0; length];
+    file.read_exact(&mut header).map_err(|_| truncated(name))?;
+    Ok(String::from_utf8_lossy(&header).into_owned())
+}
+
+/// Returns the element type and the shape that a header states.
+fn parse_header<'h>(name: &str, header: &'h str) -> std::result::Result<(&'h str, Vec<usize>), String> {
+    let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start_matches([':', ' ']));
+    if after("'fortran_order'").is_none_or(|rest| !rest.starts_with("False")) {
+        return Err(format!("'{name}' is stored by columns; save numpy.ascontiguousarray of it"));
+    }
+    let sides = after("'shape'").and_then(|rest| rest.strip_prefix('(')?.split_once(')'));
+    let sides = sides.map(|(sides, _)| sides.split(',').map(str::trim).filter(|side| !side.is_empty()));
+    let shape: Option<Vec<usize>> = sides.and_then(|sides| sides.map(|side| side.parse().ok()).collect());
+    let shape = shape.ok_or_else(|| format!("'{name}': its shape cannot be read"))?;
+    let element_type = after("'descr'").and_then(|rest| rest.strip_prefix('\'')?.split_once('\''));
+    Ok((element_type.map_or("", |(element_type, _)| element_type), shape))
+}
+
+fn truncated(name: &str) -> String {
+    format!("'{name}' is cut off")
+}
+
+/// The element types that are read, all little-endian.
+const ELEMENT_TYPES: [&str; 13] =
+    ["<f4", "<f8", "<i2", "<i4", "<i8", "|i1", "<i1", "<u2", "<u4", "<u8", "|u1", "<u1", "|b1"];
+
+/// Returns the value of an element of a NumPy type; `None` for an integer that f32 cannot hold exactly.
+fn element_value(element_type: &str, bytes: &[u8]) -> Option<f32> {
+    let mut wide = [0; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    let bits = u64::from_le_bytes(wide);
+    let unused = 64 - 8 * bytes.len() as u32;
+    let signed = (bits << unused).cast_signed() >> unused;
+    let exact = |value: f64| (value.abs() <= MAX_EXACT_INTEGER).then_some(value as f32);
+    match element_type.get(..2)? {
+        "<f" if bytes.len() == 4 => Some(f32::from_bits(bits as u32)),
+        "<f" if bytes.len() == 8 => Some(f64::from_bits(bits) as f32),
+        "<i" | "|i" => exact(signed as f64),
+        "<u" | "|u" | "|b" => exact(bits as f64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x.npy");
+        let floats: Vec<u8> = [0.5_f32, 1.0, f32::NAN, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        std::fs::write(&path, file("<f4", "(2, 2)", &floats)).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.ends_with("'array' holds NaN in row 1, expected finite numbers"), "{error}");
+    }
+
+    #[test]
+    fn every_element_type_becomes_f32() {
+        let read =
+            |descr, data: &[u8]| read_array("x", file(descr, "(2,)", data).as_slice()).map(|(array, _)| array.values);
+        assert_eq!(read("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), Ok(vec![1.0, -1.0]));
+        assert_eq!(read("|u1", &[3, 255]), Ok(vec![3.0, 255.0]));
+        assert_eq!(read("|i1", &[3, 255]), Ok(vec![3.0, -1.0]));
+        assert_eq!(read("|b1", &[0, 1]), Ok(vec![0.0, 1.0]));
+        let floats: Vec<u8> = [0.5_f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(read("<f8", &floats), Ok(vec![0.5, -2.0]));
+        assert_eq!(
+            read("<i4", &[1, 0, 0, 1, 0, 0, 0, 0]),
+            Err("'x' holds numbers of <i4 that f32 does not hold".into())
+        );
+    }
+
+    #[test]
+    fn a_truncated_or_inconsistent_file_is_refused() {
+        let complete = file("<f4", "(2, 3)", &[0; 24]);
+        assert_eq!(read_array("x", complete.as_slice()).unwrap().0.shape, [3]);
+        for end in 0..complete.len() {
+            assert!(read_array("x", &complete[..end]).is_err(), "{end}");
+        }
+        let says =
+            |bytes: Vec<u8>, expected: &str| assert_eq!(read_array("x", bytes.as_slice()).unwrap_err(), expected);
+        says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
+        says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
+        says(file("<f2", "(2,)", &[0; 4]), "'x' holds <f2, which is not read; save it as float32");
+        says(
+            file("<f4", "(9999999999, 9999999999)", &[]),
+            "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",
+        );
+        says(file("<f4", "()", &[0; 4]), "'x' is a single number");
+    }
+}
