@@ -104,11 +104,11 @@ fn main() {
     let mut pieces = std::collections::HashMap::new();
     let before = std::cell::Cell::new(None);
     let mut time = |name: &str, count: usize| -> Option<String> {
-        let kernels = if name.ends_with("-stock") { Kernels::Stock } else { Kernels::Own };
+        let kernels = if name.ends_with("-reference") { Kernels::Reference } else { Kernels::Native };
         let work = match pieces.entry(name.to_owned()) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let mut work = piece(name.trim_end_matches("-stock"), kernels)?;
+                let mut work = piece(name.trim_end_matches("-reference"), kernels)?;
                 before.set(peak());
                 // Twice to fill caches and buffers.
                 work();

@@ -33,11 +33,13 @@ fn descent_in_one_pass_is_the_engines() {
         for weight_decay in [0.0, 1e-2] {
             for clip_norm in [0.0, 5.0, 1e6] {
                 let train = TrainConfig { momentum, nesterov, weight_decay, clip_norm, ..TrainConfig::default() };
-                let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|kernels| descended(kernels, &train));
-                assert_eq!(ours.len(), 7534);
+                let [native, reference] =
+                    [Kernels::Native, Kernels::Reference].map(|kernels| descended(kernels, &train));
+                assert_eq!(native.len(), 7534);
                 let largest = |all: &mut dyn Iterator<Item = f32>| all.fold(0.0, f32::max);
-                let error = largest(&mut ours.iter().zip(&stock).map(|(a, b)| (a - b).abs()));
-                let most = if clip_norm == 5.0 { CLIPPED * largest(&mut stock.iter().map(|w| w.abs())) } else { 0.0 };
+                let error = largest(&mut native.iter().zip(&reference).map(|(a, b)| (a - b).abs()));
+                let most =
+                    if clip_norm == 5.0 { CLIPPED * largest(&mut reference.iter().map(|w| w.abs())) } else { 0.0 };
                 assert!(error <= most, "{momentum} {nesterov} {weight_decay} {clip_norm}: {error:e}");
             }
         }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
-use unrolled::kernel::{self, Carry, Epilogue, FeatureMap, Kernels, Stride, Weights};
+use unrolled::kernel::{self, Carry, Epilogue, FeatureMap, Kernels, Weights, WindowOptions};
 
 /// Both round in f32 along sums of some hundred terms in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -30,9 +30,9 @@ fn largest(values: &[f32]) -> f32 {
 }
 
 /// The two agree, relative to a size.
-fn agree(what: &str, ours: &[f32], stock: &[f32], largest: f32) -> Result<(), TestCaseError> {
-    prop_assert_eq!(ours.len(), stock.len(), "{}", what);
-    for (a, b) in ours.iter().zip(stock) {
+fn agree(what: &str, native: &[f32], reference: &[f32], largest: f32) -> Result<(), TestCaseError> {
+    prop_assert_eq!(native.len(), reference.len(), "{}", what);
+    for (a, b) in native.iter().zip(reference) {
         prop_assert!((a - b).abs() <= TOLERANCE * largest, "{}: {} and {} of {}", what, a, b, largest);
     }
     Ok(())
@@ -78,11 +78,16 @@ struct Besides {
 fn laid_out(kernels: Kernels, x: &Tensor<4>, next: Epilogue) -> FeatureMap {
     let c = x.dims()[1];
     let eye = Tensor::<2>::eye(c, &x.device()).reshape([c, c, 1, 1]);
-    FeatureMap::from(x.clone()).convolve(kernels, weights(eye, None), Stride { stride: 1, padding: 0 }, next)
+    FeatureMap::from(x.clone()).convolve(kernels, weights(eye, None), WindowOptions { stride: 1, padding: 0 }, next)
 }
 
 /// Normalization with the statistics of the batch, ReLU and a convolution; the values and all gradients.
-fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stride, besides: Besides) -> Vec<Vec<f32>> {
+fn convolved(
+    kernels: Kernels,
+    [n, c, h, w, out, size]: [usize; 6],
+    stride: WindowOptions,
+    besides: Besides,
+) -> Vec<Vec<f32>> {
     let (x, weight) = (draw([n, c, h, w], 1).require_grad(), draw([out, c, size, size], 2).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
     let bias = draw([out], 5).require_grad();
@@ -91,8 +96,8 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
     let both = weights(weight.clone(), besides.bias.then(|| bias.clone()));
     let side = |length: usize| (length + 2 * stride.padding - size) / stride.stride + 1;
     let summand = draw([n, out, side(h), side(w)], 6).require_grad();
-    let next = besides.summand.map_or(Epilogue::AnyNetwork, |relu| {
-        let map = laid_out(kernels, &summand, Epilogue::AnyNetwork);
+    let next = besides.summand.map_or(Epilogue::None, |relu| {
+        let map = laid_out(kernels, &summand, Epilogue::None);
         Epilogue::Sum(if relu { map.relu() } else { map })
     });
     let output = map.relu().convolve(kernels, both, stride, next).into_plain();
@@ -110,14 +115,14 @@ fn convolved(kernels: Kernels, [n, c, h, w, out, size]: [usize; 6], stride: Stri
 fn combined(kernels: Kernels, wiring: usize, [n, c, h, w]: [usize; 4], relu: bool) -> Vec<Vec<f32>> {
     let inputs: [Tensor<4>; 4] = std::array::from_fn(|i| draw([n, c, h, w], 10 + i as u64).require_grad());
     let (scale, shift) = (draw([c], 3).require_grad(), draw([c], 4).require_grad());
-    let map = |i: usize| laid_out(kernels, &inputs[i], Epilogue::AnyNetwork);
+    let map = |i: usize| laid_out(kernels, &inputs[i], Epilogue::None);
     let (new, _) = map(0).normalize_batch(scale.clone(), shift.clone());
     let (transform, carried) = match wiring {
         0 => (None, None),
-        1 => (None, Some((Carry::All, map(3)))),
-        2 => (Some(map(1)), Some((Carry::Rest, map(3)))),
+        1 => (None, Some((Carry::Identity, map(3)))),
+        2 => (Some(map(1)), Some((Carry::OneMinusTransform, map(3)))),
         3 => (Some(map(1)), Some((Carry::Gate(map(2)), map(3)))),
-        4 => (Some(map(1)), Some((Carry::All, map(3)))),
+        4 => (Some(map(1)), Some((Carry::Identity, map(3)))),
         _ => (None, Some((Carry::Gate(map(2)), map(3)))),
     };
     let output = FeatureMap::combine(new, transform, carried, relu).into_plain();
@@ -140,23 +145,23 @@ fn gated(kernels: Kernels, at_once: bool, wiring: usize, [n, units]: [usize; 2],
     let output = if at_once {
         let (transform, carry) = match wiring {
             0 => (None, None),
-            1 => (None, Some(Carry::All)),
-            2 => (Some(layer(1)), Some(Carry::Rest)),
+            1 => (None, Some(Carry::Identity)),
+            2 => (Some(layer(1)), Some(Carry::OneMinusTransform)),
             3 => (Some(layer(1)), Some(Carry::Gate(layer(2)))),
-            4 => (Some(layer(1)), Some(Carry::All)),
+            4 => (Some(layer(1)), Some(Carry::Identity)),
             _ => (None, Some(Carry::Gate(layer(2)))),
         };
-        FeatureMap::from(x.clone()).gate(layer(0), transform, carry, relu)
+        FeatureMap::from(x.clone()).dense_block(layer(0), transform, carry, relu)
     } else {
-        let of = |i: usize| FeatureMap::from(x.clone()).weigh(kernels, layer(i), Epilogue::AnyNetwork);
+        let of = |i: usize| FeatureMap::from(x.clone()).linear(kernels, layer(i), Epilogue::None);
         let carried = || FeatureMap::from(x.clone());
         let h = if h_relu { of(0).relu() } else { of(0) };
         let (transform, carried) = match wiring {
             0 => (None, None),
-            1 => (None, Some((Carry::All, carried()))),
-            2 => (Some(of(1)), Some((Carry::Rest, carried()))),
+            1 => (None, Some((Carry::Identity, carried()))),
+            2 => (Some(of(1)), Some((Carry::OneMinusTransform, carried()))),
             3 => (Some(of(1)), Some((Carry::Gate(of(2)), carried()))),
-            4 => (Some(of(1)), Some((Carry::All, carried()))),
+            4 => (Some(of(1)), Some((Carry::Identity, carried()))),
             _ => (None, Some((Carry::Gate(of(2)), carried()))),
         };
         FeatureMap::combine(h, transform, carried, last_relu)
@@ -185,15 +190,15 @@ proptest! {
     ) {
         prop_assume!(h.min(w) + 2 * padding >= size && padding < size && !has_kink([n, c, h, w]));
         let shape = [n, c, h, w, out, size];
-        let [ours, stock] =
-            [Kernels::Own, Kernels::Stock].map(|k| convolved(k, shape, Stride { stride, padding }, Besides { bias, summand }));
-        prop_assert_eq!(ours.len(), 7 + usize::from(bias) + usize::from(summand.is_some()));
+        let [native, reference] =
+            [Kernels::Native, Kernels::Reference].map(|k| convolved(k, shape, WindowOptions { stride, padding }, Besides { bias, summand }));
+        prop_assert_eq!(native.len(), 7 + usize::from(bias) + usize::from(summand.is_some()));
         let names = ["output", "mean", "variance", "dx", "dw", "dscale", "dshift", "dbias or dsummand", "dsummand"];
         // A sum over all pixels may cancel; its rounding, that of a random walk over them, does not.
-        let walk = largest(&stock[3]) * ((n * h * w) as f32).sqrt();
-        for (what, (ours, stock)) in names.iter().zip(ours.iter().zip(&stock)) {
+        let walk = largest(&reference[3]) * ((n * h * w) as f32).sqrt();
+        for (what, (native, reference)) in names.iter().zip(native.iter().zip(&reference)) {
             let is_sum = ["dscale", "dshift"].contains(what);
-            agree(what, ours, stock, if is_sum { walk.max(largest(stock)) } else { largest(stock) })?;
+            agree(what, native, reference, if is_sum { walk.max(largest(reference)) } else { largest(reference) })?;
         }
     }
 
@@ -204,36 +209,37 @@ proptest! {
         (h, w) in (1usize..9, 2usize..9),
         relu: bool,
     ) {
-        let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| combined(k, wiring, [n, c, h, w], relu));
-        prop_assert_eq!(ours.len(), stock.len());
-        let sums = stock.len();
+        let [native, reference] = [Kernels::Native, Kernels::Reference].map(|k| combined(k, wiring, [n, c, h, w], relu));
+        prop_assert_eq!(native.len(), reference.len());
+        let sums = reference.len();
         // The last two are sums over all pixels, as above.
-        let walk = largest(&stock[1]) * ((n * h * w) as f32).sqrt();
-        for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+        let walk = largest(&reference[1]) * ((n * h * w) as f32).sqrt();
+        for (place, (native, reference)) in native.iter().zip(&reference).enumerate() {
             let least = if place + 2 >= sums { walk } else { 0.0 };
-            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock).max(least))?;
+            agree(&format!("wiring {wiring}, array {place}"), native, reference, largest(reference).max(least))?;
         }
     }
 }
 
 /// A convolution and a sum of what it gives and other values: apart, at once, and at once where nobody else holds these.
-fn with_sum([n, c, h, w, out, size]: [usize; 6], moves: Stride, relu: bool) -> [Vec<f32>; 3] {
+fn with_sum([n, c, h, w, out, size]: [usize; 6], moves: WindowOptions, relu: bool) -> [Vec<f32>; 3] {
     let device = Device::flex();
     let plain = |shape: [usize; 4], seed| FeatureMap::from(Tensor::from_data(draw(shape, seed).into_data(), &device));
     let weights = |shape: [usize; 4], seed| {
         let values = Tensor::from_data(draw([shape.iter().product()], seed).into_data(), &device);
         Weights::new(values, shape, Some(Tensor::from_data(draw([shape[0]], seed + 1).into_data(), &device)))
     };
-    let one = Stride { stride: 1, padding: 0 };
-    let layer =
-        |next: Epilogue| plain([n, c, h, w], 1).convolve(Kernels::Own, weights([out, c, size, size], 2), moves, next);
-    let [.., rows, columns] = layer(Epilogue::AnyNetwork).dims();
+    let one = WindowOptions { stride: 1, padding: 0 };
+    let layer = |next: Epilogue| {
+        plain([n, c, h, w], 1).convolve(Kernels::Native, weights([out, c, size, size], 2), moves, next)
+    };
+    let [.., rows, columns] = layer(Epilogue::None).dims();
     let values = || {
         let layer = weights([out, 2, 1, 1], 5);
-        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Own, layer, one, Epilogue::AnyNetwork);
+        let values = plain([n, 2, rows, columns], 4).convolve(Kernels::Native, layer, one, Epilogue::None);
         if relu { values.relu() } else { values }
     };
-    let apart = FeatureMap::combine(layer(Epilogue::AnyNetwork), None, Some((Carry::All, values())), false);
+    let apart = FeatureMap::combine(layer(Epilogue::None), None, Some((Carry::Identity, values())), false);
     let held = values();
     let at_once = layer(Epilogue::Sum(held.clone()));
     let kept = host(held.into_plain());
@@ -254,7 +260,7 @@ proptest! {
         relu: bool,
     ) {
         prop_assume!(h.min(w) + 2 * padding >= size && padding < size);
-        let [apart, at_once, in_place] = with_sum([n, c, h, w, out, size], Stride { stride, padding }, relu);
+        let [apart, at_once, in_place] = with_sum([n, c, h, w, out, size], WindowOptions { stride, padding }, relu);
         prop_assert_eq!(&apart, &at_once);
         prop_assert_eq!(&apart, &in_place);
     }
@@ -266,20 +272,20 @@ proptest! {
         relu: [bool; 2],
     ) {
         let shape = [n, units];
-        let values = |wiring, relu| gated(Kernels::Stock, false, wiring, shape, relu).swap_remove(0);
+        let values = |wiring, relu| gated(Kernels::Reference, false, wiring, shape, relu).swap_remove(0);
         let near_a_kink = |values: Vec<f32>| values.iter().any(|value| value.abs() < KINK as f32 && *value != 0.0);
         prop_assume!(!(relu[0] && near_a_kink(values(0, [false; 2]))));
         prop_assume!(!(relu[1] && near_a_kink(values(wiring, [relu[0], false]))));
-        let ours = gated(Kernels::Own, true, wiring, shape, relu);
-        let [apart, stock] = [Kernels::Own, Kernels::Stock].map(|kernels| gated(kernels, false, wiring, shape, relu));
+        let native = gated(Kernels::Native, true, wiring, shape, relu);
+        let [apart, reference] = [Kernels::Native, Kernels::Reference].map(|kernels| gated(kernels, false, wiring, shape, relu));
         // Whoever looks inside a block sees what the block computed.
-        prop_assert_eq!(&ours[0], &apart[0]);
-        prop_assert_eq!(ours.len(), stock.len());
+        prop_assert_eq!(&native[0], &apart[0]);
+        prop_assert_eq!(native.len(), reference.len());
         // What comes after the output and dx are sums over all samples, as above.
-        let walk = largest(&stock[1]) * (n as f32).sqrt();
-        for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+        let walk = largest(&reference[1]) * (n as f32).sqrt();
+        for (place, (native, reference)) in native.iter().zip(&reference).enumerate() {
             let least = if place < 2 { 0.0 } else { walk };
-            agree(&format!("wiring {wiring}, array {place}"), ours, stock, largest(stock).max(least))?;
+            agree(&format!("wiring {wiring}, array {place}"), native, reference, largest(reference).max(least))?;
         }
     }
 }
@@ -289,9 +295,8 @@ fn what_is_not_a_number_stays_so() {
     // A ReLU that turned it into 0 would hide a training that has diverged.
     let x = Tensor::<4>::from_data(TensorData::new(vec![f32::NAN; 16], [1, 16, 1, 1]), &Device::flex());
     let eye = Tensor::<2>::eye(16, &x.device()).reshape([16, 16, 1, 1]);
-    let one = Stride { stride: 1, padding: 0 };
-    let y =
-        FeatureMap::from(x).convolve(Kernels::Own, weights(eye, None), one, Epilogue::AnyNetwork).relu().into_plain();
+    let one = WindowOptions { stride: 1, padding: 0 };
+    let y = FeatureMap::from(x).convolve(Kernels::Native, weights(eye, None), one, Epilogue::None).relu().into_plain();
     assert!(host(y).iter().all(|value| value.is_nan()));
 }
 
@@ -334,7 +339,7 @@ fn spelled(kernels: Kernels, [words, length, maps]: [usize; 3]) -> Vec<Vec<f32>>
         if c < ends { 1 + ((word(i) + c * c * 5) % (CHARACTERS - 1)) as u32 } else { 0 }
     };
     let characters: Vec<u32> = (0..words).flat_map(|i| (0..length).map(move |c| letter(i, c))).collect();
-    let y = kernel::spelling(kernels, &characters, length, (table, bias.clone()), &maps);
+    let y = kernel::char_cnn(kernels, &characters, length, (table, bias.clone()), &maps);
     let gradients = (y.clone() * draw(y.dims(), 99)).sum().backward();
     vec![host(y), host(others.grad(&gradients).unwrap()), host(bias.grad(&gradients).unwrap())]
 }
@@ -357,13 +362,13 @@ proptest! {
         smoothing in prop_oneof![Just(0.0), Just(0.1)],
     ) {
         let pairs = [
-            ("lstm", [Kernels::Own, Kernels::Stock].map(|k| remembered(k, [streams, samples, units]))),
-            ("linear", [Kernels::Own, Kernels::Stock].map(|k| summed(k, [samples, units, out]))),
-            ("spelling", [Kernels::Own, Kernels::Stock].map(|k| spelled(k, [samples, length, out]))),
-            ("likelihood", [Kernels::Own, Kernels::Stock].map(|k| likely(k, [samples, out + 1], smoothing))),
+            ("lstm", [Kernels::Native, Kernels::Reference].map(|k| remembered(k, [streams, samples, units]))),
+            ("linear", [Kernels::Native, Kernels::Reference].map(|k| summed(k, [samples, units, out]))),
+            ("spelling", [Kernels::Native, Kernels::Reference].map(|k| spelled(k, [samples, length, out]))),
+            ("likelihood", [Kernels::Native, Kernels::Reference].map(|k| likely(k, [samples, out + 1], smoothing))),
         ];
-        for (what, [ours, stock]) in pairs {
-            for (place, (ours, stock)) in ours.iter().zip(&stock).enumerate() {
+        for (what, [native, reference]) in pairs {
+            for (place, (native, reference)) in native.iter().zip(&reference).enumerate() {
                 // A loss is the logarithm of a sum that is at least 1, and an LSTM's state a sum of parts up to 1: they
                 // round as those do.
                 let least = match what {
@@ -371,7 +376,7 @@ proptest! {
                     "lstm" if place < 3 => 1.0,
                     _ => 0.0,
                 };
-                agree(&format!("{what}, array {place}"), ours, stock, largest(stock).max(least))?;
+                agree(&format!("{what}, array {place}"), native, reference, largest(reference).max(least))?;
             }
         }
     }

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use unrolled::Draft;
 use unrolled::data::{Augment, Dataset, Order, Plan as Batching, ResizeCrop, Split, batches};
+use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Only, measure, score, sweep, walk};
 use unrolled::model::{Kind, Metadata, Model, ModelConfig, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network, Route, Training, Wiring};
@@ -46,7 +47,7 @@ fn came(model: &Model, dir: &Path) -> Checkpoint {
 }
 
 fn opened(path: &Path, options: OpenOptions) -> Checkpoint {
-    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, device: Device::flex() }
+    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, backend: Backend::cpu() }
 }
 
 fn mlp() -> Model {

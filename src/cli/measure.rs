@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use unrolled::kernel::Backend;
 use unrolled::measure::{self, EvalSet, Only};
 use unrolled::nn::Network;
 use unrolled::report::{self, Epoch, Measurements, Report, text};
@@ -108,8 +108,8 @@ fn only_parser() -> impl TypedValueParser<Value = Only> {
 }
 
 impl Eval {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let mut opened = self.target.open(device)?;
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+        let mut opened = self.target.open(backend)?;
         let source = self.data.samples(&self.target.name(), &mut opened)?;
         if !source.dataset.is_labelled() {
             let what = "no labels, so that there is no accuracy; measure tells what each block does to the answers";
@@ -127,10 +127,10 @@ impl Eval {
 }
 
 impl Measure {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
-        let mut opened = self.target.open(device)?;
+        let mut opened = self.target.open(backend)?;
         self.what.check(&[&opened])?;
         let name = self.target.name();
         let source = self.data.source(&name, &mut opened)?;
@@ -144,15 +144,15 @@ impl Measure {
 }
 
 impl Compare {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         check_writable(&self.out)?;
         // All are opened and held against the data before any is measured.
         let mut opened = Vec::new();
         for target in &self.targets {
-            opened.push((target.as_path(), self.opening.open(target, device)?));
+            opened.push((target.as_path(), self.opening.open(target, backend)?));
         }
-        self.opening.check_used(&opened.iter().map(|(target, any)| (*target, any)).collect::<Vec<_>>(), device)?;
+        self.opening.check_used(&opened.iter().map(|(target, any)| (*target, any)).collect::<Vec<_>>(), backend)?;
         let mut all = Vec::new();
         for (target, mut opened) in opened {
             let name = target.display().to_string();

@@ -12,7 +12,7 @@ mod target;
 mod train;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use unrolled::kernel::Kernels;
+use unrolled::kernel::{Backend, Kernels};
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
 /// needed.
@@ -26,15 +26,15 @@ struct Cli {
     /// Where to compute
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
-    /// Which operations compute on the CPU: our own, or the engine's as a reference
-    #[arg(long, global = true, value_enum, default_value_t = Operations::Own)]
+    /// Which operations compute on the CPU: the fused ones of this program, or those of the engine as a reference
+    #[arg(long, global = true, value_enum, default_value_t = Operations::Native)]
     kernels: Operations,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Operations {
-    Own,
-    Stock,
+    Native,
+    Reference,
 }
 
 #[derive(Subcommand)]
@@ -61,18 +61,19 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let device = unrolled::device::open(&cli.device)?;
-    match cli.kernels {
-        Operations::Own => Kernels::Own.choose(),
-        Operations::Stock => Kernels::Stock.choose(),
-    }
+    let kernels = match cli.kernels {
+        Operations::Native => Kernels::Native,
+        Operations::Reference => Kernels::Reference,
+    };
+    let backend = Backend::new(device, kernels);
     match cli.command {
-        Command::Demo(command) => command.run(&device),
-        Command::Train(command) => command.run(&device),
-        Command::Eval(command) => command.run(&device),
-        Command::Measure(command) => command.run(&device),
-        Command::Slim(command) => command.run(&device),
-        Command::Show(command) => command.run(&device),
-        Command::Compare(command) => command.run(&device),
+        Command::Demo(command) => command.run(&backend),
+        Command::Train(command) => command.run(&backend),
+        Command::Eval(command) => command.run(&backend),
+        Command::Measure(command) => command.run(&backend),
+        Command::Slim(command) => command.run(&backend),
+        Command::Show(command) => command.run(&backend),
+        Command::Compare(command) => command.run(&backend),
         Command::Data(command) => command.run(),
     }
 }

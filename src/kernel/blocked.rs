@@ -6,16 +6,16 @@ use burn::tensor::Tensor;
 use super::combine::{Carry, Combine};
 use super::conv::{Conv, blocks};
 use super::convolve::{Convolve, PendingOps};
-use super::dense_block::Gated;
-use super::lanes::LANES;
-use super::layout::IntoBlocks;
-use super::map::{Stride, Weights};
-use super::op::apply;
-use super::pool::MaxPool;
+use super::dense_block::DenseBlock;
+use super::feature_map::{Weights, WindowOptions};
+use super::layout::ToBlocked;
+use super::max_pool::MaxPool;
+use super::operation::apply;
+use super::simd::LANES;
 use super::statistics::Statistics;
 
 #[derive(Clone, Debug)]
-pub(super) struct Blocked {
+pub(super) struct BlockedMap {
     /// `[batch, channels / 16, height, width, 16]`; of dense layers `[images, channels / 16, 1, pixels, 16]`: a dense layer
     /// is a 1x1 convolution of a few images whose pixels are the samples.
     values: Tensor<5>,
@@ -28,7 +28,7 @@ pub(super) struct Blocked {
     statistics: Option<[Tensor<1>; 2]>,
 }
 
-impl Blocked {
+impl BlockedMap {
     /// Values on which nothing waits.
     fn new(values: Tensor<5>, channels: usize, dense: bool) -> Self {
         Self { values, channels, dense, norm: None, waits: PendingOps::default(), statistics: None }
@@ -42,14 +42,14 @@ impl Blocked {
             let samples = filled(values, blocks * LANES).reshape([images, batch / images, blocks, LANES]);
             samples.permute([0, 2, 1, 3]).reshape([images, blocks, 1, batch / images, LANES])
         } else {
-            apply::<5>(IntoBlocks, vec![values.into_dispatch()]).0
+            apply::<5>(ToBlocked, vec![values.into_dispatch()]).0
         };
         Self::new(values, channels, dense)
     }
 
     /// `[batch, channels, height, width]`, once nothing waits.
     pub(super) fn into_plain(self) -> Tensor<4> {
-        let Self { values, channels, dense, .. } = self.settled();
+        let Self { values, channels, dense, .. } = self.materialized();
         let [batch, blocks, height, width, _] = values.dims();
         let plain = if dense {
             let samples = values.reshape([batch, blocks, width, LANES]).permute([0, 2, 1, 3]);
@@ -67,9 +67,9 @@ impl Blocked {
     }
 
     /// The same values, nothing waiting.
-    pub(super) fn settled(self) -> Self {
+    pub(super) fn materialized(self) -> Self {
         if self.waits.norm || self.waits.relu {
-            return Self::combine([Some(self), None, None, None], Carry::All, false);
+            return Self::combine([Some(self), None, None, None], Carry::Identity, false);
         }
         self
     }
@@ -82,7 +82,7 @@ impl Blocked {
 
     /// The normalization with the statistics of these values, and those.
     pub(super) fn normalize_batch(self, scale: Tensor<1>, shift: Tensor<1>) -> (Self, [Tensor<1>; 2]) {
-        let mut map = self.settled();
+        let mut map = self.materialized();
         let known = map.statistics.take();
         let seen = known.unwrap_or_else(|| {
             let statistics = Statistics { channels: map.channels };
@@ -97,17 +97,23 @@ impl Blocked {
 
     /// The normalization with statistics from elsewhere: scale, shift, mean and variance.
     pub(super) fn normalize(self, norm: [Tensor<1>; 4]) -> Self {
-        let mut map = self.settled();
+        let mut map = self.materialized();
         map.norm = Some(norm);
         (map.waits.norm, map.waits.batch, map.statistics) = (true, false, None);
         map
     }
 
     /// A dense layer where the samples are laid out for one, otherwise a convolution.
-    pub(super) fn convolve(self, weights: Weights, moves: Stride, statistics: bool, summand: Option<Self>) -> Self {
+    pub(super) fn convolve(
+        self,
+        weights: Weights,
+        moves: WindowOptions,
+        statistics: bool,
+        summand: Option<Self>,
+    ) -> Self {
         let [_, _, height, width, _] = self.values.dims();
         let (shape, values) = ([self.channels, height, width], self.values.into_dispatch());
-        let source = EvalSet { values, shape, planes: false, waits: self.waits, norm: self.norm };
+        let source = ConvInput { values, shape, planes: false, waits: self.waits, norm: self.norm };
         source.convolve(self.dense, weights, moves, statistics, summand)
     }
 
@@ -115,13 +121,13 @@ impl Blocked {
     pub(super) fn from_planes(
         values: Tensor<4>,
         weights: Weights,
-        moves: Stride,
+        moves: WindowOptions,
         statistics: bool,
         summand: Option<Self>,
     ) -> Self {
         let [_, channels, height, width] = values.dims();
         let (shape, values) = ([channels, height, width], values.into_dispatch());
-        let source = EvalSet { values, shape, planes: true, waits: PendingOps::default(), norm: None };
+        let source = ConvInput { values, shape, planes: true, waits: PendingOps::default(), norm: None };
         source.convolve(false, weights, moves, statistics, summand)
     }
 
@@ -139,16 +145,16 @@ impl Blocked {
     }
 
     /// `t·h + c·x` of dense layers of x. `relu`: of h, and of the sum.
-    pub(super) fn gate(
+    pub(super) fn dense_block(
         self,
         h: Weights,
         transform: Option<Weights>,
         carry: Option<Carry<Weights>>,
         [relu, last_relu]: [bool; 2],
     ) -> Self {
-        let Self { values, channels, dense, .. } = self.settled();
+        let Self { values, channels, dense, .. } = self.materialized();
         let x = carry.is_some().then(PendingOps::default);
-        let (carry, c) = carry.unwrap_or(Carry::All).split();
+        let (carry, c) = carry.unwrap_or(Carry::Identity).split();
         let waits = |gate: &Option<Weights>| gate.as_ref().map(|_| PendingOps::default());
         let h_waits = PendingOps { relu, ..PendingOps::default() };
         let operands = [Some(h_waits), waits(&transform), waits(&c), x];
@@ -159,14 +165,14 @@ impl Blocked {
             prepared.push(own);
         }
         let mix = Combine { operands, carry, relu: last_relu, channels };
-        let (values, _) = apply::<5>(Gated::new(mix, prepared), inputs);
+        let (values, _) = apply::<5>(DenseBlock::new(mix, prepared), inputs);
         Self::new(values, channels, dense)
     }
 
     /// The greatest value of every window. `ceil`: whether a last window that reaches over the edge counts.
-    pub(super) fn max_pool(self, size: usize, Stride { stride, padding }: Stride, ceil: bool) -> Self {
+    pub(super) fn max_pool(self, size: usize, WindowOptions { stride, padding }: WindowOptions, ceil: bool) -> Self {
         // The greatest of what a ReLU leaves is what it leaves of the greatest.
-        let mut map = if self.waits.norm { self.settled() } else { self };
+        let mut map = if self.waits.norm { self.materialized() } else { self };
         let [_, _, height, width, _] = map.values.dims();
         let side = |length: usize| {
             let room = length + 2 * padding - size;
@@ -182,7 +188,7 @@ impl Blocked {
 
     /// Every channel's average, `[batch, channels, 1, 1]`.
     pub(super) fn average(self) -> Tensor<4> {
-        let Self { values, channels, .. } = self.settled();
+        let Self { values, channels, .. } = self.materialized();
         let [batch, blocks, height, width, _] = values.dims();
         let sums = values.reshape([batch * blocks, height * width, LANES]).mean_dim(1);
         narrowed(sums.reshape([batch, blocks * LANES, 1, 1]), channels)
@@ -190,7 +196,7 @@ impl Blocked {
 }
 
 /// What a convolution reads.
-struct EvalSet {
+struct ConvInput {
     values: DispatchTensor,
     /// `[channels, height, width]`.
     shape: [usize; 3],
@@ -199,20 +205,20 @@ struct EvalSet {
     norm: Option<[Tensor<1>; 4]>,
 }
 
-impl EvalSet {
+impl ConvInput {
     fn convolve(
         self,
         dense: bool,
         weights: Weights,
-        moves: Stride,
+        moves: WindowOptions,
         statistics: bool,
-        summand: Option<Blocked>,
-    ) -> Blocked {
+        summand: Option<BlockedMap>,
+    ) -> BlockedMap {
         let Self { values, shape, planes, waits, norm } = self;
         let [out, _, size, _] = weights.shape;
         let conv = Conv::new(shape, out, size, moves.stride, moves.padding);
         let Weights { values: weight, bias, prepared, .. } = weights;
-        let summand = summand.map(|map| if map.waits.norm { map.settled() } else { map });
+        let summand = summand.map(|map| if map.waits.norm { map.materialized() } else { map });
         let summand_waits = summand.as_ref().map(|map| map.waits);
         let has_bias = bias.is_some();
         let operation = Convolve { conv, planes, has_bias, waits, statistics, summand: summand_waits, prepared };
@@ -221,7 +227,7 @@ impl EvalSet {
         inputs.extend(norm.into_iter().flatten().map(Tensor::into_dispatch));
         inputs.extend(summand.map(|map| map.values.into_dispatch()));
         let (values, seen) = apply::<5>(operation, inputs);
-        Blocked { statistics: seen.try_into().ok(), ..Blocked::new(values, out, dense) }
+        BlockedMap { statistics: seen.try_into().ok(), ..BlockedMap::new(values, out, dense) }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{give, lanes, take};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// The characters of some words, each of which is computed once however often it occurs.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct UniqueWords {
     /// Characters of one word; 0 stands for none, behind the last one.
     length: usize,
     /// The different words, one behind the other.
@@ -19,7 +19,7 @@ pub(super) struct Words {
     samples: Vec<usize>,
 }
 
-impl Words {
+impl UniqueWords {
     /// From the characters of every sample, `length` each.
     pub(super) fn new(characters: &[u32], length: usize) -> Self {
         let mut places = HashMap::new();
@@ -52,15 +52,15 @@ impl Words {
 /// 0, is a row of zeros; and the bias, `[Σ maps]`. Output: `[samples, Σ maps]`.
 #[derive(Debug)]
 pub(super) struct CharCnn {
-    pub words: Arc<Words>,
+    pub words: Arc<UniqueWords>,
     pub maps: Vec<usize>,
     /// For the way back, of every word and map: the output, and where the filter has its greatest value.
-    kept: OnceLock<[Vec<f32>; 2]>,
+    saved: OnceLock<[Vec<f32>; 2]>,
 }
 
 impl CharCnn {
-    pub(super) fn new(words: Words, maps: &[usize]) -> Self {
-        Self { words: Arc::new(words), maps: maps.to_vec(), kept: OnceLock::new() }
+    pub(super) fn new(words: UniqueWords, maps: &[usize]) -> Self {
+        Self { words: Arc::new(words), maps: maps.to_vec(), saved: OnceLock::new() }
     }
 
     /// Maps of all filters.
@@ -90,13 +90,13 @@ struct Filter {
 }
 
 impl Operation for CharCnn {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [table, bias] = inputs else { unreachable!("two inputs") };
         let (out, different) = (self.out(), self.words.different());
-        let mut kept = [unwritten(different * out), unwritten(different * out)];
-        let shared = kept.each_mut().map(|values| Shared::new(values));
+        let mut saved = [uninit(different * out), uninit(different * out)];
+        let shared = saved.each_mut().map(|values| SendPtr::new(values));
         let filters = self.filters();
-        parts(different, self.words.length * table.shape[1], |words| {
+        parallel_chunks(different, self.words.length * table.shape[1], |words| {
             let range = words.start * out..words.end * out;
             // SAFETY: every part has its own words.
             let [values, places] = shared.map(|all| unsafe { all.part(range.clone()) });
@@ -106,15 +106,15 @@ impl Operation for CharCnn {
         });
         let mut all = Vec::with_capacity(self.words.samples.len() * out);
         for &word in &self.words.samples {
-            all.extend_from_slice(&kept[0][word * out..(word + 1) * out]);
+            all.extend_from_slice(&saved[0][word * out..(word + 1) * out]);
         }
-        self.kept.get_or_init(|| kept);
+        self.saved.get_or_init(|| saved);
         vec![Output { shape: vec![self.words.samples.len(), out], values: all }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let out = self.out();
-        let [values, places] = self.kept.get().expect("forward came before");
+        let [values, places] = self.saved.get().expect("forward came before");
         let mut of_words = vec![0.0; values.len()];
         for (&word, gradient) in self.words.samples.iter().zip(gradient.values.chunks_exact(out)) {
             let to = &mut of_words[word * out..(word + 1) * out];

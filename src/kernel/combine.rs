@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use super::conv::image;
 use super::convolve::PendingOps;
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{Norm, NormSums, lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// What the carried operand is weighted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carry<Gate = ()> {
     /// 1.
-    All,
+    Identity,
     /// `1 - t`.
-    Rest,
+    OneMinusTransform,
     /// The sigmoid of this.
     Gate(Gate),
 }
@@ -24,8 +24,8 @@ impl<Gate> Carry<Gate> {
     /// What is left when the gate is taken out.
     pub(super) fn split(self) -> (Carry, Option<Gate>) {
         match self {
-            Self::All => (Carry::All, None),
-            Self::Rest => (Carry::Rest, None),
+            Self::Identity => (Carry::Identity, None),
+            Self::OneMinusTransform => (Carry::OneMinusTransform, None),
             Self::Gate(gate) => (Carry::Gate(()), Some(gate)),
         }
     }
@@ -49,7 +49,7 @@ const C: usize = 2;
 const X: usize = 3;
 
 /// One operand.
-pub(super) struct Operand<'a> {
+pub(super) struct CombineInput<'a> {
     pub values: &'a [f32],
     pub waits: PendingOps,
     pub norm: Option<Norm>,
@@ -58,13 +58,13 @@ pub(super) struct Operand<'a> {
 }
 
 impl Combine {
-    fn operands<'a>(&self, inputs: &[Array<'a>]) -> [Option<Operand<'a>>; 4] {
+    fn operands<'a>(&self, inputs: &[TensorView<'a>]) -> [Option<CombineInput<'a>>; 4] {
         let mut left = inputs.iter();
         self.operands.map(|waits| {
             let waits = waits?;
             let place = inputs.len() - left.len();
             let values = left.next().expect("an input").values;
-            Some(Operand { values, waits, norm: waits.take(&mut left), place })
+            Some(CombineInput { values, waits, norm: waits.take(&mut left), place })
         })
     }
 
@@ -74,13 +74,13 @@ impl Combine {
 }
 
 impl Operation for Combine {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let operands = self.operands(inputs);
         let dims: [usize; 5] = inputs[0].shape.try_into().expect("five dimensions");
-        let mut values = unwritten(inputs[0].values.len());
-        let shared = Shared::new(&mut values);
+        let mut values = uninit(inputs[0].values.len());
+        let shared = SendPtr::new(&mut values);
         let size = image(self.shape(dims));
-        parts(dims[0], size * VALUE, |images| {
+        parallel_chunks(dims[0], size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(range.clone()) };
@@ -89,17 +89,18 @@ impl Operation for Combine {
         vec![Output { values, shape: dims.to_vec() }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let operands = self.operands(inputs);
         let dims: [usize; 5] = inputs[0].shape.try_into().expect("five dimensions");
         let shape = self.shape(dims);
         let size = image(shape);
         // A normalization's parameters are wanted with its values or not at all.
-        let wants = |operand: &Operand| wanted[operand.place] || operand.norm.is_some() && wanted[operand.place + 1];
+        let wants =
+            |operand: &CombineInput| wanted[operand.place] || operand.norm.is_some() && wanted[operand.place + 1];
         let mut found: [Option<Vec<f32>>; 4] =
-            std::array::from_fn(|i| operands[i].as_ref().filter(|o| wants(o)).map(|o| unwritten(o.values.len())));
-        let shared = found.each_mut().map(|values| values.as_mut().map(|values| Shared::new(values)));
-        let sums = parts(dims[0], size * VALUE, |images| {
+            std::array::from_fn(|i| operands[i].as_ref().filter(|o| wants(o)).map(|o| uninit(o.values.len())));
+        let shared = found.each_mut().map(|values| values.as_mut().map(|values| SendPtr::new(values)));
+        let sums = parallel_chunks(dims[0], size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let to = shared.map(|shared| shared.map(|all| unsafe { all.part(range.clone()) }));
@@ -114,7 +115,7 @@ impl Operation for Combine {
             if let Some(norm) = &operand.norm {
                 let count = operand.waits.batch.then_some(dims[0] * dims[2] * dims[3]);
                 let gradient = norm.gradient(&sums, count);
-                gradient.settle(&mut values, operand.values, norm.mean(), shape);
+                gradient.materialize(&mut values, operand.values, norm.mean(), shape);
                 for (i, values) in [gradient.scale, gradient.shift].into_iter().enumerate() {
                     outputs[operand.place + 1 + i] = Some(Output { values, shape: vec![self.channels] });
                 }
@@ -138,7 +139,7 @@ struct Row<'a, L> {
 
 impl<'a, L: Lanes> Row<'a, L> {
     #[inline(always)]
-    fn new(operand: &Operand<'a>, block: usize, start: usize, count: usize) -> Self {
+    fn new(operand: &CombineInput<'a>, block: usize, start: usize, count: usize) -> Self {
         let mut row = Self {
             values: &operand.values[start..start + count],
             factor: L::splat(1.0),
@@ -170,7 +171,7 @@ impl<'a, L: Lanes> Row<'a, L> {
 /// For some of the values.
 pub(super) struct Forward<'a> {
     pub op: &'a Combine,
-    pub operands: &'a [Option<Operand<'a>>; 4],
+    pub operands: &'a [Option<CombineInput<'a>>; 4],
     pub dims: [usize; 5],
     pub range: Range<usize>,
     pub to: &'a mut [f32],
@@ -202,8 +203,8 @@ impl<L: Lanes> Pixel<L> {
         let new = if rows[T].is_some() { t.mul(h) } else { h };
         all.sum = match (op.carry, rows[X].is_some()) {
             (_, false) => new,
-            (Carry::All, _) => new.add(x),
-            (Carry::Rest, _) => x.mul_add(t, h.sub(x)),
+            (Carry::Identity, _) => new.add(x),
+            (Carry::OneMinusTransform, _) => x.mul_add(t, h.sub(x)),
             (Carry::Gate(()), _) => new.mul_add(c, x),
         };
         all
@@ -234,7 +235,7 @@ impl Work for Forward<'_> {
 /// For some of the values.
 pub(super) struct Backward<'a> {
     pub op: &'a Combine,
-    pub operands: &'a [Option<Operand<'a>>; 4],
+    pub operands: &'a [Option<CombineInput<'a>>; 4],
     pub dims: [usize; 5],
     pub range: Range<usize>,
     pub gradient: &'a [f32],
@@ -282,11 +283,11 @@ impl Backward<'_> {
                 let [h, t, c, x] = all.value;
                 let by_sum = [
                     if rows[T].is_some() { t } else { one },
-                    if self.op.carry == Carry::Rest { h.sub(x) } else { h },
+                    if self.op.carry == Carry::OneMinusTransform { h.sub(x) } else { h },
                     x,
                     match self.op.carry {
-                        Carry::All => one,
-                        Carry::Rest => one.sub(t),
+                        Carry::Identity => one,
+                        Carry::OneMinusTransform => one.sub(t),
                         Carry::Gate(()) => c,
                     },
                 ];

@@ -1,18 +1,18 @@
 //! Convolution as an operation of the engine. What waits on its input (normalization, ReLU) is done as the input is
 //! read, and its gradient as the input's gradient is written: neither has a pass of its own.
 
-mod back;
+mod backward;
 
-pub(super) use back::FEW;
+pub(super) use backward::BACKWARD_GROUP;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Added, Conv, Images, Prepared, Prologue, Ready, Values, blocks, filled, image};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
+use super::conv::{Addend, Conv, ConvPlan, Images, PackedWeights, Prologue, Values, blocks, filled, image};
 use super::norm::{Moments, Norm, prologue};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// Inputs: values `[images, blocks, height, width, 16]` or planes `[images, 3, height, width]`, weight (its values, `[out, in, size, size]`, in any shape), and
 /// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
@@ -27,7 +27,7 @@ pub(super) struct Convolve {
     pub statistics: bool,
     /// What waits on the summand.
     pub summand: Option<PendingOps>,
-    pub prepared: Arc<Prepared>,
+    pub prepared: Arc<PackedWeights>,
 }
 
 /// What waits on values until somebody reads them.
@@ -41,16 +41,16 @@ pub(super) struct PendingOps {
 
 impl PendingOps {
     /// The normalization, which the next four inputs describe.
-    pub(super) fn take(self, inputs: &mut std::slice::Iter<Array>) -> Option<Norm> {
+    pub(super) fn take(self, inputs: &mut std::slice::Iter<TensorView>) -> Option<Norm> {
         self.norm.then(|| Norm::new(std::array::from_fn(|_| inputs.next().expect("an input").values)))
     }
 }
 
 impl Operation for Convolve {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let images = inputs[0].shape[0];
         let [channels, height, width] = self.conv.output;
-        let mut y = unwritten(images * image(self.conv.output));
+        let mut y = uninit(images * image(self.conv.output));
         let moments = self.convolve(inputs, self.summand(inputs), &mut y);
         let mut outputs = vec![Output { values: y, shape: vec![images, blocks(channels), height, width, LANES] }];
         if self.statistics {
@@ -60,7 +60,7 @@ impl Operation for Convolve {
         outputs
     }
 
-    fn onto_last(&self, inputs: &[Array], last: &mut [f32]) -> bool {
+    fn run_in_place(&self, inputs: &[TensorView], last: &mut [f32]) -> bool {
         let does = self.summand.is_some() && !self.statistics;
         if does {
             self.convolve(inputs, self.summand.map(|waits| Values { from: None, relu: waits.relu }), last);
@@ -68,30 +68,30 @@ impl Operation for Convolve {
         does
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         self.back(inputs, gradient, wanted)
     }
 }
 
 impl Convolve {
     /// The output, and its moments where they are asked for.
-    fn convolve(&self, inputs: &[Array], values: Option<Values>, y: &mut [f32]) -> Vec<Moments> {
+    fn convolve(&self, inputs: &[TensorView], values: Option<Values>, y: &mut [f32]) -> Vec<Moments> {
         let (x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
-        let shared = Shared::new(y);
+        let shared = SendPtr::new(y);
         let [channels, height, width] = self.conv.output;
         let by_blocks = self.is_shared_by_blocks(images);
         let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
-        parts(count, self.conv.products() * images / count.max(1), |part| {
+        parallel_chunks(count, self.conv.products() * images / count.max(1), |part| {
             let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
-            let way = if self.planes { Ready::planes } else { Ready::forward };
+            let way = if self.planes { ConvPlan::planes } else { ConvPlan::forward };
             let ready = &way(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
             let inner = Outputs {
                 x: x.values,
                 sizes: [x.values.len() / x.shape[0].max(1), image(self.conv.output)],
                 blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
                 prologue: prologue(norm.as_ref(), self.waits.relu),
-                added: Added { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), values },
+                added: Addend { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), values },
                 shared,
                 pixels: self.statistics.then_some(height * width),
                 moments: Moments::new(channels),
@@ -109,20 +109,20 @@ impl Convolve {
     }
 
     /// Values, the bias with the channels that fill up the last block, and the normalization.
-    fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Option<Norm>) {
+    fn inputs<'a>(&self, inputs: &[TensorView<'a>]) -> (TensorView<'a>, Vec<f32>, Option<Norm>) {
         let bias = if self.has_bias { filled(inputs[2].values) } else { Vec::new() };
         let norm = self.waits.take(&mut inputs[2 + usize::from(self.has_bias)..].iter());
         (inputs[0], bias, norm)
     }
 
     /// The summand, the last of the inputs.
-    fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<Values<'a>> {
+    fn summand<'a>(&self, inputs: &[TensorView<'a>]) -> Option<Values<'a>> {
         self.summand.map(|waits| Values { from: inputs.last().map(|last| last.values), relu: waits.relu })
     }
 }
 
 struct Forward<'a> {
-    ready: &'a Ready<'a>,
+    ready: &'a ConvPlan<'a>,
     images: Range<usize>,
     inner: Outputs<'a>,
 }
@@ -146,8 +146,8 @@ struct Outputs<'a> {
     blocks: [usize; 2],
     prologue: Prologue<'a>,
     /// To all images.
-    added: Added<'a>,
-    shared: Shared,
+    added: Addend<'a>,
+    shared: SendPtr,
     /// Pixels of an output whose moments are asked for.
     pixels: Option<usize>,
     moments: Moments,
@@ -164,10 +164,10 @@ impl<'a> Images for Outputs<'a> {
         unsafe { self.shared.part(start..end) }
     }
 
-    fn added(&self, one: usize) -> Added<'_> {
+    fn added(&self, one: usize) -> Addend<'_> {
         let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
         let one = |values: Values<'a>| Values { from: values.from.map(|from| &from[start..end]), ..values };
-        Added { values: self.added.values.map(one), ..self.added }
+        Addend { values: self.added.values.map(one), ..self.added }
     }
 
     #[inline(always)]

@@ -3,32 +3,34 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::combine::{self, Combine, Operand};
-use super::conv::{Added, Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
-use super::convolve::{FEW, PendingOps};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
+use super::combine::{self, Combine, CombineInput};
+use super::conv::{
+    Addend, Conv, Dense, PackedWeights, Pairs, Prologue, WeightGradient, blocks, filled, transpose, unpack,
+};
+use super::convolve::{BACKWARD_GROUP, PendingOps};
 use super::norm::{NormSums, lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// Inputs: x, `[images, blocks, 1, pixels, 16]`, and of each layer, in the order h, t and c, the weight (its values, `[units,
 /// units]`) and the bias `[units]`.
 #[derive(Debug)]
-pub(super) struct Gated {
+pub(super) struct DenseBlock {
     mix: Combine,
     /// The weights of each layer.
-    prepared: Vec<Arc<Prepared>>,
+    prepared: Vec<Arc<PackedWeights>>,
     /// What the layers gave, before ReLU and sigmoid: of an image all of h, then all of t, then all of c.
-    kept: OnceLock<Vec<f32>>,
+    saved: OnceLock<Vec<f32>>,
 }
 
 /// Where x stands among the operands; h, t and c come before it.
 const X: usize = 3;
 
-impl Gated {
+impl DenseBlock {
     /// `mix` says which layers there are; on x nothing may wait.
-    pub(super) fn new(mix: Combine, prepared: Vec<Arc<Prepared>>) -> Self {
-        Self { mix, prepared, kept: OnceLock::new() }
+    pub(super) fn new(mix: Combine, prepared: Vec<Arc<PackedWeights>>) -> Self {
+        Self { mix, prepared, saved: OnceLock::new() }
     }
 
     fn layers(&self) -> usize {
@@ -36,18 +38,18 @@ impl Gated {
     }
 
     /// The weights of each layer as the kernels read them.
-    fn packed(&self, conv: &Conv, inputs: &[Array]) -> Vec<&[f32]> {
+    fn packed(&self, conv: &Conv, inputs: &[TensorView]) -> Vec<&[f32]> {
         let layers = self.prepared.iter().zip(inputs[1..].chunks_exact(2));
         layers.map(|(prepared, input)| prepared.packed(conv, input[0].values)).collect()
     }
 
     /// One image's operands of the sum.
-    fn operands<'a>(&self, layers: &'a [f32], x: &'a [f32]) -> [Option<Operand<'a>>; 4] {
+    fn operands<'a>(&self, layers: &'a [f32], x: &'a [f32]) -> [Option<CombineInput<'a>>; 4] {
         let mut layers = layers.chunks_exact(x.len());
         std::array::from_fn(|i| {
             let waits: PendingOps = self.mix.operands[i]?;
             let values = if i == X { x } else { layers.next().expect("a layer") };
-            Some(Operand { values, waits, norm: None, place: 0 })
+            Some(CombineInput { values, waits, norm: None, place: 0 })
         })
     }
 }
@@ -61,7 +63,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(units: usize, x: &Array) -> Self {
+    fn new(units: usize, x: &TensorView) -> Self {
         Self { units, images: x.shape[0], pixels: x.shape[3] }
     }
 
@@ -80,47 +82,47 @@ impl Shape {
     }
 }
 
-impl Operation for Gated {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+impl Operation for DenseBlock {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let x = inputs[0];
         let shape = Shape::new(self.mix.channels, &x);
         let (size, layers) = (shape.size(), self.layers());
         let conv = Conv::new([shape.units, 1, shape.pixels], shape.units, 1, 1, 0);
         let packed = self.packed(&conv, inputs);
         let biases: Vec<Vec<f32>> = inputs[1..].chunks_exact(2).map(|layer| filled(layer[1].values)).collect();
-        let (mut y, mut kept) = (unwritten(x.values.len()), unwritten(layers * x.values.len()));
-        let shared = [Shared::new(&mut y), Shared::new(&mut kept)];
-        parts(shape.images, layers * conv.products(), |images| {
+        let (mut y, mut saved) = (uninit(x.values.len()), uninit(layers * x.values.len()));
+        let shared = [SendPtr::new(&mut y), SendPtr::new(&mut saved)];
+        parallel_chunks(shape.images, layers * conv.products(), |images| {
             // SAFETY: every part has its own images.
-            let [y, kept] =
+            let [y, saved] =
                 unsafe { [(1, shared[0]), (layers, shared[1])].map(|(n, all)| all.part(part(&images, n * size))) };
             let x = &x.values[part(&images, size)];
-            dispatch(Isa::best(), Forward { op: self, shape, packed: &packed, biases: &biases, x, kept, y });
+            dispatch(Isa::best(), Forward { op: self, shape, packed: &packed, biases: &biases, x, saved, y });
         });
-        self.kept.get_or_init(|| kept);
+        self.saved.get_or_init(|| saved);
         vec![Output { values: y, shape: x.shape.to_vec() }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let x = inputs[0];
         let shape = Shape::new(self.mix.channels, &x);
         let (size, layers, units) = (shape.size(), self.layers(), shape.units);
         let conv = shape.joined(layers);
         let turned = transpose(&self.packed(&conv, inputs).concat(), layers * blocks(units), blocks(units), 1);
-        let kept = self.kept.get().expect("forward came before");
-        let mut dx = unwritten(x.values.len());
-        let shared = Shared::new(&mut dx);
-        let found = parts(shape.images, 2 * conv.products(), |images| {
+        let saved = self.saved.get().expect("forward came before");
+        let mut dx = uninit(x.values.len());
+        let shared = SendPtr::new(&mut dx);
+        let found = parallel_chunks(shape.images, 2 * conv.products(), |images| {
             // SAFETY: every part has its own images.
             let dx = unsafe { shared.part(part(&images, size)) };
             let (x, gradient) = (&x.values[part(&images, size)], &gradient.values[part(&images, size)]);
-            let kept = &kept[part(&images, layers * size)];
-            dispatch(Isa::best(), Backward { op: self, shape, conv: &conv, turned: &turned, x, kept, gradient, dx })
+            let saved = &saved[part(&images, layers * size)];
+            dispatch(Isa::best(), Backward { op: self, shape, conv: &conv, turned: &turned, x, saved, gradient, dx })
         });
-        let join = |mut one: Found, other: Found| {
+        let join = |mut one: PartialGradients, other: PartialGradients| {
             one.weight.join(other.weight);
             let sums = one.sums.into_iter().zip(other.sums);
-            Found { weight: one.weight, sums: sums.map(|(a, b)| NormSums::join([a, b])).collect() }
+            PartialGradients { weight: one.weight, sums: sums.map(|(a, b)| NormSums::join([a, b])).collect() }
         };
         let all = found.into_iter().reduce(join).expect("a part");
         let weights = all.weight.finish();
@@ -143,12 +145,12 @@ fn part(images: &Range<usize>, size: usize) -> Range<usize> {
 
 /// Some images on their way forward.
 struct Forward<'a> {
-    op: &'a Gated,
+    op: &'a DenseBlock,
     shape: Shape,
     packed: &'a [&'a [f32]],
     biases: &'a [Vec<f32>],
     x: &'a [f32],
-    kept: &'a mut [f32],
+    saved: &'a mut [f32],
     y: &'a mut [f32],
 }
 
@@ -159,13 +161,13 @@ impl Work for Forward<'_> {
     fn run<L: Lanes>(self) {
         let (size, pixels, units) = (self.shape.size(), self.shape.pixels, self.shape.units);
         let mut room = vec![0.0; size + Dense::SLACK];
-        let images = self.x.chunks_exact(size).zip(self.kept.chunks_exact_mut(self.op.layers() * size));
-        for ((x, kept), y) in images.zip(self.y.chunks_exact_mut(size)) {
+        let images = self.x.chunks_exact(size).zip(self.saved.chunks_exact_mut(self.op.layers() * size));
+        for ((x, saved), y) in images.zip(self.y.chunks_exact_mut(size)) {
             room[..size].copy_from_slice(x);
-            for ((weight, bias), to) in self.packed.iter().zip(self.biases).zip(kept.chunks_exact_mut(size)) {
-                Dense { input: units, output: blocks(units), weight }.run::<L>(&room, pixels, Added::bias(bias), to);
+            for ((weight, bias), to) in self.packed.iter().zip(self.biases).zip(saved.chunks_exact_mut(size)) {
+                Dense { input: units, output: blocks(units), weight }.run::<L>(&room, pixels, Addend::bias(bias), to);
             }
-            let operands = self.op.operands(kept, x);
+            let operands = self.op.operands(saved, x);
             let (op, dims) = (&self.op.mix, self.shape.dims());
             combine::Forward { op, operands: &operands, dims, range: 0..size, to: y }.run::<L>();
         }
@@ -174,49 +176,56 @@ impl Work for Forward<'_> {
 
 /// Some images on their way back.
 struct Backward<'a> {
-    op: &'a Gated,
+    op: &'a DenseBlock,
     shape: Shape,
     /// All layers as one.
     conv: &'a Conv,
     /// Their weights, turned round.
     turned: &'a [f32],
     x: &'a [f32],
-    kept: &'a [f32],
+    saved: &'a [f32],
     gradient: &'a [f32],
     dx: &'a mut [f32],
 }
 
 /// What a part of the images adds to the gradients.
-struct Found {
+struct PartialGradients {
     weight: WeightGradient,
     /// Of what each layer gave.
     sums: Vec<NormSums>,
 }
 
 impl Work for Backward<'_> {
-    type Output = Found;
+    type Output = PartialGradients;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Found {
+    fn run<L: Lanes>(self) -> PartialGradients {
         let (size, layers) = (self.shape.size(), self.op.layers());
         let count = self.x.len() / size;
-        let mut gradient = unwritten(FEW.min(count) * layers * size + Dense::SLACK);
+        let mut gradient = uninit(BACKWARD_GROUP.min(count) * layers * size + Dense::SLACK);
         gradient.iter_mut().rev().take(Dense::SLACK).for_each(|value| *value = 0.0);
-        let mut few = Few { x: self.x, sizes: [size, layers * size], first: 0, gradient };
-        let mut back = unwritten(size);
+        let mut few = ImageGroup { x: self.x, sizes: [size, layers * size], first: 0, gradient };
+        let mut back = uninit(size);
         let filled = blocks(self.shape.units);
         let dense = Dense { input: layers * filled * LANES, output: filled, weight: self.turned };
         let (mut weight, mut sums) = (WeightGradient::new(self.conv), self.op.mix.no_sums());
         // A few images at a time: their gradients stay in the cache from the sum to the input.
-        for (group, dx) in self.dx.chunks_mut(FEW * size).enumerate() {
-            few.first = group * FEW;
+        for (group, dx) in self.dx.chunks_mut(BACKWARD_GROUP * size).enumerate() {
+            few.first = group * BACKWARD_GROUP;
             for (place, dx) in dx.chunks_exact_mut(size).enumerate() {
                 let to = &mut few.gradient[place * layers * size..][..layers * size];
-                self.op.back::<L>(self.shape, [self.x, self.kept, self.gradient], few.first + place, to, dx, &mut sums);
+                self.op.back::<L>(
+                    self.shape,
+                    [self.x, self.saved, self.gradient],
+                    few.first + place,
+                    to,
+                    dx,
+                    &mut sums,
+                );
             }
             weight.run::<L>(self.conv, few.first..few.first + dx.len() / size, &few);
             for (place, dx) in dx.chunks_exact_mut(size).enumerate() {
-                dense.run::<L>(&few.gradient[place * layers * size..], self.shape.pixels, Added::NONE, &mut back);
+                dense.run::<L>(&few.gradient[place * layers * size..], self.shape.pixels, Addend::NONE, &mut back);
                 for (to, from) in dx.chunks_exact_mut(LANES).zip(back.chunks_exact(LANES)) {
                     put(lanes::<L>(to).add(lanes(from)), to);
                 }
@@ -224,18 +233,18 @@ impl Work for Backward<'_> {
         }
         let operands = self.op.mix.operands[..X].iter();
         let sums = operands.zip(sums).filter_map(|(operand, sums)| operand.map(|_| sums)).collect();
-        Found { weight, sums }
+        PartialGradients { weight, sums }
     }
 }
 
-impl Gated {
+impl DenseBlock {
     /// Back through the sum of one of the images with these x, values of the layers and gradients: to what the layers
     /// gave, and to x.
     #[inline(always)]
     fn back<L: Lanes>(
         &self,
         shape: Shape,
-        [x, kept, gradient]: [&[f32]; 3],
+        [x, saved, gradient]: [&[f32]; 3],
         one: usize,
         layers: &mut [f32],
         dx: &mut [f32],
@@ -243,7 +252,7 @@ impl Gated {
     ) {
         let size = shape.size();
         let range = one * size..(one + 1) * size;
-        let operands = self.operands(&kept[one * layers.len()..][..layers.len()], &x[range.clone()]);
+        let operands = self.operands(&saved[one * layers.len()..][..layers.len()], &x[range.clone()]);
         let mut to: [Option<&mut [f32]>; 4] = [None, None, None, None];
         let mut layers = layers.chunks_exact_mut(size);
         for (operand, to) in operands.iter().zip(&mut to).take(X) {
@@ -259,7 +268,7 @@ impl Gated {
 }
 
 /// The images, and of a few of them the gradients of what the layers gave.
-struct Few<'a> {
+struct ImageGroup<'a> {
     x: &'a [f32],
     /// Values of an image of x and of the layers.
     sizes: [usize; 2],
@@ -267,7 +276,7 @@ struct Few<'a> {
     gradient: Vec<f32>,
 }
 
-impl Pairs for Few<'_> {
+impl Pairs for ImageGroup<'_> {
     fn pair(&self, one: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
         let [x, layers] = self.sizes;
         let gradient = &self.gradient[(one - self.first) * layers..][..layers];

@@ -1,21 +1,21 @@
 //! From the engine's layout to blocks, in one pass.
 
 use super::conv::{blocks, image};
-use super::lanes::LANES;
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
+use super::simd::LANES;
 
 /// `[images, channels, height, width]` to `[images, blocks, height, width, 16]`.
 #[derive(Debug)]
-pub(super) struct IntoBlocks;
+pub(super) struct ToBlocked;
 
-impl Operation for IntoBlocks {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+impl Operation for ToBlocked {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let &[images, channels, height, width] = inputs[0].shape else { unreachable!("four dimensions") };
         let (area, size) = (height * width, image([channels, height, width]));
-        let mut values = unwritten(images * size);
-        let shared = Shared::new(&mut values);
-        parts(images, size * VALUE, |images| {
+        let mut values = uninit(images * size);
+        let shared = SendPtr::new(&mut values);
+        parallel_chunks(images, size * VALUE, |images| {
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(images.start * size..images.end * size) };
             let from = &inputs[0].values[images.start * channels * area..images.end * channels * area];
@@ -27,12 +27,12 @@ impl Operation for IntoBlocks {
         vec![Output { values, shape: vec![images, blocks(channels), height, width, LANES] }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, _: &[bool]) -> Vec<Output> {
         let &[images, channels, height, width] = inputs[0].shape else { unreachable!("four dimensions") };
         let (area, size) = (height * width, image([channels, height, width]));
-        let mut values = unwritten(inputs[0].values.len());
-        let shared = Shared::new(&mut values);
-        parts(images, size * VALUE, |images| {
+        let mut values = uninit(inputs[0].values.len());
+        let shared = SendPtr::new(&mut values);
+        parallel_chunks(images, size * VALUE, |images| {
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(images.start * channels * area..images.end * channels * area) };
             let from = &gradient.values[images.start * size..images.end * size];

@@ -1,17 +1,17 @@
 //! Long short-term memory: all steps of some streams of samples in one operation.
 
-mod back;
+mod backward;
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::conv::{Added, Dense, blocks, pack, transpose};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
+use super::conv::{Addend, Dense, blocks, pack, transpose};
 use super::matrix::{Matrix, multiply};
 use super::norm::{give, lanes, put, take};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
-use back::Backward;
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
+use backward::Backward;
 
 /// `i, f, o = σ(·)`, `g = tanh(·)`, `c = f·c + i·g`, `h = o·tanh(c)`, in the order i, f, g, o of what the four are made of:
 /// `x + W·h`, with h and c of the step before.
@@ -25,12 +25,12 @@ pub(super) struct Lstm {
     units: usize,
     /// Whether what the way back needs is kept.
     keeps: bool,
-    kept: OnceLock<Kept>,
+    saved: OnceLock<Saved>,
 }
 
 /// What happened on the way.
 #[derive(Debug)]
-struct Kept {
+struct Saved {
     /// Of every sample i, f, g, o and c, each filled up to whole blocks.
     inside: Vec<f32>,
     /// h, `[samples, units]`.
@@ -39,7 +39,7 @@ struct Kept {
     packed: Vec<f32>,
 }
 
-/// Places in [`Kept::inside`].
+/// Places in [`Saved::inside`].
 const I: usize = 0;
 const F: usize = 1;
 const G: usize = 2;
@@ -49,7 +49,7 @@ const INSIDE: usize = 5;
 
 impl Lstm {
     pub(super) fn new(streams: usize, units: usize, keeps: bool) -> Self {
-        Self { streams, units, keeps, kept: OnceLock::new() }
+        Self { streams, units, keeps, saved: OnceLock::new() }
     }
 
     /// Units filled up to whole blocks.
@@ -65,48 +65,48 @@ impl Lstm {
 }
 
 impl Operation for Lstm {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [x, weight, h, c] = inputs else { unreachable!("four inputs") };
         let (samples, units) = (x.shape[0], self.units);
         let packed = self.pack(weight.values);
-        let mut outputs = unwritten(samples * units);
-        let mut inside = unwritten(if self.keeps { samples * INSIDE * self.filled() } else { 0 });
-        let mut last = [unwritten(self.streams * units), unwritten(self.streams * units)];
-        let to = [&mut outputs, &mut inside].map(|values| Shared::new(values));
-        let ends = last.each_mut().map(|values| Shared::new(values));
-        parts(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
+        let mut outputs = uninit(samples * units);
+        let mut inside = uninit(if self.keeps { samples * INSIDE * self.filled() } else { 0 });
+        let mut last = [uninit(self.streams * units), uninit(self.streams * units)];
+        let to = [&mut outputs, &mut inside].map(|values| SendPtr::new(values));
+        let ends = last.each_mut().map(|values| SendPtr::new(values));
+        parallel_chunks(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
             let before = [h.values, c.values];
             let steps = Steps::new(self, samples, streams);
             dispatch(Isa::best(), Forward { steps, x: x.values, packed: &packed, before, to, ends, keeps: self.keeps });
         });
-        let kept = Kept { inside, outputs: if self.keeps { outputs.clone() } else { Vec::new() }, packed };
-        self.kept.get_or_init(|| kept);
+        let saved = Saved { inside, outputs: if self.keeps { outputs.clone() } else { Vec::new() }, packed };
+        self.saved.get_or_init(|| saved);
         let ends = last.map(|values| Output { shape: vec![values.len()], values });
         std::iter::once(Output { values: outputs, shape: vec![samples, units] }).chain(ends).collect()
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let [x, weight, h, c] = inputs else { unreachable!("four inputs") };
         let (samples, units) = (x.shape[0], self.units);
-        let kept = self.kept.get().expect("forward came before");
-        let turned = transpose(&kept.packed, 4 * blocks(units), blocks(units), 1);
-        let mut dx = unwritten(samples * 4 * units);
-        let mut first = [unwritten(self.streams * units), unwritten(self.streams * units)];
-        let to = Shared::new(&mut dx);
-        let ends = first.each_mut().map(|values| Shared::new(values));
-        parts(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
+        let saved = self.saved.get().expect("forward came before");
+        let turned = transpose(&saved.packed, 4 * blocks(units), blocks(units), 1);
+        let mut dx = uninit(samples * 4 * units);
+        let mut first = [uninit(self.streams * units), uninit(self.streams * units)];
+        let to = SendPtr::new(&mut dx);
+        let ends = first.each_mut().map(|values| SendPtr::new(values));
+        parallel_chunks(self.streams, samples.div_ceil(self.streams) * 4 * units * units, |streams| {
             let steps = Steps::new(self, samples, streams);
-            let (inside, gradient) = (kept.inside.as_slice(), gradient.values);
+            let (inside, gradient) = (saved.inside.as_slice(), gradient.values);
             dispatch(Isa::best(), Backward { steps, inside, packed: &turned, before: c.values, gradient, to, ends });
         });
         let weight_gradient = wanted[1].then(|| {
             // Every sample's h of the step before: of the first step's what there was, of the others those a step earlier.
             let early = self.streams.min(samples);
             let (dfirst, dlater) = dx.split_at(early * 4 * units);
-            let mut values = unwritten(weight.values.len());
+            let mut values = uninit(weight.values.len());
             let gates = |values| Matrix::new(values, 4 * units).transposed();
             multiply(&mut values, gates(dfirst), Matrix::new(&h.values[..early * units], units), false);
-            let earlier = &kept.outputs[..(samples - early) * units];
+            let earlier = &saved.outputs[..(samples - early) * units];
             multiply(&mut values, gates(dlater), Matrix::new(earlier, units), true);
             Output { values, shape: weight.shape.to_vec() }
         });
@@ -153,7 +153,7 @@ impl Steps {
 
     /// Writes h and c of the streams, or their gradients, to `[streams, units]` each.
     #[inline(always)]
-    fn leave<L: Lanes>(&self, values: [&[f32]; 2], to: [Shared; 2]) {
+    fn leave<L: Lanes>(&self, values: [&[f32]; 2], to: [SendPtr; 2]) {
         for (values, to) in values.into_iter().zip(to) {
             for (place, stream) in self.own.clone().enumerate() {
                 // SAFETY: every part has its own streams.
@@ -178,9 +178,9 @@ struct Forward<'a> {
     /// h and c.
     before: [&'a [f32]; 2],
     /// h, and what is kept, of every sample.
-    to: [Shared; 2],
+    to: [SendPtr; 2],
     /// h and c of every stream.
-    ends: [Shared; 2],
+    ends: [SendPtr; 2],
     keeps: bool,
 }
 
@@ -202,7 +202,7 @@ impl Work for Forward<'_> {
         }
         let dense = Dense { input: units, output: 4 * blocks, weight: self.packed };
         for step in 0..self.steps.count() {
-            dense.run::<L>(&h, own.len(), Added::NONE, &mut sums);
+            dense.run::<L>(&h, own.len(), Addend::NONE, &mut sums);
             for (stream, sample) in self.steps.of(step).enumerate() {
                 self.sample::<L>(sample, stream, &sums, &mut h, &mut c);
             }
@@ -219,10 +219,13 @@ impl Forward<'_> {
         let blocks = blocks(units);
         let x = &self.x[sample * 4 * units..(sample + 1) * 4 * units];
         let filled = blocks * LANES;
-        let kept = if self.keeps { INSIDE * filled } else { 0 };
+        let saved = if self.keeps { INSIDE * filled } else { 0 };
         // SAFETY: every part has its own streams, and a sample is of one.
         let (to, inside) = unsafe {
-            (self.to[0].part(sample * units..(sample + 1) * units), self.to[1].part(sample * kept..(sample + 1) * kept))
+            (
+                self.to[0].part(sample * units..(sample + 1) * units),
+                self.to[1].part(sample * saved..(sample + 1) * saved),
+            )
         };
         for block in 0..blocks {
             let range = steps.lanes(block);

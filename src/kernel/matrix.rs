@@ -3,8 +3,8 @@
 
 use gemm::Parallelism;
 
-use super::op::{Array, Operation, Output};
-use super::parts::unwritten;
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::uninit;
 
 /// A matrix in an array, by the steps from row to row and from column to column.
 #[derive(Clone, Copy)]
@@ -71,20 +71,20 @@ pub(super) fn multiply(to: &mut [f32], a: Matrix, b: Matrix, adds: bool) {
 pub(super) struct Linear;
 
 impl Operation for Linear {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [x, weight, bias] = inputs else { unreachable!("three inputs") };
         let (rows, out) = (x.shape[0], weight.shape[0]);
-        let mut values = unwritten(rows * out);
+        let mut values = uninit(rows * out);
         values.chunks_exact_mut(out).for_each(|row| row.copy_from_slice(bias.values));
         multiply(&mut values, matrix(x), matrix(weight).transposed(), true);
         vec![Output { values, shape: vec![rows, out] }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let [x, weight, bias] = inputs else { unreachable!("three inputs") };
         let dy = matrix(&gradient);
         let product = |a: Matrix, b: Matrix, shape: &[usize]| {
-            let mut values = unwritten(shape.iter().product());
+            let mut values = uninit(shape.iter().product());
             multiply(&mut values, a, b, false);
             Output { values, shape: shape.to_vec() }
         };
@@ -106,6 +106,6 @@ impl Operation for Linear {
     }
 }
 
-fn matrix<'a>(array: &Array<'a>) -> Matrix<'a> {
+fn matrix<'a>(array: &TensorView<'a>) -> Matrix<'a> {
     Matrix::new(array.values, array.shape[1])
 }

@@ -4,32 +4,32 @@
 //! one register of AVX-512. Channels that are missing from the last block are zeros. Convolution, its input gradient and
 //! its weight gradient all read and write this layout; nothing is ever transposed between them.
 
+mod allocator;
+mod backend;
 mod blocked;
 mod char_cnn;
-mod choice;
 mod combine;
 mod conv;
 mod convolve;
+mod cross_entropy;
 mod dense_block;
-mod descent;
-mod keeping;
-mod lanes;
+mod feature_map;
+mod functional;
 mod layout;
-mod likelihood;
 mod lstm;
-mod map;
 mod matrix;
+mod max_pool;
 mod norm;
-mod op;
-mod parts;
-mod pool;
-mod rows;
+mod operation;
+mod parallel;
+mod sgd;
+mod simd;
 mod statistics;
 
-pub use choice::Kernels;
+pub use allocator::CachingAllocator;
+pub use backend::{Backend, Kernels};
 pub use combine::Carry;
-pub use descent::Sgd;
-pub use keeping::CachingAllocator;
-pub use map::{Epilogue, FeatureMap, Stride, Weights};
+pub use feature_map::{Epilogue, FeatureMap, Weights, WindowOptions};
+pub use functional::{CrossEntropy, char_cnn, cross_entropy, linear, lstm};
 pub(crate) use norm::EPSILON;
-pub use rows::{CrossEntropy, likelihood, linear, lstm, spelling};
+pub use sgd::Sgd;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::conv::{Prologue, blocks, image};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::parts::{Shared, VALUE, parts};
+use super::parallel::{SendPtr, VALUE, parallel_chunks};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// Added to the variance, PyTorch's default.
 pub(crate) const EPSILON: f64 = 1e-5;
@@ -77,20 +77,20 @@ pub(super) struct NormGradient {
 
 impl NormGradient {
     /// Turns the gradients of normalized values, images one behind the other, into those of the values.
-    pub(super) fn settle(&self, gradient: &mut [f32], x: &[f32], mean: &[f32], shape: [usize; 3]) {
+    pub(super) fn materialize(&self, gradient: &mut [f32], x: &[f32], mean: &[f32], shape: [usize; 3]) {
         let size = image(shape);
-        let shared = Shared::new(gradient);
-        parts(x.len() / size, size * VALUE, |images| {
+        let shared = SendPtr::new(gradient);
+        parallel_chunks(x.len() / size, size * VALUE, |images| {
             let range = images.start * size..images.end * size;
             // SAFETY: every part has its own images.
             let gradient = unsafe { shared.part(range.clone()) };
             let [_, height, width] = shape;
-            dispatch(Isa::best(), Settle { way: &self.way, mean, gradient, x: &x[range], pixels: height * width });
+            dispatch(Isa::best(), Materialize { way: &self.way, mean, gradient, x: &x[range], pixels: height * width });
         });
     }
 }
 
-struct Settle<'a> {
+struct Materialize<'a> {
     way: &'a [Vec<f32>; 3],
     mean: &'a [f32],
     gradient: &'a mut [f32],
@@ -98,7 +98,7 @@ struct Settle<'a> {
     pixels: usize,
 }
 
-impl Work for Settle<'_> {
+impl Work for Materialize<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -285,7 +285,7 @@ pub(super) fn statistics(x: &[f32], shape: [usize; 3]) -> [Vec<f32>; 2] {
     let size = image(shape);
     let each =
         |images: Range<usize>| dispatch(Isa::best(), Measure { x: &x[images.start * size..images.end * size], shape });
-    Moments::finish(parts(x.len() / size, size * VALUE, each), shape[0])
+    Moments::finish(parallel_chunks(x.len() / size, size * VALUE, each), shape[0])
 }
 
 struct Measure<'a> {

@@ -55,7 +55,7 @@ impl Stem {
                 let x = layer_and_norm(layer, norm, pass, x, None);
                 let x = if *relu { x.relu() } else { x };
                 // What waits is cheap to do again wherever the estimate is read, but its gradient is not.
-                if pass.is_training() { x.settle() } else { x }
+                if pass.is_training() { x.materialize() } else { x }
             }
             Self::CharCnn(spelling) => spelling.forward(pass, x),
         }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Model, ModelConfig};
 use crate::data::Vocabulary;
+use crate::kernel::Backend;
 use crate::{Error, Result};
 
 /// What a model file says of itself.
@@ -159,7 +159,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`Error::File`] for bytes that are no model file, or whose arrays are not those of the network that it names.
-pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> {
+pub fn from_bytes(path: &Path, bytes: &[u8], backend: impl Into<Backend>) -> Result<Opened> {
     let wrong = |e: safetensors::SafeTensorError| Error::file(path, format!("not a whole safetensors file: {e}"));
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
@@ -177,7 +177,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<Opened> 
     if crc32.is_some_and(|expected| expected != found) {
         return Err(Error::file(path, "not what was written: the checksum differs"));
     }
-    let mut model = Model::unset(&card.model, card.input, card.classes.len(), device)
+    let mut model = Model::unset(&card.model, card.input, card.classes.len(), backend)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let mut missing: Vec<String> = model.parameters.iter().map(|(_, p)| p.name.clone()).collect();
     let mut extra = Vec::new();
@@ -238,10 +238,10 @@ mod tests {
 
     #[test]
     fn a_card_that_cannot_be_is_named() {
-        let model = Model::new(&card().model, [1, 2, 2], 2, 0, &Device::flex()).unwrap();
+        let model = Model::new(&card().model, [1, 2, 2], 2, 0, Backend::cpu()).unwrap();
         let message = |card: Metadata| {
             let bytes = to_bytes(&model, &card, &[], HashMap::new()).unwrap();
-            from_bytes(Path::new("m"), &bytes, &Device::flex()).map(|_| ()).map_err(|e| e.to_string())
+            from_bytes(Path::new("m"), &bytes, Backend::cpu()).map(|_| ()).map_err(|e| e.to_string())
         };
         assert_eq!(message(card()), Ok(()));
         let faults = [

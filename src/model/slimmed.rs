@@ -49,12 +49,11 @@ impl Model {
         let counts: Vec<usize> = route.stages().iter().map(Vec::len).collect();
         let outline = self.outline();
         let [channels, height, width] = [0, 1, 2].map(|side| outline.input[side]);
-        let device = self.parameters.device();
         let mut slim = Self::unset(
             &self.config().with_blocks(counts, survival),
             [channels, height, width],
             outline.classes,
-            device,
+            self.parameters.backend(),
         )?;
         let entries: Vec<_> = slim.parameters.iter().map(|(id, p)| (id, p.name.clone())).collect();
         for (id, name) in entries {

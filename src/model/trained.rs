@@ -1,11 +1,11 @@
 //! A network that can be trained here.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::config::ModelConfig;
 use super::line::Layers;
 use super::resolve::resolve;
-use crate::kernel::FeatureMap;
+use crate::kernel::{Backend, FeatureMap};
 use crate::nn::Outline;
 use crate::nn::{
     Block, BlockActivations, BlockId, Builder, ForwardContext, Logits, Network, Parameters, RecurrentState, Samples,
@@ -28,15 +28,27 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Config`] or [`Error::Shape`] for a configuration that makes no network.
-    pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, device: &Device) -> Result<Self> {
+    pub fn new(
+        config: &ModelConfig,
+        input: Shape,
+        classes: usize,
+        seed: u64,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
+        let backend = backend.into();
         // Shapes alone first: what is too large is found before it is drawn.
-        Self::unset(config, input, classes, device)?;
-        Self::built(config, input, classes, Builder::new(Parameters::new(device), seed))
+        Self::unset(config, input, classes, &backend)?;
+        Self::built(config, input, classes, Builder::new(Parameters::new(backend), seed))
     }
 
     /// The network without values, for those of a file: every array has to be set before it is used.
-    pub(crate) fn unset(config: &ModelConfig, input: Shape, classes: usize, device: &Device) -> Result<Self> {
-        Self::built(config, input, classes, Builder::new(Parameters::shapes_only(device), 0))
+    pub(crate) fn unset(
+        config: &ModelConfig,
+        input: Shape,
+        classes: usize,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
+        Self::built(config, input, classes, Builder::new(Parameters::shapes_only(backend), 0))
     }
 
     fn built(config: &ModelConfig, input: Shape, classes: usize, mut builder: Builder) -> Result<Self> {
@@ -133,7 +145,7 @@ const MOST_INPUT: usize = 1 << 28;
 
 /// The number of trained values of a configuration, without building it.
 pub(super) fn count(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {
-    Ok(Model::unset(config, input, classes, &Device::flex())?.outline.parameters)
+    Ok(Model::unset(config, input, classes, Backend::cpu())?.outline.parameters)
 }
 
 impl Network for Model {

@@ -7,7 +7,7 @@ use super::body::layer_and_norm;
 use super::{Body, BodyConfig, Builder, ForwardContext, GateKind, Init, Layer, Norm, Order, Shape, Window, Wiring};
 use super::{ReceptiveField, Skip};
 use crate::Result;
-use crate::kernel::{Carry, Epilogue, FeatureMap, Kernels, Stride, Weights};
+use crate::kernel::{Carry, Epilogue, FeatureMap, Kernels, Weights, WindowOptions};
 
 /// Where the last ReLU of a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +134,7 @@ impl Block {
         }
         if let Some([h, transform, carry]) = self.dense(pass, &x) {
             let relu = [LastRelu::H, LastRelu::Sum].map(|place| self.plan.last_relu == place);
-            return x.gate(h.expect("a body"), transform, self.carry(carry), relu);
+            return x.dense_block(h.expect("a body"), transform, self.carry(carry), relu);
         }
         if self.is_sum(pass)
             && let Some(carried) = self.carried(pass, x.clone())
@@ -160,7 +160,7 @@ impl Block {
     /// The weights of body, transform gate and carry gate where the block is one sum of dense layers of `x`, and so one
     /// operation.
     fn dense(&self, pass: &ForwardContext, x: &FeatureMap) -> Option<[Option<Weights>; 3]> {
-        if !self.is_whole(pass) || self.changes_shape() || !x.is_dense(pass.parameters.kernels()) {
+        if !self.is_whole(pass) || self.changes_shape() || !x.can_run_dense_block(pass.parameters.kernels()) {
             return None;
         }
         let parts = [Some(&self.body), self.transform.as_ref(), self.carry.as_ref()];
@@ -269,9 +269,9 @@ impl Block {
     fn carry<Gate>(&self, gate: Option<Gate>) -> Option<Carry<Gate>> {
         match (self.plan.wiring, gate) {
             (Wiring::Plain, _) => None,
-            (Wiring::Highway, _) => Some(Carry::Rest),
+            (Wiring::Highway, _) => Some(Carry::OneMinusTransform),
             (Wiring::Full | Wiring::COnly, Some(c)) => Some(Carry::Gate(c)),
-            _ => Some(Carry::All),
+            _ => Some(Carry::Identity),
         }
     }
 
@@ -301,7 +301,7 @@ impl Block {
             LastRelu::Sum => sum.relu(),
             _ => sum,
         };
-        sum.settle()
+        sum.materialize()
     }
 }
 
@@ -324,7 +324,7 @@ fn zero_pad(x: FeatureMap, stride: usize, channels: usize, kernels: Kernels, dev
     x.convolve(
         kernels,
         Weights::new(weight, [channels, have, 1, 1], None),
-        Stride { stride, padding: 0 },
-        Epilogue::Unknown,
+        WindowOptions { stride, padding: 0 },
+        Epilogue::None,
     )
 }

@@ -55,9 +55,9 @@ impl CharCnn {
             filters.push([weight, bias]);
             builder.flops += 2 * (maps * size * width * (length + 1 - width)) as u64;
         }
-        let spelling = Self { embedding, filters, maps: maps.clone(), length };
+        let char_cnn = Self { embedding, filters, maps: maps.clone(), length };
         let out = maps.iter().sum();
-        Ok((spelling, [out, 1, 1]))
+        Ok((char_cnn, [out, 1, 1]))
     }
 
     /// `[samples, 1, 1, characters]` of numbers of characters to `[samples, Σ maps, 1, 1]`.
@@ -72,7 +72,7 @@ impl CharCnn {
         });
         let table = embedding.matmul(Tensor::cat(taps.collect(), 1));
         let bias = Tensor::cat(self.filters.iter().map(|[_, bias]| parameters.get(*bias).value.clone()).collect(), 0);
-        let values = kernel::spelling(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
+        let values = kernel::char_cnn(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
         let [samples, out] = values.dims();
         values.reshape([samples, out, 1, 1]).into()
     }

@@ -2,7 +2,7 @@
 
 use super::ReceptiveField;
 use super::{ForwardContext, ParameterId, Parameters};
-use crate::kernel::{EPSILON, Epilogue, FeatureMap, Stride, Weights};
+use crate::kernel::{EPSILON, Epilogue, FeatureMap, Weights, WindowOptions};
 
 /// How the initial values of a weight are drawn; `fan_in` and `fan_out` are the summands of an output and the uses of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,12 +59,12 @@ impl Layer {
     /// `[batch, in, height, width]` to `[batch, out, height', width']`; a dense layer takes every unit of a sample and
     /// gives `[batch, out, 1, 1]`.
     pub fn forward(&self, pass: &ForwardContext, x: FeatureMap) -> FeatureMap {
-        self.weighted(pass, x, None, Epilogue::Unknown)
+        self.weighted(pass, x, None, Epilogue::None)
     }
 
     /// The same, and the sum with `onto` where there is such.
     pub(crate) fn onto(&self, pass: &ForwardContext, x: FeatureMap, onto: Option<FeatureMap>) -> FeatureMap {
-        self.weighted(pass, x, None, onto.map_or(Epilogue::Unknown, Epilogue::Sum))
+        self.weighted(pass, x, None, onto.map_or(Epilogue::None, Epilogue::Sum))
     }
 
     /// The layer and the normalization that follows it. A pass that does not train folds them into one layer with
@@ -81,15 +81,17 @@ impl Layer {
             let y = self.weighted(pass, x, None, Epilogue::Normalization);
             return norm.forward(pass, y);
         }
-        self.weighted(pass, x, Some(norm), onto.map_or(Epilogue::Unknown, Epilogue::Sum))
+        self.weighted(pass, x, Some(norm), onto.map_or(Epilogue::None, Epilogue::Sum))
     }
 
     /// The weighted sum, with a normalization folded into its weights.
     fn weighted(&self, pass: &ForwardContext, x: FeatureMap, folded: Option<&Norm>, next: Epilogue) -> FeatureMap {
         let (kernels, weights) = (pass.parameters.kernels(), self.ready(pass, folded));
         match self.window {
-            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, next),
-            None => x.weigh(kernels, weights, next),
+            Some(Window { stride, padding, .. }) => {
+                x.convolve(kernels, weights, WindowOptions { stride, padding }, next)
+            }
+            None => x.linear(kernels, weights, next),
         }
     }
 

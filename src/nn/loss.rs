@@ -27,8 +27,8 @@ impl Loss {
 /// `s / classes` for every class, as in PyTorch.
 pub fn cross_entropy(kernels: Kernels, logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Loss {
     let agree = |best: usize, label: u32| u64::from(best == label as usize);
-    if kernels == Kernels::Own {
-        let CrossEntropy { mean, losses, best } = kernel::likelihood(logits, labels, smoothing);
+    if kernels == Kernels::Native {
+        let CrossEntropy { mean, losses, best } = kernel::cross_entropy(logits, labels, smoothing);
         let correct = host(best).iter().zip(labels).map(|(&best, &label)| agree(best as usize, label)).sum();
         return Loss { mean, each: host(losses).into_iter().map(f64::from).collect(), correct };
     }
@@ -93,9 +93,10 @@ mod tests {
         let labels = [2, 1];
         let device = burn::tensor::Device::flex();
         let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &device);
-        let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|k| cross_entropy(k, logits.clone(), &labels, 0.0));
-        let mean: f32 = ours.mean.into_scalar();
-        assert_eq!((ours.correct, stock.correct), (1, 1));
+        let [native, reference] =
+            [Kernels::Native, Kernels::Reference].map(|k| cross_entropy(k, logits.clone(), &labels, 0.0));
+        let mean: f32 = native.mean.into_scalar();
+        assert_eq!((native.correct, reference.correct), (1, 1));
         let answers: Vec<Prediction> = Prediction::all(&rows, 3, &labels, &rows).collect();
         let own = (answers[0].loss + answers[1].loss) / 2.0;
         assert!((f64::from(mean) - own).abs() < 1e-6, "{mean} {own}");

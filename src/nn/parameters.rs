@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernel::{Kernels, Weights};
+use crate::kernel::{Backend, Kernels, Weights};
 use crate::{Error, Result};
 
 /// Which array of a [`Parameters`] list.
@@ -81,13 +81,14 @@ impl Clone for Kept {
 }
 
 impl Parameters {
-    /// An empty list on a device.
-    pub fn new(device: &Device) -> Self {
-        let kernels = Kernels::of(device);
+    /// Returns an empty list on a backend.
+    pub fn new(backend: impl Into<Backend>) -> Self {
+        let backend = backend.into();
+        let kernels = backend.kernels();
         Self {
             entries: Vec::new(),
             by_name: HashMap::new(),
-            device: device.clone(),
+            device: backend.device,
             kernels,
             kept: Kept::default(),
             flat: None,
@@ -96,8 +97,8 @@ impl Parameters {
     }
 
     /// An empty list that keeps shapes and no values: for counting.
-    pub(crate) fn shapes_only(device: &Device) -> Self {
-        Self { shapes_only: true, ..Self::new(device) }
+    pub(crate) fn shapes_only(backend: impl Into<Backend>) -> Self {
+        Self { shapes_only: true, ..Self::new(backend) }
     }
 
     /// Adds an array whose values are drawn one by one; one of the same name must not be there.
@@ -201,12 +202,17 @@ impl Parameters {
         kept.entry(key).or_insert_with(make).clone()
     }
 
-    /// Which operations compute with the arrays.
+    /// Returns the operations that compute with the arrays.
     pub fn kernels(&self) -> Kernels {
         self.kernels
     }
 
-    /// Chooses the operations; those of this crate are for the CPU alone.
+    /// Returns the device of the arrays and the kernels that compute with them.
+    pub fn backend(&self) -> Backend {
+        Backend::new(self.device.clone(), self.kernels)
+    }
+
+    /// Sets the operations that compute with the arrays. Native kernels run on the CPU only.
     pub fn set_kernels(&mut self, kernels: Kernels) {
         self.kernels = kernels;
     }

@@ -1,7 +1,7 @@
 //! A stage: a run of blocks of the same dimensionality.
 
 use super::{Block, BlockConfig, Builder, ForwardContext, Shape, Window};
-use crate::kernel::{FeatureMap, Stride};
+use crate::kernel::{FeatureMap, WindowOptions};
 use crate::{Error, Result};
 
 /// Maximum pooling.
@@ -17,7 +17,7 @@ impl Pool {
     /// `[batch, channels, height, width]` to smaller height and width.
     pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let Window { size, stride, padding } = self.window;
-        x.max_pool(size, Stride { stride, padding }, self.ceil)
+        x.max_pool(size, WindowOptions { stride, padding }, self.ceil)
     }
 
     fn side(&self, side: usize) -> Option<usize> {

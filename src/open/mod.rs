@@ -22,8 +22,6 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-
 #[cfg(feature = "onnx")]
 pub use self::any::OpenedGraph;
 pub use self::any::{AnyNetwork, any, is_graph};
@@ -37,6 +35,7 @@ use self::layout::Layout;
 pub use self::naming::NameMap;
 pub use self::opening::{Beside, DidYouMean, LoadReport, WrongShape};
 pub use self::options::{OpenOptions, arch, cut, cut_text, labels};
+use crate::kernel::Backend;
 use crate::model::{Metadata, Model, from_bytes, to_bytes};
 use crate::report::Epoch;
 use crate::{Error, Result, train};
@@ -83,17 +82,18 @@ impl Opened {
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] that names the file and the arrays at fault, [`Error::Config`] or
 /// [`Error::Usage`] for options that do not fit.
-pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
+pub fn open(target: &Path, options: &OpenOptions, backend: impl Into<Backend>) -> Result<Opened> {
+    let backend = &backend.into();
     if any::is_graph(target) {
         let what = format!("{}: an ONNX file holds a graph, which is run as it is; expected", target.display());
         return Err(Error::Usage(format!("{what} a run, a model file, a PyTorch or a safetensors file")));
     }
     let mut opened = match index_in(target)? {
-        Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
+        Some(index) => foreign(&index, tensors::sharded(&index)?, options, backend)?,
         None if target.is_dir() => {
-            Opened { history: train::history(target)?, ..file(&train::model_file(target)?, options, device)? }
+            Opened { history: train::history(target)?, ..file(&train::model_file(target)?, options, backend)? }
         }
-        None => file(target, options, device)?,
+        None => file(target, options, backend)?,
     };
     options.override_card(&mut opened.card)?;
     opened.names_classes |= options.labels.is_some();
@@ -101,16 +101,16 @@ pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Ope
     Ok(opened)
 }
 
-fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
+fn file(path: &Path, options: &OpenOptions, backend: &Backend) -> Result<Opened> {
     if !tensors::is_safetensors(path)? {
-        return foreign(path, pytorch::read(path)?, options, device);
+        return foreign(path, pytorch::read(path)?, options, backend);
     }
     let (state, metadata) = tensors::single(path)?;
     if !metadata.contains_key(crate::model::CARD) {
-        return foreign(path, state, options, device);
+        return foreign(path, state, options, backend);
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let own = from_bytes(path, &bytes, device)?;
+    let own = from_bytes(path, &bytes, backend)?;
     Ok(Opened {
         model: own.model,
         card: own.card,
@@ -122,12 +122,12 @@ fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
     })
 }
 
-fn foreign(path: &Path, state: StateDict, options: &OpenOptions, device: &Device) -> Result<Opened> {
+fn foreign(path: &Path, state: StateDict, options: &OpenOptions, backend: &Backend) -> Result<Opened> {
     let wrong = |what: String| Error::file(path, what);
     let state = names::unwrap(state);
     let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
     let network = recognise::network(&arrays, layout, options.arch.as_ref()).map_err(wrong)?;
-    let mut model = Model::unset(&network.config, network.input, network.classes, device)
+    let mut model = Model::unset(&network.config, network.input, network.classes, backend)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;

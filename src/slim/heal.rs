@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::{Healed, Progress};
 use crate::data::{Normalization, Order, Plan, batches};
+use crate::kernel::Backend;
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model};
 use crate::nn::{ForwardContext, ParameterId, Training};
@@ -69,14 +70,14 @@ pub fn finetune(
     model: &Model,
     card: &Metadata,
     experiment: Experiment,
-    device: &Device,
+    backend: impl Into<Backend>,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Healed<Model>> {
     let mut experiment = Experiment { model: model.config().clone(), ..experiment };
     experiment.data.normalization = Some(Normalization { mean: card.mean.clone(), std: card.std.clone() });
     // What a run keeps to be resumed is not worth keeping of a few epochs.
     let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-    let trainer = Trainer::new(experiment, &run.path().join("run"), false, device)?.starting_from(model.clone())?;
+    let trainer = Trainer::new(experiment, &run.path().join("run"), false, backend)?.starting_from(model.clone())?;
     let (network, epochs) = trainer.train(observe)?;
     Ok(Healed { name: "fine-tuned".into(), network, epochs })
 }

@@ -39,8 +39,8 @@ impl Optimizer {
     pub fn step(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         self.steps += 1;
         match (config.optimizer, self.kernels) {
-            (Method::Sgd, Kernels::Own) => self.descend(config, rate, values, gradient),
-            (Method::Sgd, Kernels::Stock) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
+            (Method::Sgd, Kernels::Native) => self.descend(config, rate, values, gradient),
+            (Method::Sgd, Kernels::Reference) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
             (Method::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
         }
     }

@@ -4,10 +4,8 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-
 use super::{Experiment, Origin, State};
-use crate::kernel::Kernels;
+use crate::kernel::{Backend, Kernels};
 use crate::model::{Metadata, Model, to_bytes};
 use crate::report::Epoch;
 use crate::whole::{is_unfinished, write_whole};
@@ -30,11 +28,11 @@ const BEST: &str = "best.safetensors";
 const CHECKPOINTS: &str = "checkpoints";
 
 impl Run {
-    /// Begins a new run.
+    /// Begins a new run, which these kernels compute.
     ///
     /// # Errors
     /// [`Error::Usage`] if there is something at this path already.
-    pub fn create(dir: &Path, experiment: &Experiment) -> Result<Self> {
+    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
         if !is_empty(dir)? {
             let dir = dir.display();
             return Err(Error::Usage(format!(
@@ -43,7 +41,7 @@ impl Run {
         }
         write_whole(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
-        run.write_versions()?;
+        run.write_versions(kernels)?;
         run.metrics(&[])?;
         Ok(run)
     }
@@ -53,14 +51,14 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Usage`] if there is no such directory, or the run has another configuration, is being written to, or has lost its checkpoints.
-    pub fn resume(dir: &Path, experiment: &Experiment) -> Result<Self> {
+    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
         let path = dir.join(CONFIG);
         if !dir.exists() {
             return Err(Error::Usage(format!("{}: nothing to resume, there is no such directory", dir.display())));
         }
         if !path.exists() {
             return match is_empty(dir)? {
-                true => Self::create(dir, experiment),
+                true => Self::create(dir, experiment, kernels),
                 false => Err(Error::Usage(format!(
                     "{}: no run to resume, {CONFIG} is missing; name another directory with --out",
                     dir.display()
@@ -76,7 +74,7 @@ impl Run {
             )));
         }
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
-        run.check_kernels()?;
+        run.check_kernels(kernels)?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let dir = dir.display();
@@ -159,11 +157,11 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::File`] if it cannot be used.
-    pub fn latest(&self, origin: &Origin, device: &Device) -> Result<Option<State>> {
+    pub fn latest(&self, origin: &Origin, backend: &Backend) -> Result<Option<State>> {
         let mut all = checkpoints(&self.dir)?;
         let Some(path) = all.pop() else { return Ok(None) };
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let state = State::from_bytes(&path, &bytes, origin, device);
+        let state = State::from_bytes(&path, &bytes, origin, backend);
         state.map(Some).map_err(|error| match (error, all.last()) {
             (Error::File { path, what }, Some(before)) => {
                 let name = before.file_name().unwrap_or_default().display();
@@ -202,37 +200,34 @@ impl Run {
         write_whole(&self.dir.join(MODEL), &to_bytes(model, card, &[], Default::default())?)
     }
 
-    /// Other operations round otherwise, and a run that goes on with them is no longer the one that began.
-    fn check_kernels(&self) -> Result<()> {
-        // Runs that are older than our operations do not say.
+    /// Checks that the run was begun with these kernels. Others round differently, so that the run would not continue as it
+    /// began.
+    fn check_kernels(&self, kernels: Kernels) -> Result<()> {
+        // Runs that are older than the native kernels name none.
         let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
         let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
-        match versions["kernels"].as_str() {
-            Some(before) if before != kernels() => Err(Error::Usage(format!(
-                "{}: begun with --kernels {before}; the run can only be resumed as it began",
-                self.dir.display()
-            ))),
+        match serde_json::from_value::<Kernels>(versions["kernels"].clone()) {
+            Ok(before) if before != kernels => Err(Error::mismatch(
+                self.dir.display(),
+                format!(
+                    "begun with {} kernels, not with {}; the run can only be resumed as it began",
+                    before.name(),
+                    kernels.name()
+                ),
+            )),
             _ => Ok(()),
         }
     }
 
-    fn write_versions(&self) -> Result<()> {
+    fn write_versions(&self, kernels: Kernels) -> Result<()> {
         let versions = serde_json::json!({
             "unrolled": env!("CARGO_PKG_VERSION"),
             "burn": "0.22.1",
             "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
-            "kernels": kernels(),
+            "kernels": kernels,
         });
         write_whole(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
-    }
-}
-
-/// Which operations compute on the CPU, as the command line calls them.
-fn kernels() -> &'static str {
-    match Kernels::of(&Device::flex()) {
-        Kernels::Own => "own",
-        Kernels::Stock => "stock",
     }
 }
 

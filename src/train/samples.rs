@@ -54,7 +54,7 @@ pub(super) fn check_augmented(experiment: &Experiment, model: &Model, shape: [us
         shapes(&other) == shapes(model)
     };
     if augmented == shape
-        || Model::unset(model.config(), augmented, model.outline().classes, model.parameters.device()).is_ok_and(same)
+        || Model::unset(model.config(), augmented, model.outline().classes, model.parameters.backend()).is_ok_and(same)
     {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
+use crate::kernel::Backend;
 use crate::model::{Metadata, Model, ModelConfig, from_bytes, to_bytes};
 use crate::nn::{RecurrentState, parameters_host};
 use crate::report::Epoch;
@@ -143,8 +144,9 @@ impl State {
     ///
     /// # Errors
     /// [`Error::File`] for bytes that are no checkpoint of a training with this configuration.
-    pub fn from_bytes(path: &Path, bytes: &[u8], origin: &Origin, device: &Device) -> Result<Self> {
-        let opened = from_bytes(path, bytes, device)?;
+    pub fn from_bytes(path: &Path, bytes: &[u8], origin: &Origin, backend: &Backend) -> Result<Self> {
+        let opened = from_bytes(path, bytes, backend)?;
+        let device = &backend.device;
         let memory = opened
             .metadata
             .get(MEMORY)

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::samples::{check_augmented, open_data};
 use super::{Experiment, Origin, Run, State};
 use crate::data::{Batch, Dataset, Normalization, Order, Plan, Vocabulary, batches};
+use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate};
 use crate::model::{Metadata, Model, ModelConfig};
 use crate::nn::{ForwardContext, MOMENTUM, Network, RecurrentState, Training, cross_entropy};
@@ -55,7 +56,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Where data, network and configuration do not fit together, or the checkpoint cannot be used.
-    pub fn new(experiment: Experiment, dir: &Path, resume: bool, device: &Device) -> Result<Self> {
+    pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
+        let backend = &backend.into();
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
         let shape = samples.shape();
@@ -72,13 +74,15 @@ impl Trainer {
         }
         let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
         // No run directory for a network that cannot be.
-        let planned = Model::unset(&model, shape, classes, device)?;
+        let planned = Model::unset(&model, shape, classes, backend)?;
         check_augmented(&experiment, &planned, shape)?;
         let origin = Origin { train: train.clone(), model: planned.config().clone(), data: samples.fingerprint() };
-        let run = if resume { Run::resume(dir, &experiment)? } else { Run::create(dir, &experiment)? };
-        let state = match run.latest(&origin, device)? {
+        let kernels = backend.preferred;
+        let run =
+            if resume { Run::resume(dir, &experiment, kernels)? } else { Run::create(dir, &experiment, kernels)? };
+        let state = match run.latest(&origin, backend)? {
             Some(state) => state,
-            None => State::new(Model::new(&model, shape, classes, train.seed, device)?, train),
+            None => State::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
         };
         let card = Metadata {
             model: state.model.config().clone(),

@@ -1,9 +1,9 @@
 //! A dense layer over samples that lie in blocks already: the product of a window of one pixel, with nothing around it.
 
-use super::product::{SQUARE, Summands};
+use super::microkernel::{Operands, SQUARE};
 use super::row::row;
-use super::{Added, blocks};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::{Addend, blocks};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// Channels in, blocks out, and packed weights.
 pub(crate) struct Dense<'a> {
@@ -18,11 +18,11 @@ impl Dense<'_> {
 
     /// `[input / 16, samples, 16]` to `[output, samples, 16]`, with [`Self::SLACK`] behind the input. A bias may be added.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, added: Added, to: &mut [f32]) {
+    pub(crate) fn run<L: Lanes>(&self, x: &[f32], samples: usize, added: Addend, to: &mut [f32]) {
         let from = blocks(self.input);
         assert!(x.len() >= from * samples * LANES + Self::SLACK && to.len() >= self.output * samples * LANES);
         assert_eq!(self.weight.len(), from * self.output * SQUARE);
-        let summands = Summands {
+        let operands = Operands {
             taps: &[(0, 0)],
             channels: self.input,
             x_block: samples * LANES,
@@ -37,8 +37,8 @@ impl Dense<'_> {
             let sums = added.sums(first, start, samples * LANES, samples, to);
             // SAFETY: input and output hold what the assertions say.
             first += unsafe {
-                let w = self.weight.as_ptr().add(first * summands.w_out);
-                row::<L>(1, 1, self.output - first, x.as_ptr(), w, summands, sums)
+                let w = self.weight.as_ptr().add(first * operands.w_out);
+                row::<L>(1, 1, self.output - first, x.as_ptr(), w, operands, sums)
             };
         }
     }

@@ -7,34 +7,34 @@ macro_rules! unroll {
     };
 }
 
-mod added;
-mod bordered;
+mod addend;
 mod dense;
-mod forward;
-mod input;
+mod direct;
+mod input_gradient;
+mod microkernel;
 mod pack;
+mod padded_input;
 mod patch;
 mod planes;
-mod product;
 mod row;
 #[cfg(test)]
 mod tests;
-mod weight;
+mod weight_gradient;
 mod winograd;
 
-pub(crate) use added::{Added, Values};
-pub(crate) use bordered::{Bordered, Prologue};
+pub(crate) use addend::{Addend, Values};
 pub(crate) use dense::Dense;
 pub(crate) use pack::{pack, transpose, unpack};
+pub(crate) use padded_input::{PaddedInput, Prologue};
 pub(crate) use row::COLOURS;
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::lanes::{LANES, Lanes};
-use forward::Direct;
-use input::InputGradient;
+use super::simd::{LANES, Lanes};
+use direct::Direct;
+use input_gradient::InputGradient;
 use planes::Planes;
 use winograd::{Gradient, Input, Tiles, Tiling, Winograd};
 
@@ -45,8 +45,8 @@ pub(crate) trait Images {
     /// Where an image's values go.
     fn output<'a>(&self, image: usize) -> &'a mut [f32];
     /// What is added to an image's sums.
-    fn added(&self, _image: usize) -> Added<'_> {
-        Added::NONE
+    fn added(&self, _image: usize) -> Addend<'_> {
+        Addend::NONE
     }
     /// For some pixels of a block of a gradient, while they lie in the cache; they begin so many values behind the start of
     /// the image.
@@ -67,13 +67,13 @@ pub(crate) trait Images {
 
 /// Weights in the orders that the kernels read, each made when it is first asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Prepared {
+pub(crate) struct PackedWeights {
     packed: OnceLock<Vec<f32>>,
     planes: OnceLock<Vec<f32>>,
     tiles: OnceLock<Vec<f32>>,
 }
 
-impl Prepared {
+impl PackedWeights {
     /// [`pack`]ed.
     pub(crate) fn packed(&self, conv: &Conv, weight: &[f32]) -> &[f32] {
         self.packed.get_or_init(|| pack(weight, conv.output[0], conv.input[0], conv.size))
@@ -89,16 +89,16 @@ impl Prepared {
 }
 
 /// A convolution with its weights made ready, forward or back to the input.
-pub(crate) enum Ready<'a> {
+pub(crate) enum ConvPlan<'a> {
     Direct(Direct<'a>),
     Planes(Planes<'a>),
     Back(InputGradient),
     Winograd(Winograd<'a>),
 }
 
-impl<'a> Ready<'a> {
+impl<'a> ConvPlan<'a> {
     /// Forward, to some blocks of the output, which images then consist of.
-    pub(crate) fn forward(conv: &Conv, some: Range<usize>, prepared: &'a Prepared, weight: &[f32]) -> Self {
+    pub(crate) fn forward(conv: &Conv, some: Range<usize>, prepared: &'a PackedWeights, weight: &[f32]) -> Self {
         let part = conv.part(&some);
         if let Some(tiling) = Tiling::new(conv) {
             let weight = Cow::Borrowed(prepared.tiles(conv, weight));
@@ -111,14 +111,14 @@ impl<'a> Ready<'a> {
     }
 
     /// Forward, of images in colours that lie plane by plane.
-    pub(crate) fn planes(conv: &Conv, some: Range<usize>, prepared: &'a Prepared, weight: &[f32]) -> Self {
+    pub(crate) fn planes(conv: &Conv, some: Range<usize>, prepared: &'a PackedWeights, weight: &[f32]) -> Self {
         let packed = prepared.planes.get_or_init(|| planes::pack(weight, conv.output[0], conv.size));
         let each = packed.len() / blocks(conv.output[0]);
         Self::Planes(Planes { conv: conv.part(&some), weight: &packed[some.start * each..some.end * each] })
     }
 
     /// The gradient with respect to the input: of a stride of 1, the convolution with the weights turned round.
-    pub(crate) fn back(conv: &'a Conv, prepared: &Prepared, weight: &[f32]) -> Self {
+    pub(crate) fn back(conv: &'a Conv, prepared: &PackedWeights, weight: &[f32]) -> Self {
         let packed = prepared.packed(conv, weight);
         let before = 2usize.saturating_sub(conv.padding);
         let turned = Conv { input: conv.output, output: conv.input, padding: before, ..*conv };
@@ -174,11 +174,11 @@ impl WeightGradient {
     pub(crate) fn run<L: Lanes>(&mut self, conv: &Conv, all: Range<usize>, images: &impl Pairs) {
         match self {
             Self::Direct(sums) => {
-                let mut scratch = conv.bordered();
+                let mut scratch = conv.padded_input();
                 for one in all {
                     let (x, dy) = images.pair(one);
                     scratch.fill::<L>(x);
-                    weight::weight_gradient::<L>(conv, &scratch, dy, sums);
+                    weight_gradient::weight_gradient::<L>(conv, &scratch, dy, sums);
                 }
             }
             Self::Winograd { tiling, sums } => {
@@ -274,18 +274,18 @@ impl Conv {
 
     /// Values of the weights that the way forward reads.
     pub(crate) fn prepared(&self) -> usize {
-        let tiles = Tiling::new(self).map(|_| winograd::PLACES * product::SQUARE / self.area());
+        let tiles = Tiling::new(self).map(|_| winograd::PLACES * microkernel::SQUARE / self.area());
         self.packed() * tiles.unwrap_or(1)
     }
 
     /// Values of the packed weights between a block of the input and one of the output.
     fn area(&self) -> usize {
-        self.size * self.size * product::SQUARE
+        self.size * self.size * microkernel::SQUARE
     }
 
     /// The scratch that takes inputs in.
-    pub(crate) fn bordered(&self) -> Bordered {
-        Bordered::new(self.input, self.padding, self.padding)
+    pub(crate) fn padded_input(&self) -> PaddedInput {
+        PaddedInput::new(self.input, self.padding, self.padding)
     }
 
     /// A tap for every row of the window where it has three columns and moves by one, or else for every weight; and the
@@ -293,7 +293,7 @@ impl Conv {
     fn taps(&self, row: usize) -> (Vec<(usize, usize)>, usize) {
         let columns = if self.size == 3 && self.stride == 1 { 3 } else { 1 };
         let rows = (0..self.size).flat_map(|r| (0..self.size).step_by(columns).map(move |c| (r, c)));
-        let taps = rows.map(|(r, c)| ((r * row + c) * LANES, (r * self.size + c) * product::SQUARE)).collect();
+        let taps = rows.map(|(r, c)| ((r * row + c) * LANES, (r * self.size + c) * microkernel::SQUARE)).collect();
         (taps, columns)
     }
 }

@@ -1,7 +1,7 @@
 //! Weights as the kernels read them.
 
-use super::{blocks, product::SQUARE};
-use crate::kernel::lanes::LANES;
+use super::{blocks, microkernel::SQUARE};
+use crate::kernel::simd::LANES;
 
 /// `[out, in, size, size]` to `[out / 16, in / 16, size, size, 16 in, 16 out]`, zeros where there are no channels.
 pub(crate) fn pack(weight: &[f32], out: usize, input: usize, size: usize) -> Vec<f32> {

@@ -1,9 +1,9 @@
 //! What a convolution computes at a time: pixels of one image, from values that are gathered in a scratch, so that no
 //! border matters to the products and what waits on the values is done once.
 
-use super::product::Coming;
-use super::{Bordered, Conv, Prologue, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::microkernel::PrefetchRange;
+use super::{Conv, PaddedInput, Prologue, image};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// A scratch for one patch of an image after the other.
 pub(super) trait Patch {
@@ -14,7 +14,7 @@ pub(super) trait Patch {
     /// Takes in a block of channels of an image's patch, as the scratch's block `place`.
     fn take<L: Lanes>(&mut self, patch: usize, from: (&[f32], Prologue), block: usize, place: usize);
     /// What will be taken in of a patch from a block on, if it lies in one piece.
-    fn coming(&self, _patch: usize, _image: &[f32], _block: usize) -> Option<Coming> {
+    fn prefetch(&self, _patch: usize, _image: &[f32], _block: usize) -> Option<PrefetchRange> {
         None
     }
     /// Pixels of the scratch from one block to the next, from one row to the next, and from one window to the next.
@@ -26,15 +26,15 @@ pub(super) trait Patch {
 }
 
 /// An image and its border.
-pub(super) struct Baseline {
+pub(super) struct ImagePatch {
     conv: Conv,
-    scratch: Bordered,
+    scratch: PaddedInput,
 }
 
-impl Patch for Baseline {
+impl Patch for ImagePatch {
     fn new(conv: Conv, panel: usize) -> Self {
         let [channels, height, width] = conv.input;
-        let scratch = Bordered::new([channels.min(panel * LANES), height, width], conv.padding, conv.padding);
+        let scratch = PaddedInput::new([channels.min(panel * LANES), height, width], conv.padding, conv.padding);
         Self { conv, scratch }
     }
 
@@ -63,7 +63,7 @@ impl Patch for Baseline {
 }
 
 /// Pixels under windows of one pixel: each by itself, so that neither border nor row matters.
-pub(super) struct Band {
+pub(super) struct PointwisePatch {
     conv: Conv,
     values: Vec<[f32; LANES]>,
 }
@@ -73,7 +73,7 @@ const PIXELS: usize = 56;
 /// What a kernel may read beyond the last pixel.
 const SLACK: usize = 32;
 
-impl Patch for Band {
+impl Patch for PointwisePatch {
     fn new(conv: Conv, panel: usize) -> Self {
         Self { conv, values: vec![[0.0; LANES]; panel * PIXELS + SLACK] }
     }
@@ -101,11 +101,11 @@ impl Patch for Band {
         }
     }
 
-    fn coming(&self, patch: usize, image: &[f32], block: usize) -> Option<Coming> {
+    fn prefetch(&self, patch: usize, image: &[f32], block: usize) -> Option<PrefetchRange> {
         let (_, start, count) = self.row(patch, 0);
         let step = self.conv.input[1] * self.conv.input[2] * LANES;
         let from = image[block * step + start * LANES..].as_ptr();
-        (self.conv.stride == 1).then_some(Coming { from, step, count: count * LANES })
+        (self.conv.stride == 1).then_some(PrefetchRange { from, step, count: count * LANES })
     }
 
     fn steps(&self) -> [usize; 3] {

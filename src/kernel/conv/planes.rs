@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::product::{SQUARE, Summands};
+use super::microkernel::{Operands, SQUARE};
 use super::row::{COLOURS, row_of_colours};
 use super::{Conv, Images, blocks, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// A convolution of planes.
 pub(crate) struct Planes<'a> {
@@ -30,7 +30,7 @@ impl Planes<'_> {
         let mut scratch = vec![0.0; (height + 2 * padding) * row + SLACK];
         let taps: Vec<_> = (0..size).map(|r| (r * row, r * across * LANES)).collect();
         let w_out = size * across * LANES;
-        let summands = Summands { taps: &taps, channels: across, x_block: LANES, w_block: SQUARE, w_out, ahead: None };
+        let operands = Operands { taps: &taps, channels: across, x_block: LANES, w_block: SQUARE, w_out, ahead: None };
         assert_eq!(self.weight.len(), blocks(out) * w_out);
         for one in all {
             let (from, _) = images.input(one);
@@ -48,7 +48,7 @@ impl Planes<'_> {
                     let sums = added.sums(first, start, rows * columns * LANES, columns, to);
                     // SAFETY: the border and its slack hold what a row of pixels reads; `to` and what is added to it hold
                     // all blocks.
-                    count = unsafe { row_of_colours::<L>(stride, blocks(out) - first, x, w, summands, sums) };
+                    count = unsafe { row_of_colours::<L>(stride, blocks(out) - first, x, w, operands, sums) };
                 }
                 first += count;
             }

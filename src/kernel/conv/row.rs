@@ -1,7 +1,7 @@
 //! Rows of pixels, by the kernel that suits their number and the registers.
 
-use super::product::{Summands, Sums, product};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::microkernel::{Accumulators, Operands, product};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// The sums of a row of pixels of a few blocks, of `left` that are left; returns how many.
 ///
@@ -14,34 +14,34 @@ pub(super) unsafe fn row<L: Lanes>(
     left: usize,
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    sums: Accumulators,
 ) -> usize {
     // Pixels times blocks as the registers allow: sums, one row of weights, and one value.
     // SAFETY: the caller's promise.
     unsafe {
         match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, LANES, 3, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, 3, 1, 1) => pixels::<L, LANES, 3, 1, 1, 16, 8>(x, w, operands, sums),
             (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, LANES, 3, 1, 2, 7, 4>(x, w, summands, sums)
+                pixels::<L, LANES, 3, 1, 2, 7, 4>(x, w, operands, sums)
             }
-            (true, 3, 1, _) => pixels::<L, LANES, 3, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, LANES, 1, 1, 1, 16, 8>(x, w, summands, sums),
+            (true, 3, 1, _) => pixels::<L, LANES, 3, 1, 2, 8, 4>(x, w, operands, sums),
+            (true, _, 1, 1) => pixels::<L, LANES, 1, 1, 1, 16, 8>(x, w, operands, sums),
             (true, _, 1, _) if sums.count.is_multiple_of(10) => {
-                pixels::<L, LANES, 1, 1, 2, 10, 5>(x, w, summands, sums)
+                pixels::<L, LANES, 1, 1, 2, 10, 5>(x, w, operands, sums)
             }
             (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 1, 2, 14, 7>(x, w, summands, sums)
+                pixels::<L, LANES, 1, 1, 2, 14, 7>(x, w, operands, sums)
             }
-            (true, _, 1, _) => pixels::<L, LANES, 1, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, LANES, 1, 2, 1, 8, 4>(x, w, summands, sums),
+            (true, _, 1, _) => pixels::<L, LANES, 1, 1, 2, 8, 4>(x, w, operands, sums),
+            (true, _, 2, 1) => pixels::<L, LANES, 1, 2, 1, 8, 4>(x, w, operands, sums),
             (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 2, 3, 7, 4>(x, w, summands, sums)
+                pixels::<L, LANES, 1, 2, 3, 7, 4>(x, w, operands, sums)
             }
-            (true, _, 2, _) => pixels::<L, LANES, 1, 2, 2, 8, 4>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, LANES, 3, 1, 1, 4, 2>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, LANES, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, LANES, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            (true, _, 2, _) => pixels::<L, LANES, 1, 2, 2, 8, 4>(x, w, operands, sums),
+            (false, 3, 1, _) => pixels::<L, LANES, 3, 1, 1, 4, 2>(x, w, operands, sums),
+            (false, _, 1, _) => pixels::<L, LANES, 1, 1, 1, 5, 3>(x, w, operands, sums),
+            (false, _, 2, _) => pixels::<L, LANES, 1, 2, 1, 5, 3>(x, w, operands, sums),
             _ => unreachable!("a stride of {stride}"),
         }
     }
@@ -60,18 +60,18 @@ pub(super) unsafe fn row_of_colours<L: Lanes>(
     left: usize,
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    sums: Accumulators,
 ) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
         match (L::WIDE, stride, left) {
-            (true, 1, 1) => pixels::<L, COLOURS, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 1, _) => pixels::<L, COLOURS, 1, 1, 2, 14, 7>(x, w, summands, sums),
-            (true, 2, 1) => pixels::<L, COLOURS, 1, 2, 1, 14, 7>(x, w, summands, sums),
-            (true, 2, _) => pixels::<L, COLOURS, 1, 2, 2, 14, 7>(x, w, summands, sums),
-            (false, 1, _) => pixels::<L, COLOURS, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, 2, _) => pixels::<L, COLOURS, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            (true, 1, 1) => pixels::<L, COLOURS, 1, 1, 1, 16, 8>(x, w, operands, sums),
+            (true, 1, _) => pixels::<L, COLOURS, 1, 1, 2, 14, 7>(x, w, operands, sums),
+            (true, 2, 1) => pixels::<L, COLOURS, 1, 2, 1, 14, 7>(x, w, operands, sums),
+            (true, 2, _) => pixels::<L, COLOURS, 1, 2, 2, 14, 7>(x, w, operands, sums),
+            (false, 1, _) => pixels::<L, COLOURS, 1, 1, 1, 5, 3>(x, w, operands, sums),
+            (false, 2, _) => pixels::<L, COLOURS, 1, 2, 1, 5, 3>(x, w, operands, sums),
             _ => unreachable!("a stride of {stride}"),
         }
     }
@@ -93,21 +93,21 @@ unsafe fn pixels<
 >(
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    sums: Accumulators,
 ) -> usize {
     let calls = sums.count.div_ceil(P);
     for call in 0..calls {
         let start = call * P;
-        let summands = Summands { ahead: summands.ahead.map(|ahead| ahead.part(call, calls)), ..summands };
+        let operands = Operands { ahead: operands.ahead.map(|ahead| ahead.part(call, calls)), ..operands };
         let some = sums.behind(start);
         let x = x.wrapping_add(start * S * X);
         // SAFETY: the caller's promise.
         unsafe {
             if some.count > T {
-                product::<L, X, KW, S, O, P>(x, w, summands, some);
+                product::<L, X, KW, S, O, P>(x, w, operands, some);
             } else {
-                product::<L, X, KW, S, O, T>(x, w, summands, some);
+                product::<L, X, KW, S, O, T>(x, w, operands, some);
             }
         }
     }

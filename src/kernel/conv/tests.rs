@@ -1,8 +1,8 @@
 //! Against sums in f64, written down from the definition.
 
 use super::*;
-use crate::kernel::lanes::{Isa, Lanes, Work, dispatch};
-use crate::kernel::parts::Shared;
+use crate::kernel::parallel::SendPtr;
+use crate::kernel::simd::{Isa, Lanes, Work, dispatch};
 
 /// Sums of products in f32, at most some thousands long, of values around 1: rounding grows with the root of the length.
 const TOLERANCE: f64 = 1e-5;
@@ -67,45 +67,47 @@ impl Work for Ours<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let Case { conv, x, w, dy, bias, values } = self.0;
-        let prepared = Prepared::default();
+        let prepared = PackedWeights::default();
         let packed = prepared.packed(conv, w);
         let (x, dy, values) = (block(x, conv.input), block(dy, conv.output), block(values, conv.output));
         let bias = filled(bias);
-        let some = |from, to, sizes| Part { from, sizes, to, part: 0..sizes[1], added: Added::NONE };
+        let some = |from, to, sizes| Part { from, sizes, to, part: 0..sizes[1], added: Addend::NONE };
         let forward = [image(conv.input), image(conv.output)];
         let mut all = Vec::new();
         let whole = 0..blocks(conv.output[0]);
-        let ready =
-            [Ready::forward(conv, whole.clone(), &prepared, w), Ready::Direct(Direct { conv: *conv, weight: packed })];
+        let ready = [
+            ConvPlan::forward(conv, whole.clone(), &prepared, w),
+            ConvPlan::Direct(Direct { conv: *conv, weight: packed }),
+        ];
         for ready in ready {
             let mut to = vec![f32::NAN; values.len()];
-            let added = Added { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
-            let mut images = Part { added, ..some(&x, Shared::new(&mut to), forward) };
+            let added = Addend { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
+            let mut images = Part { added, ..some(&x, SendPtr::new(&mut to), forward) };
             ready.run::<L>(0..IMAGES, &mut images);
             all.push(("output", unblock(&to, conv.output)));
         }
         let mut to = values.clone();
-        let shared = Shared::new(&mut to);
+        let shared = SendPtr::new(&mut to);
         for (one, o) in (0..IMAGES).flat_map(|one| whole.clone().map(move |o| (one, o))) {
             let place = o * conv.output[1] * conv.output[2] * LANES;
             let part = place..place + conv.output[1] * conv.output[2] * LANES;
             let values = Some(Values { from: None, relu: true });
             let mut images =
-                Part { part, added: Added { bias: &bias[o * LANES..], values }, ..some(&x, shared, forward) };
-            Ready::forward(conv, o..o + 1, &prepared, w).run::<L>(one..one + 1, &mut images);
+                Part { part, added: Addend { bias: &bias[o * LANES..], values }, ..some(&x, shared, forward) };
+            ConvPlan::forward(conv, o..o + 1, &prepared, w).run::<L>(one..one + 1, &mut images);
         }
         all.push(("output in parts", unblock(&to, conv.output)));
         if conv.input[0] == COLOURS {
             let mut to = vec![f32::NAN; values.len()];
-            let added = Added { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
+            let added = Addend { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
             let (plain, sizes) = (&self.0.x, [self.0.x.len() / IMAGES, forward[1]]);
-            let mut images = Part { added, ..some(plain, Shared::new(&mut to), sizes) };
-            Ready::planes(conv, whole, &prepared, w).run::<L>(0..IMAGES, &mut images);
+            let mut images = Part { added, ..some(plain, SendPtr::new(&mut to), sizes) };
+            ConvPlan::planes(conv, whole, &prepared, w).run::<L>(0..IMAGES, &mut images);
             all.push(("output of planes", unblock(&to, conv.output)));
         }
-        for ready in [Ready::back(conv, &prepared, w), Ready::Back(InputGradient::new(conv, packed))] {
+        for ready in [ConvPlan::back(conv, &prepared, w), ConvPlan::Back(InputGradient::new(conv, packed))] {
             let mut to = vec![f32::NAN; x.len()];
-            let mut images = some(&dy, Shared::new(&mut to), [forward[1], forward[0]]);
+            let mut images = some(&dy, SendPtr::new(&mut to), [forward[1], forward[0]]);
             ready.run::<L>(0..IMAGES, &mut images);
             all.push(("dx", unblock(&to, conv.input)));
         }
@@ -123,8 +125,8 @@ struct Part<'a> {
     /// Values of an image on its way in and out.
     sizes: [usize; 2],
     part: Range<usize>,
-    added: Added<'a>,
-    to: Shared,
+    added: Addend<'a>,
+    to: SendPtr,
 }
 
 impl<'a> Images for Part<'a> {
@@ -138,9 +140,9 @@ impl<'a> Images for Part<'a> {
         unsafe { self.to.part(start + self.part.start..start + self.part.end) }
     }
 
-    fn added(&self, one: usize) -> Added<'_> {
+    fn added(&self, one: usize) -> Addend<'_> {
         let own = |from: &'a [f32]| &from[one * self.sizes[1]..(one + 1) * self.sizes[1]];
-        Added { values: self.added.values.map(|values| Values { from: values.from.map(own), ..values }), ..self.added }
+        Addend { values: self.added.values.map(|values| Values { from: values.from.map(own), ..values }), ..self.added }
     }
 
     #[inline(always)]

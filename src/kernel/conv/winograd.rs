@@ -14,11 +14,11 @@ pub(crate) use transforms::{Gradient, Input, transform_back, transform_weight};
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::product::{Begin, Prefetcher, SQUARE, Summands, Sums};
+use super::microkernel::{Accumulators, Begin, Operands, Prefetch, SQUARE};
 use super::row::row;
-use super::weight::Stripe;
+use super::weight_gradient::Stripe;
 use super::{Images, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use crate::kernel::simd::{LANES, Lanes};
 use tiling::Transformed;
 use transforms::{IN, OUT};
 
@@ -68,19 +68,19 @@ impl Winograd<'_> {
     #[inline(always)]
     fn sum<L: Lanes>(&self, from: &Transformed, to: &mut Transformed, tiles: usize) {
         let size = self.weight.len() / PLACES;
-        let summands = Summands {
+        let operands = Operands {
             taps: &[(0, 0)],
             channels: self.input[0],
             x_block: from.tiles * LANES,
             w_block: SQUARE,
             w_out: from.blocks * SQUARE,
-            ahead: Some(Prefetcher::WEIGHTS),
+            ahead: Some(Prefetch::WEIGHTS),
         };
         for place in 0..PLACES {
             let x = from.values[place * from.place..].as_ptr();
             let mut first = 0;
             while first < to.blocks {
-                let sums = Sums {
+                let sums = Accumulators {
                     to: to.values[place * to.place + first * to.tiles * LANES..].as_mut_ptr(),
                     pixel: LANES,
                     block: to.tiles * LANES,
@@ -90,8 +90,8 @@ impl Winograd<'_> {
                 };
                 // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
                 first += unsafe {
-                    let w = self.weight.as_ptr().add(place * size + (self.first + first) * summands.w_out);
-                    row::<L>(1, 1, to.blocks - first, x, w, summands, sums)
+                    let w = self.weight.as_ptr().add(place * size + (self.first + first) * operands.w_out);
+                    row::<L>(1, 1, to.blocks - first, x, w, operands, sums)
                 };
             }
         }

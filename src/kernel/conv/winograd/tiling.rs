@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::transforms::{IN, OUT, PLACES, Transform, output};
-use crate::kernel::conv::product::SQUARE;
-use crate::kernel::conv::{Added, Bordered, Conv, Prologue, blocks};
-use crate::kernel::lanes::{LANES, Lanes};
-use crate::kernel::parts::unwritten;
+use crate::kernel::conv::microkernel::SQUARE;
+use crate::kernel::conv::{Addend, Conv, PaddedInput, Prologue, blocks};
+use crate::kernel::parallel::uninit;
+use crate::kernel::simd::{LANES, Lanes};
 
 /// So many tiles at least are transformed before they are summed, where the weights are few and where they are many: fewer
 /// leave registers idle, and let many weights come from memory more often.
@@ -82,7 +82,7 @@ impl Transformed {
         let (blocks, tiles) = (blocks(channels), tiling.tiles(tiling.together));
         // A cache line more than a power of two: the places of a tile would share a cache set.
         let place = blocks * tiles * LANES + LANES;
-        let mut values = unwritten(PLACES * place + SLACK);
+        let mut values = uninit(PLACES * place + SLACK);
         values[PLACES * place..].fill(0.0);
         Self { values, blocks, tiles, place }
     }
@@ -94,7 +94,7 @@ impl Transformed {
         &self,
         tiling: Tiling,
         [y, at]: [usize; 2],
-        added: Added,
+        added: Addend,
         [_, height, width]: [usize; 3],
         to: &mut [f32],
     ) {
@@ -137,7 +137,7 @@ impl Transformed {
 /// Tiles on their way in, by a transform of tiles of side `N` that lie four pixels apart.
 pub(crate) struct Tiles<T, const N: usize> {
     tiling: Tiling,
-    scratch: Bordered,
+    scratch: PaddedInput,
     pub values: Transformed,
     transform: PhantomData<T>,
 }
@@ -149,7 +149,7 @@ impl<T: Transform<N>, const N: usize> Tiles<T, N> {
         let behind = |tiles: usize, side: usize| (tiles * OUT + IN - OUT).saturating_sub(side + before);
         let behind = behind(tiling.rows, height).max(behind(tiling.columns, width));
         let values = Transformed::new(tiling, channels);
-        Self { tiling, scratch: Bordered::new(shape, before, behind), values, transform: PhantomData }
+        Self { tiling, scratch: PaddedInput::new(shape, before, behind), values, transform: PhantomData }
     }
 
     /// Transforms a row of tiles in both directions, as the `at`th of those together. The rows of an image must come in

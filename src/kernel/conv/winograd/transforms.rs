@@ -1,7 +1,7 @@
 //! The transforms of tiles and of weights.
 
-use crate::kernel::conv::product::SQUARE;
-use crate::kernel::lanes::Lanes;
+use crate::kernel::conv::microkernel::SQUARE;
+use crate::kernel::simd::Lanes;
 
 /// Side of a tile's outputs and of its inputs.
 pub(crate) const OUT: usize = 4;

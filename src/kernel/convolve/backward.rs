@@ -3,30 +3,30 @@
 use std::ops::Range;
 
 use super::Convolve;
-use crate::kernel::conv::{Images, Pairs, Prologue, Ready, WeightGradient, image, unpack};
-use crate::kernel::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use crate::kernel::layout::IntoBlocks;
+use crate::kernel::conv::{ConvPlan, Images, Pairs, Prologue, WeightGradient, image, unpack};
+use crate::kernel::layout::ToBlocked;
 use crate::kernel::norm::{Norm, NormSums, lanes, prologue, put};
-use crate::kernel::op::{Array, Operation, Output};
-use crate::kernel::parts::{Shared, VALUE, parts, unwritten};
+use crate::kernel::operation::{Operation, Output, TensorView};
+use crate::kernel::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
+use crate::kernel::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 impl Convolve {
     /// The gradients that are wanted.
-    pub(super) fn back(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    pub(super) fn back(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let (mut x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
         // The gradient of the weights takes blocks.
-        let blocked = self.planes.then(|| IntoBlocks.forward(&inputs[..1]).remove(0));
+        let blocked = self.planes.then(|| ToBlocked.forward(&inputs[..1]).remove(0));
         if let Some(Output { values, shape }) = &blocked {
-            x = Array { values, shape };
+            x = TensorView { values, shape };
         }
         let size = image(self.conv.input);
         let norm_at = 2 + usize::from(self.has_bias);
         let wants_input = wanted[0] || norm.is_some() && wanted[norm_at];
-        let mut dx = if wants_input { unwritten(images * size) } else { Vec::new() };
-        let back = wants_input.then(|| Ready::back(&self.conv, &self.prepared, inputs[1].values));
-        let shared = Shared::new(&mut dx);
-        let found = parts(images, self.conv.products(), |images| {
+        let mut dx = if wants_input { uninit(images * size) } else { Vec::new() };
+        let back = wants_input.then(|| ConvPlan::back(&self.conv, &self.prepared, inputs[1].values));
+        let shared = SendPtr::new(&mut dx);
+        let found = parallel_chunks(images, self.conv.products(), |images| {
             let inner = Gradients {
                 x: x.values,
                 gradient: gradient.values,
@@ -51,7 +51,7 @@ impl Convolve {
         if let (Some(norm), true) = (&norm, wants_input) {
             let count = self.waits.batch.then_some(images * self.conv.input[1] * self.conv.input[2]);
             let found = norm.gradient(&all.sums, count);
-            found.settle(&mut dx, x.values, norm.mean(), self.conv.input);
+            found.materialize(&mut dx, x.values, norm.mean(), self.conv.input);
             for (place, values) in [found.scale, found.shift].into_iter().enumerate() {
                 outputs[norm_at + place] = Some(Output { values, shape: vec![self.conv.input[0]] });
             }
@@ -59,7 +59,7 @@ impl Convolve {
         let dx = Output { values: dx, shape: x.shape.to_vec() };
         outputs[0] = Some(match self.planes && wants_input {
             true => {
-                IntoBlocks.backward(&inputs[..1], Array { values: &dx.values, shape: &dx.shape }, &[true]).remove(0)
+                ToBlocked.backward(&inputs[..1], TensorView { values: &dx.values, shape: &dx.shape }, &[true]).remove(0)
             }
             false => dx,
         });
@@ -78,7 +78,7 @@ impl Convolve {
 /// Some images on their way back.
 struct Backward<'a> {
     op: &'a Convolve,
-    back: Option<&'a Ready<'a>>,
+    back: Option<&'a ConvPlan<'a>>,
     images: Range<usize>,
     weight: bool,
     bias: bool,
@@ -86,13 +86,13 @@ struct Backward<'a> {
 }
 
 /// What a part of the images adds to the gradients.
-struct Found {
+struct PartialGradients {
     weight: WeightGradient,
     bias: Vec<f32>,
     sums: NormSums,
 }
 
-impl Found {
+impl PartialGradients {
     fn join(&mut self, other: Self) {
         self.weight.join(other.weight);
         self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
@@ -101,17 +101,17 @@ impl Found {
 }
 
 impl Work for Backward<'_> {
-    type Output = Found;
+    type Output = PartialGradients;
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self) -> Found {
+    fn run<L: Lanes>(mut self) -> PartialGradients {
         let conv = &self.op.conv;
         let pixels = conv.output[1] * conv.output[2];
         let mut weight = WeightGradient::new(conv);
         let mut bias = vec![0.0; conv.output[0].div_ceil(LANES) * LANES];
         // A few images at a time: their gradients stay in the cache from the weights to the input.
-        for first in self.images.clone().step_by(FEW) {
-            let few = first..(first + FEW).min(self.images.end);
+        for first in self.images.clone().step_by(BACKWARD_GROUP) {
+            let few = first..(first + BACKWARD_GROUP).min(self.images.end);
             if self.weight {
                 weight.run::<L>(conv, few.clone(), &self.inner);
             }
@@ -128,12 +128,12 @@ impl Work for Backward<'_> {
                 }
             }
         }
-        Found { weight, bias, sums: self.inner.sums }
+        PartialGradients { weight, bias, sums: self.inner.sums }
     }
 }
 
 /// Images between which the gradients of weights and input take turns.
-pub(in crate::kernel) const FEW: usize = 8;
+pub(in crate::kernel) const BACKWARD_GROUP: usize = 8;
 
 /// The images on their way back.
 struct Gradients<'a> {
@@ -143,7 +143,7 @@ struct Gradients<'a> {
     sizes: [usize; 2],
     norm: Option<&'a Norm>,
     relu: bool,
-    shared: Shared,
+    shared: SendPtr,
     sums: NormSums,
 }
 
@@ -205,9 +205,9 @@ impl Images for Gradients<'_> {
 /// The gradient with respect to a summand, past the ReLU that waits on it.
 fn to_summand(summand: &[f32], relu: bool, gradient: &[f32], images: usize) -> Vec<f32> {
     let size = gradient.len() / images.max(1);
-    let mut values = unwritten(gradient.len());
-    let shared = Shared::new(&mut values);
-    parts(images, size * VALUE, |images| {
+    let mut values = uninit(gradient.len());
+    let shared = SendPtr::new(&mut values);
+    parallel_chunks(images, size * VALUE, |images| {
         let range = images.start * size..images.end * size;
         // SAFETY: every part has its own images.
         let to = unsafe { shared.part(range.clone()) };

@@ -65,8 +65,8 @@ impl Lanes for Neon {
     #[inline(always)]
     fn where_positive(self, test: Self) -> Self {
         self.each(test, |value, test| unsafe {
-            let kept = vandq_u32(vreinterpretq_u32_f32(value), vcgtzq_f32(test));
-            vreinterpretq_f32_u32(kept)
+            let saved = vandq_u32(vreinterpretq_u32_f32(value), vcgtzq_f32(test));
+            vreinterpretq_f32_u32(saved)
         })
     }
     #[inline(always)]

@@ -2,18 +2,18 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::char_cnn::{CharCnn, Words};
-use super::choice::Kernels;
-use super::likelihood::Likelihood;
+use super::backend::Kernels;
+use super::char_cnn::{CharCnn, UniqueWords};
+use super::cross_entropy::SoftmaxCrossEntropy;
 use super::lstm::Lstm;
 use super::matrix::Linear;
-use super::op::apply;
+use super::operation::apply;
 
 /// `x·Wᵀ + b`, `[samples, in]` to `[samples, out]`, for a weight `[out, in]`.
 pub fn linear(kernels: Kernels, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     match kernels {
-        Kernels::Own => apply::<2>(Linear, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()]).0,
-        Kernels::Stock => x.matmul(weight.transpose()) + bias.unsqueeze(),
+        Kernels::Native => apply::<2>(Linear, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()]).0,
+        Kernels::Reference => x.matmul(weight.transpose()) + bias.unsqueeze(),
     }
 }
 
@@ -32,8 +32,8 @@ pub fn lstm(
     trains: bool,
 ) -> (Tensor<2>, [Tensor<2>; 2]) {
     let [streams, units] = state[0].dims();
-    if kernels == Kernels::Stock {
-        return stock_lstm(x, weight, state);
+    if kernels == Kernels::Reference {
+        return reference_lstm(x, weight, state);
     }
     let [h, c] = state.map(Tensor::into_dispatch);
     let operation = Lstm::new(streams, units, trains);
@@ -43,7 +43,7 @@ pub fn lstm(
 }
 
 /// The same with the engine's operations, step by step.
-fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -> (Tensor<2>, [Tensor<2>; 2]) {
+fn reference_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -> (Tensor<2>, [Tensor<2>; 2]) {
     let ([streams, units], samples) = (h.dims(), x.dims()[0]);
     let mut outputs = Vec::new();
     for start in (0..samples).step_by(streams) {
@@ -71,15 +71,15 @@ fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -
 /// `characters` holds `length` a sample, 0 for none behind the last; the table is `[characters, Σ width·maps]` with the taps
 /// of a filter one behind the other and zeros in row 0, the bias `[Σ maps]`. Returns `[samples, Σ maps]`. Every different
 /// word is computed once.
-pub fn spelling(
+pub fn char_cnn(
     kernels: Kernels,
     characters: &[u32],
     length: usize,
     (table, bias): (Tensor<2>, Tensor<1>),
     maps: &[usize],
 ) -> Tensor<2> {
-    if kernels == Kernels::Own {
-        let operation = CharCnn::new(Words::new(characters, length), maps);
+    if kernels == Kernels::Native {
+        let operation = CharCnn::new(UniqueWords::new(characters, length), maps);
         return apply::<2>(operation, vec![table.into_dispatch(), bias.into_dispatch()]).0;
     }
     let samples = characters.len() / length;
@@ -108,7 +108,7 @@ pub fn spelling(
     activation::tanh(Tensor::cat(all, 1) + bias.unsqueeze())
 }
 
-/// What [`likelihood`] finds.
+/// What [`cross_entropy`] finds.
 pub struct CrossEntropy {
     /// The mean over the samples, nats, with the smoothed target; `[1]`, the one with a gradient.
     pub mean: Tensor<1>,
@@ -120,8 +120,8 @@ pub struct CrossEntropy {
 
 /// Softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
 /// `s / classes` for every class, as in PyTorch. On the CPU alone.
-pub fn likelihood(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
-    let (mean, rest) = apply::<1>(Likelihood::new(labels, smoothing), vec![logits.into_dispatch()]);
+pub fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
+    let (mean, rest) = apply::<1>(SoftmaxCrossEntropy::new(labels, smoothing), vec![logits.into_dispatch()]);
     let [losses, best] = rest.try_into().expect("losses and classes");
     CrossEntropy { mean, losses, best }
 }

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 
 /// Values and their shape.
 #[derive(Clone, Copy)]
-pub(super) struct Array<'a> {
+pub(super) struct TensorView<'a> {
     pub values: &'a [f32],
     pub shape: &'a [usize],
 }
@@ -26,17 +26,17 @@ pub(super) struct Output {
 
 /// An operation on some arrays. The first of its outputs has a gradient; the others are constants to all that follows.
 pub(super) trait Operation: Debug + Send + Sync + 'static {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output>;
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output>;
 
     /// The only output in the place of the last input, which nobody else looks at and is not among the inputs; whether the
     /// operation does that. Memory that was just read is written faster than other.
-    fn onto_last(&self, _inputs: &[Array], _last: &mut [f32]) -> bool {
+    fn run_in_place(&self, _inputs: &[TensorView], _last: &mut [f32]) -> bool {
         false
     }
 
     /// The gradients with respect to the inputs, from that with respect to the first output; as many as inputs are
     /// wanted, in order.
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output>;
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output>;
 }
 
 /// A tensor, or none: the engine's extensions take no lists.
@@ -73,15 +73,15 @@ macro_rules! slots {
 }
 slots!(a b c d e f g h i j k l m n o p q r s t);
 
-type Shared = Arc<dyn Operation>;
+type DynOperation = Arc<dyn Operation>;
 
 #[backend_extension(Flex, Autodiff)]
 pub(super) trait Engine: Backend {
-    fn forward(#[extension_type] inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>>;
+    fn forward(#[extension_type] inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>>;
     fn backward(
         #[extension_type] inputs: Slots<Self>,
         gradient: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
         wanted: Vec<bool>,
     ) -> Vec<FloatTensor<Self>>;
 }
@@ -100,7 +100,7 @@ mod flex {
     use burn::backend::flex::{FlexTensor, Layout};
     use burn::tensor::{Bytes, DType, Shape};
 
-    use super::{Array, Engine, Flex, FloatTensor, Output, Shared, Slots};
+    use super::{DynOperation, Engine, Flex, FloatTensor, Output, Slots, TensorView};
 
     fn tensors(slots: Slots<Flex>) -> Vec<(FlexTensor, Vec<usize>)> {
         let shaped = |tensor: FlexTensor| {
@@ -111,11 +111,11 @@ mod flex {
         slots.into_vec().into_iter().map(shaped).collect()
     }
 
-    fn array((tensor, shape): &(FlexTensor, Vec<usize>)) -> Array<'_> {
+    fn array((tensor, shape): &(FlexTensor, Vec<usize>)) -> TensorView<'_> {
         // A part of a longer vector, such as one of all parameters, begins somewhere in it.
         let start = tensor.layout().start_offset();
         let count: usize = shape.iter().product();
-        Array { values: &tensor.storage::<f32>()[start..start + count], shape }
+        TensorView { values: &tensor.storage::<f32>()[start..start + count], shape }
     }
 
     fn tensor(Output { values, shape }: Output) -> FlexTensor {
@@ -123,30 +123,30 @@ mod flex {
     }
 
     impl Engine for Flex {
-        fn forward(inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>> {
+        fn forward(inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>> {
             let mut inputs = tensors(inputs);
             let (mut last, shape) = inputs.pop().expect("an input");
             let count: usize = shape.iter().product();
             if let Some(values) = last.try_storage_mut::<f32>().filter(|values| values.len() == count) {
-                let arrays: Vec<Array> = inputs.iter().map(array).collect();
-                if operation.onto_last(&arrays, values) {
+                let arrays: Vec<TensorView> = inputs.iter().map(array).collect();
+                if operation.run_in_place(&arrays, values) {
                     return vec![last];
                 }
             }
             inputs.push((last, shape));
-            let arrays: Vec<Array> = inputs.iter().map(array).collect();
+            let arrays: Vec<TensorView> = inputs.iter().map(array).collect();
             operation.forward(&arrays).into_iter().map(tensor).collect()
         }
 
         fn backward(
             inputs: Slots<Self>,
             gradient: FloatTensor<Self>,
-            operation: Shared,
+            operation: DynOperation,
             wanted: Vec<bool>,
         ) -> Vec<FloatTensor<Self>> {
             let inputs = tensors(inputs);
             let gradient = tensors(Slots::new(vec![gradient]));
-            let arrays: Vec<Array> = inputs.iter().map(array).collect();
+            let arrays: Vec<TensorView> = inputs.iter().map(array).collect();
             operation.backward(&arrays, array(&gradient[0]), &wanted).into_iter().map(tensor).collect()
         }
     }
@@ -157,7 +157,7 @@ mod flex {
 struct Back;
 
 impl<B: Engine, const N: usize> Backward<B, N> for Back {
-    type State = (Vec<FloatTensor<B>>, Shared);
+    type State = (Vec<FloatTensor<B>>, DynOperation);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<B>(&ops.node);
@@ -171,7 +171,7 @@ impl<B: Engine, const N: usize> Backward<B, N> for Back {
 }
 
 impl<B: Engine, C: CheckpointStrategy> Engine for Autodiff<B, C> {
-    fn forward(inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>> {
+    fn forward(inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>> {
         let (inputs, guards): (Vec<_>, Vec<_>) =
             inputs.into_vec().into_iter().map(|tensor| tensor.into_parts()).unzip();
         let mut outputs = B::forward(Slots::new(inputs.clone()), operation.clone()).into_iter();
@@ -190,14 +190,14 @@ impl<B: Engine, C: CheckpointStrategy> Engine for Autodiff<B, C> {
         std::iter::once(first).chain(rest).collect()
     }
 
-    fn backward(_: Slots<Self>, _: FloatTensor<Self>, _: Shared, _: Vec<bool>) -> Vec<FloatTensor<Self>> {
+    fn backward(_: Slots<Self>, _: FloatTensor<Self>, _: DynOperation, _: Vec<bool>) -> Vec<FloatTensor<Self>> {
         unreachable!("a gradient of a gradient")
     }
 }
 
 fn track<B: Engine, C: CheckpointStrategy, const N: usize>(
     guards: Vec<NodeGuard>,
-    state: (Vec<FloatTensor<B>>, Shared),
+    state: (Vec<FloatTensor<B>>, DynOperation),
     output: FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let guards: [NodeGuard; N] = guards.try_into().expect("as many guards as inputs");

@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
+use super::microkernel::{Accumulators, Begin, Operands, SQUARE};
 use super::pack::transpose;
-use super::product::{Begin, SQUARE, Summands, Sums};
 use super::row::row;
-use super::{Bordered, Conv, Images, blocks, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::{Conv, Images, PaddedInput, blocks, image};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// The transposed weights and the phases of a convolution.
 pub(crate) struct InputGradient {
@@ -57,7 +57,7 @@ impl InputGradient {
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         let Conv { input, output, size, stride, .. } = self.conv;
-        let mut scratch = Bordered::new(output, self.before, self.behind);
+        let mut scratch = PaddedInput::new(output, self.before, self.behind);
         let area = size * size * SQUARE;
         for one in all {
             scratch.fill::<L>(images.input(one));
@@ -66,7 +66,7 @@ impl InputGradient {
             for y in 0..input[1] {
                 let x = scratch.start().wrapping_add(y / stride * scratch.row * LANES);
                 for phase in self.phases.iter().filter(|phase| phase.first[0] == y % stride) {
-                    let summands = Summands {
+                    let operands = Operands {
                         taps: &phase.taps,
                         channels: output[0],
                         x_block: scratch.block * LANES,
@@ -74,7 +74,7 @@ impl InputGradient {
                         w_out: blocks(output[0]) * area,
                         ahead: None,
                     };
-                    self.row::<L>(phase.first[1], x, y, summands, to);
+                    self.row::<L>(phase.first[1], x, y, operands, to);
                 }
                 images.rows::<L>(one, y * input[2], input[2], input, to);
             }
@@ -84,7 +84,7 @@ impl InputGradient {
 
     /// One phase of one row of all blocks, from a column on.
     #[inline(always)]
-    fn row<L: Lanes>(&self, column: usize, x: *const f32, y: usize, summands: Summands, to: &mut [f32]) {
+    fn row<L: Lanes>(&self, column: usize, x: *const f32, y: usize, operands: Operands, to: &mut [f32]) {
         let Conv { input: [channels, height, width], stride, .. } = self.conv;
         if column >= width {
             return;
@@ -92,7 +92,7 @@ impl InputGradient {
         let all = blocks(channels);
         let mut first = 0;
         while first < all {
-            let sums = Sums {
+            let sums = Accumulators {
                 to: to[((first * height + y) * width + column) * LANES..].as_mut_ptr(),
                 pixel: stride * LANES,
                 block: height * width * LANES,
@@ -102,8 +102,8 @@ impl InputGradient {
             };
             // SAFETY: the border and its slack hold what a row of pixels reads; `to` holds all blocks.
             first += unsafe {
-                let w = self.weight.as_ptr().add(first * summands.w_out);
-                row::<L>(self.columns, 1, all - first, x, w, summands, sums)
+                let w = self.weight.as_ptr().add(first * operands.w_out);
+                row::<L>(self.columns, 1, all - first, x, w, operands, sums)
             };
         }
     }

@@ -1,15 +1,15 @@
 //! The gradient with respect to the weights: `dw[o, i, r, c] += Σ dy[o, y, x]·from[i, s·y + r, s·x + c]` over one image.
 
-use super::product::SQUARE;
-use super::{Bordered, Conv, blocks, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::microkernel::SQUARE;
+use super::{Conv, PaddedInput, blocks, image};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// Rows of the output that are summed before the next weights take their turn: two stripes fit into the cache.
 const STRIPE: usize = 8;
 
 /// Adds one image's part to packed weights.
 #[inline(always)]
-pub(crate) fn weight_gradient<L: Lanes>(conv: &Conv, from: &Bordered, gradient: &[f32], to: &mut [f32]) {
+pub(crate) fn weight_gradient<L: Lanes>(conv: &Conv, from: &PaddedInput, gradient: &[f32], to: &mut [f32]) {
     assert_eq!((gradient.len(), to.len()), (image(conv.output), conv.packed()));
     let [out, height, width] = conv.output;
     let [channels, ..] = conv.input;

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::conv::image;
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, parallel_chunks};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// Input: values `[images, blocks, height, width, 16]`. Output: the greatest value of every window; pixels beyond the
 /// edge do not count.
@@ -42,12 +42,12 @@ impl MaxPool {
 }
 
 impl Operation for MaxPool {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let images = inputs[0].shape[0];
         let size = image(self.output);
         let mut values = vec![0.0; images * size];
-        let shared = Shared::new(&mut values);
-        parts(images, image(self.output) * self.size * self.size, |images| {
+        let shared = SendPtr::new(&mut values);
+        parallel_chunks(images, image(self.output) * self.size * self.size, |images| {
             // SAFETY: every part has its own images.
             let to = unsafe { shared.part(images.start * size..images.end * size) };
             let from = &inputs[0].values[images.start * image(self.input)..images.end * image(self.input)];
@@ -58,14 +58,14 @@ impl Operation for MaxPool {
     }
 
     /// The gradient goes to the first greatest value of its window.
-    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, _: &[bool]) -> Vec<Output> {
         let images = inputs[0].shape[0];
         let mut values = vec![0.0; inputs[0].values.len()];
         let (from, size) = (image(self.input), image(self.output));
-        let shared = Shared::new(&mut values);
+        let shared = SendPtr::new(&mut values);
         let ([_, height, width], [_, rows, columns]) = (self.input, self.output);
         let (area, out_area) = (height * width * LANES, rows * columns * LANES);
-        parts(images, image(self.output) * self.size * self.size, |images| {
+        parallel_chunks(images, image(self.output) * self.size * self.size, |images| {
             for one in images {
                 // SAFETY: every part has its own images.
                 let to = unsafe { shared.part(one * from..(one + 1) * from) };

@@ -2,22 +2,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
 use super::norm::{lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// The mean cross-entropy of `[rows, classes]` logits, nats; with smoothing `s` the target is `1 - s` for the label plus
 /// `s / classes` for every class. Outputs: that mean; of every row `-ln p` of its label; and the likeliest class.
 #[derive(Clone, Debug)]
-pub(super) struct Likelihood {
+pub(super) struct SoftmaxCrossEntropy {
     pub labels: Arc<Vec<u32>>,
     pub smoothing: f32,
     /// What every row came to, for the way back.
     rows: OnceLock<Vec<Row>>,
 }
 
-impl Likelihood {
+impl SoftmaxCrossEntropy {
     pub(super) fn new(labels: &[u32], smoothing: f64) -> Self {
         Self { labels: Arc::new(labels.to_vec()), smoothing: smoothing as f32, rows: OnceLock::new() }
     }
@@ -35,10 +35,10 @@ struct Row {
     best: usize,
 }
 
-impl Operation for Likelihood {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+impl Operation for SoftmaxCrossEntropy {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let (logits, classes) = (inputs[0].values, inputs[0].shape[1]);
-        let rows: Vec<Row> = parts(self.labels.len(), classes * VALUE, |range| {
+        let rows: Vec<Row> = parallel_chunks(self.labels.len(), classes * VALUE, |range| {
             let logits = &logits[range.start * classes..range.end * classes];
             dispatch(Isa::best(), Forward { logits, classes })
         })
@@ -72,14 +72,14 @@ impl Operation for Likelihood {
     }
 
     /// `(p - target) / rows` for every logit.
-    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, _: &[bool]) -> Vec<Output> {
         let (logits, classes) = (inputs[0].values, inputs[0].shape[1]);
         let all = self.rows.get().expect("forward came before");
         let factor = gradient.values[0] / self.labels.len() as f32;
         let even = factor * self.smoothing / classes as f32;
-        let mut values = unwritten(logits.len());
-        let shared = Shared::new(&mut values);
-        parts(self.labels.len(), classes * VALUE, |rows| {
+        let mut values = uninit(logits.len());
+        let shared = SendPtr::new(&mut values);
+        parallel_chunks(self.labels.len(), classes * VALUE, |rows| {
             let range = rows.start * classes..rows.end * classes;
             // SAFETY: every part has its own rows.
             let to = unsafe { shared.part(range.clone()) };

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::patch::{Band, Baseline, Patch};
-use super::product::{Begin, Coming, Prefetcher, Summands};
+use super::microkernel::{Begin, Operands, Prefetch, PrefetchRange};
+use super::patch::{ImagePatch, Patch, PointwisePatch};
 use super::row::row;
 use super::{Conv, Images, blocks, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// A convolution that multiplies every weight.
 pub(crate) struct Direct<'a> {
@@ -27,8 +27,8 @@ impl Direct<'_> {
     #[inline(always)]
     pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
         match (self.conv.size, self.conv.padding) {
-            (1, 0) => self.groups::<L, Band>(all, images),
-            _ => self.groups::<L, Baseline>(all, images),
+            (1, 0) => self.groups::<L, PointwisePatch>(all, images),
+            _ => self.groups::<L, ImagePatch>(all, images),
         }
     }
 
@@ -75,7 +75,7 @@ impl Direct<'_> {
         let [block, row_step, stride] = group.scratch[0].steps();
         let (taps, columns) = self.conv.taps(row_step);
         let channels = group.channels.clone();
-        let summands = Summands {
+        let operands = Operands {
             taps: &taps,
             channels: self.conv.input[0].min(channels.end * LANES) - channels.start * LANES,
             x_block: block * LANES,
@@ -85,14 +85,14 @@ impl Direct<'_> {
         };
         let mut first = 0;
         while first < blocks(out) {
-            let w = self.weight[first * summands.w_out + channels.start * area..].as_ptr();
+            let w = self.weight[first * operands.w_out + channels.start * area..].as_ptr();
             let mut count = 0;
             for (patch, scratch) in group.patches.clone().zip(group.scratch) {
                 let added = images.added(patch / each);
                 added.check(self.conv.output);
                 let to = images.output(patch / each);
                 assert_eq!(to.len(), image(self.conv.output));
-                let input = if first == 0 { group.coming(patch, from, images) } else { None };
+                let input = if first == 0 { group.prefetch(patch, from, images) } else { None };
                 for line in 0..scratch.rows() {
                     let (x, pixel, pixels) = scratch.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
@@ -103,12 +103,11 @@ impl Direct<'_> {
                     if channels.end < from {
                         sums.values = None;
                     }
-                    let ahead =
-                        Prefetcher { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
-                    let summands = Summands { ahead: Some(ahead), ..summands };
+                    let ahead = Prefetch { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
+                    let operands = Operands { ahead: Some(ahead), ..operands };
                     // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
                     // hold all blocks.
-                    count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, summands, sums) };
+                    count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, operands, sums) };
                 }
             }
             first += count;
@@ -129,10 +128,12 @@ struct Group<'a, P> {
 
 impl<P: Patch> Group<'_, P> {
     /// What takes a patch's place in its scratch: its next channels, of so many blocks, or the first of another patch.
-    fn coming(&self, patch: usize, blocks: usize, images: &impl Images) -> Option<Coming> {
+    fn prefetch(&self, patch: usize, blocks: usize, images: &impl Images) -> Option<PrefetchRange> {
         let last = self.channels.end == blocks;
         let (patch, block) = if last { (patch + self.scratch.len(), 0) } else { (patch, self.channels.end) };
         let is_there = patch < self.end;
-        is_there.then(|| self.scratch[0].coming(patch % self.each, images.input(patch / self.each).0, block)).flatten()
+        is_there
+            .then(|| self.scratch[0].prefetch(patch % self.each, images.input(patch / self.each).0, block))
+            .flatten()
     }
 }

@@ -1,7 +1,7 @@
 //! Sixteen f32 side by side, on every instruction set that the kernels know, and the choice between them.
 
 #[cfg(target_arch = "aarch64")]
-mod arm;
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -133,7 +133,7 @@ pub(crate) fn dispatch<W: Work>(isa: Isa, work: W) -> W::Output {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { x86::avx2(work) },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => work.run::<arm::Neon>(),
+        Isa::Neon => work.run::<neon::Neon>(),
         Isa::Portable => work.run::<Portable>(),
     }
 }

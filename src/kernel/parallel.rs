@@ -8,7 +8,7 @@ use rayon::prelude::*;
 /// many multiply-adds, or what takes as long, one of them takes: little work is not worth another thread.
 ///
 /// The shares depend on the work and the number of threads alone, so that sums over them are the same from run to run.
-pub(crate) fn parts<T: Send>(count: usize, each: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+pub(crate) fn parallel_chunks<T: Send>(count: usize, each: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
     let worth = (count.saturating_mul(each) / LEAST).max(1);
     let threads = rayon::current_num_threads().min(worth).clamp(1, count.max(1));
     let share = |part: usize| count * part / threads..count * (part + 1) / threads;
@@ -25,14 +25,14 @@ pub(crate) const VALUE: usize = 8;
 
 /// A place that several threads write to, each its own images.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared(*mut f32);
+pub(crate) struct SendPtr(*mut f32);
 
 // SAFETY: whoever takes a part of it promises that no other thread does.
-unsafe impl Send for Shared {}
+unsafe impl Send for SendPtr {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for SendPtr {}
 
-impl Shared {
+impl SendPtr {
     pub(crate) fn new(all: &mut [f32]) -> Self {
         Self(all.as_mut_ptr())
     }
@@ -47,7 +47,7 @@ impl Shared {
 
 /// Room for values that are all written before any is read: zeros would cost a pass over the memory.
 #[allow(clippy::uninit_vec)]
-pub(crate) fn unwritten(count: usize) -> Vec<f32> {
+pub(crate) fn uninit(count: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(count);
     // SAFETY: every kernel that asks for room writes all of it, and every bit pattern is an f32.
     unsafe { values.set_len(count) };

@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::op::{Array, Operation, Output, apply};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::operation::{Operation, Output, TensorView, apply};
+use super::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
+use super::simd::{Isa, LANES, Lanes, Work, dispatch};
 
 /// `g = ∇ + λ·w`, `v = μ·v + g`, and `w - rate·v`, or with Nesterov `w - rate·(g + μ·v)`, each rounded as PyTorch's `SGD` has
 /// it; `λ` of no more than some of the parameters.
@@ -53,19 +53,19 @@ struct Step {
 const CHUNK: usize = 2048;
 
 impl Operation for Step {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let mut rest = inputs[2..].iter().map(|array| array.values);
         let decays = if self.decays { rest.next() } else { None };
         let velocity = if self.moves { rest.next() } else { None };
         let [values, gradient] = [inputs[0].values, inputs[1].values];
         let count = values.len();
         let factor = self.rule.factor(gradient);
-        let mut next = vec![unwritten(count)];
+        let mut next = vec![uninit(count)];
         if self.rule.momentum > 0.0 {
-            next.push(unwritten(count));
+            next.push(uninit(count));
         }
-        let shared: Vec<Shared> = next.iter_mut().map(|all| Shared::new(all)).collect();
-        parts(count.div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
+        let shared: Vec<SendPtr> = next.iter_mut().map(|all| SendPtr::new(all)).collect();
+        parallel_chunks(count.div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
             for range in chunks.map(|chunk| chunk * CHUNK..((chunk + 1) * CHUNK).min(count)) {
                 // SAFETY: every part has its own chunks.
                 let mut to = shared.iter().map(|all| unsafe { all.part(range.clone()) });
@@ -85,7 +85,7 @@ impl Operation for Step {
         next.into_iter().map(|values| Output { values, shape: vec![count] }).collect()
     }
 
-    fn backward(&self, _: &[Array], _: Array, _: &[bool]) -> Vec<Output> {
+    fn backward(&self, _: &[TensorView], _: TensorView, _: &[bool]) -> Vec<Output> {
         unreachable!("nothing is learned through a step of learning")
     }
 }
@@ -96,7 +96,7 @@ impl Sgd {
         if self.clip_norm <= 0.0 {
             return 1.0;
         }
-        let sums = parts(gradient.len().div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
+        let sums = parallel_chunks(gradient.len().div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
             let chunks = gradient.chunks(CHUNK).skip(chunks.start).take(chunks.len());
             chunks.map(|chunk| dispatch(Isa::best(), Squares(chunk))).collect::<Vec<f64>>()
         });

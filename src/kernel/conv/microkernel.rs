@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernel::lanes::{LANES, Lanes};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// One weight for every pair of lanes of two blocks.
 pub(crate) const SQUARE: usize = LANES * LANES;
@@ -10,7 +10,7 @@ pub(crate) const SQUARE: usize = LANES * LANES;
 /// Where the summands of an output pixel lie. The offsets count f32 from the pixel's corner in the input and from the
 /// first weight.
 #[derive(Clone, Copy)]
-pub(crate) struct Summands<'a> {
+pub(crate) struct Operands<'a> {
     /// A row of the window (or a part of it): its place in the input and in the weights.
     pub taps: &'a [(usize, usize)],
     /// Channels of the input.
@@ -21,22 +21,22 @@ pub(crate) struct Summands<'a> {
     /// From one block of output channels to the next, in the weights.
     pub w_out: usize,
     /// What comes next, and is fetched from memory meanwhile.
-    pub ahead: Option<Prefetcher>,
+    pub ahead: Option<Prefetch>,
 }
 
 /// What will be read after some products.
 #[derive(Clone, Copy)]
-pub(crate) struct Prefetcher {
+pub(crate) struct Prefetch {
     /// These products fetch one part of it, of so many.
     pub part: [usize; 2],
     /// Whether it is the weights of the blocks behind.
     pub weights: bool,
-    pub input: Option<Coming>,
+    pub input: Option<PrefetchRange>,
 }
 
 /// Values of several blocks.
 #[derive(Clone, Copy)]
-pub(crate) struct Coming {
+pub(crate) struct PrefetchRange {
     pub from: *const f32,
     /// From one block to the next.
     pub step: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Coming {
     pub count: usize,
 }
 
-impl Prefetcher {
+impl Prefetch {
     /// Weights alone, all of them.
     pub(super) const WEIGHTS: Self = Self { part: [0, 1], weights: true, input: None };
 
@@ -64,7 +64,7 @@ impl Prefetcher {
 
 /// Where the sums go: the first block's first pixel, and the steps to the next pixel and the next block.
 #[derive(Clone, Copy)]
-pub(crate) struct Sums {
+pub(crate) struct Accumulators {
     pub to: *mut f32,
     pub pixel: usize,
     pub block: usize,
@@ -85,7 +85,7 @@ pub(crate) enum Begin {
     There,
 }
 
-impl Sums {
+impl Accumulators {
     /// The same, so many pixels later.
     #[inline(always)]
     pub(super) fn behind(self, pixels: usize) -> Self {
@@ -101,7 +101,7 @@ impl Sums {
 /// loads feed `O·P·KW` products.
 ///
 /// # Safety
-/// All that [`Summands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and all that [`Sums`] names
+/// All that [`Operands`] names for `P` pixels and `O` blocks must lie behind the two pointers, and all that [`Accumulators`] names
 /// behind its own.
 #[inline(always)]
 // The first constant of every `unroll` is 0.
@@ -116,8 +116,8 @@ pub(super) unsafe fn product<
 >(
     x: *const f32,
     w: *const f32,
-    sum: Summands,
-    sums: Sums,
+    sum: Operands,
+    sums: Accumulators,
 ) {
     // An array stays in registers only if every access has a constant index: hence `unroll` throughout, and the fill
     // with zero bits.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation, module};
 
-use super::blocked::Blocked;
-use super::choice::Kernels;
+use super::backend::Kernels;
+use super::blocked::BlockedMap;
 use super::combine::Carry;
-use super::conv::{COLOURS, Prepared};
+use super::conv::{COLOURS, PackedWeights};
 use super::norm::EPSILON;
 
 /// The feature maps of some samples.
@@ -22,7 +22,7 @@ pub struct FeatureMap(State);
 enum State {
     /// `[batch, channels, height, width]`.
     Plain(Box<Tensor<4>>),
-    Blocked(Box<Blocked>),
+    Blocked(Box<BlockedMap>),
 }
 
 /// The weights of a layer, `[out, in, size, size]`, of a dense one `[out, in, 1, 1]`, and its bias, `[out]`.
@@ -34,7 +34,7 @@ pub struct Weights {
     pub(super) values: Tensor<1>,
     pub(super) shape: [usize; 4],
     pub(super) bias: Option<Tensor<1>>,
-    pub(super) prepared: Arc<Prepared>,
+    pub(super) prepared: Arc<PackedWeights>,
 }
 
 impl Weights {
@@ -46,7 +46,7 @@ impl Weights {
 
 /// How a convolution moves over its input.
 #[derive(Clone, Copy, Debug)]
-pub struct Stride {
+pub struct WindowOptions {
     /// Pixels between windows.
     pub stride: usize,
     /// Zeros on each side.
@@ -57,7 +57,7 @@ pub struct Stride {
 #[derive(Clone, Debug)]
 pub enum Epilogue {
     /// Whatever it is, the layer knows nothing of it.
-    Unknown,
+    None,
     /// A normalization with the statistics of the batch.
     Normalization,
     /// The sum with other values of the same shape, which the layer takes as it writes its own.
@@ -82,7 +82,7 @@ impl FeatureMap {
         Self(State::Plain(Box::new(values)))
     }
 
-    fn blocked(values: Blocked) -> Self {
+    fn blocked(values: BlockedMap) -> Self {
         Self(State::Blocked(Box::new(values)))
     }
 
@@ -103,17 +103,17 @@ impl FeatureMap {
     }
 
     /// The same values in blocks. Samples of one pixel are what dense layers take and give.
-    fn into_blocked(self, dense: bool) -> Blocked {
+    fn into_blocked(self, dense: bool) -> BlockedMap {
         match self.0 {
             State::Blocked(map) if map.dense == dense => *map,
-            other => Blocked::from_plain(Self(other).into_plain(), dense),
+            other => BlockedMap::from_plain(Self(other).into_plain(), dense),
         }
     }
 
     /// Does what waits.
-    pub fn settle(self) -> Self {
+    pub fn materialize(self) -> Self {
         match self.0 {
-            State::Blocked(map) => Self::blocked(map.settled()),
+            State::Blocked(map) => Self::blocked(map.materialized()),
             State::Plain(_) => self,
         }
     }
@@ -162,10 +162,10 @@ impl FeatureMap {
     }
 
     /// A convolution.
-    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: Stride, next: Epilogue) -> Self {
-        let Stride { stride, padding } = moves;
+    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: WindowOptions, next: Epilogue) -> Self {
+        let WindowOptions { stride, padding } = moves;
         let [_, _, size, width] = weights.shape;
-        if kernels == Kernels::Stock || stride > 2 || size != width {
+        if kernels == Kernels::Reference || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
             let weight = weights.values.reshape(weights.shape);
             return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options)).plus(next);
@@ -174,11 +174,11 @@ impl FeatureMap {
     }
 
     /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
-    pub fn weigh(self, kernels: Kernels, weights: Weights, next: Epilogue) -> Self {
+    pub fn linear(self, kernels: Kernels, weights: Weights, next: Epilogue) -> Self {
         let [batch, channels, height, width] = self.dims();
         let out = weights.shape[0];
-        if self.is_dense(kernels) {
-            return self.weigh_blocks(true, weights, Stride { stride: 1, padding: 0 }, next);
+        if self.can_run_dense_block(kernels) {
+            return self.weigh_blocks(true, weights, WindowOptions { stride: 1, padding: 0 }, next);
         }
         let Weights { values, bias, .. } = weights;
         let y = self.into_plain().reshape([batch, channels * height * width]);
@@ -190,12 +190,12 @@ impl FeatureMap {
         Self::plain(y.reshape([batch, out, 1, 1])).plus(next)
     }
 
-    fn weigh_blocks(self, dense: bool, weights: Weights, moves: Stride, next: Epilogue) -> Self {
+    fn weigh_blocks(self, dense: bool, weights: Weights, moves: WindowOptions, next: Epilogue) -> Self {
         let statistics = matches!(next, Epilogue::Normalization);
         let summand = next.into_sum().map(|map| map.into_blocked(dense));
         Self::blocked(match self.0 {
             State::Plain(values) if !dense && values.dims()[1] == COLOURS => {
-                Blocked::from_planes(*values, weights, moves, statistics, summand)
+                BlockedMap::from_planes(*values, weights, moves, statistics, summand)
             }
             other => Self(other).into_blocked(dense).convolve(weights, moves, statistics, summand),
         })
@@ -213,33 +213,39 @@ impl FeatureMap {
     /// weighted with.
     pub fn combine(h: Self, transform: Option<Self>, carried: Option<(Carry<Self>, Self)>, relu: bool) -> Self {
         let (carry, x) = carried.unzip();
-        let (carry, c) = carry.unwrap_or(Carry::All).split();
+        let (carry, c) = carry.unwrap_or(Carry::Identity).split();
         let State::Blocked(h) = h.0 else {
             let plain = |map: Self| map.into_plain();
-            let sum = stock(h.into_plain(), transform.map(plain), carry, c.map(plain), x.map(plain));
+            let sum = combine_reference(h.into_plain(), transform.map(plain), carry, c.map(plain), x.map(plain));
             return Self::plain(if relu { activation::relu(sum) } else { sum });
         };
         let dense = h.dense;
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
         let operands = [Some(*h), blocked(transform), blocked(c), blocked(x)];
-        Self::blocked(Blocked::combine(operands, carry, relu))
+        Self::blocked(BlockedMap::combine(operands, carry, relu))
     }
 
     /// The same where h, t and c are dense layers of these values, each with a bias, and as wide as they are. `relu`:
-    /// of h, and of the sum. Where [`Self::is_dense`] says so.
-    pub fn gate(self, h: Weights, transform: Option<Weights>, carry: Option<Carry<Weights>>, relu: [bool; 2]) -> Self {
-        Self::blocked(self.into_blocked(true).gate(h, transform, carry, relu))
+    /// of h, and of the sum. Where [`Self::can_run_dense_block`] says so.
+    pub fn dense_block(
+        self,
+        h: Weights,
+        transform: Option<Weights>,
+        carry: Option<Carry<Weights>>,
+        relu: [bool; 2],
+    ) -> Self {
+        Self::blocked(self.into_blocked(true).dense_block(h, transform, carry, relu))
     }
 
     /// Whether these are samples of one pixel, and the kernels are those of this crate.
-    pub fn is_dense(&self, kernels: Kernels) -> bool {
+    pub fn can_run_dense_block(&self, kernels: Kernels) -> bool {
         let [_, _, height, width] = self.dims();
-        kernels == Kernels::Own && height * width == 1
+        kernels == Kernels::Native && height * width == 1
     }
 
     /// The greatest value of every window of `size` pixels a side. `ceil`: whether a last window that reaches over the
     /// edge counts.
-    pub fn max_pool(self, size: usize, moves: Stride, ceil: bool) -> Self {
+    pub fn max_pool(self, size: usize, moves: WindowOptions, ceil: bool) -> Self {
         match self.0 {
             State::Blocked(map) if !map.dense => Self::blocked(map.max_pool(size, moves, ceil)),
             other => {
@@ -256,7 +262,7 @@ impl FeatureMap {
     pub fn average(self) -> Self {
         let [_, _, height, width] = self.dims();
         match self.0 {
-            map if height * width == 1 => Self(map).settle(),
+            map if height * width == 1 => Self(map).materialize(),
             State::Plain(values) => Self::plain(module::adaptive_avg_pool2d(*values, [1, 1])),
             State::Blocked(map) => Self::plain(map.average()),
         }
@@ -264,7 +270,7 @@ impl FeatureMap {
 }
 
 /// The engine's operations for the same sum.
-fn stock(
+fn combine_reference(
     h: Tensor<4>,
     transform: Option<Tensor<4>>,
     carry: Carry,
@@ -273,7 +279,7 @@ fn stock(
 ) -> Tensor<4> {
     let t = transform.map(activation::sigmoid);
     match (carry, t, c.map(activation::sigmoid), x) {
-        (Carry::Rest, Some(t), _, Some(x)) => t * (h - x.clone()) + x,
+        (Carry::OneMinusTransform, Some(t), _, Some(x)) => t * (h - x.clone()) + x,
         (Carry::Gate(()), Some(t), Some(c), Some(x)) => t * h + c * x,
         (Carry::Gate(()), None, Some(c), Some(x)) => h + c * x,
         (_, Some(t), _, Some(x)) => t * h + x,

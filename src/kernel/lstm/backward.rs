@@ -1,10 +1,10 @@
 //! Back through all steps.
 
 use super::{C, F, G, I, INSIDE, O, Steps};
-use crate::kernel::conv::{Added, Dense, blocks};
-use crate::kernel::lanes::{LANES, Lanes, Work};
+use crate::kernel::conv::{Addend, Dense, blocks};
 use crate::kernel::norm::{give, lanes, put, take};
-use crate::kernel::parts::Shared;
+use crate::kernel::parallel::SendPtr;
+use crate::kernel::simd::{LANES, Lanes, Work};
 
 pub(super) struct Backward<'a> {
     pub steps: Steps,
@@ -15,9 +15,9 @@ pub(super) struct Backward<'a> {
     pub before: &'a [f32],
     pub gradient: &'a [f32],
     /// Of x, of every sample.
-    pub to: Shared,
+    pub to: SendPtr,
     /// Of h and c before the first step.
-    pub ends: [Shared; 2],
+    pub ends: [SendPtr; 2],
 }
 
 impl Work for Backward<'_> {
@@ -39,7 +39,7 @@ impl Work for Backward<'_> {
                 self.sample::<L>(step, sample, stream, &dh, &mut dc, &mut sums);
             }
             // Streams that the last step lacks have sums of 0 and get gradients of 0.
-            dense.run::<L>(&sums, own.len(), Added::NONE, &mut dh);
+            dense.run::<L>(&sums, own.len(), Addend::NONE, &mut dh);
         }
         self.steps.leave::<L>([&dh, &dc], self.ends);
     }

@@ -1,13 +1,13 @@
 //! What is added to the sums of a convolution as they are computed.
 
-use super::product::{Begin, Sums};
+use super::microkernel::{Accumulators, Begin};
 use super::{blocks, image};
-use crate::kernel::lanes::{LANES, Lanes};
 use crate::kernel::norm::{lanes, put};
+use crate::kernel::simd::{LANES, Lanes};
 
 /// A bias and values of the output's shape.
 #[derive(Clone, Copy)]
-pub(crate) struct Added<'a> {
+pub(crate) struct Addend<'a> {
     /// For every channel, with those that fill up the last block; or empty.
     pub bias: &'a [f32],
     pub values: Option<Values<'a>>,
@@ -29,7 +29,7 @@ impl Values<'_> {
     }
 }
 
-impl<'a> Added<'a> {
+impl<'a> Addend<'a> {
     /// Nothing is added.
     pub(crate) const NONE: Self = Self { bias: &[], values: None };
 
@@ -40,13 +40,13 @@ impl<'a> Added<'a> {
 
     /// Sums of so many pixels of a block and those behind it, that begin so many f32 behind the start of the image; `step`
     /// f32 lie from block to block.
-    pub(super) fn sums(&self, block: usize, start: usize, step: usize, count: usize, to: &mut [f32]) -> Sums {
+    pub(super) fn sums(&self, block: usize, start: usize, step: usize, count: usize, to: &mut [f32]) -> Accumulators {
         let to = to[start..].as_mut_ptr();
         let bias = (!self.bias.is_empty()).then(|| self.bias[block * LANES..].as_ptr());
         let place =
             |values: Values| (values.from.map_or(to.cast_const(), |from| from[start..].as_ptr()), values.least());
         let (begin, values) = (bias.map_or(Begin::Zero, Begin::Bias), self.values.map(place));
-        Sums { to, pixel: LANES, block: step, count, begin, values }
+        Accumulators { to, pixel: LANES, block: step, count, begin, values }
     }
 
     /// Whether values lie where the sums go, so that there must be none before they are whole.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::blocks;
-use crate::kernel::lanes::{LANES, Lanes};
-use crate::kernel::parts::unwritten;
+use crate::kernel::parallel::uninit;
+use crate::kernel::simd::{LANES, Lanes};
 
 /// What is done to values on their way into a convolution: `scale·x + shift` of their channel, and ReLU.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ impl Prologue<'_> {
 }
 
 /// A scratch for one image after the other.
-pub(crate) struct Bordered {
+pub(crate) struct PaddedInput {
     values: Vec<f32>,
     channels: usize,
     inner: [usize; 2],
@@ -33,12 +33,12 @@ pub(crate) struct Bordered {
 /// What a kernel may read beyond the last pixel: it computes a whole number of pixels at once.
 const SLACK: usize = 32;
 
-impl Bordered {
+impl PaddedInput {
     /// For images of a shape, with so many pixels before and behind every row and column.
     pub(crate) fn new([channels, height, width]: [usize; 3], before: usize, behind: usize) -> Self {
         let (row, rows) = (width + before + behind, height + before + behind);
         let block = row * rows;
-        let mut values = unwritten((blocks(channels) * block + SLACK) * LANES);
+        let mut values = uninit((blocks(channels) * block + SLACK) * LANES);
         // Zeros to where the first row begins, from the end of each to where the next does, and to the end.
         let mut end = 0;
         for line in (0..blocks(channels)).flat_map(|place| (0..height).map(move |y| place * block + (y + before) * row))
