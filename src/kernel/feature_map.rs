@@ -1,4 +1,4 @@
-//! What passes through a network: feature maps, in the engine's layout or in that of the kernels.
+//! Feature maps, in Burn's layout or in the blocked layout of the kernels.
 
 use std::sync::Arc;
 
@@ -8,59 +8,59 @@ use burn::tensor::{Tensor, activation, module};
 use super::backend::Kernels;
 use super::blocked::BlockedMap;
 use super::combine::Carry;
-use super::conv::{COLOURS, PackedWeights};
+use super::conv::{COLORS, PackedWeights};
 use super::norm::EPSILON;
 
-/// The feature maps of some samples.
+/// The feature maps of a batch, `[batch, channels, height, width]`.
 ///
-/// Normalization and ReLU are not computed where they are asked for: they wait for whoever reads the values next, and
-/// are done on the way.
+/// Normalization and ReLU are not computed when they are called. They stay pending until an operation reads the values, and
+/// that operation computes them in the same pass. See [`Self::materialize`].
 #[derive(Clone, Debug)]
-pub struct FeatureMap(State);
+pub struct FeatureMap(Layout);
 
 #[derive(Clone, Debug)]
-enum State {
+enum Layout {
     /// `[batch, channels, height, width]`.
     Plain(Box<Tensor<4>>),
     Blocked(Box<BlockedMap>),
 }
 
-/// The weights of a layer, `[out, in, size, size]`, of a dense one `[out, in, 1, 1]`, and its bias, `[out]`.
+/// The weights of a convolution, `[out, in, size, size]`, or of a dense layer, `[out, in, 1, 1]`, and its bias, `[out]`.
 ///
-/// What the kernels make of them is kept as long as a clone of them is.
+/// Clones share the copies of the weights that the kernels reorder for themselves.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// Row-major, as parameters lie: in a gradient graph another shape would be a node for every layer.
+    /// Row-major, in one dimension: in a gradient graph a change of shape would be one more node for every layer.
     pub(super) values: Tensor<1>,
     pub(super) shape: [usize; 4],
     pub(super) bias: Option<Tensor<1>>,
-    pub(super) prepared: Arc<PackedWeights>,
+    pub(super) packed: Arc<PackedWeights>,
 }
 
 impl Weights {
-    /// From as many values as the shape has.
+    /// Returns weights from row-major values.
     pub fn new(values: Tensor<1>, shape: [usize; 4], bias: Option<Tensor<1>>) -> Self {
-        Self { values, shape, bias, prepared: Arc::default() }
+        Self { values, shape, bias, packed: Arc::default() }
     }
 }
 
-/// How a convolution moves over its input.
+/// How a window moves over its input, in both directions.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowOptions {
-    /// Pixels between windows.
+    /// Pixels from one window to the next.
     pub stride: usize,
-    /// Zeros on each side.
+    /// Zeros on each side of the input.
     pub padding: usize,
 }
 
-/// What follows a layer.
+/// What follows a layer, so that the layer can compute it with its own values.
 #[derive(Clone, Debug)]
 pub enum Epilogue {
-    /// Whatever it is, the layer knows nothing of it.
+    /// Nothing that the layer can compute.
     None,
-    /// A normalization with the statistics of the batch.
+    /// A normalization with the statistics of the batch. The layer computes the statistics.
     Normalization,
-    /// The sum with other values of the same shape, which the layer takes as it writes its own.
+    /// The sum with other values of the same shape. The layer adds them.
     Sum(FeatureMap),
 }
 
@@ -71,7 +71,7 @@ impl Epilogue {
 }
 
 impl From<Tensor<4>> for FeatureMap {
-    /// From `[batch, channels, height, width]`.
+    /// Converts from `[batch, channels, height, width]`.
     fn from(values: Tensor<4>) -> Self {
         Self::plain(values)
     }
@@ -79,106 +79,103 @@ impl From<Tensor<4>> for FeatureMap {
 
 impl FeatureMap {
     fn plain(values: Tensor<4>) -> Self {
-        Self(State::Plain(Box::new(values)))
+        Self(Layout::Plain(Box::new(values)))
     }
 
     fn blocked(values: BlockedMap) -> Self {
-        Self(State::Blocked(Box::new(values)))
+        Self(Layout::Blocked(Box::new(values)))
     }
 
-    /// `[batch, channels, height, width]`.
+    /// Returns `[batch, channels, height, width]`.
     pub fn dims(&self) -> [usize; 4] {
         match &self.0 {
-            State::Plain(values) => values.dims(),
-            State::Blocked(map) => map.dims(),
+            Layout::Plain(values) => values.dims(),
+            Layout::Blocked(map) => map.dims(),
         }
     }
 
-    /// The values as the engine has them, `[batch, channels, height, width]`.
+    /// Converts into a tensor of Burn, `[batch, channels, height, width]`.
     pub fn into_plain(self) -> Tensor<4> {
         match self.0 {
-            State::Plain(values) => *values,
-            State::Blocked(map) => map.into_plain(),
+            Layout::Plain(values) => *values,
+            Layout::Blocked(map) => map.into_plain(),
         }
     }
 
-    /// The same values in blocks. Samples of one pixel are what dense layers take and give.
+    /// Converts into the blocked layout, that of dense layers if `dense`.
     fn into_blocked(self, dense: bool) -> BlockedMap {
         match self.0 {
-            State::Blocked(map) if map.dense == dense => *map,
+            Layout::Blocked(map) if map.dense == dense => *map,
             other => BlockedMap::from_plain(Self(other).into_plain(), dense),
         }
     }
 
-    /// Does what waits.
+    /// Computes the pending operations.
     pub fn materialize(self) -> Self {
         match self.0 {
-            State::Blocked(map) => Self::blocked(map.materialized()),
-            State::Plain(_) => self,
+            Layout::Blocked(map) => Self::blocked(map.materialized()),
+            Layout::Plain(_) => self,
         }
     }
 
-    /// `max(x, 0)`.
+    /// Returns `max(x, 0)`.
     pub fn relu(self) -> Self {
         match self.0 {
-            State::Plain(values) => Self::plain(activation::relu(*values)),
-            State::Blocked(map) => Self::blocked(map.relu()),
+            Layout::Plain(values) => Self::plain(activation::relu(*values)),
+            Layout::Blocked(map) => Self::blocked(map.relu()),
         }
     }
 
-    /// `1 / (1 + e^-x)`.
+    /// Returns `1 / (1 + e^-x)`. Gates do not call this: [`Self::combine`] takes their sigmoids itself.
     pub fn sigmoid(self) -> Self {
-        match self.0 {
-            State::Plain(values) => Self::plain(activation::sigmoid(*values)),
-            // Nobody but a measurement looks at a gate by itself.
-            blocked => Self::plain(activation::sigmoid(Self(blocked).into_plain())),
-        }
+        Self::plain(activation::sigmoid(self.into_plain()))
     }
 
-    /// `(x - mean) / sqrt(variance + ε)·scale + shift` for every channel, with the statistics of these values; returns
-    /// their mean and biased variance too, which have no gradient of their own.
+    /// Returns `(x - mean) / sqrt(variance + ε)·scale + shift` of every channel with the statistics of the batch, and these
+    /// statistics: mean and biased variance, `[channels]` each, which carry no gradient.
     pub fn normalize_batch(self, scale: Tensor<1>, shift: Tensor<1>) -> (Self, [Tensor<1>; 2]) {
         match self.0 {
-            State::Plain(values) => {
-                let seen = module::batch_norm_train(*values, scale, shift, EPSILON);
-                (Self::plain(seen.output), [seen.mean, seen.variance])
+            Layout::Plain(values) => {
+                let normalized = module::batch_norm_train(*values, scale, shift, EPSILON);
+                (Self::plain(normalized.output), [normalized.mean, normalized.variance])
             }
-            State::Blocked(map) => {
-                let (map, seen) = map.normalize_batch(scale, shift);
-                (Self::blocked(map), seen)
+            Layout::Blocked(map) => {
+                let (map, statistics) = map.normalize_batch(scale, shift);
+                (Self::blocked(map), statistics)
             }
         }
     }
 
-    /// The same with statistics from elsewhere.
+    /// Returns `(x - mean) / sqrt(variance + ε)·scale + shift` of every channel, from scale, shift, mean and variance,
+    /// `[channels]` each.
     pub fn normalize(self, norm: [Tensor<1>; 4]) -> Self {
         match self.0 {
-            State::Plain(values) => {
+            Layout::Plain(values) => {
                 let [scale, shift, mean, variance] = norm;
                 Self::plain(module::batch_norm(*values, scale, shift, mean, variance, EPSILON))
             }
-            State::Blocked(map) => Self::blocked(map.normalize(norm)),
+            Layout::Blocked(map) => Self::blocked(map.normalize(norm)),
         }
     }
 
-    /// A convolution.
-    pub fn convolve(self, kernels: Kernels, weights: Weights, moves: WindowOptions, next: Epilogue) -> Self {
-        let WindowOptions { stride, padding } = moves;
+    /// Returns the convolution with these weights. Native kernels have square windows and strides of 1 and 2.
+    pub fn convolve(self, kernels: Kernels, weights: Weights, options: WindowOptions, next: Epilogue) -> Self {
+        let WindowOptions { stride, padding } = options;
         let [_, _, size, width] = weights.shape;
         if kernels == Kernels::Reference || stride > 2 || size != width {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
             let weight = weights.values.reshape(weights.shape);
             return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options)).plus(next);
         }
-        self.weigh_blocks(false, weights, moves, next)
+        self.convolve_blocked(false, weights, options, next)
     }
 
-    /// A dense layer over all units of a sample; gives `[batch, out, 1, 1]`.
+    /// Returns a dense layer of all units of a sample, `[batch, out, 1, 1]`.
     pub fn linear(self, kernels: Kernels, weights: Weights, next: Epilogue) -> Self {
         let [batch, channels, height, width] = self.dims();
         let out = weights.shape[0];
         if self.can_run_dense_block(kernels) {
-            return self.weigh_blocks(true, weights, WindowOptions { stride: 1, padding: 0 }, next);
+            return self.convolve_blocked(true, weights, WindowOptions { stride: 1, padding: 0 }, next);
         }
         let Weights { values, bias, .. } = weights;
         let y = self.into_plain().reshape([batch, channels * height * width]);
@@ -190,18 +187,18 @@ impl FeatureMap {
         Self::plain(y.reshape([batch, out, 1, 1])).plus(next)
     }
 
-    fn weigh_blocks(self, dense: bool, weights: Weights, moves: WindowOptions, next: Epilogue) -> Self {
+    fn convolve_blocked(self, dense: bool, weights: Weights, options: WindowOptions, next: Epilogue) -> Self {
         let statistics = matches!(next, Epilogue::Normalization);
-        let summand = next.into_sum().map(|map| map.into_blocked(dense));
+        let residual = next.into_sum().map(|map| map.into_blocked(dense));
         Self::blocked(match self.0 {
-            State::Plain(values) if !dense && values.dims()[1] == COLOURS => {
-                BlockedMap::from_planes(*values, weights, moves, statistics, summand)
+            Layout::Plain(values) if !dense && values.dims()[1] == COLORS => {
+                BlockedMap::from_planes(*values, weights, options, statistics, residual)
             }
-            other => Self(other).into_blocked(dense).convolve(weights, moves, statistics, summand),
+            other => Self(other).into_blocked(dense).convolve(weights, options, statistics, residual),
         })
     }
 
-    /// The sum with what follows, if that is one.
+    /// Adds the values of an [`Epilogue::Sum`].
     fn plus(self, next: Epilogue) -> Self {
         match next.into_sum() {
             Some(map) => Self::plain(self.into_plain() + map.into_plain()),
@@ -209,24 +206,25 @@ impl FeatureMap {
         }
     }
 
-    /// `t·h + c·x`, and a ReLU where one is wanted; `t` is the sigmoid of `transform`, `carried` is x and what it is
-    /// weighted with.
+    /// Returns `t·h + c·x`, with a ReLU if `relu`. t is the sigmoid of `transform`, or 1; `carried` is x with its factor c.
     pub fn combine(h: Self, transform: Option<Self>, carried: Option<(Carry<Self>, Self)>, relu: bool) -> Self {
         let (carry, x) = carried.unzip();
         let (carry, c) = carry.unwrap_or(Carry::Identity).split();
-        let State::Blocked(h) = h.0 else {
+        let Layout::Blocked(h) = h.0 else {
             let plain = |map: Self| map.into_plain();
             let sum = combine_reference(h.into_plain(), transform.map(plain), carry, c.map(plain), x.map(plain));
             return Self::plain(if relu { activation::relu(sum) } else { sum });
         };
         let dense = h.dense;
         let blocked = |map: Option<Self>| map.map(|map| map.into_blocked(dense));
-        let operands = [Some(*h), blocked(transform), blocked(c), blocked(x)];
-        Self::blocked(BlockedMap::combine(operands, carry, relu))
+        let inputs = [Some(*h), blocked(transform), blocked(c), blocked(x)];
+        Self::blocked(BlockedMap::combine(inputs, carry, relu))
     }
 
-    /// The same where h, t and c are dense layers of these values, each with a bias, and as wide as they are. `relu`:
-    /// of h, and of the sum. Where [`Self::can_run_dense_block`] says so.
+    /// Returns `t·h + c·x` where h, t and c are dense layers of x, each with a bias and as wide as x. `relu` says whether a
+    /// ReLU follows h, and whether one follows the sum.
+    ///
+    /// The values must pass [`Self::can_run_dense_block`].
     pub fn dense_block(
         self,
         h: Weights,
@@ -237,39 +235,39 @@ impl FeatureMap {
         Self::blocked(self.into_blocked(true).dense_block(h, transform, carry, relu))
     }
 
-    /// Whether these are samples of one pixel, and the kernels are those of this crate.
+    /// Returns whether these are samples of one pixel, computed by native kernels: what [`Self::dense_block`] takes.
     pub fn can_run_dense_block(&self, kernels: Kernels) -> bool {
         let [_, _, height, width] = self.dims();
         kernels == Kernels::Native && height * width == 1
     }
 
-    /// The greatest value of every window of `size` pixels a side. `ceil`: whether a last window that reaches over the
-    /// edge counts.
-    pub fn max_pool(self, size: usize, moves: WindowOptions, ceil: bool) -> Self {
+    /// Returns the maximum of every window of `size` times `size` pixels. With `ceil`, a last window that is partly outside
+    /// counts too.
+    pub fn max_pool(self, size: usize, options: WindowOptions, ceil: bool) -> Self {
         match self.0 {
-            State::Blocked(map) if !map.dense => Self::blocked(map.max_pool(size, moves, ceil)),
+            Layout::Blocked(map) if !map.dense => Self::blocked(map.max_pool(size, options, ceil)),
             other => {
                 let options = MaxPoolOptions::new([size; 2])
-                    .with_stride([moves.stride; 2])
-                    .with_padding([moves.padding; 2])
+                    .with_stride([options.stride; 2])
+                    .with_padding([options.padding; 2])
                     .with_ceil_mode(ceil);
                 Self::plain(module::max_pool2d(Self(other).into_plain(), options))
             }
         }
     }
 
-    /// Every channel's average, `[batch, channels, 1, 1]`.
+    /// Returns the average of every channel, `[batch, channels, 1, 1]`.
     pub fn average(self) -> Self {
         let [_, _, height, width] = self.dims();
         match self.0 {
             map if height * width == 1 => Self(map).materialize(),
-            State::Plain(values) => Self::plain(module::adaptive_avg_pool2d(*values, [1, 1])),
-            State::Blocked(map) => Self::plain(map.average()),
+            Layout::Plain(values) => Self::plain(module::adaptive_avg_pool2d(*values, [1, 1])),
+            Layout::Blocked(map) => Self::plain(map.average()),
         }
     }
 }
 
-/// The engine's operations for the same sum.
+/// Returns `t·h + c·x` by Burn's operations.
 fn combine_reference(
     h: Tensor<4>,
     transform: Option<Tensor<4>>,

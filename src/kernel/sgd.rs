@@ -1,31 +1,35 @@
-//! A step of gradient descent in one pass over all parameters.
+//! A step of stochastic gradient descent in one pass over all parameters.
+
+use std::mem::MaybeUninit;
 
 use burn::tensor::Tensor;
 
+use super::memory::{assume_init, uninit};
 use super::operation::{Operation, Output, TensorView, apply};
-use super::parallel::{SendPtr, VALUE, parallel_chunks, uninit};
-use super::simd::{Isa, LANES, Lanes, Work, dispatch};
+use super::parallel::{Chunks, parallel, parallel_chunks};
+use super::simd::{self, LANES, Simd, SimdOp};
+use super::tuning::{COST_PER_VALUE, OPTIMIZER_CHUNK};
 
-/// `g = ∇ + λ·w`, `v = μ·v + g`, and `w - rate·v`, or with Nesterov `w - rate·(g + μ·v)`, each rounded as PyTorch's `SGD` has
-/// it; `λ` of no more than some of the parameters.
+/// Stochastic gradient descent: `g = ∇ + λ·w`, `v = μ·v + g`, and the new parameters are `w - rate·v`, or with Nesterov
+/// momentum `w - rate·(g + μ·v)`. Each operation is rounded as in PyTorch's `SGD`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
-    /// Learning rate.
+    /// The learning rate.
     pub rate: f64,
-    /// `μ`; without it there is no velocity.
+    /// μ. With 0 there is no velocity.
     pub momentum: f64,
     /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
-    /// `λ`.
+    /// λ.
     pub weight_decay: f64,
-    /// A gradient whose norm is above this is scaled down to it; 0 for no limit. As in PyTorch, the norm gets 1e-6 added
+    /// The maximum norm of the gradient, which is scaled down to it; 0 for no maximum. As in PyTorch, 1e-6 is added to the norm
     /// before the division.
     pub clip_norm: f64,
 }
 
 impl Sgd {
-    /// The parameters after a step, and the velocity where there is momentum. `decays`: 1 where `λ` applies, 0 elsewhere;
-    /// without it nowhere. All of them `[parameters]`. On the CPU alone.
+    /// Returns the parameters after a step, and the velocity if there is momentum. `decays` is 1 where λ applies and 0
+    /// elsewhere; without it λ applies nowhere. All are `[parameters]`. Runs on the CPU only.
     pub fn step(
         self,
         values: Tensor<1>,
@@ -33,72 +37,21 @@ impl Sgd {
         decays: Option<Tensor<1>>,
         velocity: Option<Tensor<1>>,
     ) -> (Tensor<1>, Option<Tensor<1>>) {
-        let operation = Step { rule: self, decays: decays.is_some(), moves: velocity.is_some() };
+        let operation = SgdStep { rule: self, has_decays: decays.is_some(), has_velocity: velocity.is_some() };
         let inputs = [Some(values), Some(gradient), decays, velocity].into_iter().flatten();
         let (values, rest) = apply(operation, inputs.map(Tensor::into_dispatch).collect());
         (values, rest.into_iter().next())
     }
-}
 
-/// Inputs: values, gradient, and where there are such what decays and the velocity. Outputs: values, and velocity.
-#[derive(Clone, Debug)]
-struct Step {
-    rule: Sgd,
-    decays: bool,
-    moves: bool,
-}
-
-/// Parameters that are worked on while they lie in the first cache, and whose squares are summed by themselves: the sum
-/// does not depend on the number of threads.
-const CHUNK: usize = 2048;
-
-impl Operation for Step {
-    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
-        let mut rest = inputs[2..].iter().map(|array| array.values);
-        let decays = if self.decays { rest.next() } else { None };
-        let velocity = if self.moves { rest.next() } else { None };
-        let [values, gradient] = [inputs[0].values, inputs[1].values];
-        let count = values.len();
-        let factor = self.rule.factor(gradient);
-        let mut next = vec![uninit(count)];
-        if self.rule.momentum > 0.0 {
-            next.push(uninit(count));
-        }
-        let shared: Vec<SendPtr> = next.iter_mut().map(|all| SendPtr::new(all)).collect();
-        parallel_chunks(count.div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
-            for range in chunks.map(|chunk| chunk * CHUNK..((chunk + 1) * CHUNK).min(count)) {
-                // SAFETY: every part has its own chunks.
-                let mut to = shared.iter().map(|all| unsafe { all.part(range.clone()) });
-                let chunk = Chunk {
-                    rule: self.rule,
-                    factor,
-                    values: &values[range.clone()],
-                    gradient: &gradient[range.clone()],
-                    decays: decays.map(|all| &all[range.clone()]),
-                    velocity: velocity.map(|all| &all[range.clone()]),
-                    to: to.next().expect("room for values"),
-                    moved: to.next(),
-                };
-                dispatch(Isa::best(), chunk);
-            }
-        });
-        next.into_iter().map(|values| Output { values, shape: vec![count] }).collect()
-    }
-
-    fn backward(&self, _: &[TensorView], _: TensorView, _: &[bool]) -> Vec<Output> {
-        unreachable!("nothing is learned through a step of learning")
-    }
-}
-
-impl Sgd {
-    /// What clipping multiplies a gradient with.
-    fn factor(&self, gradient: &[f32]) -> f32 {
+    /// Returns the factor that clips the gradient.
+    fn clip_factor(&self, gradient: &[f32]) -> f32 {
         if self.clip_norm <= 0.0 {
             return 1.0;
         }
-        let sums = parallel_chunks(gradient.len().div_ceil(CHUNK), CHUNK * VALUE, |chunks| {
-            let chunks = gradient.chunks(CHUNK).skip(chunks.start).take(chunks.len());
-            chunks.map(|chunk| dispatch(Isa::best(), Squares(chunk))).collect::<Vec<f64>>()
+        let count = gradient.len().div_ceil(OPTIMIZER_CHUNK);
+        let sums = parallel(count, OPTIMIZER_CHUNK * COST_PER_VALUE, |chunks| {
+            let chunks = gradient.chunks(OPTIMIZER_CHUNK).skip(chunks.start).take(chunks.len());
+            chunks.map(|chunk| simd::run(SumOfSquares(chunk))).collect::<Vec<f64>>()
         });
         let norm = sums.iter().flatten().sum::<f64>().sqrt();
         let factor = self.clip_norm / (norm + 1e-6);
@@ -106,14 +59,65 @@ impl Sgd {
     }
 }
 
-/// The sum of squares, in as many sums as the loop is wide.
-struct Squares<'a>(&'a [f32]);
+/// A step of [`Sgd`]. Inputs: values and gradient, and if they are there decays and velocity. Outputs: values, and the
+/// velocity if there is momentum.
+#[derive(Clone, Debug)]
+struct SgdStep {
+    rule: Sgd,
+    has_decays: bool,
+    has_velocity: bool,
+}
 
-impl Work for Squares<'_> {
+impl Operation for SgdStep {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
+        let mut rest = inputs[2..].iter().map(|tensor| tensor.values);
+        let decays = if self.has_decays { rest.next() } else { None };
+        let velocity = if self.has_velocity { rest.next() } else { None };
+        let [values, gradient] = [inputs[0].values, inputs[1].values];
+        let count = values.len();
+        let factor = self.rule.clip_factor(gradient);
+        let mut new_values = uninit(count);
+        let mut new_velocity = (self.rule.momentum > 0.0).then(|| uninit(count));
+        let to = (
+            Chunks::new(&mut new_values, OPTIMIZER_CHUNK),
+            new_velocity.as_mut().map(|velocity| Chunks::new(velocity, OPTIMIZER_CHUNK)),
+        );
+        let chunks = count.div_ceil(OPTIMIZER_CHUNK);
+        parallel_chunks(chunks, OPTIMIZER_CHUNK * COST_PER_VALUE, to, |chunks, (to, new_velocity)| {
+            let mut to = to.values.chunks_mut(OPTIMIZER_CHUNK);
+            let mut new_velocity = new_velocity.map(|velocity| velocity.values.chunks_mut(OPTIMIZER_CHUNK));
+            for start in chunks.map(|chunk| chunk * OPTIMIZER_CHUNK) {
+                let range = start..(start + OPTIMIZER_CHUNK).min(count);
+                simd::run(Chunk {
+                    rule: self.rule,
+                    factor,
+                    values: &values[range.clone()],
+                    gradient: &gradient[range.clone()],
+                    decays: decays.map(|all| &all[range.clone()]),
+                    velocity: velocity.map(|all| &all[range.clone()]),
+                    new_values: to.next().expect("as many chunks as are counted"),
+                    new_velocity: new_velocity.as_mut().and_then(Iterator::next),
+                });
+            }
+        });
+        let outputs = [Some(new_values), new_velocity].into_iter().flatten();
+        // SAFETY: `Chunk` wrote every parameter of every chunk to both.
+        outputs.map(|values| Output { values: unsafe { assume_init(values) }, shape: vec![count] }).collect()
+    }
+
+    fn backward(&self, _: &[TensorView], _: TensorView, _: &[bool]) -> Vec<Output> {
+        unreachable!("an optimizer step has no gradient")
+    }
+}
+
+/// The sum of the squares of a chunk, in as many sums as the loop has lanes.
+struct SumOfSquares<'a>(&'a [f32]);
+
+impl SimdOp for SumOfSquares<'_> {
     type Output = f64;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> f64 {
+    fn eval<S: Simd>(self, _: S) -> f64 {
         let (rows, rest) = self.0.as_chunks::<LANES>();
         let mut sums = [0.0; LANES];
         for row in rows {
@@ -126,48 +130,57 @@ impl Work for Squares<'_> {
     }
 }
 
-/// A step of some parameters.
+/// The step of one chunk of parameters. All slices have the length of the chunk.
 struct Chunk<'a> {
     rule: Sgd,
+    /// What the gradient is multiplied by.
     factor: f32,
     values: &'a [f32],
     gradient: &'a [f32],
     decays: Option<&'a [f32]>,
     velocity: Option<&'a [f32]>,
-    to: &'a mut [f32],
-    moved: Option<&'a mut [f32]>,
+    new_values: &'a mut [MaybeUninit<f32>],
+    new_velocity: Option<&'a mut [MaybeUninit<f32>]>,
 }
 
-impl Work for Chunk<'_> {
+impl SimdOp for Chunk<'_> {
     type Output = ();
 
-    /// Loops one behind the other, each simple enough for the compiler to make lanes of it.
+    /// Writes every value of the new values and velocity. Each loop is simple enough for the compiler to vectorize it.
     #[inline(always)]
-    fn run<L: Lanes>(self) {
+    fn eval<S: Simd>(self, _: S) {
         let [rate, momentum, decay] =
             [self.rule.rate, self.rule.momentum, self.rule.weight_decay].map(|value| value as f32);
-        let mut along = [0.0; CHUNK];
-        let along = &mut along[..self.values.len()];
-        along.iter_mut().zip(self.gradient).for_each(|(g, gradient)| *g = gradient * self.factor);
+        let mut direction = [0.0; OPTIMIZER_CHUNK];
+        let direction = &mut direction[..self.new_values.len()];
+        direction.iter_mut().zip(self.gradient).for_each(|(g, gradient)| *g = gradient * self.factor);
         if let Some(decays) = self.decays {
             let decayed = self.values.iter().zip(decays).map(|(w, decays)| w * (decays * decay));
-            along.iter_mut().zip(decayed).for_each(|(g, decayed)| *g += decayed);
+            direction.iter_mut().zip(decayed).for_each(|(g, decayed)| *g += decayed);
         }
-        if let Some(moved) = self.moved {
-            match self.velocity {
+        if let Some(new_velocity) = self.new_velocity {
+            let new_velocity: &[f32] = match self.velocity {
                 Some(before) => {
-                    let both = before.iter().zip(along.iter());
-                    moved.iter_mut().zip(both).for_each(|(v, (before, g))| *v = before * momentum + g);
+                    assert_eq!(before.len(), direction.len());
+                    let terms = before.iter().zip(direction.iter());
+                    new_velocity.iter_mut().zip(terms).for_each(|(v, (before, g))| {
+                        v.write(before * momentum + g);
+                    });
+                    // SAFETY: all three slices have the same length, so that the loop wrote every value.
+                    unsafe { new_velocity.assume_init_ref() }
                 }
-                None => moved.copy_from_slice(along),
-            }
+                None => new_velocity.write_copy_of_slice(direction),
+            };
             if self.rule.nesterov {
-                along.iter_mut().zip(moved.iter()).for_each(|(g, v)| *g += v * momentum);
+                direction.iter_mut().zip(new_velocity).for_each(|(g, v)| *g += v * momentum);
             } else {
-                along.copy_from_slice(moved);
+                direction.copy_from_slice(new_velocity);
             }
         }
-        let before = self.values.iter().zip(along.iter());
-        self.to.iter_mut().zip(before).for_each(|(to, (w, along))| *to = w - along * rate);
+        assert_eq!(self.values.len(), direction.len());
+        let terms = self.values.iter().zip(direction.iter());
+        self.new_values.iter_mut().zip(terms).for_each(|(to, (w, direction))| {
+            to.write(w - direction * rate);
+        });
     }
 }

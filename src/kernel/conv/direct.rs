@@ -1,78 +1,73 @@
-//! The convolution itself.
+//! The convolution that multiplies every weight.
 
 use std::ops::Range;
 
-use super::microkernel::{Begin, Operands, Prefetch, PrefetchRange};
-use super::patch::{ImagePatch, Patch, PointwisePatch};
+use super::microkernel::{Initial, Operands, Prefetch, PrefetchRange};
+use super::patch::{ImagePatch, Patch, PatchRow, PointwisePatch};
 use super::row::row;
-use super::{Conv, Images, blocks, image};
-use crate::kernel::simd::{LANES, Lanes};
+use super::{Conv, Images, channel_blocks, image_len};
+use crate::kernel::simd::{LANES, Simd};
+use crate::kernel::tuning::direct::{GROUP_VALUES, PANEL_WEIGHTS};
 
-/// A convolution that multiplies every weight.
+/// A direct convolution: `y[o, y, x] = Σ weight[o, i, r, c]·x[i, s·y + r, s·x + c]`, counted from the corner of the padding.
 pub(crate) struct Direct<'a> {
     pub conv: Conv,
-    /// Packed.
+    /// Packed weights.
     pub weight: &'a [f32],
 }
 
-/// Weights of two blocks of the output that all patches of a group use before the next take their turn: they stay in the
-/// first cache, and those of a large layer come from memory once a group.
-const PANEL: usize = 1 << 13;
-/// Values of a group's scratch and outputs, which stay in the second cache, or of weights that stay there without a group.
-const GROUP: usize = 1 << 18;
-
 impl Direct<'_> {
-    /// All images of a range: `y[o, y, x] = Σ weight[o, i, r, c]·x[i, s·y + r, s·x + c]`, counted from the border's
-    /// corner.
+    /// Computes some images.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
+    pub(crate) fn run<S: Simd>(&self, simd: S, all: Range<usize>, images: &mut impl Images) {
         match (self.conv.size, self.conv.padding) {
-            (1, 0) => self.groups::<L, PointwisePatch>(all, images),
-            _ => self.groups::<L, ImagePatch>(all, images),
+            (1, 0) => self.run_groups::<S, PointwisePatch>(simd, all, images),
+            _ => self.run_groups::<S, ImagePatch>(simd, all, images),
         }
     }
 
+    /// Computes some images, group by group. The patches of a group share the weights of a panel of channels before those of the
+    /// next panel are read.
     #[inline(always)]
-    fn groups<L: Lanes, P: Patch>(&self, all: Range<usize>, images: &mut impl Images) {
+    fn run_groups<S: Simd, P: Patch>(&self, simd: S, all: Range<usize>, images: &mut impl Images) {
         if all.is_empty() {
             return;
         }
-        assert_eq!(self.weight.len(), self.conv.packed());
-        let from = blocks(self.conv.input[0]);
-        let is_in_place = images.added(all.start).is_in_place();
-        let panel = if is_in_place { from } else { (PANEL / (2 * self.conv.area())).clamp(1, from) };
-        let mut scratch = vec![P::new(self.conv, panel)];
-        let each = scratch[0].count();
+        assert_eq!(self.weight.len(), self.conv.packed_len());
+        let blocks = channel_blocks(self.conv.input[0]);
+        let is_in_place = images.output(all.start).1.is_in_place();
+        let panel = if is_in_place { blocks } else { (PANEL_WEIGHTS / (2 * self.conv.area())).clamp(1, blocks) };
+        let mut buffers = vec![P::new(self.conv, panel)];
+        let each = buffers[0].count();
         let (begin, end) = (all.start * each, all.end * each);
-        let values = panel * scratch[0].steps()[0] * LANES + image(self.conv.output) / each;
-        let most = if self.weight.len() > GROUP { GROUP / values } else { 1 };
-        scratch.resize_with(most.clamp(1, end - begin), || P::new(self.conv, panel));
-        for first in (begin..end).step_by(scratch.len()) {
-            let patches = first..(first + scratch.len()).min(end);
-            for start in (0..from).step_by(panel) {
-                let channels = start..(start + panel).min(from);
-                for (patch, scratch) in patches.clone().zip(&mut scratch) {
+        let values = panel * buffers[0].steps()[0] * LANES + image_len(self.conv.output) / each;
+        let most = if self.weight.len() > GROUP_VALUES { GROUP_VALUES / values } else { 1 };
+        buffers.resize_with(most.clamp(1, end - begin), || P::new(self.conv, panel));
+        for first in (begin..end).step_by(buffers.len()) {
+            let patches = first..(first + buffers.len()).min(end);
+            for start in (0..blocks).step_by(panel) {
+                let channels = start..(start + panel).min(blocks);
+                for (patch, buffer) in patches.clone().zip(&mut buffers) {
                     for block in channels.clone() {
-                        scratch.take::<L>(patch % each, images.input(patch / each), block, block - start);
+                        buffer.fill(simd, patch % each, images.input(patch / each), block, block - start);
                     }
                 }
-                let group = Group { patches: patches.clone(), end, each, scratch: &scratch, channels };
-                self.add::<L, P>(group, images);
+                let group = Group { patches: patches.clone(), end, each, buffers: &buffers, channels };
+                self.add_channels(simd, group, images);
             }
             for done in (patches.start + 1..=patches.end).filter(|done| done.is_multiple_of(each)) {
-                let one = done / each - 1;
-                let to = images.output(one);
-                images.end::<L>(one, to);
+                // SAFETY: all patches of the image are computed, with all channels.
+                unsafe { images.after_image(simd, done / each - 1) };
             }
         }
     }
 
-    /// What some blocks of the input's channels add to a group of patches.
+    /// Adds the products of some channels of the input to the outputs of a group.
     #[inline(always)]
-    fn add<L: Lanes, P: Patch>(&self, group: Group<P>, images: &mut impl Images) {
+    fn add_channels<S: Simd, P: Patch>(&self, simd: S, group: Group<P>, images: &mut impl Images) {
         let [out, height, width] = self.conv.output;
-        let (from, each, area) = (blocks(self.conv.input[0]), group.each, self.conv.area());
-        let [block, row_step, stride] = group.scratch[0].steps();
+        let (blocks, each, area) = (channel_blocks(self.conv.input[0]), group.each, self.conv.area());
+        let [block, row_step, stride] = group.buffers[0].steps();
         let (taps, columns) = self.conv.taps(row_step);
         let channels = group.channels.clone();
         let operands = Operands {
@@ -80,34 +75,35 @@ impl Direct<'_> {
             channels: self.conv.input[0].min(channels.end * LANES) - channels.start * LANES,
             x_block: block * LANES,
             w_block: area,
-            w_out: from * area,
-            ahead: None,
+            w_out: blocks * area,
+            prefetch: None,
         };
         let mut first = 0;
-        while first < blocks(out) {
+        while first < channel_blocks(out) {
             let w = self.weight[first * operands.w_out + channels.start * area..].as_ptr();
             let mut count = 0;
-            for (patch, scratch) in group.patches.clone().zip(group.scratch) {
-                let added = images.added(patch / each);
-                added.check(self.conv.output);
-                let to = images.output(patch / each);
-                assert_eq!(to.len(), image(self.conv.output));
-                let input = if first == 0 { group.prefetch(patch, from, images) } else { None };
-                for line in 0..scratch.rows() {
-                    let (x, pixel, pixels) = scratch.row(patch % each, line);
+            for (patch, buffer) in group.patches.clone().zip(group.buffers) {
+                let input = if first == 0 { group.next_input(patch, blocks, images) } else { None };
+                let (to, addend) = images.output(patch / each);
+                addend.check(self.conv.output);
+                assert_eq!(to.len(), image_len(self.conv.output));
+                for line in 0..buffer.rows() {
+                    let PatchRow { x, first: pixel, count: pixels } = buffer.row(patch % each, line);
                     let start = (first * height * width + pixel) * LANES;
-                    let mut sums = added.sums(first, start, height * width * LANES, pixels, to);
+                    let mut sums = addend.accumulators(first, start, height * width * LANES, pixels, to);
                     if channels.start > 0 {
-                        sums.begin = Begin::There;
+                        sums.initial = Initial::Partial;
                     }
-                    if channels.end < from {
-                        sums.values = None;
+                    if channels.end < blocks {
+                        sums.residual = None;
                     }
-                    let ahead = Prefetch { part: [line, scratch.rows()], weights: patch == group.patches.start, input };
-                    let operands = Operands { ahead: Some(ahead), ..operands };
-                    // SAFETY: the scratch and its slack hold what a row of pixels reads; `to` and what is added to it
-                    // hold all blocks.
-                    count = unsafe { row::<L>(columns, stride, blocks(out) - first, x, w, operands, sums) };
+                    let part = [line, buffer.rows()];
+                    let prefetch = Prefetch { part, weights: patch == group.patches.start, input };
+                    let operands = Operands { prefetch: Some(prefetch), ..operands };
+                    // SAFETY: the buffer holds the windows of the row and slack, the weights have the length of
+                    // the convolution's. Output, bias and residual hold all channel blocks, as was checked. Partial
+                    // sums were stored with the panel of channels before.
+                    count = unsafe { row(simd, columns, stride, channel_blocks(out) - first, x, w, operands, sums) };
                 }
             }
             first += count;
@@ -115,25 +111,26 @@ impl Direct<'_> {
     }
 }
 
-/// Patches that lie in scratches, and which blocks of their channels.
+/// A group of patches, and the channel blocks of them that are in the buffers.
 struct Group<'a, P> {
     patches: Range<usize>,
-    /// Behind the last patch of all.
+    /// The end of all patches.
     end: usize,
     /// Patches of an image.
     each: usize,
-    scratch: &'a [P],
+    buffers: &'a [P],
     channels: Range<usize>,
 }
 
 impl<P: Patch> Group<'_, P> {
-    /// What takes a patch's place in its scratch: its next channels, of so many blocks, or the first of another patch.
-    fn prefetch(&self, patch: usize, blocks: usize, images: &impl Images) -> Option<PrefetchRange> {
-        let last = self.channels.end == blocks;
-        let (patch, block) = if last { (patch + self.scratch.len(), 0) } else { (patch, self.channels.end) };
-        let is_there = patch < self.end;
-        is_there
-            .then(|| self.scratch[0].prefetch(patch % self.each, images.input(patch / self.each).0, block))
-            .flatten()
+    /// Returns what is copied next to the buffer of a patch: its next channels, or the first channels of another patch. `blocks`
+    /// is the number of channel blocks.
+    fn next_input(&self, patch: usize, blocks: usize, images: &impl Images) -> Option<PrefetchRange> {
+        let is_last = self.channels.end == blocks;
+        let (patch, block) = if is_last { (patch + self.buffers.len(), 0) } else { (patch, self.channels.end) };
+        if patch >= self.end {
+            return None;
+        }
+        self.buffers[0].prefetch_range(patch % self.each, images.input(patch / self.each).0, block)
     }
 }

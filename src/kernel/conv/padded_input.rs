@@ -1,48 +1,69 @@
-//! One image with a border of zeros, which a window may cross without asking where the image ends.
+//! An image with a border of zeros, so that windows need not know where the image ends.
 
 use std::ops::Range;
 
-use super::blocks;
-use crate::kernel::parallel::uninit;
-use crate::kernel::simd::{LANES, Lanes};
+use super::channel_blocks;
+use super::row::SLACK;
+use crate::kernel::memory::Scratch;
+use crate::kernel::simd::{F32x16, LANES, Simd};
 
-/// What is done to values on their way into a convolution: `scale·x + shift` of their channel, and ReLU.
+/// What is done to values on their way into a convolution: `factor·x + offset` of every channel, then ReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Prologue<'a> {
-    /// For every channel, with those that fill up the last block.
+    /// Factors and offsets, padded to whole channel blocks.
     pub affine: Option<(&'a [f32], &'a [f32])>,
     pub relu: bool,
 }
 
 impl Prologue<'_> {
-    /// Nothing is done.
+    /// Does nothing.
     pub(crate) const NONE: Self = Self { affine: None, relu: false };
+
+    /// Applies it to some pixels of a channel block. `from` and `to` must be equally long.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(self, simd: S, block: usize, from: &[f32], to: &mut [f32]) {
+        let pairs = from.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES));
+        let (lower, channels) = (simd.splat(if self.relu { 0.0 } else { f32::NEG_INFINITY }), block * LANES..);
+        match self.affine {
+            Some((factor, offset)) => {
+                let (factor, offset) = (simd.load(&factor[channels.clone()]), simd.load(&offset[channels]));
+                for (from, to) in pairs {
+                    lower.max(offset.mul_add(factor, simd.load(from))).store(to);
+                }
+            }
+            None if self.relu => {
+                for (from, to) in pairs {
+                    lower.max(simd.load(from)).store(to);
+                }
+            }
+            None => to.copy_from_slice(from),
+        }
+    }
 }
 
-/// A scratch for one image after the other.
-pub(crate) struct PaddedInput {
-    values: Vec<f32>,
+/// A buffer for one padded image after the other: `[channel blocks, height, width, 16]` with the padding, and slack.
+pub(super) struct PaddedInput {
+    values: Scratch,
     channels: usize,
+    /// Height and width without padding.
     inner: [usize; 2],
     before: usize,
-    /// Pixels of a row and of a block.
+    /// Pixels of a padded row.
     pub row: usize,
+    /// Pixels of a padded channel block.
     pub block: usize,
 }
 
-/// What a kernel may read beyond the last pixel: it computes a whole number of pixels at once.
-const SLACK: usize = 32;
-
 impl PaddedInput {
-    /// For images of a shape, with so many pixels before and behind every row and column.
-    pub(crate) fn new([channels, height, width]: [usize; 3], before: usize, behind: usize) -> Self {
-        let (row, rows) = (width + before + behind, height + before + behind);
-        let block = row * rows;
-        let mut values = uninit((blocks(channels) * block + SLACK) * LANES);
-        // Zeros to where the first row begins, from the end of each to where the next does, and to the end.
+    /// Returns a buffer for images of a shape, `[channels, height, width]`, with a number of zeros before and after every row
+    /// and column.
+    pub(super) fn new([channels, height, width]: [usize; 3], before: usize, after: usize) -> Self {
+        let (row, rows) = (width + before + after, height + before + after);
+        let (block, blocks) = (row * rows, channel_blocks(channels));
+        let mut values = Scratch::new((blocks * block + SLACK) * LANES);
+        // Zeros up to where the first row begins, from the end of each row to the begin of the next, and to the end.
         let mut end = 0;
-        for line in (0..blocks(channels)).flat_map(|place| (0..height).map(move |y| place * block + (y + before) * row))
-        {
+        for line in (0..blocks).flat_map(|place| (0..height).map(move |y| place * block + (y + before) * row)) {
             values[end * LANES..(line + before) * LANES].fill(0.0);
             end = line + before + width;
         }
@@ -50,43 +71,40 @@ impl PaddedInput {
         Self { values, channels, inner: [height, width], before, row, block }
     }
 
-    /// The first pixel of the border.
-    pub(crate) fn start(&self) -> *const f32 {
-        self.values.as_ptr()
-    }
-
-    /// What lies from a pixel of the border on.
-    pub(crate) fn pixel(&self, block: usize, y: usize, x: usize) -> &[f32] {
+    /// Returns the values from a pixel of a channel block on, padding included.
+    #[inline(always)]
+    pub(super) fn pixel(&self, block: usize, y: usize, x: usize) -> &[f32] {
         &self.values[(block * self.block + y * self.row + x) * LANES..]
     }
 
-    /// Takes an image in.
+    /// Copies an image.
     #[inline(always)]
-    pub(crate) fn fill<L: Lanes>(&mut self, from: (&[f32], Prologue)) {
-        for block in 0..blocks(self.channels) {
-            self.fill_block::<L>(from, block, block);
+    pub(super) fn fill<S: Simd>(&mut self, simd: S, from: (&[f32], Prologue)) {
+        for block in 0..channel_blocks(self.channels) {
+            self.fill_block(simd, from, block, block);
         }
     }
 
-    /// Takes in one block of an image, as the scratch's block `place`.
+    /// Copies one channel block of an image to the channel block `place` of the buffer.
     #[inline(always)]
-    pub(crate) fn fill_block<L: Lanes>(&mut self, from: (&[f32], Prologue), block: usize, place: usize) {
-        self.fill_part::<L>(from, block, place, 0..self.inner[0]);
+    pub(super) fn fill_block<S: Simd>(&mut self, simd: S, from: (&[f32], Prologue), block: usize, place: usize) {
+        self.fill_part(simd, from, block, place, 0..self.inner[0]);
     }
 
-    /// Takes in what lies under some rows of the scratch.
+    /// Copies the part of an image that belongs to some rows of the buffer.
     #[inline(always)]
-    pub(crate) fn fill_rows<L: Lanes>(&mut self, from: (&[f32], Prologue), rows: Range<usize>) {
+    pub(super) fn fill_rows<S: Simd>(&mut self, simd: S, from: (&[f32], Prologue), rows: Range<usize>) {
         let inner = |row: usize| row.saturating_sub(self.before).min(self.inner[0]);
         let rows = inner(rows.start)..inner(rows.end);
-        for block in 0..blocks(self.channels) {
-            self.fill_part::<L>(from, block, block, rows.clone());
+        for block in 0..channel_blocks(self.channels) {
+            self.fill_part(simd, from, block, block, rows.clone());
         }
     }
 
     #[inline(always)]
-    fn fill_part<L: Lanes>(
+    fn fill_part<S: Simd>(
         &mut self,
+        simd: S,
         (from, prologue): (&[f32], Prologue),
         block: usize,
         place: usize,
@@ -96,34 +114,7 @@ impl PaddedInput {
         let from = &from[(block * height + rows.start) * width * LANES..(block * height + rows.end) * width * LANES];
         for (row, source) in rows.zip(from.chunks_exact(width * LANES)) {
             let start = (place * self.block + (row + self.before) * self.row + self.before) * LANES;
-            prologue.apply::<L>(block, source, &mut self.values[start..start + width * LANES]);
-        }
-    }
-}
-
-impl Prologue<'_> {
-    /// For some pixels of a block.
-    #[inline(always)]
-    pub(crate) fn apply<L: Lanes>(self, block: usize, from: &[f32], to: &mut [f32]) {
-        let pairs = from.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES));
-        let (least, channels) = (L::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY }), block * LANES..);
-        // SAFETY: every chunk and every block of channels has sixteen values.
-        unsafe {
-            match self.affine {
-                Some((scale, shift)) => {
-                    let scale = L::load(scale[channels.clone()][..LANES].as_ptr());
-                    let shift = L::load(shift[channels][..LANES].as_ptr());
-                    for (from, to) in pairs {
-                        least.max(shift.mul_add(scale, L::load(from.as_ptr()))).store(to.as_mut_ptr());
-                    }
-                }
-                None if self.relu => {
-                    for (from, to) in pairs {
-                        least.max(L::load(from.as_ptr())).store(to.as_mut_ptr());
-                    }
-                }
-                None => to.copy_from_slice(from),
-            }
+            prologue.apply(simd, block, source, &mut self.values[start..start + width * LANES]);
         }
     }
 }

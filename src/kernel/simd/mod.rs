@@ -1,209 +1,256 @@
-//! Sixteen f32 side by side, on every instruction set that the kernels know, and the choice between them.
+//! Vectors of sixteen `f32` on every instruction set that the kernels support.
+//!
+//! An instruction set is a token: a value of a type that implements [`Simd`]. A token can only be made where the processor
+//! has the instructions, and a vector can only be made from a token. So every operation on vectors is safe to call.
+//!
+//! A kernel implements [`SimdOp`], generic over the token, and is run by [`run`].
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-/// Channels of a block: the lanes of one AVX-512 register.
+use portable::Portable;
+
+/// Lanes of a vector, and channels of a block: one AVX-512 register.
 pub(crate) const LANES: usize = 16;
 
-/// Sixteen values that are computed with at once.
+/// An instruction set that the processor has.
 ///
-/// The operations are safe to call only where the processor has the instruction set, which [`dispatch`] sees to; hence a
-/// value of this type exists only beneath it.
-pub(crate) trait Lanes: Copy {
-    /// Whether there are 32 registers of 16 lanes, rather than 16 of 8.
-    const WIDE: bool;
+/// # Safety
+/// A value of the type must exist only where the processor has the instruction set. Sixteen zeros must be the value of
+/// [`Self::Vector`] whose bits are all zero.
+pub(crate) unsafe trait Simd: Copy {
+    /// Sixteen values.
+    type Vector: F32x16;
 
-    /// Sixteen times the same.
-    fn splat(value: f32) -> Self;
+    /// Whether there are 32 registers of 16 lanes; otherwise there are 16 registers of 8 lanes or fewer. The
+    /// microkernels choose the number of their accumulators by it.
+    const HAS_32_REGISTERS: bool;
+
+    /// Returns a vector with `value` in every lane.
+    fn splat(self, value: f32) -> Self::Vector;
+
+    /// Loads sixteen values.
+    ///
     /// # Safety
-    /// Sixteen values must lie behind the pointer.
-    unsafe fn load(from: *const f32) -> Self;
-    /// # Safety
-    /// There must be room for sixteen values behind the pointer.
-    unsafe fn store(self, to: *mut f32);
-    /// Has a cache line come from memory, where the processor can be told; the pointer need not lead anywhere.
+    /// Sixteen initialized values must be readable at `from`. It need not be aligned to more than an `f32`.
+    unsafe fn load_ptr(self, from: *const f32) -> Self::Vector;
+
+    /// Asks the processor to fetch a cache line into the second-level cache. `from` may point anywhere. Does nothing where
+    /// there is no such instruction.
     #[inline(always)]
-    fn fetch(_from: *const f32) {}
-    /// `self + a·b`, rounded once where the processor can.
+    fn prefetch(self, _from: *const f32) {}
+
+    /// Loads the first sixteen values of a slice. Panics if there are fewer.
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::Vector {
+        assert!(from.len() >= LANES);
+        // SAFETY: the slice has sixteen values.
+        unsafe { self.load_ptr(from.as_ptr()) }
+    }
+
+    /// Loads up to sixteen values, followed by zeros.
+    #[inline(always)]
+    fn load_partial(self, from: &[f32]) -> Self::Vector {
+        if from.len() == LANES {
+            return self.load(from);
+        }
+        let mut all = [0.0; LANES];
+        all[..from.len()].copy_from_slice(from);
+        self.load(&all)
+    }
+
+    /// Returns `N` vectors of zeros.
+    ///
+    /// An array of vectors stays in registers only if it is made like this, as zero bits, and if every access to it has a
+    /// constant index; see `unroll!`.
+    #[inline(always)]
+    fn zeros<const N: usize>(self) -> [Self::Vector; N] {
+        // SAFETY: the trait promises that zero bits are a vector, and the token permits to make one.
+        unsafe { std::mem::zeroed() }
+    }
+
+    /// Returns `M` times `N` vectors of zeros. See [`Self::zeros`].
+    #[inline(always)]
+    fn zeros_2d<const N: usize, const M: usize>(self) -> [[Self::Vector; N]; M] {
+        // SAFETY: as for `zeros`.
+        unsafe { std::mem::zeroed() }
+    }
+
+    /// Returns `e^x` to a relative error of about 2e-7. `x` is clamped to ±87. NaN stays NaN.
+    #[inline(always)]
+    fn exp(self, x: Self::Vector) -> Self::Vector {
+        let x = self.splat(87.0).min(self.splat(-87.0).max(x));
+        let whole = x.mul(self.splat(std::f32::consts::LOG2_E)).round();
+        // ln 2 in two parts. The first has few bits, so that its product with a whole number is exact.
+        let rest = x.mul_add(whole, self.splat(-0.693_359_4)).mul_add(whole, self.splat(2.121_944_4e-4));
+        // The Taylor series up to the seventh power; |rest| is at most ln 2 / 2.
+        let mut sum = self.splat(1.0 / 5040.0);
+        for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            sum = self.splat(factor).mul_add(sum, rest);
+        }
+        sum.mul(whole.exp2_integral())
+    }
+
+    /// Returns `1 / (1 + e^-x)`.
+    #[inline(always)]
+    fn sigmoid(self, x: Self::Vector) -> Self::Vector {
+        let one = self.splat(1.0);
+        one.div(one.add(self.exp(self.splat(0.0).sub(x))))
+    }
+
+    /// Returns `tanh(x) = 1 - 2 / (e^(2·x) + 1)` to an absolute error of about 1e-7.
+    #[inline(always)]
+    fn tanh(self, x: Self::Vector) -> Self::Vector {
+        let one = self.splat(1.0);
+        one.sub(self.splat(2.0).div(one.add(self.exp(x.add(x)))))
+    }
+}
+
+/// Sixteen `f32` values. All operations work lane by lane.
+pub(crate) trait F32x16: Copy {
+    /// Stores the sixteen values.
+    ///
+    /// # Safety
+    /// Sixteen values must be writable at `to`. It need not be aligned to more than an `f32`.
+    unsafe fn store_ptr(self, to: *mut f32);
+    /// Returns `self + a·b`, rounded once where the processor has such an instruction.
     fn mul_add(self, a: Self, b: Self) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// The greater one; `other` where that is not a number, so that a ReLU hides none.
+    /// Returns the maximum, or `other` where a value is NaN, so that `zero.max(x)` keeps the NaN of x.
     fn max(self, other: Self) -> Self;
-    /// The lesser one; `other` where that is not a number.
+    /// Returns the minimum, or `other` where a value is NaN.
     fn min(self, other: Self) -> Self;
-    /// `self` in the lanes in which `test` is positive, 0 in the others.
+    /// Returns `self` in the lanes where `test > 0`, and 0 in the others.
     fn where_positive(self, test: Self) -> Self;
-    /// The nearest whole numbers.
+    /// Rounds to the nearest integers.
     fn round(self) -> Self;
-    /// `2^self` for whole numbers from -126 to 127.
-    fn exp2_whole(self) -> Self;
+    /// Returns `2^self` for integers from -126 to 127.
+    fn exp2_integral(self) -> Self;
 
-    /// `e^self`, to about 2e-7 relative; arguments are cut to ±87, and what is no number stays none.
+    /// Stores to the first sixteen places of a slice. Panics if there are fewer.
     #[inline(always)]
-    fn exp(self) -> Self {
-        let x = Self::splat(87.0).min(Self::splat(-87.0).max(self));
-        let whole = x.mul(Self::splat(std::f32::consts::LOG2_E)).round();
-        // ln 2 in two parts, the first of few bits: the product with a whole number is exact.
-        let rest = x.mul_add(whole, Self::splat(-0.693_359_4)).mul_add(whole, Self::splat(2.121_944_4e-4));
-        // Taylor's series up to the seventh power; |rest| is at most ln 2 / 2.
-        let mut sum = Self::splat(1.0 / 5040.0);
-        for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-            sum = Self::splat(factor).mul_add(sum, rest);
+    fn store<C: F32Slot>(self, to: &mut [C]) {
+        assert!(to.len() >= LANES);
+        // SAFETY: the slice has sixteen places, and a slot is as large as an f32 and may hold any.
+        unsafe { self.store_ptr(to.as_mut_ptr().cast()) }
+    }
+
+    /// Stores the first lanes, as many as the slice has places. Panics if it has more than sixteen.
+    #[inline(always)]
+    fn store_partial<C: F32Slot>(self, to: &mut [C]) {
+        if to.len() == LANES {
+            return self.store(to);
         }
-        sum.mul(whole.exp2_whole())
+        assert!(to.len() < LANES);
+        let all = self.to_array();
+        for (to, value) in to.iter_mut().zip(&all) {
+            *to = C::from_f32(*value);
+        }
     }
 
-    /// `1 / (1 + e^-self)`.
+    /// Returns the values of the lanes.
     #[inline(always)]
-    fn sigmoid(self) -> Self {
-        let one = Self::splat(1.0);
-        one.div(one.add(Self::splat(0.0).sub(self).exp()))
-    }
-
-    /// `1 - 2 / (e^(2·self) + 1)`, to about 1e-7 absolute.
-    #[inline(always)]
-    fn tanh(self) -> Self {
-        let one = Self::splat(1.0);
-        one.sub(Self::splat(2.0).div(one.add(self.add(self).exp())))
+    fn to_array(self) -> [f32; LANES] {
+        let mut all = [0.0; LANES];
+        self.store(&mut all);
+        all
     }
 }
 
-/// Work that is done with whatever lanes the processor has.
-pub(crate) trait Work {
+/// A place in memory that an `f32` can be written to.
+///
+/// # Safety
+/// The type must have the size and alignment of an `f32`, and the bits of every `f32` must be a value of it.
+pub(crate) unsafe trait F32Slot: Sized {
+    /// Returns the slot that holds a value.
+    fn from_f32(value: f32) -> Self;
+}
+
+// SAFETY: it is an `f32`.
+unsafe impl F32Slot for f32 {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
+// SAFETY: `MaybeUninit` has the layout of its type, and any bits are a value of it.
+unsafe impl F32Slot for MaybeUninit<f32> {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        Self::new(value)
+    }
+}
+
+/// A computation that is compiled once for every instruction set.
+pub(crate) trait SimdOp {
+    /// What it returns.
     type Output;
 
-    /// Must be `#[inline(always)]`, and all that it calls with lanes: only so the instructions are used.
-    fn run<L: Lanes>(self) -> Self::Output;
+    /// Computes. The method and every function that it passes the token or a vector to must be `#[inline(always)]`: only
+    /// then does the compiler use the instructions of the set.
+    fn eval<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// An instruction set that this processor has.
+/// Runs a computation on the best instruction set that the processor has.
+#[inline]
+pub(crate) fn run<O: SimdOp>(op: O) -> O::Output {
+    InstructionSet::best().run(op)
+}
+
+/// One of the instruction sets that the processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
+pub(crate) enum InstructionSet {
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512(x86::Avx512),
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(x86::Avx2),
     #[cfg(target_arch = "aarch64")]
-    Neon,
-    Portable,
+    Neon(neon::Neon),
+    Portable(Portable),
 }
 
-impl Isa {
-    /// All that this processor has, the best first.
-    pub(crate) fn all() -> Vec<Self> {
+impl InstructionSet {
+    /// Returns all that the processor has, the best first.
+    pub(crate) fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                all.push(Self::Avx512);
-            }
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                all.push(Self::Avx2);
-            }
+            all.extend(x86::Avx512::detect().map(Self::Avx512));
+            all.extend(x86::Avx2::detect().map(Self::Avx2));
         }
         #[cfg(target_arch = "aarch64")]
-        all.push(Self::Neon);
-        all.push(Self::Portable);
+        all.push(Self::Neon(neon::Neon::new()));
+        all.push(Self::Portable(Portable));
         all
     }
 
-    /// The best.
+    /// Returns the best that the processor has.
     pub(crate) fn best() -> Self {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::all()[0])
+        static BEST: OnceLock<InstructionSet> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
     }
-}
 
-/// Does the work with an instruction set.
-#[inline]
-pub(crate) fn dispatch<W: Work>(isa: Isa, work: W) -> W::Output {
-    match isa {
-        // SAFETY: a value of `Isa` names what was found on this processor.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { x86::avx512(work) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { x86::avx2(work) },
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => work.run::<neon::Neon>(),
-        Isa::Portable => work.run::<Portable>(),
-    }
-}
-
-/// An array that the compiler may turn into whatever vectors the target has.
-#[derive(Clone, Copy)]
-pub(crate) struct Portable([f32; LANES]);
-
-impl Portable {
-    #[inline(always)]
-    fn each(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
-    }
-}
-
-impl Lanes for Portable {
-    const WIDE: bool = false;
-
-    #[inline(always)]
-    fn splat(value: f32) -> Self {
-        Self([value; LANES])
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's promise.
-        Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller's promise.
-        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
-    }
-    #[inline(always)]
-    fn mul_add(self, a: Self, b: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
-    }
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self.each(other, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.each(other, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        self.each(other, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        self.each(other, |a, b| a / b)
-    }
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        self.each(other, |a, b| if a > b { a } else { b })
-    }
-    #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        self.each(other, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn where_positive(self, test: Self) -> Self {
-        self.each(test, |value, test| if test > 0.0 { value } else { 0.0 })
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        Self(self.0.map(f32::round_ties_even))
-    }
-    #[inline(always)]
-    fn exp2_whole(self) -> Self {
-        Self(self.0.map(|x| f32::from_bits(((x as i32 + 127) as u32) << 23)))
+    /// Runs a computation on this instruction set.
+    #[inline]
+    pub(crate) fn run<O: SimdOp>(self, op: O) -> O::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => simd.run(op),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => simd.run(op),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(simd) => op.eval(simd),
+            Self::Portable(simd) => op.eval(simd),
+        }
     }
 }
