@@ -1,13 +1,17 @@
-//! Times pieces of work, as `reference/bench.py` asks for them: a line `NAME COUNT` on the standard input is answered by
-//! a line of so many milliseconds, and `memory` by what the steps of the last new piece have added to the most memory held,
-//! KiB. Without a pipe,
-//! `cargo bench --bench work -- NAME...` times each by itself.
+//! Times training steps and inference, for `reference/bench.py` and for people.
+//!
+//! Requests come on standard input, one a line. `NAME COUNT` runs a benchmark `COUNT` times and answers with as many
+//! milliseconds on a line. `memory` answers with the KiB that the steps of the last new benchmark added to the peak memory of
+//! the process. The suffix `-reference` of a name selects the reference kernels.
+//!
+//! Without a pipe, `cargo bench --bench work -- NAME...` times each benchmark seven times.
 
+use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use unrolled::kernel::Kernels;
+use unrolled::kernel::{Backend, Kernels};
 use unrolled::model::{Model, ModelConfig};
 use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
@@ -15,30 +19,54 @@ use unrolled::train::{Optimizer, TrainConfig};
 #[global_allocator]
 static ALLOCATOR: unrolled::kernel::CachingAllocator = unrolled::kernel::CachingAllocator;
 
-/// Every piece: name, model, shape of a sample, classes, samples at once, whether it trains.
-type Work = (&'static str, &'static str, [usize; 3], usize, usize, bool);
-const WORK: [Work; 6] = [
-    ("resnet20-train", "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'", [3, 32, 32], 10, 128, true),
-    (
-        "highway20-train",
-        "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'\nwiring = 'highway'",
-        [3, 32, 32],
-        10,
-        128,
-        true,
-    ),
-    ("resnet20-infer", "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'", [3, 32, 32], 10, 128, false),
-    ("resnet50-infer", "kind = 'imagenet'\ndepth = 50", [3, 224, 224], 1000, 4, false),
-    ("mlp50-train", "kind = 'mlp'\ndepth = 50\nwidth = 64\nwiring = 'highway'", [1, 28, 28], 10, 128, true),
-    // Twenty streams of 35 words.
-    ("char-lm-train", "kind = 'char-lm'\ncharacters = 51", [1, 1, 21], 10_000, 700, true),
+/// A training step or an inference of one model. `reference/bench.py` has the same list.
+struct Benchmark {
+    name: &'static str,
+    /// The model, in TOML.
+    model: &'static str,
+    /// `[channels, height, width]` of a sample.
+    shape: [usize; 3],
+    classes: usize,
+    /// Samples of a batch.
+    batch: usize,
+    trains: bool,
+}
+
+const RESNET20: &str = "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'";
+const HIGHWAY20: &str = "kind = 'resnet'\ndepth = 20\nshortcut = 'projection'\nwiring = 'highway'";
+const RESNET50: &str = "kind = 'imagenet'\ndepth = 50";
+const MLP50: &str = "kind = 'mlp'\ndepth = 50\nwidth = 64\nwiring = 'highway'";
+const CHAR_LM: &str = "kind = 'char-lm'\ncharacters = 51";
+
+const fn benchmark(
+    name: &'static str,
+    model: &'static str,
+    shape: [usize; 3],
+    classes: usize,
+    batch: usize,
+    trains: bool,
+) -> Benchmark {
+    Benchmark { name, model, shape, classes, batch, trains }
+}
+
+const BENCHMARKS: [Benchmark; 6] = [
+    benchmark("resnet20-train", RESNET20, [3, 32, 32], 10, 128, true),
+    benchmark("highway20-train", HIGHWAY20, [3, 32, 32], 10, 128, true),
+    benchmark("resnet20-infer", RESNET20, [3, 32, 32], 10, 128, false),
+    benchmark("resnet50-infer", RESNET50, [3, 224, 224], 1000, 4, false),
+    benchmark("mlp50-train", MLP50, [1, 28, 28], 10, 128, true),
+    // 20 streams of 35 words.
+    benchmark("char-lm-train", CHAR_LM, [1, 1, 21], 10_000, 700, true),
 ];
 
+/// Streams of the language model.
 const STREAMS: usize = 20;
-/// Different words of 700 in a row of English.
+/// Different words among 700 successive words of English text.
 const WORDS: usize = 380;
+/// The suffix of a benchmark's name that selects the reference kernels.
+const REFERENCE: &str = "-reference";
 
-/// Characters of made-up words.
+/// Returns `count` made-up words of up to ten characters, each filled up with zeros to `length`.
 fn words(count: usize, length: usize) -> Vec<f32> {
     let word = |i: usize| {
         let word = i * 7919 % WORDS;
@@ -47,13 +75,13 @@ fn words(count: usize, length: usize) -> Vec<f32> {
     (0..count).flat_map(word).collect()
 }
 
-/// A piece of work, ready to be done again and again.
-fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
-    let &(_, config, shape, classes, batch, trains) = WORK.iter().find(|work| work.0 == name)?;
-    let config: ModelConfig = toml::from_str(config).expect("a model");
-    let device = Device::flex();
-    let mut model = Model::new(&config, shape, classes, 0, &device).expect("a network");
-    model.parameters.set_kernels(kernels);
+/// Returns a benchmark as a closure that runs it once, or `None` for an unknown name.
+fn prepare(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
+    let found = BENCHMARKS.iter().find(|benchmark| benchmark.name == name)?;
+    let &Benchmark { model, shape, classes, batch, trains, .. } = found;
+    let config: ModelConfig = toml::from_str(model).expect("a model");
+    let backend = Backend::new(Device::flex(), kernels);
+    let mut model = Model::new(&config, shape, classes, 0, &backend).expect("a network");
     let size: usize = batch * shape.iter().product::<usize>();
     let is_text = model.outline().is_language_model;
     let values: Vec<f32> = if is_text {
@@ -65,7 +93,7 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     let dims = [batch, shape[0], shape[1], shape[2]];
     if !trains {
         return Some(Box::new(move || {
-            let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), &device);
+            let x = Tensor::<4>::from_data(TensorData::new(values.clone(), dims), &backend.device);
             let logits = model.forward(&mut ForwardContext::inference(&model.parameters), x);
             std::hint::black_box(logits.into_data());
         }));
@@ -94,52 +122,73 @@ fn piece(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
     }))
 }
 
-/// The most memory that this process has held, KiB, where the system says it.
+/// Returns the peak memory of this process, KiB, on systems that report it.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
-fn main() {
-    let mut pieces = std::collections::HashMap::new();
-    let before = std::cell::Cell::new(None);
-    let mut time = |name: &str, count: usize| -> Option<String> {
-        let kernels = if name.ends_with("-stock") { Kernels::Stock } else { Kernels::Own };
-        let work = match pieces.entry(name.to_owned()) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let mut work = piece(name.trim_end_matches("-stock"), kernels)?;
-                before.set(peak());
-                // Twice to fill caches and buffers.
-                work();
-                work();
-                entry.insert(work)
-            }
-        };
-        let each = (0..count).map(|_| {
-            let begun = Instant::now();
-            work();
-            format!("{:.3}", begun.elapsed().as_secs_f64() * 1e3)
+/// The benchmarks that have been prepared, by name.
+#[derive(Default)]
+struct Runner {
+    prepared: HashMap<String, Box<dyn FnMut()>>,
+    /// The peak memory before the last new benchmark ran, KiB.
+    peak_before: Option<u64>,
+}
+
+impl Runner {
+    /// Runs a benchmark `count` times and returns the times in milliseconds, or `None` for an unknown name.
+    fn time(&mut self, name: &str, count: usize) -> Option<Vec<String>> {
+        if !self.prepared.contains_key(name) {
+            let kernels = if name.ends_with(REFERENCE) { Kernels::Reference } else { Kernels::Native };
+            let mut run = prepare(name.trim_end_matches(REFERENCE), kernels)?;
+            self.peak_before = peak();
+            // Two runs fill caches and buffers.
+            run();
+            run();
+            self.prepared.insert(name.to_owned(), run);
+        }
+        let run = self.prepared.get_mut(name)?;
+        let times = (0..count).map(|_| {
+            let start = Instant::now();
+            run();
+            format!("{:.3}", start.elapsed().as_secs_f64() * 1e3)
         });
-        Some(each.collect::<Vec<_>>().join(" "))
-    };
+        Some(times.collect())
+    }
+
+    /// Returns the memory that the last new benchmark added to the peak, KiB.
+    fn added_memory(&self) -> Option<u64> {
+        Some(peak()? - self.peak_before?)
+    }
+
+    /// Answers a request of `reference/bench.py`.
+    fn answer(&mut self, request: &str) -> String {
+        if request == "memory" {
+            return self.added_memory().map_or("unknown".into(), |kib| kib.to_string());
+        }
+        let (name, count) = request.split_once(' ').unwrap_or((request, "1"));
+        match self.time(name, count.parse().unwrap_or(1)) {
+            Some(times) => times.join(" "),
+            None => format!("no benchmark '{name}'"),
+        }
+    }
+}
+
+fn main() {
+    let mut runner = Runner::default();
     let names: Vec<String> = std::env::args().skip(1).filter(|name| name != "--bench").collect();
     if std::io::stdin().is_terminal() || !names.is_empty() {
         for name in names {
-            println!("{name}: {} ms", time(&name, 7).unwrap_or_else(|| "no such work,".into()));
+            match runner.time(&name, 7) {
+                Some(times) => println!("{name}: {} ms", times.join(" ")),
+                None => println!("no benchmark '{name}'"),
+            }
         }
         return;
     }
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        if line == "memory" {
-            let added = peak().zip(before.get()).map(|(after, before)| after - before);
-            println!("{}", added.map_or("unknown".into(), |kib| kib.to_string()));
-            std::io::stdout().flush().expect("standard output");
-            continue;
-        }
-        let (name, count) = line.split_once(' ').unwrap_or((&line, "1"));
-        let count = count.parse().unwrap_or(1);
-        println!("{}", time(name, count).unwrap_or_else(|| format!("no work '{name}'")));
+    for request in std::io::stdin().lock().lines().map_while(Result::ok) {
+        println!("{}", runner.answer(&request));
         std::io::stdout().flush().expect("standard output");
     }
 }

@@ -98,7 +98,7 @@ def works(arguments):
             others = candidates.candidates(work, not arguments.no_compile)
         for step in others.values():
             step(), step()
-        kinds = [work.name] + ([f"{work.name}-stock"] if arguments.stock else [])
+        kinds = [work.name] + ([f"{work.name}-reference"] if arguments.reference else [])
         times = collections.defaultdict(list)
         for _ in range(arguments.rounds):
             for kind in kinds:
@@ -229,7 +229,7 @@ def main():
     parser.add_argument("--data", help="directory of CIFAR-10")
     parser.add_argument("--limit", type=int, default=2000, help="images of the lesion sweep")
     parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--stock", action="store_true", help="time the engine's operations too")
+    parser.add_argument("--reference", action="store_true", help="also time the reference kernels (the operations of Burn)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")

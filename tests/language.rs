@@ -55,7 +55,7 @@ fn ten_steps_lose_what_pytorch_loses() {
     let mut worst = 0.0_f64;
     for case in &expected.cases {
         assert_eq!(case.losses.len(), BATCHES);
-        for kernels in [Kernels::Own, Kernels::Stock] {
+        for kernels in [Kernels::Native, Kernels::Reference] {
             let found = losses(&expected, &case.model, kernels);
             for (step, (found, loss)) in found.into_iter().zip(&case.losses).enumerate() {
                 let error = (found / loss - 1.0).abs();

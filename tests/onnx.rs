@@ -356,7 +356,7 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
     assert!(message.contains("--mean, --std: input 'input_ids' takes whole numbers"), "{message}");
     for (options, expected) in [
         (["--std", "0.5"], "--mean and --std: an ONNX file has neither, give both"),
-        (["--kernels", "stock"], "--kernels: for networks of layers; a graph has an engine of its own"),
+        (["--kernels", "reference"], "--kernels: for networks of layers; a graph has an engine of its own"),
         (["--split", "train"], "x.npz: no split 'train', arrays are all there is"),
     ] {
         let message = on_samples(&[&["measure", &network], options.as_slice()].concat());

@@ -50,7 +50,7 @@ fn came(model: &Model, dir: &Path) -> Checkpoint {
 }
 
 fn opened(path: &Path, options: OpenOptions) -> Checkpoint {
-    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, device: Device::flex() }
+    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, backend: Backend::cpu() }
 }
 
 fn mlp() -> Model {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Device;
 use clap::Args;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::measure::{EvalSet, Measure, report};
@@ -49,7 +48,7 @@ const INTRO: [&str; 3] = [
 ];
 
 impl Demo {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         let spec: DataSpec = "digits".parse()?;
         let dataset = Arc::new(Dataset::open(&spec, Split::Test, &ResizeCrop::default())?);
@@ -61,7 +60,7 @@ impl Demo {
         experiments.iter().try_for_each(|(name, experiment)| RunDirectory::clear(&self.out.join(name), experiment))?;
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
-            let (model, history) = train::train(experiment, &dir, false, device)?;
+            let (model, history) = train::train(experiment, &dir, false, backend)?;
             let source = EvalSet::new(dataset.clone(), dataset.normalization(), 355);
             let mut bar = Bar::new(&format!("measuring {name}"));
             let measure = Measure::new().only(MEASUREMENTS)?.skip_inapplicable().seed(self.seed);

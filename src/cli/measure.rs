@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
 use clap::Args;
 use unrolled::measure::{Measurements, Shard, report};
 use unrolled::nn::Network;
@@ -51,7 +50,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl Measure {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
         let mut network = self.network.open(device)?;

@@ -18,7 +18,7 @@ mod slim;
 mod train;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use unrolled::kernel::Kernels;
+use unrolled::kernel::{Backend, Kernels};
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
 /// needed.
@@ -32,15 +32,15 @@ struct Cli {
     /// Where to compute
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
-    /// Which operations compute on the CPU: our own, or the engine's as a reference
-    #[arg(long, global = true, value_enum, default_value_t = Operations::Own)]
+    /// Which operations compute on the CPU: the fused ones of this program, or those of the engine as a reference
+    #[arg(long, global = true, value_enum, default_value_t = Operations::Native)]
     kernels: Operations,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Operations {
-    Own,
-    Stock,
+    Native,
+    Reference,
 }
 
 #[derive(Subcommand)]
@@ -72,10 +72,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
-    match cli.kernels {
-        Operations::Own => Kernels::Own.choose(),
-        Operations::Stock => Kernels::Stock.choose(),
-    }
+    let kernels = match cli.kernels {
+        Operations::Native => Kernels::Native,
+        Operations::Reference => Kernels::Reference,
+    };
+    let backend = Backend::new(device, kernels);
     match cli.command {
         Command::Demo(command) => command.run(&device),
         Command::Train(command) => command.run(&device),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
-use unrolled::kernel::Kernels;
+use unrolled::kernel::{Backend, Kernels};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
@@ -42,9 +42,9 @@ pub(super) struct OpenArgs {
 }
 
 impl NetworkArgs {
-    pub(super) fn open(&self, device: &Device) -> Result<AnyNetwork> {
-        let opened = self.opening.open(&self.target, device)?;
-        self.opening.check_used(&[(&self.target, &opened)], device)?;
+    pub(super) fn open(&self, backend: &Backend) -> Result<AnyNetwork> {
+        let opened = self.opening.open(&self.target, backend)?;
+        self.opening.check_used(&[(&self.target, &opened)], backend)?;
         Ok(opened)
     }
 
@@ -54,22 +54,22 @@ impl NetworkArgs {
 }
 
 impl OpenArgs {
-    pub(super) fn open(&self, target: &Path, device: &Device) -> Result<AnyNetwork> {
-        open::any(target, &self.options()?, device)
+    pub(super) fn open(&self, target: &Path, backend: &Backend) -> Result<AnyNetwork> {
+        open::any(target, &self.options()?, backend)
     }
 
     /// What means nothing for any of these networks is an error, not passed over.
-    pub(super) fn check_used(&self, opened: &[(&Path, &AnyNetwork)], device: &Device) -> Result<()> {
+    pub(super) fn check_used(&self, opened: &[(&Path, &AnyNetwork)], backend: &Backend) -> Result<()> {
         let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
         let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph(path)) {
             return wrong("--cut", "for ONNX files alone");
         }
         if opened.iter().all(|(path, _)| open::is_graph(path)) {
-            if *device != Device::flex() {
+            if backend.device != Device::flex() {
                 return wrong("--device", "for networks of layers; a graph runs on the CPU");
             }
-            if Kernels::of(device) == Kernels::Stock {
+            if backend.preferred == Kernels::Reference {
                 return wrong("--kernels", "for networks of layers; a graph has an engine of its own");
             }
         }

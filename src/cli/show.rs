@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
 use unrolled::Error;
+use unrolled::kernel::Backend;
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
 use unrolled::open::{AnyNetwork, LoadReport};
@@ -42,15 +42,15 @@ struct Shown<'a> {
 }
 
 impl Show {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        match self.target.open(device)? {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+        match self.target.open(backend)? {
             AnyNetwork::Trained(_) if self.save_cut.is_some() => {
                 let name = self.target.name();
                 Err(Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")).into())
             }
             AnyNetwork::Trained(opened) => {
                 let options = self.target.opening.options()?;
-                let form = Checkpoint { opened: *opened, options, device: device.clone() };
+                let form = Checkpoint { opened: *opened, options, backend: backend.clone() };
                 let outline = for_good(&form);
                 let opening = form.opened.opening.as_ref();
                 let found = opening.map_or(String::new(), |opening| format!("\n{opening}"));

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use unrolled::kernel::Backend;
 use unrolled::model::Model;
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
@@ -30,12 +30,12 @@ pub(super) struct Train {
 }
 
 impl Train {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(&self.config).map_err(unrolled::Error::io(&self.config))?;
         let experiment = Experiment::parse(&text, &self.set, &self.config.display().to_string())?;
         let name = self.config.file_stem().unwrap_or_default();
         let dir = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
-        let (model, history) = train(experiment, &dir, self.resume, device)?;
+        let (model, history) = train(experiment, &dir, self.resume, backend)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
@@ -53,10 +53,10 @@ pub(super) fn train(
     experiment: Experiment,
     dir: &Path,
     resume: bool,
-    device: &Device,
+    backend: &Backend,
 ) -> anyhow::Result<(Model, Vec<Epoch>)> {
     // A run directory appears only once everything that goes into it is known to fit.
-    let trainer = Trainer::new(experiment, dir, resume, device)?;
+    let trainer = Trainer::new(experiment, dir, resume, backend)?;
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
     let bar = progress::bar(0, "");
     let template = "epoch {msg} {bar:20} {prefix} · {eta} left";

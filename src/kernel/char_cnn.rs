@@ -1,26 +1,27 @@
-//! Words from their characters: narrow convolutions over the characters, and the greatest value over time.
+//! Word vectors from characters: narrow convolutions over the characters of a word, and the maximum over positions.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{give, lanes, take};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::memory::{assume_init, uninit};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{Chunks, parallel_chunks};
+use super::simd::{self, F32x16, LANES, Simd, SimdOp};
 
-/// The characters of some words, each of which is computed once however often it occurs.
+/// The different words of a batch. Each is computed once, however often it occurs.
 #[derive(Debug)]
-pub(super) struct Words {
-    /// Characters of one word; 0 stands for none, behind the last one.
+pub(super) struct UniqueWords {
+    /// Characters of a word. Character 0 fills up words that are shorter.
     length: usize,
-    /// The different words, one behind the other.
+    /// The characters of the words, one word after the other.
     characters: Vec<u32>,
-    /// Which of them every sample is.
+    /// The word of every sample.
     samples: Vec<usize>,
 }
 
-impl Words {
-    /// From the characters of every sample, `length` each.
+impl UniqueWords {
+    /// Returns the words of samples of `length` characters each.
     pub(super) fn new(characters: &[u32], length: usize) -> Self {
         let mut places = HashMap::new();
         let mut words = Self { length, characters: Vec::new(), samples: Vec::new() };
@@ -35,7 +36,7 @@ impl Words {
         words
     }
 
-    fn different(&self) -> usize {
+    fn count(&self) -> usize {
         self.characters.len() / self.length
     }
 
@@ -44,31 +45,39 @@ impl Words {
     }
 }
 
-/// `tanh(max over s of Σ_j table[character s + j][filter's tap j] + bias)` for filters of 1, 2, … characters, each of which has as many
-/// maps as `maps` says. A convolution of embedded characters is such a sum: its table is embedding times weights, and
-/// what was a product becomes a sum of rows.
+/// `tanh(max over s of Σ_j table[character s + j][tap j of the filter] + bias)` for filters of 1, 2, … characters.
 ///
-/// Inputs: the table, `[characters, Σ width·maps]`, in which a filter's taps lie one behind the other, and no character,
-/// 0, is a row of zeros; and the bias, `[Σ maps]`. Output: `[samples, Σ maps]`.
+/// A convolution of embedded characters is such a sum: the table is the product of embedding and weights, so that each product
+/// of the convolution becomes the sum of rows of the table.
+///
+/// Inputs: the table, `[characters, Σ width·maps]`, in which the taps of a filter lie side by side and row 0 is zero; and the
+/// bias, `[Σ maps]`. Output: `[samples, Σ maps]`.
 #[derive(Debug)]
 pub(super) struct CharCnn {
-    pub words: Arc<Words>,
-    pub maps: Vec<usize>,
-    /// For the way back, of every word and map: the output, and where the filter has its greatest value.
-    kept: OnceLock<[Vec<f32>; 2]>,
+    words: UniqueWords,
+    /// The number of maps of each filter.
+    maps: Vec<usize>,
+    saved: OnceLock<Saved>,
+}
+
+/// What the backward pass needs of the forward pass, `[words, Σ maps]` each.
+#[derive(Debug)]
+struct Saved {
+    outputs: Vec<f32>,
+    /// The positions at which the filters have their maxima.
+    positions: Vec<f32>,
 }
 
 impl CharCnn {
-    pub(super) fn new(words: Words, maps: &[usize]) -> Self {
-        Self { words: Arc::new(words), maps: maps.to_vec(), kept: OnceLock::new() }
+    pub(super) fn new(words: UniqueWords, maps: &[usize]) -> Self {
+        Self { words, maps: maps.to_vec(), saved: OnceLock::new() }
     }
 
-    /// Maps of all filters.
+    /// Returns the number of maps of all filters.
     fn out(&self) -> usize {
         self.maps.iter().sum()
     }
 
-    /// Of every filter its width, its maps, and where they begin in the output and in a row of the table.
     fn filters(&self) -> Vec<Filter> {
         let (mut out, mut row) = (0, 0);
         let filters = self.maps.iter().enumerate().map(|(k, &maps)| {
@@ -81,66 +90,77 @@ impl CharCnn {
     }
 }
 
+/// A convolution filter.
 #[derive(Clone, Copy)]
 struct Filter {
+    /// Characters of its window.
     width: usize,
     maps: usize,
+    /// Where its maps begin in the output.
     out: usize,
+    /// Where its taps begin in a row of the table.
     row: usize,
 }
 
 impl Operation for CharCnn {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [table, bias] = inputs else { unreachable!("two inputs") };
-        let (out, different) = (self.out(), self.words.different());
-        let mut kept = [unwritten(different * out), unwritten(different * out)];
-        let shared = kept.each_mut().map(|values| Shared::new(values));
+        let (out, count) = (self.out(), self.words.count());
+        let (mut outputs, mut positions) = (uninit(count * out), uninit(count * out));
+        let chunks = [Chunks::new(&mut outputs, out), Chunks::new(&mut positions, out)];
         let filters = self.filters();
-        parts(different, self.words.length * table.shape[1], |words| {
-            let range = words.start * out..words.end * out;
-            // SAFETY: every part has its own words.
-            let [values, places] = shared.map(|all| unsafe { all.part(range.clone()) });
-            let words = words.map(|word| self.words.word(word)).collect();
-            let (row, table, bias) = (table.shape[1], table.values, bias.values);
-            dispatch(Isa::best(), Forward { words, filters: &filters, table, row, bias, out, values, places });
+        parallel_chunks(count, self.words.length * table.shape[1], chunks, |words, [outputs, positions]| {
+            simd::run(Forward {
+                words: words.map(|word| self.words.word(word)).collect(),
+                filters: &filters,
+                table: table.values,
+                row: table.shape[1],
+                bias: bias.values,
+                out,
+                outputs: outputs.values,
+                positions: positions.values,
+            });
         });
-        let mut all = Vec::with_capacity(self.words.samples.len() * out);
+        // SAFETY: `Forward` wrote every map of every word to both.
+        let (outputs, positions) = unsafe { (assume_init(outputs), assume_init(positions)) };
+        let mut values = Vec::with_capacity(self.words.samples.len() * out);
         for &word in &self.words.samples {
-            all.extend_from_slice(&kept[0][word * out..(word + 1) * out]);
+            values.extend_from_slice(&outputs[word * out..(word + 1) * out]);
         }
-        self.kept.get_or_init(|| kept);
-        vec![Output { shape: vec![self.words.samples.len(), out], values: all }]
+        self.saved.get_or_init(|| Saved { outputs, positions });
+        vec![Output { shape: vec![self.words.samples.len(), out], values }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let out = self.out();
-        let [values, places] = self.kept.get().expect("forward came before");
-        let mut of_words = vec![0.0; values.len()];
+        let Saved { outputs, positions } = self.saved.get().expect("forward came before");
+        // The gradients of the words' sums, before tanh.
+        let mut gradients = vec![0.0; outputs.len()];
         for (&word, gradient) in self.words.samples.iter().zip(gradient.values.chunks_exact(out)) {
-            let to = &mut of_words[word * out..(word + 1) * out];
+            let to = &mut gradients[word * out..(word + 1) * out];
             to.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
         }
-        of_words.iter_mut().zip(values).for_each(|(gradient, y)| *gradient *= 1.0 - y * y);
+        gradients.iter_mut().zip(outputs).for_each(|(gradient, y)| *gradient *= 1.0 - y * y);
         let mut bias = vec![0.0; out];
-        for gradient in of_words.chunks_exact(out) {
+        for gradient in gradients.chunks_exact(out) {
             bias.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
         }
-        let table = self.back_to_table(&of_words, places, inputs[0].shape);
+        let table = self.table_gradient(&gradients, positions, inputs[0].shape);
         let outputs = [table, bias].into_iter().zip(inputs).zip(wanted).filter(|(_, wanted)| **wanted);
         outputs.map(|((values, input), _)| Output { values, shape: input.shape.to_vec() }).collect()
     }
 }
 
 impl CharCnn {
-    /// What every word's gradient adds to the rows of the characters that made its greatest values.
-    fn back_to_table(&self, of_words: &[f32], places: &[f32], shape: &[usize]) -> Vec<f32> {
+    /// Adds every word's gradient to the rows of the characters at the maxima.
+    fn table_gradient(&self, gradients: &[f32], positions: &[f32], shape: &[usize]) -> Vec<f32> {
         let (out, row) = (self.out(), shape[1]);
         let mut table = vec![0.0; shape[0] * row];
-        for (word, (gradient, places)) in of_words.chunks_exact(out).zip(places.chunks_exact(out)).enumerate() {
+        for (word, (gradient, positions)) in gradients.chunks_exact(out).zip(positions.chunks_exact(out)).enumerate() {
             let characters = self.words.word(word);
             for filter in self.filters() {
                 for map in 0..filter.maps {
-                    let start = places[filter.out + map] as usize;
+                    let start = positions[filter.out + map] as usize;
                     for tap in 0..filter.width {
                         let character = characters[start + tap] as usize;
                         if character > 0 {
@@ -154,67 +174,74 @@ impl CharCnn {
     }
 }
 
+/// The forward pass of some words.
 struct Forward<'a> {
     words: Vec<&'a [u32]>,
     filters: &'a [Filter],
     table: &'a [f32],
+    /// Values of a row of the table.
     row: usize,
     bias: &'a [f32],
+    /// Maps of all filters.
     out: usize,
-    values: &'a mut [f32],
-    places: &'a mut [f32],
+    outputs: &'a mut [MaybeUninit<f32>],
+    positions: &'a mut [MaybeUninit<f32>],
 }
 
-impl Work for Forward<'_> {
+impl SimdOp for Forward<'_> {
     type Output = ();
 
+    /// Writes every value of the outputs and positions.
     #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let rows = self.values.chunks_exact_mut(self.out).zip(self.places.chunks_exact_mut(self.out));
-        for (word, (values, places)) in self.words.iter().zip(rows) {
+    fn eval<S: Simd>(self, simd: S) {
+        let rows = self.outputs.chunks_exact_mut(self.out).zip(self.positions.chunks_exact_mut(self.out));
+        for (word, (outputs, positions)) in self.words.iter().zip(rows) {
             let length = word.iter().position(|&c| c == 0).unwrap_or(word.len());
             for filter in self.filters {
-                // Behind the word all windows are alike: nothing but what is no character.
+                // Past the end of the word, all windows have the same sum: that of no characters.
                 let windows = (word.len() + 1 - filter.width).min(length + 1);
                 for first in (0..filter.maps).step_by(LANES) {
                     let count = LANES.min(filter.maps - first);
-                    let (most, place) = greatest::<L>(self.table, self.row, word, windows, filter, first, count);
+                    let (table, maps) = (self.table, [first, count]);
+                    let (greatest, position) = max_over_windows(simd, table, self.row, word, windows, filter, maps);
                     let range = filter.out + first..filter.out + first + count;
-                    let sum = most.add(take(self.bias, range.clone()));
-                    give(sum.tanh(), values, range.clone());
-                    give(place, places, range);
+                    let sum = greatest.add(simd.load_partial(&self.bias[range.clone()]));
+                    simd.tanh(sum).store_partial(&mut outputs[range.clone()]);
+                    position.store_partial(&mut positions[range]);
                 }
             }
         }
     }
 }
 
-/// The greatest sum of some maps over all windows, and where it is; the first of equals.
+/// Returns the maximum over all windows of the sums of `count` maps from `first` on, and the first position at which each is.
 #[inline(always)]
-fn greatest<L: Lanes>(
+fn max_over_windows<S: Simd>(
+    simd: S,
     table: &[f32],
     row: usize,
     word: &[u32],
     windows: usize,
     filter: &Filter,
-    first: usize,
-    count: usize,
-) -> (L, L) {
-    let (mut most, mut place) = (L::splat(f32::NEG_INFINITY), L::splat(0.0));
+    [first, count]: [usize; 2],
+) -> (S::Vector, S::Vector) {
+    let (mut greatest, mut position) = (simd.splat(f32::NEG_INFINITY), simd.splat(0.0));
     for start in 0..windows {
-        let mut sum = L::splat(0.0);
+        let mut sum = simd.splat(0.0);
         for tap in 0..filter.width {
             let character = word[start + tap] as usize;
             if character == 0 {
                 continue;
             }
             let at = character * row + filter.row + tap * filter.maps + first;
-            sum = sum.add(if at + LANES <= table.len() { lanes(&table[at..]) } else { take(table, at..at + count) });
+            // Lanes past `count` are not used.
+            let fits = at + LANES <= table.len();
+            sum = sum.add(if fits { simd.load(&table[at..]) } else { simd.load_partial(&table[at..at + count]) });
         }
-        let here = L::splat(start as f32);
-        let gain = if start == 0 { L::splat(1.0) } else { sum.sub(most) };
-        place = place.add(here.sub(place).where_positive(gain));
-        most = most.max(sum);
+        let here = simd.splat(start as f32);
+        let gain = if start == 0 { simd.splat(1.0) } else { sum.sub(greatest) };
+        position = position.add(here.sub(position).where_positive(gain));
+        greatest = greatest.max(sum);
     }
-    (most, place)
+    (greatest, position)
 }

@@ -1,45 +1,52 @@
-//! `relu(t·h + c·x)` in one pass, with all that waits on its operands: the end of every block, whatever its wiring.
+//! `relu(t·h + c·x)` in one pass, together with everything that is pending on its inputs: the end of every block of a
+//! network, whatever its wiring.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::conv::image;
-use super::convolve::PendingOps;
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{Norm, NormSums, lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use super::conv::image_len;
+use super::memory::{assume_init, uninit};
+use super::norm::{Norm, NormSums};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{Chunks, parallel_chunks};
+use super::pending::PendingOps;
+use super::simd::{self, F32x16, LANES, Simd, SimdOp};
+use super::tuning::COST_PER_VALUE;
 
-/// What the carried operand is weighted with.
+/// The factor c of the skip connection in `t·h + c·x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carry<Gate = ()> {
     /// 1.
-    All,
-    /// `1 - t`.
-    Rest,
-    /// The sigmoid of this.
+    Identity,
+    /// `1 - t`, where t is the transform gate.
+    OneMinusTransform,
+    /// A carry gate: the sigmoid of these values.
     Gate(Gate),
 }
 
 impl<Gate> Carry<Gate> {
-    /// What is left when the gate is taken out.
+    /// Separates the kind of carry from the values of its gate.
     pub(super) fn split(self) -> (Carry, Option<Gate>) {
         match self {
-            Self::All => (Carry::All, None),
-            Self::Rest => (Carry::Rest, None),
+            Self::Identity => (Carry::Identity, None),
+            Self::OneMinusTransform => (Carry::OneMinusTransform, None),
             Self::Gate(gate) => (Carry::Gate(()), Some(gate)),
         }
     }
 }
 
-/// Inputs, each where it takes part and followed by the four of the normalization that waits on it: `h`, what `t` and
-/// `c` are the sigmoids of, and `x`; all of one shape `[images, blocks, height, width, 16]`.
+/// `relu(t·h + c·x)`.
+///
+/// Inputs: `h`, the values of which `t` and `c` are the sigmoids, and `x`, as far as they take part, each followed by the
+/// four arrays of the normalization that is pending on it. All have the shape `[images, channel blocks, height, width, 16]`.
 #[derive(Clone, Debug)]
 pub(super) struct Combine {
-    /// Of h, t, c and x.
-    pub operands: [Option<PendingOps>; 4],
+    /// What is pending on h, t, c and x; `None` for those that take no part.
+    pub pending: [Option<PendingOps>; 4],
     pub carry: Carry,
+    /// Whether a ReLU follows.
     pub relu: bool,
-    /// Channels that are no filling.
+    /// Channels without padding.
     pub channels: usize,
 }
 
@@ -48,264 +55,263 @@ const T: usize = 1;
 const C: usize = 2;
 const X: usize = 3;
 
-/// One operand.
-pub(super) struct Operand<'a> {
+/// One of h, t, c and x.
+pub(super) struct CombineInput<'a> {
     pub values: &'a [f32],
-    pub waits: PendingOps,
+    pub pending: PendingOps,
     pub norm: Option<Norm>,
-    /// Place among the inputs.
-    pub place: usize,
+    /// The place of the values among the inputs of the operation.
+    pub index: usize,
 }
 
 impl Combine {
-    fn operands<'a>(&self, inputs: &[Array<'a>]) -> [Option<Operand<'a>>; 4] {
+    fn inputs<'a>(&self, inputs: &[TensorView<'a>]) -> [Option<CombineInput<'a>>; 4] {
         let mut left = inputs.iter();
-        self.operands.map(|waits| {
-            let waits = waits?;
-            let place = inputs.len() - left.len();
+        self.pending.map(|pending| {
+            let pending = pending?;
+            let index = inputs.len() - left.len();
             let values = left.next().expect("an input").values;
-            Some(Operand { values, waits, norm: waits.take(&mut left), place })
+            Some(CombineInput { values, pending, norm: pending.take_norm(&mut left), index })
         })
     }
 
-    fn shape(&self, [_, _, height, width, _]: [usize; 5]) -> [usize; 3] {
+    fn image_shape(&self, [_, _, height, width, _]: [usize; 5]) -> [usize; 3] {
         [self.channels, height, width]
+    }
+
+    /// Returns the sums that [`Backward::add`] adds to.
+    pub(super) fn zero_sums(&self) -> [NormSums; 4] {
+        std::array::from_fn(|_| NormSums::new(self.channels))
     }
 }
 
 impl Operation for Combine {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
-        let operands = self.operands(inputs);
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
+        let parts = self.inputs(inputs);
         let dims: [usize; 5] = inputs[0].shape.try_into().expect("five dimensions");
-        let mut values = unwritten(inputs[0].values.len());
-        let shared = Shared::new(&mut values);
-        let size = image(self.shape(dims));
-        parts(dims[0], size * VALUE, |images| {
+        let size = image_len(self.image_shape(dims));
+        let mut values = uninit(dims[0] * size);
+        parallel_chunks(dims[0], size * COST_PER_VALUE, Chunks::new(&mut values, size), |images, to| {
             let range = images.start * size..images.end * size;
-            // SAFETY: every part has its own images.
-            let to = unsafe { shared.part(range.clone()) };
-            dispatch(Isa::best(), Forward { op: self, operands: &operands, dims, range, to });
+            simd::run(Forward { op: self, inputs: &parts, dims, range, to: to.values });
         });
+        // SAFETY: `Forward` wrote every pixel of every image.
+        let values = unsafe { assume_init(values) };
         vec![Output { values, shape: dims.to_vec() }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
-        let operands = self.operands(inputs);
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
+        let parts = self.inputs(inputs);
         let dims: [usize; 5] = inputs[0].shape.try_into().expect("five dimensions");
-        let shape = self.shape(dims);
-        let size = image(shape);
-        // A normalization's parameters are wanted with its values or not at all.
-        let wants = |operand: &Operand| wanted[operand.place] || operand.norm.is_some() && wanted[operand.place + 1];
-        let mut found: [Option<Vec<f32>>; 4] =
-            std::array::from_fn(|i| operands[i].as_ref().filter(|o| wants(o)).map(|o| unwritten(o.values.len())));
-        let shared = found.each_mut().map(|values| values.as_mut().map(|values| Shared::new(values)));
-        let sums = parts(dims[0], size * VALUE, |images| {
+        let shape = self.image_shape(dims);
+        let size = image_len(shape);
+        // The arrays of a normalization are wanted with its values or not at all.
+        let is_wanted = |input: &CombineInput| wanted[input.index] || input.norm.is_some() && wanted[input.index + 1];
+        let mut gradients =
+            parts.each_ref().map(|input| input.as_ref().filter(|i| is_wanted(i)).map(|_| uninit(dims[0] * size)));
+        let chunks = gradients.each_mut().map(|to| to.as_mut().map(|to| Chunks::new(to, size)));
+        let sums = parallel_chunks(dims[0], size * COST_PER_VALUE, chunks, |images, to| {
             let range = images.start * size..images.end * size;
-            // SAFETY: every part has its own images.
-            let to = shared.map(|shared| shared.map(|all| unsafe { all.part(range.clone()) }));
-            let gradient = &gradient.values[range.clone()];
-            dispatch(Isa::best(), Backward { op: self, operands: &operands, dims, range, gradient, to })
+            let (gradient, to) = (&gradient.values[range.clone()], to.map(|to| to.map(|to| to.values)));
+            simd::run(Backward { op: self, inputs: &parts, dims, range, gradient, to })
         });
-        let mut sums: Vec<_> = sums.into_iter().map(|part| part.into_iter()).collect();
+        let mut sums: Vec<_> = sums.into_iter().map(|thread| thread.into_iter()).collect();
         let mut outputs: Vec<Option<Output>> = (0..inputs.len()).map(|_| None).collect();
-        for (operand, found) in operands.iter().zip(&mut found) {
-            let sums = NormSums::join(sums.iter_mut().map(|part| part.next().expect("four")));
-            let (Some(operand), Some(mut values)) = (operand, found.take()) else { continue };
-            if let Some(norm) = &operand.norm {
-                let count = operand.waits.batch.then_some(dims[0] * dims[2] * dims[3]);
+        for (input, values) in parts.iter().zip(gradients) {
+            let sums = NormSums::join(sums.iter_mut().map(|thread| thread.next().expect("four")));
+            let (Some(input), Some(values)) = (input, values) else { continue };
+            // SAFETY: `Backward` wrote every pixel of every image of each gradient that is there.
+            let mut values = unsafe { assume_init(values) };
+            if let Some(norm) = &input.norm {
+                let count = input.pending.batch.then_some(dims[0] * dims[2] * dims[3]);
                 let gradient = norm.gradient(&sums, count);
-                gradient.settle(&mut values, operand.values, norm.mean(), shape);
+                gradient.apply(&mut values, input.values, norm.mean(), shape);
                 for (i, values) in [gradient.scale, gradient.shift].into_iter().enumerate() {
-                    outputs[operand.place + 1 + i] = Some(Output { values, shape: vec![self.channels] });
+                    outputs[input.index + 1 + i] = Some(Output { values, shape: vec![self.channels] });
                 }
             }
-            outputs[operand.place] = Some(Output { values, shape: dims.to_vec() });
+            outputs[input.index] = Some(Output { values, shape: dims.to_vec() });
         }
         let wanted = outputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted);
         wanted.map(|(output, _)| output.expect("a gradient")).collect()
     }
 }
 
-/// An operand's values for some pixels of a block.
+/// The pixels of a channel block of one input.
 #[derive(Clone, Copy)]
-struct Row<'a, L> {
-    values: &'a [f32],
-    factor: L,
-    summand: L,
-    least: L,
-    mean: L,
+struct PixelRow<'a, V> {
+    pixels: &'a [[f32; LANES]],
+    /// The pending normalization: `factor·x + offset`.
+    factor: V,
+    offset: V,
+    mean: V,
+    /// The lower bound of the values: 0 for a pending ReLU, otherwise -∞.
+    lower: V,
 }
 
-impl<'a, L: Lanes> Row<'a, L> {
+impl<'a, V: F32x16> PixelRow<'a, V> {
     #[inline(always)]
-    fn new(operand: &Operand<'a>, block: usize, start: usize, count: usize) -> Self {
+    fn new<S: Simd<Vector = V>>(simd: S, input: &CombineInput<'a>, block: usize, start: usize, len: usize) -> Self {
         let mut row = Self {
-            values: &operand.values[start..start + count],
-            factor: L::splat(1.0),
-            summand: L::splat(0.0),
-            least: L::splat(if operand.waits.relu { 0.0 } else { f32::NEG_INFINITY }),
-            mean: L::splat(0.0),
+            pixels: input.values[start..start + len].as_chunks().0,
+            factor: simd.splat(1.0),
+            offset: simd.splat(0.0),
+            mean: simd.splat(0.0),
+            lower: simd.splat(if input.pending.relu { 0.0 } else { f32::NEG_INFINITY }),
         };
-        if let Some(norm) = &operand.norm {
-            let (factor, summand) = norm.affine();
-            (row.factor, row.summand) = (lanes(&factor[block * LANES..]), lanes(&summand[block * LANES..]));
-            row.mean = lanes(&norm.mean()[block * LANES..]);
+        if let Some(norm) = &input.norm {
+            let (factor, offset) = norm.affine();
+            (row.factor, row.offset) = (simd.load(&factor[block * LANES..]), simd.load(&offset[block * LANES..]));
+            row.mean = simd.load(&norm.mean()[block * LANES..]);
         }
         row
     }
-
-    #[inline(always)]
-    fn raw(&self, pixel: usize) -> L {
-        // SAFETY: `new` cut as many values as there are pixels.
-        unsafe { L::load(self.values.as_ptr().add(pixel * LANES)) }
-    }
-
-    /// Normalized, before the ReLU.
-    #[inline(always)]
-    fn normal(&self, raw: L) -> L {
-        self.summand.mul_add(self.factor, raw)
-    }
 }
 
-/// For some of the values.
-pub(super) struct Forward<'a> {
-    pub op: &'a Combine,
-    pub operands: &'a [Option<Operand<'a>>; 4],
-    pub dims: [usize; 5],
-    pub range: Range<usize>,
-    pub to: &'a mut [f32],
-}
-
-/// Everything that a pixel's new value is made of.
-struct Pixel<L> {
-    raw: [L; 4],
-    /// After normalization, before ReLU or sigmoid.
-    normal: [L; 4],
-    value: [L; 4],
+/// Everything that the result at one pixel is computed from. Inputs that take no part are 1.
+struct Pixel<V> {
+    /// h, t, c and x as they are stored.
+    raw: [V; 4],
+    /// After the normalization, before ReLU or sigmoid.
+    normalized: [V; 4],
+    /// After ReLU or sigmoid.
+    value: [V; 4],
     /// `t·h + c·x`.
-    sum: L,
+    sum: V,
 }
 
-impl<L: Lanes> Pixel<L> {
+impl<V: F32x16> Pixel<V> {
     #[inline(always)]
-    fn new(op: &Combine, rows: &[Option<Row<L>>; 4], pixel: usize) -> Self {
-        let one = L::splat(1.0);
-        let mut all = Self { raw: [one; 4], normal: [one; 4], value: [one; 4], sum: one };
+    fn new<S: Simd<Vector = V>>(simd: S, op: &Combine, rows: &[Option<PixelRow<V>>; 4], pixel: usize) -> Self {
+        let one = simd.splat(1.0);
+        let mut all = Self { raw: [one; 4], normalized: [one; 4], value: [one; 4], sum: one };
         for i in [H, T, C, X] {
             if let Some(row) = &rows[i] {
-                all.raw[i] = row.raw(pixel);
-                all.normal[i] = row.normal(all.raw[i]);
-                all.value[i] = if i == H || i == X { row.least.max(all.normal[i]) } else { all.normal[i].sigmoid() };
+                all.raw[i] = simd.load(&row.pixels[pixel]);
+                all.normalized[i] = row.offset.mul_add(row.factor, all.raw[i]);
+                let is_gate = i == T || i == C;
+                all.value[i] = if is_gate { simd.sigmoid(all.normalized[i]) } else { row.lower.max(all.normalized[i]) };
             }
         }
         let [h, t, c, x] = all.value;
         let new = if rows[T].is_some() { t.mul(h) } else { h };
         all.sum = match (op.carry, rows[X].is_some()) {
             (_, false) => new,
-            (Carry::All, _) => new.add(x),
-            (Carry::Rest, _) => x.mul_add(t, h.sub(x)),
+            (Carry::Identity, _) => new.add(x),
+            (Carry::OneMinusTransform, _) => x.mul_add(t, h.sub(x)),
             (Carry::Gate(()), _) => new.mul_add(c, x),
         };
         all
     }
 }
 
-impl Work for Forward<'_> {
+/// The forward pass of some images.
+pub(super) struct Forward<'a> {
+    pub op: &'a Combine,
+    pub inputs: &'a [Option<CombineInput<'a>>; 4],
+    /// `[images, channel blocks, height, width, 16]` of all images.
+    pub dims: [usize; 5],
+    /// The values of these images among those of all.
+    pub range: Range<usize>,
+    pub to: &'a mut [MaybeUninit<f32>],
+}
+
+impl SimdOp for Forward<'_> {
     type Output = ();
 
+    /// Writes every value of `to`.
     #[inline(always)]
-    fn run<L: Lanes>(self) {
+    fn eval<S: Simd>(self, simd: S) {
         let [_, blocks, height, width, _] = self.dims;
-        let count = height * width * LANES;
-        let least = L::splat(if self.op.relu { 0.0 } else { f32::NEG_INFINITY });
-        for (place, to) in self.to.chunks_exact_mut(count).enumerate() {
-            let start = self.range.start + place * count;
-            let mut rows: [Option<Row<L>>; 4] = [None; 4];
+        let len = height * width * LANES;
+        let lower = simd.splat(if self.op.relu { 0.0 } else { f32::NEG_INFINITY });
+        for (place, to) in self.to.chunks_exact_mut(len).enumerate() {
+            let start = self.range.start + place * len;
+            let mut rows: [Option<PixelRow<S::Vector>>; 4] = [None; 4];
             for i in [H, T, C, X] {
-                rows[i] = self.operands[i].as_ref().map(|o| Row::new(o, place % blocks, start, count));
+                rows[i] = self.inputs[i].as_ref().map(|o| PixelRow::new(simd, o, place % blocks, start, len));
             }
             for (pixel, to) in to.chunks_exact_mut(LANES).enumerate() {
-                put(least.max(Pixel::new(self.op, &rows, pixel).sum), to);
+                lower.max(Pixel::new(simd, self.op, &rows, pixel).sum).store(to);
             }
         }
     }
 }
 
-/// For some of the values.
+/// The backward pass of some images.
 pub(super) struct Backward<'a> {
     pub op: &'a Combine,
-    pub operands: &'a [Option<Operand<'a>>; 4],
+    pub inputs: &'a [Option<CombineInput<'a>>; 4],
+    /// `[images, channel blocks, height, width, 16]` of all images.
     pub dims: [usize; 5],
+    /// The values of these images among those of all.
     pub range: Range<usize>,
+    /// The gradient with respect to the result, of these images.
     pub gradient: &'a [f32],
-    pub to: [Option<&'a mut [f32]>; 4],
+    /// Where the gradients with respect to h, t, c and x go, if they are wanted.
+    pub to: [Option<&'a mut [MaybeUninit<f32>]>; 4],
 }
 
-impl Work for Backward<'_> {
+impl SimdOp for Backward<'_> {
     type Output = [NormSums; 4];
 
+    /// Writes every value of `to` and returns the sums of the gradients.
     #[inline(always)]
-    fn run<L: Lanes>(self) -> [NormSums; 4] {
-        let mut sums = self.op.no_sums();
-        self.add::<L>(&mut sums);
+    fn eval<S: Simd>(self, simd: S) -> [NormSums; 4] {
+        let mut sums = self.op.zero_sums();
+        self.add(simd, &mut sums);
         sums
     }
 }
 
-impl Combine {
-    /// What [`Backward::add`] adds to.
-    pub(super) fn no_sums(&self) -> [NormSums; 4] {
-        std::array::from_fn(|_| NormSums::new(self.channels))
-    }
-}
-
 impl Backward<'_> {
-    /// Writes the gradients and adds their sums.
+    /// Writes every value of `to` and adds the sums of the gradients.
     #[inline(always)]
-    pub(super) fn add<L: Lanes>(mut self, all: &mut [NormSums; 4]) {
+    pub(super) fn add<S: Simd>(mut self, simd: S, all: &mut [NormSums; 4]) {
         let [_, blocks, height, width, _] = self.dims;
-        let count = height * width * LANES;
-        let one = L::splat(1.0);
-        for (place, gradients) in self.gradient.chunks_exact(count).enumerate() {
-            let (start, block) = (self.range.start + place * count, place % blocks);
-            let mut rows: [Option<Row<L>>; 4] = [None; 4];
+        let len = height * width * LANES;
+        let one = simd.splat(1.0);
+        for (place, gradients) in self.gradient.chunks_exact(len).enumerate() {
+            let (start, block) = (self.range.start + place * len, place % blocks);
+            let mut rows: [Option<PixelRow<S::Vector>>; 4] = [None; 4];
             for i in [H, T, C, X] {
-                rows[i] = self.operands[i].as_ref().map(|o| Row::new(o, block, start, count));
+                rows[i] = self.inputs[i].as_ref().map(|o| PixelRow::new(simd, o, block, start, len));
             }
-            let mut sums = [[L::splat(0.0); 2]; 4];
+            let mut sums = [[simd.splat(0.0); 2]; 4];
             for (pixel, gradient) in gradients.chunks_exact(LANES).enumerate() {
-                let all = Pixel::new(self.op, &rows, pixel);
-                let mut gradient = lanes::<L>(gradient);
+                let all = Pixel::new(simd, self.op, &rows, pixel);
+                let mut gradient = simd.load(gradient);
                 if self.op.relu {
                     gradient = gradient.where_positive(all.sum);
                 }
                 let [h, t, c, x] = all.value;
-                let by_sum = [
+                // The derivatives of the sum with respect to h, t, c and x.
+                let derivatives = [
                     if rows[T].is_some() { t } else { one },
-                    if self.op.carry == Carry::Rest { h.sub(x) } else { h },
+                    if self.op.carry == Carry::OneMinusTransform { h.sub(x) } else { h },
                     x,
                     match self.op.carry {
-                        Carry::All => one,
-                        Carry::Rest => one.sub(t),
+                        Carry::Identity => one,
+                        Carry::OneMinusTransform => one.sub(t),
                         Carry::Gate(()) => c,
                     },
                 ];
                 for i in [H, T, C, X] {
                     if let (Some(row), Some(to)) = (&rows[i], &mut self.to[i]) {
-                        let mut own = gradient.mul(by_sum[i]);
+                        let mut own = gradient.mul(derivatives[i]);
                         if i == T || i == C {
                             own = own.mul(all.value[i].mul(one.sub(all.value[i])));
-                        } else if self.operands[i].as_ref().is_some_and(|o| o.waits.relu) {
-                            own = own.where_positive(all.normal[i]);
+                        } else if self.inputs[i].as_ref().is_some_and(|o| o.pending.relu) {
+                            own = own.where_positive(all.normalized[i]);
                         }
-                        let [total, along] = sums[i];
-                        sums[i] = [total.add(own), along.mul_add(own, all.raw[i].sub(row.mean))];
-                        put(own, &mut to[place * count + pixel * LANES..]);
+                        let [total, weighted] = sums[i];
+                        sums[i] = [total.add(own), weighted.mul_add(own, all.raw[i].sub(row.mean))];
+                        own.store(&mut to[place * len + pixel * LANES..]);
                     }
                 }
             }
-            for (all, [total, along]) in all.iter_mut().zip(sums) {
-                all.add(block, total, along);
+            for (all, [total, weighted]) in all.iter_mut().zip(sums) {
+                all.add(simd, block, total, weighted);
                 if block + 1 == blocks {
                     all.end_image();
                 }

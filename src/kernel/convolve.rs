@@ -1,179 +1,186 @@
-//! Convolution as an operation of the engine. What waits on its input (normalization, ReLU) is done as the input is
-//! read, and its gradient as the input's gradient is written: neither has a pass of its own.
+//! Convolution as an operation of the gradient graph. What is pending on its input is computed as the input is read, and its
+//! gradient as the gradient of the input is written: neither has a pass of its own.
 
-mod back;
+mod backward;
 
-pub(super) use back::FEW;
-
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conv::{Added, Conv, Images, Prepared, Prologue, Ready, Values, blocks, filled, image};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{Moments, Norm, prologue};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::conv::{Addend, Conv, ConvPlan, Images, PackedWeights, Prologue, Residual};
+use super::conv::{channel_blocks, image_len, pad_channels};
+use super::memory::{as_uninit, assume_init, uninit};
+use super::norm::Norm;
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{Chunks, parallel_chunks};
+use super::pending::PendingOps;
+use super::simd::{self, LANES, Simd, SimdOp};
+use super::statistics::Moments;
 
-/// Inputs: values `[images, blocks, height, width, 16]` or planes `[images, 3, height, width]`, weight (its values, `[out, in, size, size]`, in any shape), and
-/// where there are such the bias `[out]`, the scale, shift, mean and variance of the normalization that waits, and a summand
-/// of the output's shape. Outputs: values, and where they are asked for their mean and biased variance.
+/// A convolution.
+///
+/// Inputs: values `[images, channel blocks, height, width, 16]` or planes `[images, 3, height, width]`; the weight, the
+/// row-major values of `[out, in, size, size]` in any shape; and if they are there the bias `[out]`, the scale, shift, mean
+/// and variance of the normalization that is pending on the values, and a residual of the shape of the output.
+/// Outputs: values, and if they are asked for their mean and biased variance.
 #[derive(Clone, Debug)]
 pub(super) struct Convolve {
     pub conv: Conv,
-    /// Whether the images are planes of colours.
+    /// Whether the images are planes of colors.
     pub planes: bool,
     pub has_bias: bool,
-    pub waits: PendingOps,
+    /// What is pending on the values.
+    pub pending: PendingOps,
+    /// Whether the statistics of the output are asked for.
     pub statistics: bool,
-    /// What waits on the summand.
-    pub summand: Option<PendingOps>,
-    pub prepared: Arc<Prepared>,
-}
-
-/// What waits on values until somebody reads them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PendingOps {
-    pub norm: bool,
-    /// Whether the normalization's statistics are those of these very values, so that its gradient knows of them.
-    pub batch: bool,
-    pub relu: bool,
-}
-
-impl PendingOps {
-    /// The normalization, which the next four inputs describe.
-    pub(super) fn take(self, inputs: &mut std::slice::Iter<Array>) -> Option<Norm> {
-        self.norm.then(|| Norm::new(std::array::from_fn(|_| inputs.next().expect("an input").values)))
-    }
+    /// What is pending on the residual. It has no pending normalization.
+    pub residual: Option<PendingOps>,
+    pub packed: Arc<PackedWeights>,
 }
 
 impl Operation for Convolve {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let images = inputs[0].shape[0];
         let [channels, height, width] = self.conv.output;
-        let mut y = unwritten(images * image(self.conv.output));
-        let moments = self.convolve(inputs, self.summand(inputs), &mut y);
-        let mut outputs = vec![Output { values: y, shape: vec![images, blocks(channels), height, width, LANES] }];
+        let mut y = uninit(images * image_len(self.conv.output));
+        let moments = self.convolve(inputs, self.residual(inputs), &mut y);
+        // SAFETY: `convolve` wrote all of it.
+        let values = unsafe { assume_init(y) };
+        let mut outputs = vec![Output { values, shape: vec![images, channel_blocks(channels), height, width, LANES] }];
         if self.statistics {
-            let both = Moments::finish(moments, channels);
-            outputs.extend(both.map(|values| Output { values, shape: vec![channels] }));
+            let statistics = Moments::finish(moments, channels);
+            outputs.extend(statistics.map(|values| Output { values, shape: vec![channels] }));
         }
         outputs
     }
 
-    fn onto_last(&self, inputs: &[Array], last: &mut [f32]) -> bool {
-        let does = self.summand.is_some() && !self.statistics;
-        if does {
-            self.convolve(inputs, self.summand.map(|waits| Values { from: None, relu: waits.relu }), last);
-        }
-        does
+    /// Adds the residual in place, if there is one.
+    fn run_in_place(&self, inputs: &[TensorView], last: &mut [f32]) -> bool {
+        let Some(pending) = self.residual.filter(|_| !self.statistics) else { return false };
+        // SAFETY: `last` is initialized, so that the residual may be read from there, and it stays so, because
+        // `convolve` writes nothing but sums.
+        unsafe { self.convolve(inputs, Some(Residual::in_place(pending.relu)), as_uninit(last)) };
+        true
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
-        self.back(inputs, gradient, wanted)
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
+        self.run_backward(inputs, gradient, wanted)
     }
 }
 
 impl Convolve {
-    /// The output, and its moments where they are asked for.
-    fn convolve(&self, inputs: &[Array], values: Option<Values>, y: &mut [f32]) -> Vec<Moments> {
+    /// Writes every value of the output, and returns its moments if they are asked for.
+    fn convolve(&self, inputs: &[TensorView], residual: Option<Residual>, y: &mut [MaybeUninit<f32>]) -> Vec<Moments> {
         let (x, bias, norm) = self.inputs(inputs);
         let images = x.shape[0];
-        let shared = Shared::new(y);
         let [channels, height, width] = self.conv.output;
-        let by_blocks = self.is_shared_by_blocks(images);
-        let (count, others) = if by_blocks { (blocks(channels), images) } else { (images, blocks(channels)) };
-        parts(count, self.conv.products() * images / count.max(1), |part| {
-            let (images, blocks) = if by_blocks { (0..others, part) } else { (part, 0..others) };
-            let way = if self.planes { Ready::planes } else { Ready::forward };
-            let ready = &way(&self.conv, blocks.clone(), &self.prepared, inputs[1].values);
-            let inner = Outputs {
+        let (size, area, blocks) = (image_len(self.conv.output), height * width * LANES, channel_blocks(channels));
+        assert_eq!(y.len(), images * size);
+        let run = |images: Range<usize>, blocks: Range<usize>, outputs: Vec<&mut [MaybeUninit<f32>]>| {
+            let plan = if self.planes { ConvPlan::planes } else { ConvPlan::forward };
+            let plan = &plan(&self.conv, blocks.clone(), &self.packed, inputs[1].values);
+            let io = ForwardImages {
                 x: x.values,
-                sizes: [x.values.len() / x.shape[0].max(1), image(self.conv.output)],
-                blocks: [blocks.start, blocks.end].map(|block| block * height * width * LANES),
-                prologue: prologue(norm.as_ref(), self.waits.relu),
-                added: Added { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), values },
-                shared,
+                sizes: [x.values.len() / x.shape[0].max(1), size],
+                first: images.start,
+                outputs,
+                range: blocks.start * area..blocks.end * area,
+                prologue: self.pending.prologue(norm.as_ref()),
+                addend: Addend { bias: bias.get(blocks.start * LANES..).unwrap_or(&[]), residual },
                 pixels: self.statistics.then_some(height * width),
                 moments: Moments::new(channels),
             };
-            dispatch(Isa::best(), Forward { ready, images, inner })
-        })
+            simd::run(Forward { plan, images, io })
+        };
+        let cost = self.conv.multiply_adds() * images;
+        if self.is_shared_by_channels(images) {
+            let outputs: Vec<_> = y.chunks_exact_mut(size).map(|image| Chunks::new(image, area)).collect();
+            parallel_chunks(blocks, cost / blocks.max(1), outputs, |blocks, outputs| {
+                run(0..images, blocks, outputs.into_iter().map(|image| image.values).collect())
+            })
+        } else {
+            parallel_chunks(images, cost / images.max(1), Chunks::new(y, size), |images, outputs| {
+                run(images, 0..blocks, outputs.values.chunks_exact_mut(size).collect())
+            })
+        }
     }
 
-    /// Whether threads share the blocks of the output and not the images: each then reads its own weights alone, but all
-    /// of the input.
-    fn is_shared_by_blocks(&self, images: usize) -> bool {
+    /// Returns whether threads share the channels of the output instead of the images. Each thread then reads only its own
+    /// weights, but all of the input.
+    fn is_shared_by_channels(&self, images: usize) -> bool {
         let threads = rayon::current_num_threads();
-        let fits = !self.statistics && blocks(self.conv.output[0]) >= threads;
-        fits && (images < threads || self.conv.prepared() > 2 * images * image(self.conv.input))
+        let fits = !self.statistics && channel_blocks(self.conv.output[0]) >= threads;
+        fits && (images < threads || self.conv.forward_weights_len() > 2 * images * image_len(self.conv.input))
     }
 
-    /// Values, the bias with the channels that fill up the last block, and the normalization.
-    fn inputs<'a>(&self, inputs: &[Array<'a>]) -> (Array<'a>, Vec<f32>, Option<Norm>) {
-        let bias = if self.has_bias { filled(inputs[2].values) } else { Vec::new() };
-        let norm = self.waits.take(&mut inputs[2 + usize::from(self.has_bias)..].iter());
+    /// Returns the values, the padded bias or nothing, and the pending normalization.
+    fn inputs<'a>(&self, inputs: &[TensorView<'a>]) -> (TensorView<'a>, Vec<f32>, Option<Norm>) {
+        let bias = if self.has_bias { pad_channels(inputs[2].values) } else { Vec::new() };
+        let norm = self.pending.take_norm(&mut inputs[2 + usize::from(self.has_bias)..].iter());
         (inputs[0], bias, norm)
     }
 
-    /// The summand, the last of the inputs.
-    fn summand<'a>(&self, inputs: &[Array<'a>]) -> Option<Values<'a>> {
-        self.summand.map(|waits| Values { from: inputs.last().map(|last| last.values), relu: waits.relu })
+    /// Returns the residual, which is the last of the inputs.
+    fn residual<'a>(&self, inputs: &[TensorView<'a>]) -> Option<Residual<'a>> {
+        let values = inputs.last().expect("inputs").values;
+        self.residual.map(|pending| Residual::new(values, pending.relu))
     }
 }
 
+/// The forward pass of some images.
 struct Forward<'a> {
-    ready: &'a Ready<'a>,
+    plan: &'a ConvPlan<'a>,
     images: Range<usize>,
-    inner: Outputs<'a>,
+    io: ForwardImages<'a>,
 }
 
-impl Work for Forward<'_> {
+impl SimdOp for Forward<'_> {
     type Output = Moments;
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self) -> Moments {
-        self.ready.run::<L>(self.images, &mut self.inner);
-        self.inner.moments
+    fn eval<S: Simd>(mut self, simd: S) -> Moments {
+        self.plan.run(simd, self.images, &mut self.io);
+        self.io.moments
     }
 }
 
-/// The images on their way forward.
-struct Outputs<'a> {
+/// Inputs and outputs of the forward pass.
+struct ForwardImages<'a> {
     x: &'a [f32],
-    /// Values of an input and of an output.
+    /// Values of an image of the input and of the output.
     sizes: [usize; 2],
-    /// From where to where the blocks that are computed lie in an output.
-    blocks: [usize; 2],
+    /// The first image of `outputs`.
+    first: usize,
+    /// The channel blocks that are computed, of every image that is.
+    outputs: Vec<&'a mut [MaybeUninit<f32>]>,
+    /// The values of these channel blocks within an image of the output.
+    range: Range<usize>,
     prologue: Prologue<'a>,
-    /// To all images.
-    added: Added<'a>,
-    shared: Shared,
-    /// Pixels of an output whose moments are asked for.
+    /// What is added, for all images.
+    addend: Addend<'a>,
+    /// Pixels of an output, if its moments are asked for.
     pixels: Option<usize>,
     moments: Moments,
 }
 
-impl<'a> Images for Outputs<'a> {
-    fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
-        (&self.x[one * self.sizes[0]..(one + 1) * self.sizes[0]], self.prologue)
+impl Images for ForwardImages<'_> {
+    fn input(&self, image: usize) -> (&[f32], Prologue<'_>) {
+        (&self.x[image * self.sizes[0]..(image + 1) * self.sizes[0]], self.prologue)
     }
 
-    fn output<'b>(&self, one: usize) -> &'b mut [f32] {
-        let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
-        // SAFETY: every part has its own images, or its own blocks of all.
-        unsafe { self.shared.part(start..end) }
-    }
-
-    fn added(&self, one: usize) -> Added<'_> {
-        let [start, end] = self.blocks.map(|place| one * self.sizes[1] + place);
-        let one = |values: Values<'a>| Values { from: values.from.map(|from| &from[start..end]), ..values };
-        Added { values: self.added.values.map(one), ..self.added }
+    fn output(&mut self, image: usize) -> (&mut [MaybeUninit<f32>], Addend<'_>) {
+        let start = image * self.sizes[1];
+        let range = start + self.range.start..start + self.range.end;
+        let residual = self.addend.residual.map(|residual| residual.slice(range));
+        (self.outputs[image - self.first], Addend { residual, ..self.addend })
     }
 
     #[inline(always)]
-    fn end<L: Lanes>(&mut self, _: usize, values: &mut [f32]) {
+    unsafe fn after_image<S: Simd>(&mut self, simd: S, image: usize) {
         if let Some(pixels) = self.pixels {
-            self.moments.add::<L>(values, pixels);
+            // SAFETY: the caller promises that the output of this image is written.
+            let values = unsafe { self.outputs[image - self.first].assume_init_ref() };
+            self.moments.add(simd, values, pixels);
         }
     }
 }

@@ -1,53 +1,59 @@
-//! `t·h + c·x` where h, t and c are dense layers of the one x: a whole block of dense layers as one operation.
+//! `t·h + c·x` where h, t and c are dense layers of x: a whole block of dense layers as one operation.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::combine::{self, Combine, Operand};
-use super::conv::{Added, Conv, Dense, Pairs, Prepared, Prologue, WeightGradient, blocks, filled, transpose, unpack};
-use super::convolve::{FEW, PendingOps};
-use super::lanes::{Isa, LANES, Lanes, Work, dispatch};
-use super::norm::{NormSums, lanes, put};
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, parts, unwritten};
+use super::combine::{self, Combine, CombineInput};
+use super::conv::{Addend, Conv, Dense, ImagePairs, PackedWeights, Prologue, WeightGradient};
+use super::conv::{channel_blocks, pad_channels, transpose, unpack};
+use super::memory::{Scratch, as_uninit, assume_init, uninit};
+use super::norm::NormSums;
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{Chunks, parallel_chunks};
+use super::simd::{self, F32x16, LANES, Simd, SimdOp};
+use super::tuning::BACKWARD_GROUP;
 
-/// Inputs: x, `[images, blocks, 1, pixels, 16]`, and of each layer, in the order h, t and c, the weight (its values, `[units,
-/// units]`) and the bias `[units]`.
+/// `t·h + c·x` of dense layers.
+///
+/// Inputs: x, `[images, channel blocks, 1, pixels, 16]`, and of each layer, in the order h, t and c, the weight, the values
+/// of `[units, units]`, and the bias, `[units]`. Output: values of the shape of x.
 #[derive(Debug)]
-pub(super) struct Gated {
-    mix: Combine,
+pub(super) struct DenseBlock {
+    combine: Combine,
     /// The weights of each layer.
-    prepared: Vec<Arc<Prepared>>,
-    /// What the layers gave, before ReLU and sigmoid: of an image all of h, then all of t, then all of c.
-    kept: OnceLock<Vec<f32>>,
+    packed: Vec<Arc<PackedWeights>>,
+    /// Saved for the backward pass: the outputs of the layers, before ReLU and sigmoid. Of each image all of h, then all of t,
+    /// then all of c.
+    saved: OnceLock<Vec<f32>>,
 }
 
-/// Where x stands among the operands; h, t and c come before it.
+/// The place of x among the inputs of [`Combine`]. h, t and c come before it.
 const X: usize = 3;
 
-impl Gated {
-    /// `mix` says which layers there are; on x nothing may wait.
-    pub(super) fn new(mix: Combine, prepared: Vec<Arc<Prepared>>) -> Self {
-        Self { mix, prepared, kept: OnceLock::new() }
+impl DenseBlock {
+    /// Returns the operation. `combine` says which layers there are; nothing may be pending on x.
+    pub(super) fn new(combine: Combine, packed: Vec<Arc<PackedWeights>>) -> Self {
+        Self { combine, packed, saved: OnceLock::new() }
     }
 
     fn layers(&self) -> usize {
-        self.prepared.len()
+        self.packed.len()
     }
 
-    /// The weights of each layer as the kernels read them.
-    fn packed(&self, conv: &Conv, inputs: &[Array]) -> Vec<&[f32]> {
-        let layers = self.prepared.iter().zip(inputs[1..].chunks_exact(2));
-        layers.map(|(prepared, input)| prepared.packed(conv, input[0].values)).collect()
+    /// Returns the packed weights of each layer.
+    fn packed(&self, conv: &Conv, inputs: &[TensorView]) -> Vec<&[f32]> {
+        let layers = self.packed.iter().zip(inputs[1..].chunks_exact(2));
+        layers.map(|(packed, input)| packed.direct(conv, input[0].values)).collect()
     }
 
-    /// One image's operands of the sum.
-    fn operands<'a>(&self, layers: &'a [f32], x: &'a [f32]) -> [Option<Operand<'a>>; 4] {
+    /// Returns the inputs of [`Combine`] for one image.
+    fn combine_inputs<'a>(&self, layers: &'a [f32], x: &'a [f32]) -> [Option<CombineInput<'a>>; 4] {
         let mut layers = layers.chunks_exact(x.len());
         std::array::from_fn(|i| {
-            let waits: PendingOps = self.mix.operands[i]?;
+            let pending = self.combine.pending[i]?;
             let values = if i == X { x } else { layers.next().expect("a layer") };
-            Some(Operand { values, waits, norm: None, place: 0 })
+            Some(CombineInput { values, pending, norm: None, index: 0 })
         })
     }
 }
@@ -61,68 +67,69 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(units: usize, x: &Array) -> Self {
+    fn new(units: usize, x: &TensorView) -> Self {
         Self { units, images: x.shape[0], pixels: x.shape[3] }
     }
 
-    /// Values of an image.
-    fn size(self) -> usize {
-        blocks(self.units) * self.pixels * LANES
+    /// Returns the number of values of an image.
+    fn image_len(self) -> usize {
+        channel_blocks(self.units) * self.pixels * LANES
     }
 
-    fn dims(self) -> [usize; 5] {
-        [1, blocks(self.units), 1, self.pixels, LANES]
+    /// Returns the shape of one image, `[1, channel blocks, 1, pixels, 16]`.
+    fn image_dims(self) -> [usize; 5] {
+        [1, channel_blocks(self.units), 1, self.pixels, LANES]
     }
 
-    /// As many layers as one: each fills whole blocks.
-    fn joined(self, layers: usize) -> Conv {
-        Conv::new([self.units, 1, self.pixels], layers * blocks(self.units) * LANES, 1, 1, 0)
+    /// Returns the 1x1 convolution that is one layer.
+    fn layer(self) -> Conv {
+        Conv::new([self.units, 1, self.pixels], self.units, 1, 1, 0)
+    }
+
+    /// Returns the 1x1 convolution that is all layers, each padded to whole channel blocks.
+    fn joined_layers(self, layers: usize) -> Conv {
+        Conv::new([self.units, 1, self.pixels], layers * channel_blocks(self.units) * LANES, 1, 1, 0)
     }
 }
 
-impl Operation for Gated {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+impl Operation for DenseBlock {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let x = inputs[0];
-        let shape = Shape::new(self.mix.channels, &x);
-        let (size, layers) = (shape.size(), self.layers());
-        let conv = Conv::new([shape.units, 1, shape.pixels], shape.units, 1, 1, 0);
+        let shape = Shape::new(self.combine.channels, &x);
+        let (size, layers) = (shape.image_len(), self.layers());
+        let conv = shape.layer();
         let packed = self.packed(&conv, inputs);
-        let biases: Vec<Vec<f32>> = inputs[1..].chunks_exact(2).map(|layer| filled(layer[1].values)).collect();
-        let (mut y, mut kept) = (unwritten(x.values.len()), unwritten(layers * x.values.len()));
-        let shared = [Shared::new(&mut y), Shared::new(&mut kept)];
-        parts(shape.images, layers * conv.products(), |images| {
-            // SAFETY: every part has its own images.
-            let [y, kept] =
-                unsafe { [(1, shared[0]), (layers, shared[1])].map(|(n, all)| all.part(part(&images, n * size))) };
-            let x = &x.values[part(&images, size)];
-            dispatch(Isa::best(), Forward { op: self, shape, packed: &packed, biases: &biases, x, kept, y });
+        let biases: Vec<Vec<f32>> = inputs[1..].chunks_exact(2).map(|layer| pad_channels(layer[1].values)).collect();
+        let (mut y, mut saved) = (uninit(shape.images * size), uninit(shape.images * layers * size));
+        let chunks = [Chunks::new(&mut y, size), Chunks::new(&mut saved, layers * size)];
+        parallel_chunks(shape.images, layers * conv.multiply_adds(), chunks, |images, [y, saved]| {
+            let x = &x.values[values_of(&images, size)];
+            let (y, saved) = (y.values, saved.values);
+            simd::run(Forward { op: self, shape, packed: &packed, biases: &biases, x, saved, y });
         });
-        self.kept.get_or_init(|| kept);
+        // SAFETY: `Forward` wrote every image of both.
+        let (y, saved) = unsafe { (assume_init(y), assume_init(saved)) };
+        self.saved.get_or_init(|| saved);
         vec![Output { values: y, shape: x.shape.to_vec() }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output> {
         let x = inputs[0];
-        let shape = Shape::new(self.mix.channels, &x);
-        let (size, layers, units) = (shape.size(), self.layers(), shape.units);
-        let conv = shape.joined(layers);
-        let turned = transpose(&self.packed(&conv, inputs).concat(), layers * blocks(units), blocks(units), 1);
-        let kept = self.kept.get().expect("forward came before");
-        let mut dx = unwritten(x.values.len());
-        let shared = Shared::new(&mut dx);
-        let found = parts(shape.images, 2 * conv.products(), |images| {
-            // SAFETY: every part has its own images.
-            let dx = unsafe { shared.part(part(&images, size)) };
-            let (x, gradient) = (&x.values[part(&images, size)], &gradient.values[part(&images, size)]);
-            let kept = &kept[part(&images, layers * size)];
-            dispatch(Isa::best(), Backward { op: self, shape, conv: &conv, turned: &turned, x, kept, gradient, dx })
+        let shape = Shape::new(self.combine.channels, &x);
+        let (size, layers, units) = (shape.image_len(), self.layers(), shape.units);
+        let (conv, blocks) = (shape.joined_layers(layers), channel_blocks(units));
+        let transposed = transpose(&self.packed(&shape.layer(), inputs).concat(), layers * blocks, blocks, 1);
+        let saved = self.saved.get().expect("forward came before");
+        let mut dx = uninit(shape.images * size);
+        let chunks = Chunks::new(&mut dx, size);
+        let partial = parallel_chunks(shape.images, 2 * conv.multiply_adds(), chunks, |images, dx| {
+            let (x, gradient) = (&x.values[values_of(&images, size)], &gradient.values[values_of(&images, size)]);
+            let (saved, dx) = (&saved[values_of(&images, layers * size)], dx.values);
+            simd::run(Backward { op: self, shape, conv: &conv, transposed: &transposed, x, saved, gradient, dx })
         });
-        let join = |mut one: Found, other: Found| {
-            one.weight.join(other.weight);
-            let sums = one.sums.into_iter().zip(other.sums);
-            Found { weight: one.weight, sums: sums.map(|(a, b)| NormSums::join([a, b])).collect() }
-        };
-        let all = found.into_iter().reduce(join).expect("a part");
+        // SAFETY: `Backward` wrote every image.
+        let dx = unsafe { assume_init(dx) };
+        let all = partial.into_iter().reduce(LayerGradients::join).expect("at least one thread");
         let weights = all.weight.finish();
         let mut outputs = vec![Output { values: dx, shape: x.shape.to_vec() }];
         for (k, (weight, sums)) in weights.chunks_exact(weights.len() / layers).zip(&all.sums).enumerate() {
@@ -131,146 +138,169 @@ impl Operation for Gated {
             outputs.push(Output { values: sums.total(units), shape: vec![units] });
         }
         let mut wanted = wanted.iter();
-        outputs.retain(|_| *wanted.next().expect("as many inputs"));
+        outputs.retain(|_| *wanted.next().expect("as many as inputs"));
         outputs
     }
 }
 
-/// The values of some images.
-fn part(images: &Range<usize>, size: usize) -> Range<usize> {
+/// Returns where the values of some images are.
+fn values_of(images: &Range<usize>, size: usize) -> Range<usize> {
     images.start * size..images.end * size
 }
 
-/// Some images on their way forward.
+/// The forward pass of some images.
 struct Forward<'a> {
-    op: &'a Gated,
+    op: &'a DenseBlock,
     shape: Shape,
     packed: &'a [&'a [f32]],
     biases: &'a [Vec<f32>],
     x: &'a [f32],
-    kept: &'a mut [f32],
-    y: &'a mut [f32],
+    saved: &'a mut [MaybeUninit<f32>],
+    y: &'a mut [MaybeUninit<f32>],
 }
 
-impl Work for Forward<'_> {
+impl SimdOp for Forward<'_> {
     type Output = ();
 
+    /// Writes every value of `saved` and `y`.
     #[inline(always)]
-    fn run<L: Lanes>(self) {
-        let (size, pixels, units) = (self.shape.size(), self.shape.pixels, self.shape.units);
-        let mut room = vec![0.0; size + Dense::SLACK];
-        let images = self.x.chunks_exact(size).zip(self.kept.chunks_exact_mut(self.op.layers() * size));
-        for ((x, kept), y) in images.zip(self.y.chunks_exact_mut(size)) {
-            room[..size].copy_from_slice(x);
-            for ((weight, bias), to) in self.packed.iter().zip(self.biases).zip(kept.chunks_exact_mut(size)) {
-                Dense { input: units, output: blocks(units), weight }.run::<L>(&room, pixels, Added::bias(bias), to);
+    fn eval<S: Simd>(self, simd: S) {
+        let (size, pixels, units) = (self.shape.image_len(), self.shape.pixels, self.shape.units);
+        let mut scratch = Scratch::new(size + Dense::SLACK);
+        let images = self.x.chunks_exact(size).zip(self.saved.chunks_exact_mut(self.op.layers() * size));
+        for ((x, saved), y) in images.zip(self.y.chunks_exact_mut(size)) {
+            scratch[..size].copy_from_slice(x);
+            for ((weight, bias), to) in self.packed.iter().zip(self.biases).zip(saved.chunks_exact_mut(size)) {
+                let layer = Dense { input: units, output: channel_blocks(units), weight };
+                layer.run(simd, &scratch, pixels, Addend::bias(bias), to);
             }
-            let operands = self.op.operands(kept, x);
-            let (op, dims) = (&self.op.mix, self.shape.dims());
-            combine::Forward { op, operands: &operands, dims, range: 0..size, to: y }.run::<L>();
+            // SAFETY: there are as many weights and biases as layers, and each layer wrote all of its outputs.
+            let saved = unsafe { saved.assume_init_ref() };
+            let inputs = self.op.combine_inputs(saved, x);
+            let (op, dims) = (&self.op.combine, self.shape.image_dims());
+            combine::Forward { op, inputs: &inputs, dims, range: 0..size, to: y }.eval(simd);
         }
     }
 }
 
-/// Some images on their way back.
+/// The backward pass of some images.
 struct Backward<'a> {
-    op: &'a Gated,
+    op: &'a DenseBlock,
     shape: Shape,
     /// All layers as one.
     conv: &'a Conv,
-    /// Their weights, turned round.
-    turned: &'a [f32],
+    /// The transposed weights of all layers.
+    transposed: &'a [f32],
     x: &'a [f32],
-    kept: &'a [f32],
+    saved: &'a [f32],
     gradient: &'a [f32],
-    dx: &'a mut [f32],
+    dx: &'a mut [MaybeUninit<f32>],
 }
 
-/// What a part of the images adds to the gradients.
-struct Found {
+/// The gradients of the parameters, summed over the images of one thread.
+struct LayerGradients {
     weight: WeightGradient,
-    /// Of what each layer gave.
+    /// The sums of the gradients of each layer's output.
     sums: Vec<NormSums>,
 }
 
-impl Work for Backward<'_> {
-    type Output = Found;
+impl LayerGradients {
+    fn join(mut self, other: Self) -> Self {
+        self.weight.join(other.weight);
+        let sums = self.sums.into_iter().zip(other.sums);
+        Self { weight: self.weight, sums: sums.map(|(a, b)| NormSums::join([a, b])).collect() }
+    }
+}
 
+impl SimdOp for Backward<'_> {
+    type Output = LayerGradients;
+
+    /// Writes every value of `dx`.
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Found {
-        let (size, layers) = (self.shape.size(), self.op.layers());
+    fn eval<S: Simd>(self, simd: S) -> LayerGradients {
+        let (size, layers) = (self.shape.image_len(), self.op.layers());
         let count = self.x.len() / size;
-        let mut gradient = unwritten(FEW.min(count) * layers * size + Dense::SLACK);
-        gradient.iter_mut().rev().take(Dense::SLACK).for_each(|value| *value = 0.0);
-        let mut few = Few { x: self.x, sizes: [size, layers * size], first: 0, gradient };
-        let mut back = unwritten(size);
-        let filled = blocks(self.shape.units);
-        let dense = Dense { input: layers * filled * LANES, output: filled, weight: self.turned };
-        let (mut weight, mut sums) = (WeightGradient::new(self.conv), self.op.mix.no_sums());
-        // A few images at a time: their gradients stay in the cache from the sum to the input.
-        for (group, dx) in self.dx.chunks_mut(FEW * size).enumerate() {
-            few.first = group * FEW;
+        let gradient = Scratch::new(BACKWARD_GROUP.min(count) * layers * size + Dense::SLACK);
+        let mut group = ImageGroup { x: self.x, sizes: [size, layers * size], first: 0, gradient };
+        let mut through_layers = Scratch::new(size);
+        let blocks = channel_blocks(self.shape.units);
+        let dense = Dense { input: layers * blocks * LANES, output: blocks, weight: self.transposed };
+        let (mut weight, mut sums) = (WeightGradient::new(self.conv), self.op.combine.zero_sums());
+        for (place, dx) in self.dx.chunks_mut(BACKWARD_GROUP * size).enumerate() {
+            group.first = place * BACKWARD_GROUP;
             for (place, dx) in dx.chunks_exact_mut(size).enumerate() {
-                let to = &mut few.gradient[place * layers * size..][..layers * size];
-                self.op.back::<L>(self.shape, [self.x, self.kept, self.gradient], few.first + place, to, dx, &mut sums);
+                let to = &mut group.gradient[place * layers * size..][..layers * size];
+                let all = [self.x, self.saved, self.gradient];
+                self.op.combine_backward(simd, self.shape, all, group.first + place, to, dx, &mut sums);
             }
-            weight.run::<L>(self.conv, few.first..few.first + dx.len() / size, &few);
+            weight.add(simd, self.conv, group.first..group.first + dx.len() / size, &group);
             for (place, dx) in dx.chunks_exact_mut(size).enumerate() {
-                dense.run::<L>(&few.gradient[place * layers * size..], self.shape.pixels, Added::NONE, &mut back);
-                for (to, from) in dx.chunks_exact_mut(LANES).zip(back.chunks_exact(LANES)) {
-                    put(lanes::<L>(to).add(lanes(from)), to);
+                let gradient = &group.gradient[place * layers * size..];
+                // SAFETY: `through_layers` is initialized, and a layer writes nothing but sums.
+                let to = unsafe { as_uninit(&mut through_layers) };
+                dense.run(simd, gradient, self.shape.pixels, Addend::NONE, to);
+                // SAFETY: `combine_backward` wrote all of it.
+                let dx = unsafe { dx.assume_init_mut() };
+                for (to, from) in dx.chunks_exact_mut(LANES).zip(through_layers.chunks_exact(LANES)) {
+                    simd.load(to).add(simd.load(from)).store(to);
                 }
             }
         }
-        let operands = self.op.mix.operands[..X].iter();
-        let sums = operands.zip(sums).filter_map(|(operand, sums)| operand.map(|_| sums)).collect();
-        Found { weight, sums }
+        let pending = self.op.combine.pending[..X].iter();
+        let sums = pending.zip(sums).filter_map(|(pending, sums)| pending.map(|_| sums)).collect();
+        LayerGradients { weight, sums }
     }
 }
 
-impl Gated {
-    /// Back through the sum of one of the images with these x, values of the layers and gradients: to what the layers
-    /// gave, and to x.
+impl DenseBlock {
+    /// Runs the backward pass of [`Combine`] for one of the images whose x, layer outputs and gradients are given. Writes every
+    /// value of `layers`, the gradients of the layers' outputs, and of `dx`, the gradient of x past the layers.
     #[inline(always)]
-    fn back<L: Lanes>(
+    #[allow(clippy::too_many_arguments)]
+    fn combine_backward<S: Simd>(
         &self,
+        simd: S,
         shape: Shape,
-        [x, kept, gradient]: [&[f32]; 3],
-        one: usize,
+        [x, saved, gradient]: [&[f32]; 3],
+        image: usize,
         layers: &mut [f32],
-        dx: &mut [f32],
+        dx: &mut [MaybeUninit<f32>],
         sums: &mut [NormSums; 4],
     ) {
-        let size = shape.size();
-        let range = one * size..(one + 1) * size;
-        let operands = self.operands(&kept[one * layers.len()..][..layers.len()], &x[range.clone()]);
-        let mut to: [Option<&mut [f32]>; 4] = [None, None, None, None];
-        let mut layers = layers.chunks_exact_mut(size);
-        for (operand, to) in operands.iter().zip(&mut to).take(X) {
-            *to = operand.as_ref().and_then(|_| layers.next());
+        let size = shape.image_len();
+        let range = image * size..(image + 1) * size;
+        let inputs = self.combine_inputs(&saved[image * layers.len()..][..layers.len()], &x[range.clone()]);
+        let mut to: [Option<&mut [MaybeUninit<f32>]>; 4] = [None, None, None, None];
+        // SAFETY: `layers` is initialized, and nothing but gradients is written to it.
+        let mut layers = unsafe { as_uninit(layers) }.chunks_exact_mut(size);
+        for (input, to) in inputs.iter().zip(&mut to).take(X) {
+            *to = input.as_ref().and_then(|_| layers.next());
         }
-        match &operands[X] {
+        match &inputs[X] {
             Some(_) => to[X] = Some(dx),
-            None => dx.fill(0.0),
+            None => dx.fill(MaybeUninit::new(0.0)),
         }
-        let (gradient, dims) = (&gradient[range], shape.dims());
-        combine::Backward { op: &self.mix, operands: &operands, dims, range: 0..size, gradient, to }.add::<L>(sums);
+        let (gradient, dims) = (&gradient[range], shape.image_dims());
+        let op = &self.combine;
+        combine::Backward { op, inputs: &inputs, dims, range: 0..size, gradient, to }.add(simd, sums);
     }
 }
 
-/// The images, and of a few of them the gradients of what the layers gave.
-struct Few<'a> {
+/// A group of images, and the gradients of their layers' outputs.
+struct ImageGroup<'a> {
+    /// x of all images.
     x: &'a [f32],
     /// Values of an image of x and of the layers.
     sizes: [usize; 2],
+    /// The first image of the group.
     first: usize,
-    gradient: Vec<f32>,
+    gradient: Scratch,
 }
 
-impl Pairs for Few<'_> {
-    fn pair(&self, one: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
+impl ImagePairs for ImageGroup<'_> {
+    fn pair(&self, image: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
         let [x, layers] = self.sizes;
-        let gradient = &self.gradient[(one - self.first) * layers..][..layers];
-        ((&self.x[one * x..(one + 1) * x], Prologue::NONE), gradient)
+        let gradient = &self.gradient[(image - self.first) * layers..][..layers];
+        ((&self.x[image * x..(image + 1) * x], Prologue::NONE), gradient)
     }
 }

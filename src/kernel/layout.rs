@@ -1,62 +1,69 @@
-//! From the engine's layout to blocks, in one pass.
+//! From Burn's layout to the blocked layout, in one pass.
 
-use super::conv::{blocks, image};
-use super::lanes::LANES;
-use super::op::{Array, Operation, Output};
-use super::parts::{Shared, VALUE, parts, unwritten};
+use std::mem::MaybeUninit;
 
-/// `[images, channels, height, width]` to `[images, blocks, height, width, 16]`.
+use super::conv::{channel_blocks, image_len};
+use super::memory::{assume_init, uninit};
+use super::operation::{Operation, Output, TensorView};
+use super::parallel::{Chunks, parallel_chunks};
+use super::simd::LANES;
+use super::tuning::COST_PER_VALUE;
+
+/// `[images, channels, height, width]` to `[images, channel blocks, height, width, 16]`.
 #[derive(Debug)]
-pub(super) struct IntoBlocks;
+pub(super) struct ToBlocked;
 
-impl Operation for IntoBlocks {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output> {
+impl Operation for ToBlocked {
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let &[images, channels, height, width] = inputs[0].shape else { unreachable!("four dimensions") };
-        let (area, size) = (height * width, image([channels, height, width]));
-        let mut values = unwritten(images * size);
-        let shared = Shared::new(&mut values);
-        parts(images, size * VALUE, |images| {
-            // SAFETY: every part has its own images.
-            let to = unsafe { shared.part(images.start * size..images.end * size) };
+        let (area, size) = (height * width, image_len([channels, height, width]));
+        let mut values = uninit(images * size);
+        parallel_chunks(images, size * COST_PER_VALUE, Chunks::new(&mut values, size), |images, to| {
             let from = &inputs[0].values[images.start * channels * area..images.end * channels * area];
-            for (from, to) in from.chunks_exact(channels * area).zip(to.chunks_exact_mut(size)) {
+            for (from, to) in from.chunks_exact(channels * area).zip(to.values.chunks_exact_mut(size)) {
                 let blocks = from.chunks(LANES * area).zip(to.chunks_exact_mut(area * LANES));
-                blocks.for_each(|(planes, block)| gather(planes, area, block));
+                blocks.for_each(|(planes, block)| interleave(planes, area, block));
             }
         });
-        vec![Output { values, shape: vec![images, blocks(channels), height, width, LANES] }]
+        // SAFETY: `interleave` wrote every pixel of every channel block of every image.
+        let values = unsafe { assume_init(values) };
+        vec![Output { values, shape: vec![images, channel_blocks(channels), height, width, LANES] }]
     }
 
-    fn backward(&self, inputs: &[Array], gradient: Array, _: &[bool]) -> Vec<Output> {
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, _: &[bool]) -> Vec<Output> {
         let &[images, channels, height, width] = inputs[0].shape else { unreachable!("four dimensions") };
-        let (area, size) = (height * width, image([channels, height, width]));
-        let mut values = unwritten(inputs[0].values.len());
-        let shared = Shared::new(&mut values);
-        parts(images, size * VALUE, |images| {
-            // SAFETY: every part has its own images.
-            let to = unsafe { shared.part(images.start * channels * area..images.end * channels * area) };
+        let (area, size) = (height * width, image_len([channels, height, width]));
+        let mut values = uninit(inputs[0].values.len());
+        let chunks = Chunks::new(&mut values, channels * area);
+        parallel_chunks(images, size * COST_PER_VALUE, chunks, |images, to| {
             let from = &gradient.values[images.start * size..images.end * size];
-            for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(channels * area)) {
+            for (from, to) in from.chunks_exact(size).zip(to.values.chunks_exact_mut(channels * area)) {
                 let blocks = from.chunks_exact(area * LANES).zip(to.chunks_mut(LANES * area));
-                blocks.for_each(|(block, planes)| scatter(block, area, planes));
+                blocks.for_each(|(block, planes)| deinterleave(block, area, planes));
             }
         });
+        // SAFETY: `deinterleave` wrote every channel of every image.
+        let values = unsafe { assume_init(values) };
         vec![Output { values, shape: inputs[0].shape.to_vec() }]
     }
 }
 
-/// Up to sixteen channels, plane after plane, to pixels of sixteen, with zeros where there are no channels.
-fn gather(planes: &[f32], area: usize, block: &mut [f32]) {
+/// Turns up to sixteen channels, one plane after the other, into pixels of sixteen channels. Channels that are missing are
+/// zero.
+fn interleave(planes: &[f32], area: usize, block: &mut [MaybeUninit<f32>]) {
     for (pixel, to) in block.chunks_exact_mut(LANES).enumerate() {
         let mut values = [0.0; LANES];
         values.iter_mut().zip(planes.iter().skip(pixel).step_by(area)).for_each(|(to, &from)| *to = from);
-        to.copy_from_slice(&values);
+        to.write_copy_of_slice(&values);
     }
 }
 
-/// The other way.
-fn scatter(block: &[f32], area: usize, planes: &mut [f32]) {
+/// The inverse of [`interleave`].
+fn deinterleave(block: &[f32], area: usize, planes: &mut [MaybeUninit<f32>]) {
     for (lane, plane) in planes.chunks_exact_mut(area).enumerate() {
-        plane.iter_mut().zip(block.iter().skip(lane).step_by(LANES)).for_each(|(to, &from)| *to = from);
+        let from = block.iter().skip(lane).step_by(LANES);
+        plane.iter_mut().zip(from).for_each(|(to, &from)| {
+            to.write(from);
+        });
     }
 }

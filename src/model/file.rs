@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Metadata, Model};
+use crate::kernel::Backend;
 use crate::{Error, Result};
 
 /// The key of the safetensors metadata entry that holds the [`Metadata`] as JSON.
@@ -76,13 +77,13 @@ pub fn to_bytes(
 ///
 /// # Errors
 /// [`Error::File`] if the bytes are not a model file, or if its arrays are not those of its network.
-pub fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<ModelFile> {
+pub fn from_bytes(path: &Path, bytes: &[u8], backend: impl Into<Backend>) -> Result<ModelFile> {
     let wrong = |e: SafeTensorError| Error::file(path, format!("not a whole safetensors file: {e}"));
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
     let entries = header.metadata().clone().unwrap_or_default();
     let metadata = read_metadata(path, &entries, &file)?;
-    let mut model = Model::uninitialized(&metadata.model, metadata.input, metadata.classes.len(), device)
+    let mut model = Model::uninitialized(&metadata.model, metadata.input, metadata.classes.len(), backend)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let mut missing: Vec<String> = model.parameters.iter().map(|(_, p)| p.name.clone()).collect();
     let mut extra = Vec::new();

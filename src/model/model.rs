@@ -1,11 +1,11 @@
 //! [`Model`], a network with its parameters that can be trained.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::config::ModelConfig;
 use super::layers::Layers;
 use super::resolve::ResolvedConfig;
-use crate::kernel::FeatureMap;
+use crate::kernel::{Backend, FeatureMap};
 use crate::nn::{
     Block, BlockActivations, BlockId, ForwardContext, Logits, Network, NetworkBuilder, Outline, Parameters,
     RecurrentState, Samples, Shape, Stage, Step, tensor_to_vec, unit_loss_gradients,
@@ -51,15 +51,16 @@ impl Model {
     /// assert_eq!(logits.values.len(), 2 * 10);
     /// # Ok::<(), unrolled::Error>(())
     /// ```
-    pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, device: &Device) -> Result<Self> {
+    pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, backend: impl Into<Backend>) -> Result<Self> {
+        let backend = backend.into();
         // Shapes alone first: a network that is too large is refused before any value is drawn.
-        Self::uninitialized(config, input, classes, device)?;
-        Self::build(config, input, classes, NetworkBuilder::new(Parameters::new(device), seed))
+        Self::uninitialized(config, input, classes, &backend)?;
+        Self::build(config, input, classes, NetworkBuilder::new(Parameters::new(backend), seed))
     }
 
     /// Builds the network without values. Every parameter has to be set before it is used.
-    pub(crate) fn uninitialized(config: &ModelConfig, input: Shape, classes: usize, device: &Device) -> Result<Self> {
-        Self::build(config, input, classes, NetworkBuilder::new(Parameters::shapes_only(device), 0))
+    pub(crate) fn uninitialized(config: &ModelConfig, input: Shape, classes: usize, backend: impl Into<Backend>) -> Result<Self> {
+        Self::build(config, input, classes, NetworkBuilder::new(Parameters::shapes_only(backend), 0))
     }
 
     fn build(config: &ModelConfig, input: Shape, classes: usize, mut builder: NetworkBuilder) -> Result<Self> {
@@ -82,7 +83,7 @@ impl Model {
     /// # Errors
     /// Those of [`Model::new`].
     pub fn count_parameters(config: &ModelConfig, input: Shape, classes: usize) -> Result<u64> {
-        Ok(Self::uninitialized(config, input, classes, &Device::flex())?.outline.parameters)
+        Ok(Self::uninitialized(config, input, classes, Backend::cpu())?.outline.parameters)
     }
 
     /// Returns the configuration with all its keys set.

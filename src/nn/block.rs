@@ -181,9 +181,9 @@ impl Block {
     fn carry_term<Gate>(&self, gate: Option<Gate>) -> Option<Carry<Gate>> {
         match (self.config.wiring, gate) {
             (Wiring::Plain, _) => None,
-            (Wiring::Highway, _) => Some(Carry::Rest),
+            (Wiring::Highway, _) => Some(Carry::OneMinusTransform),
             (Wiring::Full | Wiring::COnly, Some(c)) => Some(Carry::Gate(c)),
-            _ => Some(Carry::All),
+            _ => Some(Carry::Identity),
         }
     }
 

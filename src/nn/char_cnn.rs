@@ -74,7 +74,7 @@ impl CharCnn {
         });
         let table = embedding.matmul(Tensor::cat(taps.collect(), 1));
         let bias = Tensor::cat(self.filters.iter().map(|[_, bias]| parameters.get(*bias).value.clone()).collect(), 0);
-        let values = kernel::spelling(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
+        let values = kernel::char_cnn(parameters.kernels(), &characters, self.length, (table, bias), &self.maps);
         let [samples, out] = values.dims();
         values.reshape([samples, out, 1, 1]).into()
     }

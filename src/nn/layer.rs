@@ -2,7 +2,7 @@
 
 use super::ReceptiveField;
 use super::{ForwardContext, ParameterId, Parameters};
-use crate::kernel::{EPSILON, Epilogue, FeatureMap, Stride, Weights};
+use crate::kernel::{EPSILON, Epilogue, FeatureMap, Weights, WindowOptions};
 
 /// The distribution of the initial values of a weight.
 ///
@@ -57,7 +57,7 @@ impl Layer {
     /// Computes `[batch, in, height, width]` → `[batch, out, height', width']`. A dense layer takes all units of a sample
     /// and returns `[batch, out, 1, 1]`.
     pub fn forward(&self, context: &ForwardContext, x: FeatureMap) -> FeatureMap {
-        self.apply(context, x, None, Epilogue::Unknown)
+        self.apply(context, x, None, Epilogue::None)
     }
 
     /// Computes the layer, plus `addend` if there is one.
@@ -67,7 +67,7 @@ impl Layer {
         x: FeatureMap,
         addend: Option<FeatureMap>,
     ) -> FeatureMap {
-        self.apply(context, x, None, addend.map_or(Epilogue::Unknown, Epilogue::Sum))
+        self.apply(context, x, None, addend.map_or(Epilogue::None, Epilogue::Sum))
     }
 
     /// Computes the layer and the batch normalization that follows it, plus `addend` if there is one.
@@ -85,7 +85,7 @@ impl Layer {
             let y = self.apply(context, x, None, Epilogue::Normalization);
             return norm.forward(context, y);
         }
-        self.apply(context, x, Some(norm), addend.map_or(Epilogue::Unknown, Epilogue::Sum))
+        self.apply(context, x, Some(norm), addend.map_or(Epilogue::None, Epilogue::Sum))
     }
 
     /// Computes the layer with the batch normalization `folded` into its weights.
@@ -98,8 +98,8 @@ impl Layer {
     ) -> FeatureMap {
         let (kernels, weights) = (context.parameters.kernels(), self.weights(context, folded));
         match self.window {
-            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, Stride { stride, padding }, epilogue),
-            None => x.weigh(kernels, weights, epilogue),
+            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, WindowOptions { stride, padding }, epilogue),
+            None => x.linear(kernels, weights, epilogue),
         }
     }
 

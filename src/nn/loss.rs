@@ -30,8 +30,8 @@ impl Loss {
 /// With label smoothing `s` the target is `1 - s` for the label plus `s / classes` for every class, as in PyTorch.
 pub fn cross_entropy(kernels: Kernels, logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Loss {
     let agree = |best: usize, label: u32| u64::from(best == label as usize);
-    if kernels == Kernels::Own {
-        let CrossEntropy { mean, losses, best } = kernel::likelihood(logits, labels, smoothing);
+    if kernels == Kernels::Native {
+        let CrossEntropy { mean, losses, best } = kernel::cross_entropy(logits, labels, smoothing);
         let correct = tensor_to_vec(best).iter().zip(labels).map(|(&best, &label)| agree(best as usize, label)).sum();
         return Loss { mean, per_sample: tensor_to_vec(losses).into_iter().map(f64::from).collect(), correct };
     }
@@ -95,7 +95,7 @@ mod tests {
         let (rows, labels) = ([0.5f32, -1.0, 2.0, 0.0, 0.0, 0.0], [2, 1]);
         let losses: [f64; 2] = [(1.0 + (-1.5f64).exp() + (-3f64).exp()).ln(), 3f64.ln()];
         let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &burn::tensor::Device::flex());
-        for kernels in [Kernels::Own, Kernels::Stock] {
+        for kernels in [Kernels::Native, Kernels::Reference] {
             let loss = cross_entropy(kernels, logits.clone(), &labels, 0.0);
             assert_eq!(loss.correct, 1);
             assert!(loss.per_sample.iter().zip(losses).all(|(found, expected)| (found - expected).abs() < 1e-6));

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernel::{Kernels, Weights};
+use crate::kernel::{Backend, Kernels, Weights};
 use crate::{Error, Result};
 
 /// Index of a parameter in [`Parameters`].
@@ -87,13 +87,14 @@ impl Clone for WeightCache {
 }
 
 impl Parameters {
-    /// Returns an empty list on a device.
-    pub fn new(device: &Device) -> Self {
-        let kernels = Kernels::of(device);
+    /// Returns an empty list on a backend.
+    pub fn new(backend: impl Into<Backend>) -> Self {
+        let backend = backend.into();
+        let kernels = backend.kernels();
         Self {
             entries: Vec::new(),
             by_name: HashMap::new(),
-            device: device.clone(),
+            device: backend.device,
             kernels,
             cache: WeightCache::default(),
             flat: None,
@@ -102,8 +103,8 @@ impl Parameters {
     }
 
     /// Returns an empty list that stores shapes and no values, for counting.
-    pub(crate) fn shapes_only(device: &Device) -> Self {
-        Self { shapes_only: true, ..Self::new(device) }
+    pub(crate) fn shapes_only(backend: impl Into<Backend>) -> Self {
+        Self { shapes_only: true, ..Self::new(backend) }
     }
 
     /// Adds a parameter and draws its values one by one. No other parameter may have this name.
@@ -215,7 +216,12 @@ impl Parameters {
         self.kernels
     }
 
-    /// Sets the kernels. Those of this crate run on the CPU only.
+    /// Returns the device of the arrays and the kernels that compute with them.
+    pub fn backend(&self) -> Backend {
+        Backend::new(self.device.clone(), self.kernels)
+    }
+
+    /// Sets the kernels. Native kernels run on the CPU only.
     pub fn set_kernels(&mut self, kernels: Kernels) {
         self.kernels = kernels;
     }

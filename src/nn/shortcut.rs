@@ -8,7 +8,7 @@ use super::{
     ActivationOrder, BatchNorm, Body, BodyConfig, ForwardContext, Init, Layer, NetworkBuilder, ReceptiveField, Shape,
     Shortcut, Window,
 };
-use crate::kernel::{Epilogue, FeatureMap, Kernels, Stride, Weights};
+use crate::kernel::{Epilogue, FeatureMap, Kernels, WindowOptions, Weights};
 use crate::{Error, Result};
 
 /// The shortcut of blocks that change the shape (He et al. 2015, options A and B). All other shortcuts are the identity.
@@ -119,7 +119,7 @@ fn zero_pad(x: FeatureMap, stride: usize, channels: usize, kernels: Kernels, dev
     x.convolve(
         kernels,
         Weights::new(weight, [channels, inputs, 1, 1], None),
-        Stride { stride, padding: 0 },
-        Epilogue::Unknown,
+        WindowOptions { stride, padding: 0 },
+        Epilogue::None,
     )
 }

@@ -1,7 +1,7 @@
 //! A stage: a run of blocks of the same dimensionality.
 
 use super::{Block, BlockConfig, BlockId, ForwardContext, NetworkBuilder, Shape, Window};
-use crate::kernel::{FeatureMap, Stride};
+use crate::kernel::{FeatureMap, WindowOptions};
 use crate::{Error, Result};
 
 /// Max pooling.
@@ -17,7 +17,7 @@ impl Pool {
     /// Pools `[batch, channels, height, width]` to `[batch, channels, height', width']`.
     pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let Window { size, stride, padding } = self.window;
-        x.max_pool(size, Stride { stride, padding }, self.ceil_mode)
+        x.max_pool(size, WindowOptions { stride, padding }, self.ceil_mode)
     }
 
     fn output_size(&self, side: usize) -> Option<usize> {

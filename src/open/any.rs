@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-
 use super::{OpenOptions, Opened, open};
 use crate::Result;
+use crate::kernel::Backend;
 use crate::nn::Network;
 use crate::nn::Outline;
 #[cfg(feature = "onnx")]
@@ -62,11 +61,11 @@ pub fn is_graph(path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`open`]; [`crate::Error::File`] that names the node, value or array at fault in a graph.
-pub fn any(target: &Path, options: &OpenOptions, device: &Device) -> Result<AnyNetwork> {
+pub fn any(target: &Path, options: &OpenOptions, backend: impl Into<Backend>) -> Result<AnyNetwork> {
     if is_graph(target) {
         graph(target, options)
     } else {
-        Ok(AnyNetwork::Trained(Box::new(open(target, options, device)?)))
+        Ok(AnyNetwork::Trained(Box::new(open(target, options, backend)?)))
     }
 }
 

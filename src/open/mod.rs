@@ -22,8 +22,6 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-
 #[cfg(feature = "onnx")]
 pub use self::any::OpenedGraph;
 pub use self::any::{AnyNetwork, any, is_graph};
@@ -89,17 +87,18 @@ impl Opened {
 /// # Errors
 /// [`Error::Io`] or [`Error::File`] that names the file and the arrays at fault, [`Error::Config`] or
 /// [`Error::Usage`] for options that do not fit.
-pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
+pub fn open(target: &Path, options: &OpenOptions, backend: impl Into<Backend>) -> Result<Opened> {
+    let backend = &backend.into();
     if any::is_graph(target) {
         let what = format!("{}: an ONNX file holds a graph, which is run as it is; expected", target.display());
         return Err(Error::Usage(format!("{what} a run, a model file, a PyTorch or a safetensors file")));
     }
     let mut opened = match index_in(target)? {
-        Some(index) => foreign(&index, tensors::sharded(&index)?, options, device)?,
+        Some(index) => foreign(&index, tensors::sharded(&index)?, options, backend)?,
         None if target.is_dir() => {
             Opened { history: train::read_history(target)?, ..file(&train::model_file(target)?, options, device)? }
         }
-        None => file(target, options, device)?,
+        None => file(target, options, backend)?,
     };
     options.override_card(&mut opened.card)?;
     opened.names_classes |= options.labels.is_some();
@@ -107,16 +106,16 @@ pub fn open(target: &Path, options: &OpenOptions, device: &Device) -> Result<Ope
     Ok(opened)
 }
 
-fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
+fn file(path: &Path, options: &OpenOptions, backend: &Backend) -> Result<Opened> {
     if !tensors::is_safetensors(path)? {
-        return foreign(path, pytorch::read(path)?, options, device);
+        return foreign(path, pytorch::read(path)?, options, backend);
     }
     let (state, metadata) = tensors::single(path)?;
     if !metadata.contains_key(crate::model::METADATA_KEY) {
         return foreign(path, state, options, device);
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let own = from_bytes(path, &bytes, device)?;
+    let own = from_bytes(path, &bytes, backend)?;
     Ok(Opened {
         model: own.model,
         card: own.metadata,
@@ -128,7 +127,7 @@ fn file(path: &Path, options: &OpenOptions, device: &Device) -> Result<Opened> {
     })
 }
 
-fn foreign(path: &Path, state: StateDict, options: &OpenOptions, device: &Device) -> Result<Opened> {
+fn foreign(path: &Path, state: StateDict, options: &OpenOptions, backend: &Backend) -> Result<Opened> {
     let wrong = |what: String| Error::file(path, what);
     let state = names::unwrap(state);
     let (layout, arrays) = Layout::of(&state).map_err(wrong)?;

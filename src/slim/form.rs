@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-
 use super::{Healed, Healing, Progress, finetune, reestimate};
+use crate::kernel::Backend;
 use crate::model::Model;
 use crate::nn::{BlockId, Network, Route};
 use crate::open::{OpenOptions, Opened, open};
@@ -65,8 +64,8 @@ pub struct Checkpoint {
     pub opened: Opened,
     /// What the caller said of the file.
     pub options: OpenOptions,
-    /// Where it is computed.
-    pub device: Device,
+    /// Where and with which kernels it is computed.
+    pub backend: Backend,
 }
 
 impl Prunable for Checkpoint {
@@ -91,7 +90,7 @@ impl Prunable for Checkpoint {
     fn reopen(&self, path: &Path, written: &Model) -> Result<Model> {
         // A depth that was given is that of the whole network.
         let arch = self.options.arch.as_ref().map(|_| written.config().clone());
-        let model = open(path, &OpenOptions { arch, ..self.options.clone() }, &self.device)?.model;
+        let model = open(path, &OpenOptions { arch, ..self.options.clone() }, &self.backend)?.model;
         // What no shape tells, such as where initial values came from, does not count.
         match model.outline() == written.outline() {
             true => Ok(model),
@@ -129,7 +128,7 @@ impl Prunable for Checkpoint {
                     progress("fine-tuning", step, steps);
                 }
             };
-            healed.push(finetune(start, &self.opened.card, experiment.clone(), &self.device, observe)?);
+            healed.push(finetune(start, &self.opened.card, experiment.clone(), &self.backend, observe)?);
         }
         Ok(healed)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::{Healed, Progress};
 use crate::data::{LoaderConfig, Normalization, SampleOrder, batches};
@@ -69,7 +69,7 @@ pub fn finetune(
     model: &Model,
     card: &Metadata,
     experiment: Experiment,
-    device: &Device,
+    backend: impl Into<Backend>,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Healed<Model>> {
     let mut experiment = Experiment { model: model.config().clone(), ..experiment };

@@ -40,8 +40,8 @@ impl Optimizer {
     pub fn step(&mut self, config: &TrainConfig, rate: f64, values: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         self.steps += 1;
         match (config.optimizer, self.kernels) {
-            (OptimizerKind::Sgd, Kernels::Own) => self.fused_sgd(config, rate, values, gradient),
-            (OptimizerKind::Sgd, Kernels::Stock) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
+            (OptimizerKind::Sgd, Kernels::Native) => self.fused_sgd(config, rate, values, gradient),
+            (OptimizerKind::Sgd, Kernels::Reference) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
             (OptimizerKind::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
         }
     }

@@ -4,11 +4,11 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+
 
 use super::{Experiment, TrainingSetup, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
-use crate::kernel::Kernels;
+use crate::kernel::{Backend, Kernels};
 use crate::model::{Metadata, Model, to_bytes};
 use crate::model::Epoch;
 use crate::{Error, Result};
@@ -34,7 +34,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
-    pub fn create(dir: &Path, experiment: &Experiment) -> Result<Self> {
+    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
         if !is_empty(dir)? {
             return Err(Error::unsupported(
                 dir.display(),
@@ -43,7 +43,7 @@ impl RunDirectory {
         }
         write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
-        run.write_versions()?;
+        run.write_versions(kernels)?;
         run.write_metrics(&[])?;
         Ok(run)
     }
@@ -54,14 +54,14 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
     /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
-    pub fn resume(dir: &Path, experiment: &Experiment) -> Result<Self> {
+    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
         let path = dir.join(CONFIG);
         if !dir.exists() {
             return Err(Error::unsupported(dir.display(), "nothing to resume, there is no such directory"));
         }
         if !path.exists() {
             return match is_empty(dir)? {
-                true => Self::create(dir, experiment),
+                true => Self::create(dir, experiment, kernels),
                 false => {
                     let what = format!("no run to resume, {CONFIG} is missing; name another directory");
                     Err(Error::unsupported(dir.display(), what))
@@ -75,7 +75,7 @@ impl RunDirectory {
             return Err(Error::mismatch(path.display(), what));
         }
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
-        run.check_kernels()?;
+        run.check_kernels(kernels)?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
@@ -160,11 +160,11 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::File`] if it is not a checkpoint of a training with this setup.
-    pub fn read_latest_checkpoint(&self, setup: &TrainingSetup, device: &Device) -> Result<Option<TrainingState>> {
+    pub fn read_latest_checkpoint(&self, setup: &TrainingSetup, backend: &Backend) -> Result<Option<TrainingState>> {
         let mut all = checkpoints(&self.dir)?;
         let Some(path) = all.pop() else { return Ok(None) };
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let state = TrainingState::from_bytes(&path, &bytes, setup, device);
+        let state = TrainingState::from_bytes(&path, &bytes, setup, backend);
         state.map(Some).map_err(|error| match (error, all.last()) {
             (Error::File { path, what }, Some(before)) => {
                 let name = before.file_name().unwrap_or_default().display();
@@ -206,36 +206,29 @@ impl RunDirectory {
 
     /// Checks that the run began with the kernels of this process. Other kernels round differently, and the result would not
     /// be that of an uninterrupted run.
-    fn check_kernels(&self) -> Result<()> {
+    fn check_kernels(&self, kernels: Kernels) -> Result<()> {
         // Runs of early versions do not state their kernels.
         let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
         let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
-        match versions["kernels"].as_str() {
-            Some(before) if before != kernels() => {
-                let what = format!("begun with the kernels '{before}'; the run can only be resumed as it began");
+        match serde_json::from_value::<Kernels>(versions["kernels"].clone()) {
+            Ok(before) if before != kernels => {
+                let (before, now) = (before.name(), kernels.name());
+                let what = format!("begun with {before} kernels, not with {now}; it can only be resumed as it began");
                 Err(Error::mismatch(self.dir.display(), what))
             }
             _ => Ok(()),
         }
     }
 
-    fn write_versions(&self) -> Result<()> {
+    fn write_versions(&self, kernels: Kernels) -> Result<()> {
         let versions = serde_json::json!({
             "unrolled": env!("CARGO_PKG_VERSION"),
             "burn": "0.22.1",
             "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
-            "kernels": kernels(),
+            "kernels": kernels,
         });
         write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
-    }
-}
-
-/// Returns the name of the kernels that compute on the CPU.
-fn kernels() -> &'static str {
-    match Kernels::of(&Device::flex()) {
-        Kernels::Own => "own",
-        Kernels::Stock => "stock",
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
 use crate::model::{Epoch, Metadata, Model, ModelConfig, from_bytes, to_bytes};
+use crate::kernel::Backend;
 use crate::nn::{RecurrentState, tensor_to_vec};
 use crate::{Error, Result};
 
@@ -144,8 +145,8 @@ impl TrainingState {
     ///
     /// # Errors
     /// [`Error::File`] if the bytes are not a checkpoint of a training with this setup.
-    pub fn from_bytes(path: &Path, bytes: &[u8], setup: &TrainingSetup, device: &Device) -> Result<Self> {
-        let opened = from_bytes(path, bytes, device)?;
+    pub fn from_bytes(path: &Path, bytes: &[u8], setup: &TrainingSetup, backend: &Backend) -> Result<Self> {
+        let opened = from_bytes(path, bytes, backend)?;
         let header = opened
             .entries
             .get(HEADER)

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::open_data::{check_augmented, open_data};
 use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
 use crate::measure::{EvalSet, evaluate};
+use crate::kernel::Backend;
 use crate::model::{Epoch, Metadata, Model, ModelConfig};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
@@ -54,7 +55,9 @@ impl Trainer {
     ///
     /// # Errors
     /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
-    pub fn new(experiment: Experiment, dir: &Path, resume: bool, device: &Device) -> Result<Self> {
+    pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
+        let backend = &backend.into();
+        let kernels = backend.preferred;
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
         let shape = samples.shape();
@@ -71,15 +74,15 @@ impl Trainer {
         }
         let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
         // An impossible network must be found before the run directory is created.
-        let uninitialized = Model::uninitialized(&model, shape, classes, device)?;
+        let uninitialized = Model::uninitialized(&model, shape, classes, backend)?;
         check_augmented(&experiment, &uninitialized, shape)?;
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
         let run =
-            if resume { RunDirectory::resume(dir, &experiment)? } else { RunDirectory::create(dir, &experiment)? };
-        let state = match run.read_latest_checkpoint(&setup, device)? {
+            if resume { RunDirectory::resume(dir, &experiment, kernels)? } else { RunDirectory::create(dir, &experiment, kernels)? };
+        let state = match run.read_latest_checkpoint(&setup, backend)? {
             Some(state) => state,
-            None => TrainingState::new(Model::new(&model, shape, classes, train.seed, device)?, train),
+            None => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
         };
         let metadata = Metadata {
             model: state.model.config().clone(),

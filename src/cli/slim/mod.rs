@@ -6,9 +6,9 @@ mod prepare;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::tensor::Device;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
+use unrolled::kernel::Backend;
 use unrolled::measure::EvalSet;
 use unrolled::nn::{BlockId, Network, Route};
 use unrolled::open::{self, AnyNetwork};
@@ -106,15 +106,15 @@ fn by_parser() -> impl TypedValueParser<Value = Criterion> {
 }
 
 impl Slim {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         self.check_paths()?;
         let options = self.target.opening.options()?;
-        let mut any = open::any(&self.target.target, &options, device)?;
-        self.target.opening.check_used(&[(&self.target.target, &any)], device)?;
+        let mut any = open::any(&self.target.target, &options, backend)?;
+        self.target.opening.check_used(&[(&self.target.target, &any)], backend)?;
         let whole = self.data.source(&self.target.name(), &mut any)?;
         match any {
             AnyNetwork::Trained(opened) => {
-                self.along(Checkpoint { opened: *opened, options, device: device.clone() }, whole)
+                self.along(Checkpoint { opened: *opened, options, backend: backend.clone() }, whole)
             }
             #[cfg(feature = "onnx")]
             AnyNetwork::Graph(opened) => self.along(opened.network, whole),

@@ -1,113 +1,122 @@
-//! Rows of pixels, by the kernel that suits their number and the registers.
+//! Rows of pixels, computed by the microkernel that fits their number and the registers.
 
-use super::product::{Summands, Sums, product};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::microkernel::{Accumulators, MAX_PIXELS, Operands, microkernel};
+use crate::kernel::simd::{LANES, Simd};
 
-/// The sums of a row of pixels of a few blocks, of `left` that are left; returns how many.
+/// Channels of a color image.
+pub(crate) const COLORS: usize = 3;
+
+/// Pixels that must be readable behind the last one, for a window of one pixel or column: a microkernel reads a whole number of
+/// tiles.
+pub(super) const SLACK: usize = 2 * MAX_PIXELS;
+
+/// Computes the sums of a row of pixels for a few of the `left` channel blocks that are left, and returns how many.
 ///
 /// # Safety
-/// As [`product`], for `sums.count` pixels rounded up to the number computed at once.
+/// As [`microkernel`], for `to.count` pixels, with [`SLACK`] pixels readable behind the last one.
 #[inline(always)]
-pub(super) unsafe fn row<L: Lanes>(
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn row<S: Simd>(
+    simd: S,
     columns: usize,
     stride: usize,
     left: usize,
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    to: Accumulators,
 ) -> usize {
-    // Pixels times blocks as the registers allow: sums, one row of weights, and one value.
-    // SAFETY: the caller's promise.
+    // Pixels times channel blocks are as many as there are registers, less one row of weights and one value of the input. Of
+    // the tiles that fit, the one is taken that wastes the fewest pixels.
+    // SAFETY: the caller promises what each tile asks for.
     unsafe {
-        match (L::WIDE, columns, stride, left) {
-            (true, 3, 1, 1) => pixels::<L, LANES, 3, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 3, 1, _) if !sums.count.is_multiple_of(8) && sums.count.is_multiple_of(7) => {
-                pixels::<L, LANES, 3, 1, 2, 7, 4>(x, w, summands, sums)
+        match (S::HAS_32_REGISTERS, columns, stride, left) {
+            (true, 3, 1, 1) => tiles::<S, LANES, 3, 1, 1, 16, 8>(simd, x, w, operands, to),
+            (true, 3, 1, _) if !to.count.is_multiple_of(8) && to.count.is_multiple_of(7) => {
+                tiles::<S, LANES, 3, 1, 2, 7, 4>(simd, x, w, operands, to)
             }
-            (true, 3, 1, _) => pixels::<L, LANES, 3, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 1, 1) => pixels::<L, LANES, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, _, 1, _) if sums.count.is_multiple_of(10) => {
-                pixels::<L, LANES, 1, 1, 2, 10, 5>(x, w, summands, sums)
+            (true, 3, 1, _) => tiles::<S, LANES, 3, 1, 2, 8, 4>(simd, x, w, operands, to),
+            (true, _, 1, 1) => tiles::<S, LANES, 1, 1, 1, 16, 8>(simd, x, w, operands, to),
+            (true, _, 1, _) if to.count.is_multiple_of(10) => {
+                tiles::<S, LANES, 1, 1, 2, 10, 5>(simd, x, w, operands, to)
             }
-            (true, _, 1, _) if sums.count.is_multiple_of(14) || !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 1, 2, 14, 7>(x, w, summands, sums)
+            (true, _, 1, _) if to.count.is_multiple_of(14) || !to.count.is_multiple_of(8) => {
+                tiles::<S, LANES, 1, 1, 2, 14, 7>(simd, x, w, operands, to)
             }
-            (true, _, 1, _) => pixels::<L, LANES, 1, 1, 2, 8, 4>(x, w, summands, sums),
-            (true, _, 2, 1) => pixels::<L, LANES, 1, 2, 1, 8, 4>(x, w, summands, sums),
-            (true, _, 2, left) if left >= 3 && left != 4 && !sums.count.is_multiple_of(8) => {
-                pixels::<L, LANES, 1, 2, 3, 7, 4>(x, w, summands, sums)
+            (true, _, 1, _) => tiles::<S, LANES, 1, 1, 2, 8, 4>(simd, x, w, operands, to),
+            (true, _, 2, 1) => tiles::<S, LANES, 1, 2, 1, 8, 4>(simd, x, w, operands, to),
+            (true, _, 2, left) if left >= 3 && left != 4 && !to.count.is_multiple_of(8) => {
+                tiles::<S, LANES, 1, 2, 3, 7, 4>(simd, x, w, operands, to)
             }
-            (true, _, 2, _) => pixels::<L, LANES, 1, 2, 2, 8, 4>(x, w, summands, sums),
-            (false, 3, 1, _) => pixels::<L, LANES, 3, 1, 1, 4, 2>(x, w, summands, sums),
-            (false, _, 1, _) => pixels::<L, LANES, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, _, 2, _) => pixels::<L, LANES, 1, 2, 1, 5, 3>(x, w, summands, sums),
+            (true, _, 2, _) => tiles::<S, LANES, 1, 2, 2, 8, 4>(simd, x, w, operands, to),
+            (false, 3, 1, _) => tiles::<S, LANES, 3, 1, 1, 4, 2>(simd, x, w, operands, to),
+            (false, _, 1, _) => tiles::<S, LANES, 1, 1, 1, 5, 3>(simd, x, w, operands, to),
+            (false, _, 2, _) => tiles::<S, LANES, 1, 2, 1, 5, 3>(simd, x, w, operands, to),
             _ => unreachable!("a stride of {stride}"),
         }
     }
 }
 
-/// Channels of an image in colours.
-pub(crate) const COLOURS: usize = 3;
-
-/// [`row`] where the colours of pixels lie side by side.
+/// As [`row`], for images in which the colors of a pixel lie side by side.
 ///
 /// # Safety
 /// As [`row`].
 #[inline(always)]
-pub(super) unsafe fn row_of_colours<L: Lanes>(
+pub(super) unsafe fn color_row<S: Simd>(
+    simd: S,
     stride: usize,
     left: usize,
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    to: Accumulators,
 ) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises what each tile asks for.
     unsafe {
-        match (L::WIDE, stride, left) {
-            (true, 1, 1) => pixels::<L, COLOURS, 1, 1, 1, 16, 8>(x, w, summands, sums),
-            (true, 1, _) => pixels::<L, COLOURS, 1, 1, 2, 14, 7>(x, w, summands, sums),
-            (true, 2, 1) => pixels::<L, COLOURS, 1, 2, 1, 14, 7>(x, w, summands, sums),
-            (true, 2, _) => pixels::<L, COLOURS, 1, 2, 2, 14, 7>(x, w, summands, sums),
-            (false, 1, _) => pixels::<L, COLOURS, 1, 1, 1, 5, 3>(x, w, summands, sums),
-            (false, 2, _) => pixels::<L, COLOURS, 1, 2, 1, 5, 3>(x, w, summands, sums),
+        match (S::HAS_32_REGISTERS, stride, left) {
+            (true, 1, 1) => tiles::<S, COLORS, 1, 1, 1, 16, 8>(simd, x, w, operands, to),
+            (true, 1, _) => tiles::<S, COLORS, 1, 1, 2, 14, 7>(simd, x, w, operands, to),
+            (true, 2, 1) => tiles::<S, COLORS, 1, 2, 1, 14, 7>(simd, x, w, operands, to),
+            (true, 2, _) => tiles::<S, COLORS, 1, 2, 2, 14, 7>(simd, x, w, operands, to),
+            (false, 1, _) => tiles::<S, COLORS, 1, 1, 1, 5, 3>(simd, x, w, operands, to),
+            (false, 2, _) => tiles::<S, COLORS, 1, 2, 1, 5, 3>(simd, x, w, operands, to),
             _ => unreachable!("a stride of {stride}"),
         }
     }
 }
 
-/// `P` pixels at a time, and if no more than `T` are left, `T`.
+/// Computes `P` pixels at a time, and `T` if no more are left. Returns `O`.
 ///
 /// # Safety
 /// As [`row`].
 #[inline(always)]
-unsafe fn pixels<
-    L: Lanes,
+unsafe fn tiles<
+    S: Simd,
     const X: usize,
     const KW: usize,
-    const S: usize,
+    const STRIDE: usize,
     const O: usize,
     const P: usize,
     const T: usize,
 >(
+    simd: S,
     x: *const f32,
     w: *const f32,
-    summands: Summands,
-    sums: Sums,
+    operands: Operands,
+    to: Accumulators,
 ) -> usize {
-    let calls = sums.count.div_ceil(P);
+    let calls = to.count.div_ceil(P);
     for call in 0..calls {
         let start = call * P;
-        let summands = Summands { ahead: summands.ahead.map(|ahead| ahead.part(call, calls)), ..summands };
-        let some = sums.behind(start);
-        let x = x.wrapping_add(start * S * X);
-        // SAFETY: the caller's promise.
+        let operands = Operands { prefetch: operands.prefetch.map(|next| next.part(call, calls)), ..operands };
+        let to = to.skip(start);
+        let x = x.wrapping_add(start * STRIDE * X);
+        // SAFETY: the caller promises as many pixels, and slack for those beyond the last.
         unsafe {
-            if some.count > T {
-                product::<L, X, KW, S, O, P>(x, w, summands, some);
+            if to.count > T {
+                microkernel::<S, X, KW, STRIDE, O, P>(simd, x, w, operands, to);
             } else {
-                product::<L, X, KW, S, O, T>(x, w, summands, some);
+                microkernel::<S, X, KW, STRIDE, O, T>(simd, x, w, operands, to);
             }
         }
     }

@@ -1,10 +1,9 @@
-//! Against sums in f64, written down from the definition.
+//! All convolution algorithms on all instruction sets, against sums in f64 that are written down from the definition.
 
 use super::*;
-use crate::kernel::lanes::{Isa, Lanes, Work, dispatch};
-use crate::kernel::parts::Shared;
+use crate::kernel::simd::{InstructionSet, SimdOp};
 
-/// Sums of products in f32, at most some thousands long, of values around 1: rounding grows with the root of the length.
+/// Sums of products in f32, of values around 1 and at most some thousands long. Rounding grows with the root of the length.
 const TOLERANCE: f64 = 1e-5;
 
 fn draw(count: usize, seed: u64) -> Vec<f32> {
@@ -18,15 +17,15 @@ fn draw(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Where each value of `[images, channels, height, width]` lies in blocks.
+/// Returns where each value of `[images, channels, height, width]` is in the blocked layout.
 fn places([channels, height, width]: [usize; 3]) -> impl Iterator<Item = usize> {
-    let (area, size) = (height * width, image([channels, height, width]));
+    let (area, size) = (height * width, image_len([channels, height, width]));
     let one = move |p: usize| (p / area / LANES * area + p % area) * LANES + p / area % LANES;
     (0..IMAGES).flat_map(move |image| (0..channels * area).map(move |p| image * size + one(p)))
 }
 
 fn block(plain: &[f32], shape: [usize; 3]) -> Vec<f32> {
-    let mut all = vec![0.0; IMAGES * image(shape)];
+    let mut all = vec![0.0; IMAGES * image_len(shape)];
     places(shape).zip(plain).for_each(|(place, &value)| all[place] = value);
     all
 }
@@ -35,14 +34,14 @@ fn unblock(all: &[f32], shape: [usize; 3]) -> Vec<f32> {
     places(shape).map(|place| all[place]).collect()
 }
 
-/// Two images, and what is added to their outputs: a bias, and values past a ReLU.
+/// The arrays of a convolution of two images: input, weights, gradient of the output, bias, and a residual with a pending ReLU.
 struct Case {
     conv: Conv,
     x: Vec<f32>,
     w: Vec<f32>,
     dy: Vec<f32>,
     bias: Vec<f32>,
-    values: Vec<f32>,
+    residual: Vec<f32>,
 }
 
 const IMAGES: usize = 2;
@@ -52,129 +51,132 @@ impl Case {
         let all = |shape: [usize; 3]| IMAGES * shape.iter().product::<usize>();
         let [input, out] = [conv.input[0], conv.output[0]];
         let (x, w) = (draw(all(conv.input), 1), draw(out * input * conv.size * conv.size, 2));
-        let [dy, values] = [3, 5].map(|seed| draw(all(conv.output), seed));
-        Self { conv, x, w, dy, bias: draw(out, 4), values }
+        let [dy, residual] = [3, 5].map(|seed| draw(all(conv.output), seed));
+        Self { conv, x, w, dy, bias: draw(out, 4), residual }
     }
 }
 
-/// Output, input gradient and weight gradient with some lanes, each the way that is chosen and the direct one. The output
-/// is computed once more image by image and block by block, in the place of the values that are added.
-struct Ours<'a>(&'a Case);
+/// Output, input gradient and weight gradient, each by the algorithm that is chosen and by the direct one. The output is
+/// computed once more image by image and channel block by channel block, with the residual in place.
+struct AllAlgorithms<'a>(&'a Case);
 
-impl Work for Ours<'_> {
+impl SimdOp for AllAlgorithms<'_> {
     type Output = Vec<(&'static str, Vec<f32>)>;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Self::Output {
-        let Case { conv, x, w, dy, bias, values } = self.0;
-        let prepared = Prepared::default();
-        let packed = prepared.packed(conv, w);
-        let (x, dy, values) = (block(x, conv.input), block(dy, conv.output), block(values, conv.output));
-        let bias = filled(bias);
-        let some = |from, to, sizes| Part { from, sizes, to, part: 0..sizes[1], added: Added::NONE };
-        let forward = [image(conv.input), image(conv.output)];
+    fn eval<S: Simd>(self, simd: S) -> Self::Output {
+        let Case { conv, x: plain_x, w, dy, bias, residual } = self.0;
+        let weights = PackedWeights::default();
+        let packed = weights.direct(conv, w);
+        let (x, dy) = (block(plain_x, conv.input), block(dy, conv.output));
+        let (residual, bias) = (block(residual, conv.output), pad_channels(bias));
+        let [x_size, y_size] = [image_len(conv.input), image_len(conv.output)];
+        let addend = Addend { bias: &bias, residual: Some(Residual::new(&residual, true)) };
+        let all_blocks = 0..channel_blocks(conv.output[0]);
         let mut all = Vec::new();
-        let whole = 0..blocks(conv.output[0]);
-        let ready =
-            [Ready::forward(conv, whole.clone(), &prepared, w), Ready::Direct(Direct { conv: *conv, weight: packed })];
-        for ready in ready {
-            let mut to = vec![f32::NAN; values.len()];
-            let added = Added { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
-            let mut images = Part { added, ..some(&x, Shared::new(&mut to), forward) };
-            ready.run::<L>(0..IMAGES, &mut images);
-            all.push(("output", unblock(&to, conv.output)));
+        let direct = ConvPlan::Direct(Direct { conv: *conv, weight: packed });
+        for plan in [ConvPlan::forward(conv, all_blocks.clone(), &weights, w), direct] {
+            let mut io = TestImages::new(&x, [x_size, y_size], addend);
+            plan.run(simd, 0..IMAGES, &mut io);
+            all.push(("output", unblock(&io.finish(), conv.output)));
         }
-        let mut to = values.clone();
-        let shared = Shared::new(&mut to);
-        for (one, o) in (0..IMAGES).flat_map(|one| whole.clone().map(move |o| (one, o))) {
-            let place = o * conv.output[1] * conv.output[2] * LANES;
-            let part = place..place + conv.output[1] * conv.output[2] * LANES;
-            let values = Some(Values { from: None, relu: true });
-            let mut images =
-                Part { part, added: Added { bias: &bias[o * LANES..], values }, ..some(&x, shared, forward) };
-            Ready::forward(conv, o..o + 1, &prepared, w).run::<L>(one..one + 1, &mut images);
+        let area = conv.output[1] * conv.output[2] * LANES;
+        let mut in_place = residual.clone();
+        for (place, to) in in_place.chunks_exact_mut(area).enumerate() {
+            let (image, block) = (place / all_blocks.len(), place % all_blocks.len());
+            // SAFETY: the output of the images begins as the initialized residual.
+            let residual = Some(unsafe { Residual::in_place(true) });
+            let addend = Addend { bias: &bias[block * LANES..], residual };
+            let mut io = TestImages::new(&x, [x_size, y_size], addend);
+            io.outputs[image] = to.iter().map(|&value| MaybeUninit::new(value)).collect();
+            ConvPlan::forward(conv, block..block + 1, &weights, w).run(simd, image..image + 1, &mut io);
+            to.copy_from_slice(&initialized(&io.outputs[image]));
         }
-        all.push(("output in parts", unblock(&to, conv.output)));
-        if conv.input[0] == COLOURS {
-            let mut to = vec![f32::NAN; values.len()];
-            let added = Added { bias: &bias, values: Some(Values { from: Some(&values), relu: true }) };
-            let (plain, sizes) = (&self.0.x, [self.0.x.len() / IMAGES, forward[1]]);
-            let mut images = Part { added, ..some(plain, Shared::new(&mut to), sizes) };
-            Ready::planes(conv, whole, &prepared, w).run::<L>(0..IMAGES, &mut images);
-            all.push(("output of planes", unblock(&to, conv.output)));
+        all.push(("output in parts", unblock(&in_place, conv.output)));
+        if conv.input[0] == COLORS {
+            let mut io = TestImages::new(plain_x, [plain_x.len() / IMAGES, y_size], addend);
+            ConvPlan::planes(conv, all_blocks, &weights, w).run(simd, 0..IMAGES, &mut io);
+            all.push(("output of planes", unblock(&io.finish(), conv.output)));
         }
-        for ready in [Ready::back(conv, &prepared, w), Ready::Back(InputGradient::new(conv, packed))] {
-            let mut to = vec![f32::NAN; x.len()];
-            let mut images = some(&dy, Shared::new(&mut to), [forward[1], forward[0]]);
-            ready.run::<L>(0..IMAGES, &mut images);
-            all.push(("dx", unblock(&to, conv.input)));
+        let direct = ConvPlan::InputGradient(InputGradient::new(conv, packed));
+        for plan in [ConvPlan::input_gradient(conv, &weights, w), direct] {
+            let mut io = TestImages::new(&dy, [y_size, x_size], Addend::NONE);
+            plan.run(simd, 0..IMAGES, &mut io);
+            all.push(("dx", unblock(&io.finish(), conv.input)));
         }
-        for mut sums in [WeightGradient::new(conv), WeightGradient::Direct(vec![0.0; conv.packed()])] {
-            sums.run::<L>(conv, 0..IMAGES, &Both { x: &x, dy: &dy, sizes: forward });
+        for mut sums in [WeightGradient::new(conv), WeightGradient::Direct(vec![0.0; conv.packed_len()])] {
+            sums.add(simd, conv, 0..IMAGES, &Pairs { x: &x, dy: &dy, sizes: [x_size, y_size] });
             all.push(("dw", unpack(&sums.finish(), conv.output[0], conv.input[0], conv.size)));
         }
         all
     }
 }
 
-/// A part of some images.
-struct Part<'a> {
+/// Images whose outputs are NaN until they are written.
+struct TestImages<'a> {
     from: &'a [f32],
-    /// Values of an image on its way in and out.
+    /// Values of an image of the input and of the output.
     sizes: [usize; 2],
-    part: Range<usize>,
-    added: Added<'a>,
-    to: Shared,
+    addend: Addend<'a>,
+    outputs: Vec<Vec<MaybeUninit<f32>>>,
 }
 
-impl<'a> Images for Part<'a> {
-    fn input(&self, one: usize) -> (&[f32], Prologue<'_>) {
-        (&self.from[one * self.sizes[0]..(one + 1) * self.sizes[0]], Prologue::NONE)
+impl<'a> TestImages<'a> {
+    fn new(from: &'a [f32], sizes: [usize; 2], addend: Addend<'a>) -> Self {
+        Self { from, sizes, addend, outputs: vec![vec![MaybeUninit::new(f32::NAN); sizes[1]]; IMAGES] }
     }
 
-    fn output<'b>(&self, one: usize) -> &'b mut [f32] {
-        let start = one * self.sizes[1];
-        // SAFETY: nobody else looks at the values before the convolution ends.
-        unsafe { self.to.part(start + self.part.start..start + self.part.end) }
+    fn finish(self) -> Vec<f32> {
+        self.outputs.iter().flat_map(|output| initialized(output)).collect()
+    }
+}
+
+fn initialized(output: &[MaybeUninit<f32>]) -> Vec<f32> {
+    // SAFETY: outputs begin with initialized values.
+    output.iter().map(|value| unsafe { value.assume_init() }).collect()
+}
+
+impl Images for TestImages<'_> {
+    fn input(&self, image: usize) -> (&[f32], Prologue<'_>) {
+        (&self.from[image * self.sizes[0]..(image + 1) * self.sizes[0]], Prologue::NONE)
     }
 
-    fn added(&self, one: usize) -> Added<'_> {
-        let own = |from: &'a [f32]| &from[one * self.sizes[1]..(one + 1) * self.sizes[1]];
-        Added { values: self.added.values.map(|values| Values { from: values.from.map(own), ..values }), ..self.added }
+    fn output(&mut self, image: usize) -> (&mut [MaybeUninit<f32>], Addend<'_>) {
+        let range = image * self.sizes[1]..(image + 1) * self.sizes[1];
+        let residual = self.addend.residual.map(|residual| residual.slice(range));
+        (&mut self.outputs[image], Addend { residual, ..self.addend })
     }
-
-    #[inline(always)]
-    fn end<L: Lanes>(&mut self, _: usize, _: &mut [f32]) {}
 }
 
 /// Inputs and gradients of outputs.
-struct Both<'a> {
+struct Pairs<'a> {
     x: &'a [f32],
     dy: &'a [f32],
     sizes: [usize; 2],
 }
 
-impl Pairs for Both<'_> {
-    fn pair(&self, one: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
-        let [x, dy] = self.sizes.map(|size| one * size..(one + 1) * size);
+impl ImagePairs for Pairs<'_> {
+    fn pair(&self, image: usize) -> ((&[f32], Prologue<'_>), &[f32]) {
+        let [x, dy] = self.sizes.map(|size| image * size..(image + 1) * size);
         ((&self.x[x], Prologue::NONE), &self.dy[dy])
     }
 }
 
-/// The same from the definition: output, dx and dw.
-fn definition(Case { conv, x, w, dy, bias, values }: &Case) -> [Vec<f64>; 3] {
+/// Returns output, dx and dw from the definition.
+fn definition(Case { conv, x, w, dy, bias, residual }: &Case) -> [Vec<f64>; 3] {
     let Conv { input: [channels, height, width], output: [out, rows, columns], size, stride, padding } = *conv;
     let mut all = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
     let pixels = || (0..rows).flat_map(|y| (0..columns).map(move |c| (y, c)));
-    for (one, o, (y, column)) in (0..IMAGES * out).flat_map(|p| pixels().map(move |pixel| (p / out, p % out, pixel))) {
-        let to = ((one * out + o) * rows + y) * columns + column;
-        all[0][to] += f64::from(bias[o]) + f64::from(values[to].max(0.0));
+    for (image, o, (y, column)) in (0..IMAGES * out).flat_map(|p| pixels().map(move |pixel| (p / out, p % out, pixel)))
+    {
+        let to = ((image * out + o) * rows + y) * columns + column;
+        all[0][to] += f64::from(bias[o]) + f64::from(residual[to].max(0.0));
         for (i, r, c) in (0..channels * size * size).map(|t| (t / size / size, t / size % size, t % size)) {
             let (at_y, at_x) = (y * stride + r, column * stride + c);
             if at_y < padding || at_x < padding || at_y >= height + padding || at_x >= width + padding {
                 continue;
             }
-            let from = ((one * channels + i) * height + at_y - padding) * width + at_x - padding;
+            let from = ((image * channels + i) * height + at_y - padding) * width + at_x - padding;
             let weight = ((o * channels + i) * size + r) * size + c;
             all[0][to] += f64::from(x[from]) * f64::from(w[weight]);
             all[1][from] += f64::from(dy[to]) * f64::from(w[weight]);
@@ -184,28 +186,28 @@ fn definition(Case { conv, x, w, dy, bias, values }: &Case) -> [Vec<f64>; 3] {
     all
 }
 
-/// What is wrong with a convolution.
+/// Returns a line for everything that is wrong with a convolution.
 fn failures(conv: Conv) -> Vec<String> {
     let case = Case::new(conv);
     let expected = definition(&case);
     let mut failures = Vec::new();
-    for isa in Isa::all() {
-        let ours = dispatch(isa, Ours(&case));
-        for (what, ours) in &ours {
+    for set in InstructionSet::available() {
+        let found = set.run(AllAlgorithms(&case));
+        for (what, found) in &found {
             let expected = match *what {
                 "dx" => &expected[1],
                 "dw" => &expected[2],
                 _ => &expected[0],
             };
             let scale = expected.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
-            let error = ours.iter().zip(expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
-            if error.is_nan() || error > TOLERANCE * scale || ours.len() != expected.len() {
-                failures.push(format!("{isa:?} {conv:?} {what}: {error:e} of {scale}"));
+            let error = found.iter().zip(expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+            if error.is_nan() || error > TOLERANCE * scale || found.len() != expected.len() {
+                failures.push(format!("{set:?} {conv:?} {what}: {error:e} of {scale}"));
             }
         }
-        // Whoever shares the work and however, the sums are the same.
-        if ours[0].1 != ours[2].1 {
-            failures.push(format!("{isa:?} {conv:?}: not the same in parts"));
+        // However the work is shared, the sums are the same.
+        if found[0].1 != found[2].1 {
+            failures.push(format!("{set:?} {conv:?}: not the same in parts"));
         }
     }
     failures
@@ -217,7 +219,7 @@ fn check(all: impl Iterator<Item = Conv>) {
 }
 
 #[test]
-fn all_products_are_those_of_the_definition() {
+fn all_algorithms_agree_with_the_definition() {
     let sides = [[1, 1], [3, 5], [7, 7], [8, 8], [16, 9], [17, 33]];
     let channels = [(3, 16), (3, 36), (16, 16), (16, 32), (20, 40), (48, 7)];
     let windows = [(3, 1, 1), (3, 2, 1), (1, 1, 0), (1, 2, 0), (5, 1, 2), (3, 1, 0), (7, 2, 3), (2, 2, 0), (3, 1, 2)];
@@ -230,9 +232,9 @@ fn all_products_are_those_of_the_definition() {
     }));
 }
 
-/// So many that groups of patches share them, and that the channels of the input come panel by panel.
+/// So many weights that groups of patches share them, and that the channels of the input are added panel by panel.
 #[test]
-fn many_weights_too() {
+fn layers_with_many_weights_agree_too() {
     let all = [(1, 1, 0, 530, 520), (1, 2, 0, 530, 520), (3, 2, 1, 180, 180), (3, 1, 1, 180, 100), (3, 1, 0, 90, 90)];
     check(
         all.into_iter().map(|(size, stride, padding, input, out)| Conv::new([input, 7, 9], out, size, stride, padding)),

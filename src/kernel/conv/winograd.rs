@@ -1,97 +1,103 @@
 //! Winograd's convolution F(4x4, 3x3): sixteen outputs of a 3x3 window from 36 products instead of 144.
 //!
-//! `y = Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]A` for tiles of 6x6 inputs, summed over the input's channels between the transforms
-//! (Lavin and Gray 2016, with the points 0, ±1 and ±2). The sum is a 1x1 convolution of as many images as a tile has
-//! places, whose pixels are the tiles. The weights' gradient is the adjoint: `dw = Gᵀ[Σ (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G`.
+//! `y = Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]A` for tiles of 6x6 inputs, summed over the channels of the input between the transforms (Lavin
+//! and Gray 2016, with the points 0, ±1 and ±2). The sum is a 1x1 convolution of as many images as a tile has places, 36,
+//! whose pixels are the tiles. The gradient of the weights is the adjoint: `dw = Gᵀ[Σ (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G`.
 
 mod tiling;
 mod transforms;
 
-pub(crate) use tiling::{Tiles, Tiling};
-pub(super) use transforms::PLACES;
-pub(crate) use transforms::{Gradient, Input, transform_back, transform_weight};
+pub(super) use tiling::{Tiles, Tiling};
+pub(super) use transforms::{
+    GradientTransform, InputTransform, PLACES, adjoint_transform_weights, transform_weights, weights_len,
+};
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::product::{Begin, Prefetcher, SQUARE, Summands, Sums};
+use super::microkernel::{Accumulators, Initial, Operands, Prefetch, SQUARE};
 use super::row::row;
-use super::weight::Stripe;
-use super::{Images, image};
-use crate::kernel::lanes::{LANES, Lanes};
+use super::weight_gradient::Stripe;
+use super::{Images, image_len};
+use crate::kernel::simd::{LANES, Simd};
 use tiling::Transformed;
 use transforms::{IN, OUT};
 
-/// A convolution whose weights are transformed.
+/// A convolution with transformed weights.
 pub(crate) struct Winograd<'a> {
     pub tiling: Tiling,
-    /// By [`transform_weight`].
+    /// Weights that [`transform_weights`] transformed.
     pub weight: Cow<'a, [f32]>,
     /// `[channels, height, width]`.
     pub input: [usize; 3],
-    /// `[channels, height, width]`.
+    /// `[channels, height, width]` of the channels that are computed.
     pub output: [usize; 3],
-    /// Which block of the weights gives the first of the output.
+    /// The channel block of the weights that gives the first of the output.
     pub first: usize,
-    /// Padding before rows and columns.
-    pub before: usize,
+    /// Zeros before rows and columns.
+    pub padding: usize,
 }
 
 impl Winograd<'_> {
-    /// All images of a range.
+    /// Computes some images.
     #[inline(always)]
-    pub(crate) fn run<L: Lanes>(&self, all: Range<usize>, images: &mut impl Images) {
-        let Self { tiling, input, output: [channels, height, width], before, .. } = *self;
-        let tiling = tiling.of(all.len());
-        let mut from = Tiles::<Input, IN>::new(tiling, input, before);
+    pub(crate) fn run<S: Simd>(&self, simd: S, all: Range<usize>, images: &mut impl Images) {
+        let Self { tiling, input, output: [channels, height, width], padding, .. } = *self;
+        let tiling = tiling.limited_to(all.len());
+        let mut from = Tiles::<InputTransform, IN>::new(tiling, input, padding);
         let mut to = Transformed::new(tiling, channels);
-        for lines in tiling.groups(all) {
-            for line in lines.clone() {
-                from.take::<L>(line, line - lines.start, images.input(tiling.place(line).0));
+        for rows in tiling.groups(all) {
+            for row in rows.clone() {
+                from.fill(simd, row, row - rows.start, images.input(tiling.place(row).0));
             }
-            self.sum::<L>(&from.values, &mut to, tiling.tiles(lines.len()));
-            for line in lines.clone() {
-                let (one, y) = tiling.place(line);
-                let (added, values) = (images.added(one), images.output(one));
-                assert_eq!(values.len(), image(self.output));
-                to.give::<L>(tiling, [y, line - lines.start], added, self.output, values);
-                let rows = y..height.min(y + OUT);
-                images.rows::<L>(one, rows.start * width, rows.len() * width, self.output, values);
-                if rows.end == height {
-                    images.end::<L>(one, values);
+            self.multiply(simd, &from.values, &mut to, tiling.tiles(rows.len()));
+            for row in rows.clone() {
+                let (image, y) = tiling.place(row);
+                let (values, addend) = images.output(image);
+                assert_eq!(values.len(), image_len(self.output));
+                to.store_row(simd, tiling, [y, row - rows.start], addend, self.output, values);
+                let end = height.min(y + OUT);
+                // SAFETY: the row of tiles holds all channels of these pixels, and so do the rows before.
+                unsafe {
+                    images.after_pixels(simd, image, y * width..end * width);
+                    if end == height {
+                        images.after_image(simd, image);
+                    }
                 }
             }
         }
     }
 
-    /// The products, for the first tiles of every block.
+    /// Computes the products for the first tiles of every channel block.
     #[inline(always)]
-    fn sum<L: Lanes>(&self, from: &Transformed, to: &mut Transformed, tiles: usize) {
+    fn multiply<S: Simd>(&self, simd: S, from: &Transformed, to: &mut Transformed, tiles: usize) {
         let size = self.weight.len() / PLACES;
-        let summands = Summands {
+        let operands = Operands {
             taps: &[(0, 0)],
             channels: self.input[0],
             x_block: from.tiles * LANES,
             w_block: SQUARE,
             w_out: from.blocks * SQUARE,
-            ahead: Some(Prefetcher::WEIGHTS),
+            prefetch: Some(Prefetch::WEIGHTS),
         };
+        assert!(tiles <= from.tiles.min(to.tiles) && (self.first + to.blocks) * operands.w_out <= size);
         for place in 0..PLACES {
             let x = from.values[place * from.place..].as_ptr();
             let mut first = 0;
             while first < to.blocks {
-                let sums = Sums {
+                let sums = Accumulators {
                     to: to.values[place * to.place + first * to.tiles * LANES..].as_mut_ptr(),
                     pixel: LANES,
                     block: to.tiles * LANES,
                     count: tiles,
-                    begin: Begin::Zero,
-                    values: None,
+                    initial: Initial::Zero,
+                    residual: None,
                 };
-                // SAFETY: every place holds all tiles of all blocks, and slack behind the last.
+                // SAFETY: every place holds all channel blocks of as many tiles as was checked, and slack follows the last.
+                // The weights hold all channel blocks, as was checked.
                 first += unsafe {
-                    let w = self.weight.as_ptr().add(place * size + (self.first + first) * summands.w_out);
-                    row::<L>(1, 1, to.blocks - first, x, w, summands, sums)
+                    let w = self.weight.as_ptr().add(place * size + (self.first + first) * operands.w_out);
+                    row(simd, 1, 1, to.blocks - first, x, w, operands, sums)
                 };
             }
         }
@@ -100,14 +106,16 @@ impl Winograd<'_> {
 
 /// Adds `Σ (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)` of the first tiles to transformed weights.
 #[inline(always)]
-pub(crate) fn weight_sums<L: Lanes>(
-    Tiles { values: x, .. }: &Tiles<Input, IN>,
-    Tiles { values: gradient, .. }: &Tiles<Gradient, OUT>,
+pub(super) fn add_weight_gradient<S: Simd>(
+    simd: S,
+    Tiles { values: x, .. }: &Tiles<InputTransform, IN>,
+    Tiles { values: gradient, .. }: &Tiles<GradientTransform, OUT>,
     tiles: usize,
     channels: usize,
     to: &mut [f32],
 ) {
     let size = to.len() / PLACES;
+    assert!(tiles <= x.tiles.min(gradient.tiles) && gradient.blocks * x.blocks * SQUARE <= size);
     let stripe = Stripe {
         width: tiles,
         rows: 1,
@@ -124,8 +132,8 @@ pub(crate) fn weight_sums<L: Lanes>(
             while o < gradient.blocks {
                 let dy = gradient.values[place * gradient.place + o * gradient.tiles * LANES..].as_ptr();
                 let to = to[place * size + (o * x.blocks + i) * SQUARE..].as_mut_ptr();
-                // SAFETY: both hold so many tiles; the blocks of `to` were counted.
-                o += unsafe { stripe.any::<L>(1, 1, here, gradient.blocks - o, from, dy, to) };
+                // SAFETY: every place holds as many tiles as was checked, and the weights all channel blocks.
+                o += unsafe { stripe.add(simd, 1, 1, here, gradient.blocks - o, from, dy, to) };
             }
         }
     }

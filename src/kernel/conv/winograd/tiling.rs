@@ -1,130 +1,123 @@
-//! Images in tiles: there, transformed, and back.
+//! Images as tiles: cutting, transforming and joining them.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::transforms::{IN, OUT, PLACES, Transform, output};
-use crate::kernel::conv::product::SQUARE;
-use crate::kernel::conv::{Added, Bordered, Conv, Prologue, blocks};
-use crate::kernel::lanes::{LANES, Lanes};
-use crate::kernel::parts::unwritten;
+use super::transforms::{IN, OUT, PLACES, Transform, output_transform, weights_len};
+use crate::kernel::conv::padded_input::{PaddedInput, Prologue};
+use crate::kernel::conv::row::SLACK;
+use crate::kernel::conv::{Addend, Conv, channel_blocks};
+use crate::kernel::memory::Scratch;
+use crate::kernel::simd::{F32x16, LANES, Simd};
+use crate::kernel::tuning::winograd::{CACHED_TILES, CACHED_WEIGHTS, MIN_TILES, MIN_TILES_LARGE};
 
-/// So many tiles at least are transformed before they are summed, where the weights are few and where they are many: fewer
-/// leave registers idle, and let many weights come from memory more often.
-const TILES: [usize; 2] = [16, 64];
-/// Values of tiles that are transformed before they are summed: they stay in the second cache.
-const CACHED: usize = 1 << 17;
-/// Weights that are few: they stay there too.
-const FEW: usize = 1 << 18;
-
-/// How images are cut into tiles. All rows of tiles of all images are numbered, image by image.
+/// How images are cut into tiles. The rows of tiles of all images are numbered, image by image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiling {
+    /// Rows of tiles of an image.
     rows: usize,
+    /// Tiles of a row.
     columns: usize,
     /// Rows of tiles that are transformed together.
-    together: usize,
+    group: usize,
 }
 
 impl Tiling {
-    /// For outputs of a size; `None` where another way is better.
+    /// Returns the tiling of a convolution, or `None` if Winograd's algorithm does not fit it or would not be faster.
     pub(crate) fn new(conv: &Conv) -> Option<Self> {
         let [out, height, width] = conv.output;
         let fits = conv.size == 3 && conv.stride == 1 && height.min(width) >= OUT && out.min(conv.input[0]) >= LANES;
         let (rows, columns) = (height.div_ceil(OUT), width.div_ceil(OUT));
-        let (from, to) = (blocks(conv.input[0]), blocks(out));
-        let least = TILES[usize::from(PLACES * from * to * SQUARE > FEW)];
-        let cached = CACHED / (PLACES * (from + to) * LANES);
-        fits.then(|| Self { rows, columns, together: (cached / columns).max(least.div_ceil(columns)) })
+        let is_large = weights_len(conv.input[0], out) > CACHED_WEIGHTS;
+        let least: usize = if is_large { MIN_TILES_LARGE } else { MIN_TILES };
+        let cached = CACHED_TILES / (PLACES * (channel_blocks(conv.input[0]) + channel_blocks(out)) * LANES);
+        fits.then(|| Self { rows, columns, group: (cached / columns).max(least.div_ceil(columns)) })
     }
 
-    /// For so few images, which have fewer rows than are transformed together.
-    pub(crate) fn of(self, images: usize) -> Self {
-        Self { together: self.together.min(images * self.rows).max(1), ..self }
+    /// Returns the tiling for a number of images that may have fewer rows than are transformed together.
+    pub(crate) fn limited_to(self, images: usize) -> Self {
+        Self { group: self.group.min(images * self.rows).max(1), ..self }
     }
 
-    /// Transformed weights of nothing yet.
-    pub(crate) fn no_weights(input: usize, output: usize) -> Vec<f32> {
-        vec![0.0; PLACES * blocks(input) * blocks(output) * SQUARE]
-    }
-
-    /// The rows of tiles of some images, as many at a time as are transformed together.
+    /// Returns the rows of tiles of some images, as many at a time as are transformed together.
     pub(crate) fn groups(self, images: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         let end = images.end * self.rows;
-        (images.start * self.rows..end).step_by(self.together).map(move |first| first..(first + self.together).min(end))
+        (images.start * self.rows..end).step_by(self.group).map(move |first| first..(first + self.group).min(end))
     }
 
-    /// The image of a row of tiles, and the first row of its outputs.
-    pub(crate) fn place(self, line: usize) -> (usize, usize) {
-        (line / self.rows, line % self.rows * OUT)
+    /// Returns the image of a row of tiles, and the first row of its outputs.
+    pub(crate) fn place(self, row: usize) -> (usize, usize) {
+        (row / self.rows, row % self.rows * OUT)
     }
 
-    /// Tiles of so many rows.
-    pub(crate) fn tiles(self, lines: usize) -> usize {
-        lines * self.columns
+    /// Returns the number of tiles of `rows` rows.
+    pub(crate) fn tiles(self, rows: usize) -> usize {
+        rows * self.columns
     }
 }
 
-/// Tiles of several blocks, transformed: `[36][blocks][tiles][16]`.
+/// The transformed tiles of several channel blocks: `[36, channel blocks, tiles, 16]`.
 pub(crate) struct Transformed {
-    pub values: Vec<f32>,
+    pub values: Scratch,
     pub blocks: usize,
     pub tiles: usize,
+    /// From one place of a tile to the next, values.
     pub place: usize,
 }
 
-/// What a kernel may read beyond the last tile.
-const SLACK: usize = 32 * LANES;
-
 impl Transformed {
-    /// Room for as many as are transformed together.
+    /// Returns a buffer for as many tiles as are transformed together.
     pub(crate) fn new(tiling: Tiling, channels: usize) -> Self {
-        let (blocks, tiles) = (blocks(channels), tiling.tiles(tiling.together));
-        // A cache line more than a power of two: the places of a tile would share a cache set.
+        let (blocks, tiles) = (channel_blocks(channels), tiling.tiles(tiling.group));
+        // The extra cache line avoids distances that are powers of two: the places of a tile would share a cache set.
         let place = blocks * tiles * LANES + LANES;
-        let mut values = unwritten(PLACES * place + SLACK);
-        values[PLACES * place..].fill(0.0);
-        Self { values, blocks, tiles, place }
+        Self { values: Scratch::new(PLACES * place + SLACK * LANES), blocks, tiles, place }
     }
 
-    /// `Aᵀ·m·A` and what is added: the outputs of a row of tiles that begins at a row of an image, the `at`th of those
-    /// together.
+    /// Returns where a tile begins in the first place. Panics if the buffer does not hold all places of it.
     #[inline(always)]
-    pub(crate) fn give<L: Lanes>(
+    fn tile(&self, block: usize, tile: usize) -> usize {
+        let start = (block * self.tiles + tile) * LANES;
+        assert!(self.values.len() >= (PLACES - 1) * self.place + start + LANES);
+        start
+    }
+
+    /// Stores the outputs `Aᵀ·m·A` of a row of tiles, with what is added to them: row `y` and those below of an image
+    /// `[channels, height, width]`. `row` counts the rows of tiles that are transformed together.
+    #[inline(always)]
+    pub(crate) fn store_row<S: Simd>(
         &self,
+        simd: S,
         tiling: Tiling,
-        [y, at]: [usize; 2],
-        added: Added,
+        [y, row]: [usize; 2],
+        addend: Addend,
         [_, height, width]: [usize; 3],
-        to: &mut [f32],
+        to: &mut [MaybeUninit<f32>],
     ) {
+        let from = self.values.as_ptr();
         for block in 0..self.blocks {
-            let bias = added.bias_of::<L>(block);
+            let bias = addend.bias_of(simd, block);
             for column in 0..tiling.columns {
-                let place = (block * self.tiles + at * tiling.columns + column) * LANES;
-                assert!(self.values.len() >= (PLACES - 1) * self.place + place + LANES);
+                let tile = self.tile(block, row * tiling.columns + column);
                 let x = column * OUT;
-                // SAFETY: the places were just checked; see `take`.
-                let mut half: [[L; IN]; OUT] = unsafe { std::mem::zeroed() };
+                let mut half: [[S::Vector; IN]; OUT] = simd.zeros_2d();
                 unroll!(c < IN, 0 1 2 3 4 5, {
-                    // SAFETY: as above.
-                    let column = unsafe {
-                        let mut column: [L; IN] = std::mem::zeroed();
-                        unroll!(r < IN, 0 1 2 3 4 5, {
-                            column[r] = L::load(self.values.as_ptr().add((r * IN + c) * self.place + place))
-                        });
-                        output(column)
-                    };
-                    unroll!(r < OUT, 0 1 2 3, { half[r][c] = column[r] });
+                    let mut m: [S::Vector; IN] = simd.zeros();
+                    unroll!(r < IN, 0 1 2 3 4 5, {
+                        // SAFETY: `tile` checked that the buffer holds every place of the tile.
+                        m[r] = unsafe { simd.load_ptr(from.add((r * IN + c) * self.place + tile)) }
+                    });
+                    let m = output_transform(simd, m);
+                    unroll!(r < OUT, 0 1 2 3, { half[r][c] = m[r] });
                 });
                 unroll!(r < OUT, 0 1 2 3, {
                     if y + r < height {
-                        let row = output(half[r]);
+                        let outputs = output_transform(simd, half[r]);
                         let start = (((block * height + y + r) * width) + x) * LANES;
                         unroll!(c < OUT, 0 1 2 3, {
                             if x + c < width {
-                                let start = start + c * LANES;
-                                added.put(row[c].add(bias), start, to);
+                                addend.store(simd, outputs[c].add(bias), start + c * LANES, to);
                             }
                         });
                     }
@@ -134,55 +127,57 @@ impl Transformed {
     }
 }
 
-/// Tiles on their way in, by a transform of tiles of side `N` that lie four pixels apart.
+/// The tiles of images, transformed by `T`. They have `N` times `N` pixels and lie four pixels apart.
 pub(crate) struct Tiles<T, const N: usize> {
     tiling: Tiling,
-    scratch: Bordered,
+    input: PaddedInput,
     pub values: Transformed,
     transform: PhantomData<T>,
 }
 
 impl<T: Transform<N>, const N: usize> Tiles<T, N> {
-    /// For images of a shape, with zeros before it and as far as tiles reach.
-    pub(crate) fn new(tiling: Tiling, shape: [usize; 3], before: usize) -> Self {
-        let [channels, height, width] = shape;
-        let behind = |tiles: usize, side: usize| (tiles * OUT + IN - OUT).saturating_sub(side + before);
-        let behind = behind(tiling.rows, height).max(behind(tiling.columns, width));
-        let values = Transformed::new(tiling, channels);
-        Self { tiling, scratch: Bordered::new(shape, before, behind), values, transform: PhantomData }
+    /// Returns buffers for images of a shape, with `padding` zeros before them and as many after them as tiles reach.
+    pub(crate) fn new(tiling: Tiling, shape: [usize; 3], padding: usize) -> Self {
+        let [_, height, width] = shape;
+        let after = |tiles: usize, side: usize| (tiles * OUT + IN - OUT).saturating_sub(side + padding);
+        let after = after(tiling.rows, height).max(after(tiling.columns, width));
+        let values = Transformed::new(tiling, shape[0]);
+        Self { tiling, input: PaddedInput::new(shape, padding, after), values, transform: PhantomData }
     }
 
-    /// Transforms a row of tiles in both directions, as the `at`th of those together. The rows of an image must come in
-    /// turn.
+    /// Transforms a row of tiles of an image, in both directions, to the `place`th row of those that are transformed together.
+    /// The rows of an image must come in order.
     #[inline(always)]
-    pub(crate) fn take<L: Lanes>(&mut self, line: usize, at: usize, from: (&[f32], Prologue)) {
-        let Self { tiling, scratch, values: to, .. } = self;
-        let (_, y) = tiling.place(line);
-        // What the row of tiles before reached is there.
+    pub(crate) fn fill<S: Simd>(&mut self, simd: S, row: usize, place: usize, from: (&[f32], Prologue)) {
+        let Self { tiling, input, values: to, .. } = self;
+        let (_, y) = tiling.place(row);
+        // The row of tiles before has copied the pixels that both reach.
         let begin = if y == 0 { 0 } else { y + N - OUT };
-        scratch.fill_rows::<L>(from, begin..y + N);
+        input.fill_rows(simd, from, begin..y + N);
         for block in 0..to.blocks {
             for column in 0..tiling.columns {
-                let start = scratch.pixel(block, y, column * OUT);
-                assert!(start.len() >= ((N - 1) * scratch.row + N) * LANES);
-                let place = (block * to.tiles + at * tiling.columns + column) * LANES;
-                assert!(to.values.len() >= (PLACES - 1) * to.place + place + LANES);
-                // SAFETY: both ends were just checked; arrays of lanes may be zero bits, and are filled with them so that
-                // they stay in registers (`product`).
-                unsafe {
-                    let (start, to_tile) = (start.as_ptr(), to.values.as_mut_ptr().add(place));
-                    let mut half: [[L; N]; IN] = std::mem::zeroed();
-                    unroll!(c < N, 0 1 2 3 4 5, {
-                        let mut column: [L; N] = std::mem::zeroed();
-                        unroll!(r < N, 0 1 2 3 4 5, { column[r] = L::load(start.add((r * scratch.row + c) * LANES)) });
-                        let column = T::apply(column);
-                        unroll!(r < IN, 0 1 2 3 4 5, { half[r][c] = column[r] });
+                let pixels = input.pixel(block, y, column * OUT);
+                assert!(pixels.len() >= ((N - 1) * input.row + N) * LANES);
+                let tile = to.tile(block, place * tiling.columns + column);
+                let pixels = pixels.as_ptr();
+                let mut half: [[S::Vector; N]; IN] = simd.zeros_2d();
+                unroll!(c < N, 0 1 2 3 4 5, {
+                    let mut d: [S::Vector; N] = simd.zeros();
+                    unroll!(r < N, 0 1 2 3 4 5, {
+                        // SAFETY: the assertion above checked that the pixels of the tile are there.
+                        d[r] = unsafe { simd.load_ptr(pixels.add((r * input.row + c) * LANES)) }
                     });
-                    unroll!(r < IN, 0 1 2 3 4 5, {
-                        let row = T::apply(half[r]);
-                        unroll!(c < IN, 0 1 2 3 4 5, { row[c].store(to_tile.add((r * IN + c) * to.place)) });
+                    let d = T::apply(simd, d);
+                    unroll!(r < IN, 0 1 2 3 4 5, { half[r][c] = d[r] });
+                });
+                let to_tile = to.values.as_mut_ptr();
+                unroll!(r < IN, 0 1 2 3 4 5, {
+                    let transformed = T::apply(simd, half[r]);
+                    unroll!(c < IN, 0 1 2 3 4 5, {
+                        // SAFETY: `tile` checked that the buffer holds every place of the tile.
+                        unsafe { transformed[c].store_ptr(to_tile.add((r * IN + c) * to.place + tile)) }
                     });
-                }
+                });
             }
         }
     }

@@ -1,25 +1,29 @@
 //! The transforms of tiles and of weights.
 
-use crate::kernel::conv::product::SQUARE;
-use crate::kernel::lanes::Lanes;
+use crate::kernel::conv::channel_blocks;
+use crate::kernel::conv::microkernel::SQUARE;
+use crate::kernel::simd::{F32x16, Simd};
 
-/// Side of a tile's outputs and of its inputs.
-pub(crate) const OUT: usize = 4;
-pub(crate) const IN: usize = 6;
+/// Side of the outputs of a tile.
+pub(super) const OUT: usize = 4;
+/// Side of the inputs of a tile.
+pub(super) const IN: usize = 6;
 /// Places of a transformed tile.
 pub(crate) const PLACES: usize = IN * IN;
-/// The transform of a column or of a row.
+
+/// A transform of a tile of `N` times `N` pixels to one of 6 times 6 places. It is applied to the columns and then to the rows.
 pub(crate) trait Transform<const N: usize> {
-    fn apply<L: Lanes>(values: [L; N]) -> [L; IN];
+    /// Transforms a column or a row.
+    fn apply<S: Simd>(simd: S, values: [S::Vector; N]) -> [S::Vector; IN];
 }
 
 /// `Bᵀ·d`.
-pub(crate) struct Input;
+pub(crate) struct InputTransform;
 
-impl Transform<IN> for Input {
+impl Transform<IN> for InputTransform {
     #[inline(always)]
-    fn apply<L: Lanes>([d0, d1, d2, d3, d4, d5]: [L; IN]) -> [L; IN] {
-        let (two, four, five) = (L::splat(2.0), L::splat(-4.0), L::splat(-5.0));
+    fn apply<S: Simd>(simd: S, [d0, d1, d2, d3, d4, d5]: [S::Vector; IN]) -> [S::Vector; IN] {
+        let (two, four, five) = (simd.splat(2.0), simd.splat(-4.0), simd.splat(-5.0));
         let (even, odd) = (d4.mul_add(four, d2), d3.mul_add(four, d1));
         let (near, far) = (d4.sub(d2), d3.sub(d1).mul(two));
         [
@@ -34,28 +38,28 @@ impl Transform<IN> for Input {
 }
 
 /// `A·y`.
-pub(crate) struct Gradient;
+pub(crate) struct GradientTransform;
 
-impl Transform<OUT> for Gradient {
+impl Transform<OUT> for GradientTransform {
     #[inline(always)]
-    fn apply<L: Lanes>([y0, y1, y2, y3]: [L; OUT]) -> [L; IN] {
+    fn apply<S: Simd>(simd: S, [y0, y1, y2, y3]: [S::Vector; OUT]) -> [S::Vector; IN] {
         let (even, odd) = (y0.add(y2), y1.add(y3));
-        let far_even = y0.mul_add(L::splat(4.0), y2);
-        let far_odd = y1.mul(L::splat(2.0)).mul_add(L::splat(8.0), y3);
+        let far_even = y0.mul_add(simd.splat(4.0), y2);
+        let far_odd = y1.mul(simd.splat(2.0)).mul_add(simd.splat(8.0), y3);
         [y0, even.add(odd), even.sub(odd), far_even.add(far_odd), far_even.sub(far_odd), y3]
     }
 }
 
-/// `Aᵀ·m`.
+/// Returns `Aᵀ·m`.
 #[inline(always)]
-pub(super) fn output<L: Lanes>([m0, m1, m2, m3, m4, m5]: [L; IN]) -> [L; OUT] {
+pub(super) fn output_transform<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::Vector; IN]) -> [S::Vector; OUT] {
     let (sum, difference) = (m1.add(m2), m1.sub(m2));
     let (sums, differences) = (m3.add(m4), m3.sub(m4));
     [
         m0.add(sum).add(sums),
-        difference.mul_add(L::splat(2.0), differences),
-        sum.mul_add(L::splat(4.0), sums),
-        difference.mul_add(L::splat(8.0), differences).add(m5),
+        difference.mul_add(simd.splat(2.0), differences),
+        sum.mul_add(simd.splat(4.0), sums),
+        difference.mul_add(simd.splat(8.0), differences).add(m5),
     ]
 }
 
@@ -69,8 +73,13 @@ const G: [[f32; 3]; IN] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// `G·w·Gᵀ` of packed weights, `[36][out][in][16][16]` in blocks.
-pub(crate) fn transform_weight(packed: &[f32]) -> Vec<f32> {
+/// Returns the number of transformed weights between a number of channels of the input and of the output.
+pub(crate) fn weights_len(input: usize, output: usize) -> usize {
+    PLACES * channel_blocks(input) * channel_blocks(output) * SQUARE
+}
+
+/// Returns `G·w·Gᵀ` of packed weights: `[36, out / 16, in / 16, 16 in, 16 out]`.
+pub(crate) fn transform_weights(packed: &[f32]) -> Vec<f32> {
     let size = packed.len() / 9;
     let mut all = vec![0.0; PLACES * size];
     for (square, window) in packed.chunks_exact(9 * SQUARE).enumerate() {
@@ -87,8 +96,8 @@ pub(crate) fn transform_weight(packed: &[f32]) -> Vec<f32> {
     all
 }
 
-/// `Gᵀ·u·G`: back to packed weights.
-pub(crate) fn transform_back(all: &[f32]) -> Vec<f32> {
+/// Returns `Gᵀ·u·G` of transformed weights, packed.
+pub(crate) fn adjoint_transform_weights(all: &[f32]) -> Vec<f32> {
     let size = all.len() / PLACES;
     let mut packed = vec![0.0; 9 * size];
     for (square, window) in packed.chunks_exact_mut(9 * SQUARE).enumerate() {

@@ -1,4 +1,7 @@
-//! How an operation of this room becomes one of the engine's, with its place in the gradient graph.
+//! The bridge to Burn: a native operation becomes a node of its gradient graph.
+//!
+//! Burn's backend extensions take a fixed number of tensors and no lists. So an operation's inputs travel in twenty slots,
+//! and the operation itself as an `Arc<dyn Operation>`.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,40 +14,41 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Backend, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-/// Values and their shape.
+/// The values of a tensor, row-major, and its shape.
 #[derive(Clone, Copy)]
-pub(super) struct Array<'a> {
+pub(super) struct TensorView<'a> {
     pub values: &'a [f32],
     pub shape: &'a [usize],
 }
 
-/// New values and their shape.
+/// The values of a new tensor, row-major, and its shape.
 pub(super) struct Output {
     pub values: Vec<f32>,
     pub shape: Vec<usize>,
 }
 
-/// An operation on some arrays. The first of its outputs has a gradient; the others are constants to all that follows.
+/// An operation on tensors. Its first output has a gradient; the others are constants to everything that uses them.
 pub(super) trait Operation: Debug + Send + Sync + 'static {
-    fn forward(&self, inputs: &[Array]) -> Vec<Output>;
+    /// Returns the outputs.
+    fn forward(&self, inputs: &[TensorView]) -> Vec<Output>;
 
-    /// The only output in the place of the last input, which nobody else looks at and is not among the inputs; whether the
-    /// operation does that. Memory that was just read is written faster than other.
-    fn onto_last(&self, _inputs: &[Array], _last: &mut [f32]) -> bool {
+    /// Replaces the values of the last input with the only output, if the operation can; returns whether it did. Nobody else
+    /// uses that input, and `inputs` does not contain it. The memory was just read, so that it is cached.
+    fn run_in_place(&self, _inputs: &[TensorView], _last: &mut [f32]) -> bool {
         false
     }
 
-    /// The gradients with respect to the inputs, from that with respect to the first output; as many as inputs are
-    /// wanted, in order.
-    fn backward(&self, inputs: &[Array], gradient: Array, wanted: &[bool]) -> Vec<Output>;
+    /// Returns the gradients with respect to the inputs for which `wanted` is true, in order, from the gradient with
+    /// respect to the first output.
+    fn backward(&self, inputs: &[TensorView], gradient: TensorView, wanted: &[bool]) -> Vec<Output>;
 }
 
-/// A tensor, or none: the engine's extensions take no lists.
+/// A tensor, or none.
 #[derive(burn::backend::ExtensionType, Clone, Debug)]
 pub(super) enum Slot<B: Backend> {
     /// A tensor.
     Full(FloatTensor<B>),
-    /// None.
+    /// No tensor.
     Empty,
 }
 
@@ -73,25 +77,29 @@ macro_rules! slots {
 }
 slots!(a b c d e f g h i j k l m n o p q r s t);
 
-type Shared = Arc<dyn Operation>;
+type DynOperation = Arc<dyn Operation>;
 
+/// The extension of Burn's backends by native operations.
 #[backend_extension(Flex, Autodiff)]
-pub(super) trait Engine: Backend {
-    fn forward(#[extension_type] inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>>;
+pub(super) trait OperationBackend: Backend {
+    /// Runs an operation.
+    fn forward(#[extension_type] inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>>;
+    /// Runs the backward pass of an operation.
     fn backward(
         #[extension_type] inputs: Slots<Self>,
         gradient: FloatTensor<Self>,
-        operation: Shared,
+        operation: DynOperation,
         wanted: Vec<bool>,
     ) -> Vec<FloatTensor<Self>>;
 }
 
-/// Does the operation on the CPU.
+/// Runs an operation on the CPU. Returns its first output, of `D` dimensions, and the others.
 pub(super) fn apply<const D: usize>(
     operation: impl Operation,
     inputs: Vec<burn::backend::DispatchTensor>,
 ) -> (Tensor<D>, Vec<Tensor<1>>) {
-    let mut outputs = <burn::backend::Dispatch as Engine>::forward(Slots::new(inputs), Arc::new(operation)).into_iter();
+    let mut outputs =
+        <burn::backend::Dispatch as OperationBackend>::forward(Slots::new(inputs), Arc::new(operation)).into_iter();
     let first = Tensor::from_dispatch(outputs.next().expect("an output"));
     (first, outputs.map(Tensor::from_dispatch).collect())
 }
@@ -100,7 +108,7 @@ mod flex {
     use burn::backend::flex::{FlexTensor, Layout};
     use burn::tensor::{Bytes, DType, Shape};
 
-    use super::{Array, Engine, Flex, FloatTensor, Output, Shared, Slots};
+    use super::{DynOperation, Flex, FloatTensor, OperationBackend, Output, Slots, TensorView};
 
     fn tensors(slots: Slots<Flex>) -> Vec<(FlexTensor, Vec<usize>)> {
         let shaped = |tensor: FlexTensor| {
@@ -111,67 +119,67 @@ mod flex {
         slots.into_vec().into_iter().map(shaped).collect()
     }
 
-    fn array((tensor, shape): &(FlexTensor, Vec<usize>)) -> Array<'_> {
-        // A part of a longer vector, such as one of all parameters, begins somewhere in it.
+    fn view((tensor, shape): &(FlexTensor, Vec<usize>)) -> TensorView<'_> {
+        // A slice of a longer vector, such as one of all parameters, does not start at its first value.
         let start = tensor.layout().start_offset();
         let count: usize = shape.iter().product();
-        Array { values: &tensor.storage::<f32>()[start..start + count], shape }
+        TensorView { values: &tensor.storage::<f32>()[start..start + count], shape }
     }
 
     fn tensor(Output { values, shape }: Output) -> FlexTensor {
         FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
     }
 
-    impl Engine for Flex {
-        fn forward(inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>> {
+    impl OperationBackend for Flex {
+        fn forward(inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>> {
             let mut inputs = tensors(inputs);
             let (mut last, shape) = inputs.pop().expect("an input");
             let count: usize = shape.iter().product();
             if let Some(values) = last.try_storage_mut::<f32>().filter(|values| values.len() == count) {
-                let arrays: Vec<Array> = inputs.iter().map(array).collect();
-                if operation.onto_last(&arrays, values) {
+                let views: Vec<TensorView> = inputs.iter().map(view).collect();
+                if operation.run_in_place(&views, values) {
                     return vec![last];
                 }
             }
             inputs.push((last, shape));
-            let arrays: Vec<Array> = inputs.iter().map(array).collect();
-            operation.forward(&arrays).into_iter().map(tensor).collect()
+            let views: Vec<TensorView> = inputs.iter().map(view).collect();
+            operation.forward(&views).into_iter().map(tensor).collect()
         }
 
         fn backward(
             inputs: Slots<Self>,
             gradient: FloatTensor<Self>,
-            operation: Shared,
+            operation: DynOperation,
             wanted: Vec<bool>,
         ) -> Vec<FloatTensor<Self>> {
             let inputs = tensors(inputs);
             let gradient = tensors(Slots::new(vec![gradient]));
-            let arrays: Vec<Array> = inputs.iter().map(array).collect();
-            operation.backward(&arrays, array(&gradient[0]), &wanted).into_iter().map(tensor).collect()
+            let views: Vec<TensorView> = inputs.iter().map(view).collect();
+            operation.backward(&views, view(&gradient[0]), &wanted).into_iter().map(tensor).collect()
         }
     }
 }
 
-/// The step back through an operation of `N` inputs.
+/// The backward step of an operation of `N` inputs.
 #[derive(Debug)]
-struct Back;
+struct BackwardStep;
 
-impl<B: Engine, const N: usize> Backward<B, N> for Back {
-    type State = (Vec<FloatTensor<B>>, Shared);
+impl<B: OperationBackend, const N: usize> Backward<B, N> for BackwardStep {
+    type State = (Vec<FloatTensor<B>>, DynOperation);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<B>(&ops.node);
         let (inputs, operation) = ops.state;
         let wanted = ops.parents.iter().map(Option::is_some).collect();
-        let found = B::backward(Slots::new(inputs), gradient, operation, wanted);
-        for (parent, gradient) in ops.parents.into_iter().flatten().zip(found) {
+        let results = B::backward(Slots::new(inputs), gradient, operation, wanted);
+        for (parent, gradient) in ops.parents.into_iter().flatten().zip(results) {
             gradients.register::<B>(parent.id, gradient);
         }
     }
 }
 
-impl<B: Engine, C: CheckpointStrategy> Engine for Autodiff<B, C> {
-    fn forward(inputs: Slots<Self>, operation: Shared) -> Vec<FloatTensor<Self>> {
+impl<B: OperationBackend, C: CheckpointStrategy> OperationBackend for Autodiff<B, C> {
+    fn forward(inputs: Slots<Self>, operation: DynOperation) -> Vec<FloatTensor<Self>> {
         let (inputs, guards): (Vec<_>, Vec<_>) =
             inputs.into_vec().into_iter().map(|tensor| tensor.into_parts()).unzip();
         let mut outputs = B::forward(Slots::new(inputs.clone()), operation.clone()).into_iter();
@@ -190,18 +198,19 @@ impl<B: Engine, C: CheckpointStrategy> Engine for Autodiff<B, C> {
         std::iter::once(first).chain(rest).collect()
     }
 
-    fn backward(_: Slots<Self>, _: FloatTensor<Self>, _: Shared, _: Vec<bool>) -> Vec<FloatTensor<Self>> {
-        unreachable!("a gradient of a gradient")
+    fn backward(_: Slots<Self>, _: FloatTensor<Self>, _: DynOperation, _: Vec<bool>) -> Vec<FloatTensor<Self>> {
+        unreachable!("native operations have no second derivatives")
     }
 }
 
-fn track<B: Engine, C: CheckpointStrategy, const N: usize>(
+/// Puts an operation's output into the gradient graph.
+fn track<B: OperationBackend, C: CheckpointStrategy, const N: usize>(
     guards: Vec<NodeGuard>,
-    state: (Vec<FloatTensor<B>>, Shared),
+    state: (Vec<FloatTensor<B>>, DynOperation),
     output: FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let guards: [NodeGuard; N] = guards.try_into().expect("as many guards as inputs");
-    match <Back as Backward<B, N>>::prepare::<C>(Back, guards).compute_bound().stateful() {
+    match <BackwardStep as Backward<B, N>>::prepare::<C>(BackwardStep, guards).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish(state, output),
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     }

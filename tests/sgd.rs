@@ -1,16 +1,16 @@
-//! A step of gradient descent in one pass against the engine's operations.
+//! The fused SGD step against the reference kernels.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::kernel::Kernels;
 use unrolled::model::{Model, ModelConfig};
 use unrolled::train::{Optimizer, TrainConfig};
 
-/// Clipping sums the squares in another order; its factor may differ in the last place, and so may what it multiplies.
+/// Clipping sums the squares in a different order. Its factor may differ in the last place, and so may the products.
 const CLIPPED: f32 = 1e-6;
 
-/// The parameters of a small network after some steps along drawn gradients. They are no multiple of what is worked on at
-/// once.
-fn descended(kernels: Kernels, train: &TrainConfig) -> Vec<f32> {
+/// Returns the parameters of a small network after some steps along made-up gradients. Their number is no multiple of the chunks
+/// that the kernel works on.
+fn parameters_after(kernels: Kernels, train: &TrainConfig) -> Vec<f32> {
     let device = Device::flex();
     let config: ModelConfig = toml::from_str("kind = 'mlp'\ndepth = 5\nwidth = 33").unwrap();
     let mut model = Model::new(&config, [1, 9, 9], 10, 0, &device).unwrap();
@@ -28,16 +28,18 @@ fn descended(kernels: Kernels, train: &TrainConfig) -> Vec<f32> {
 }
 
 #[test]
-fn descent_in_one_pass_is_the_engines() {
+fn sgd_agrees_with_the_reference() {
     for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
         for weight_decay in [0.0, 1e-2] {
             for clip_norm in [0.0, 5.0, 1e6] {
                 let train = TrainConfig { momentum, nesterov, weight_decay, clip_norm, ..TrainConfig::default() };
-                let [ours, stock] = [Kernels::Own, Kernels::Stock].map(|kernels| descended(kernels, &train));
-                assert_eq!(ours.len(), 7534);
+                let [native, reference] =
+                    [Kernels::Native, Kernels::Reference].map(|kernels| parameters_after(kernels, &train));
+                assert_eq!(native.len(), 7534);
                 let largest = |all: &mut dyn Iterator<Item = f32>| all.fold(0.0, f32::max);
-                let error = largest(&mut ours.iter().zip(&stock).map(|(a, b)| (a - b).abs()));
-                let most = if clip_norm == 5.0 { CLIPPED * largest(&mut stock.iter().map(|w| w.abs())) } else { 0.0 };
+                let error = largest(&mut native.iter().zip(&reference).map(|(a, b)| (a - b).abs()));
+                let most =
+                    if clip_norm == 5.0 { CLIPPED * largest(&mut reference.iter().map(|w| w.abs())) } else { 0.0 };
                 assert!(error <= most, "{momentum} {nesterov} {weight_decay} {clip_norm}: {error:e}");
             }
         }
@@ -45,7 +47,7 @@ fn descent_in_one_pass_is_the_engines() {
 }
 
 #[test]
-fn all_parameters_are_those_of_the_arrays() {
+fn flat_parameters_follow_the_arrays() {
     let device = Device::flex();
     let config: ModelConfig = toml::from_str("kind = 'mlp'\ndepth = 4\nwidth = 9").unwrap();
     let mut model = Model::new(&config, [1, 3, 3], 3, 0, &device).unwrap();

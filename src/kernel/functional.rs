@@ -1,29 +1,30 @@
-//! Operations on samples that lie one behind the other, `[samples, units]`: what language models need beside blocks.
+//! Functions of samples in Burn's layout, `[samples, units]`: the parts of language models that are no blocks, and the loss.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::char_cnn::{CharCnn, Words};
-use super::choice::Kernels;
-use super::likelihood::Likelihood;
+use super::backend::Kernels;
+use super::char_cnn::{CharCnn, UniqueWords};
+use super::cross_entropy::SoftmaxCrossEntropy;
 use super::lstm::Lstm;
 use super::matrix::Linear;
-use super::op::apply;
+use super::operation::apply;
 
-/// `x·Wᵀ + b`, `[samples, in]` to `[samples, out]`, for a weight `[out, in]`.
+/// Returns the linear layer `x·Wᵀ + b`, `[samples, in]` to `[samples, out]`, for a weight `[out, in]`.
 pub fn linear(kernels: Kernels, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     match kernels {
-        Kernels::Own => apply::<2>(Linear, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()]).0,
-        Kernels::Stock => x.matmul(weight.transpose()) + bias.unsqueeze(),
+        Kernels::Native => apply::<2>(Linear, vec![x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()]).0,
+        Kernels::Reference => x.matmul(weight.transpose()) + bias.unsqueeze(),
     }
 }
 
-/// Long short-term memory over all steps of some streams: `i, f, o = σ(·)`, `g = tanh(·)` of `x + W·h`, then
-/// `c = f·c + i·g` and `h = o·tanh(c)`, with h and c of the step before.
+/// Returns a layer of long short-term memory over all time steps of some streams: `i, f, o = σ(·)` and `g = tanh(·)` of
+/// `x + W·h`, then `c = f·c + i·g` and `h = o·tanh(c)`, with h and c of the step before.
 ///
-/// `x` is `[samples, 4·units]` in the order i, f, g, o, the weight `[4·units, units]`, and `state` h and c of every stream
-/// before the first step, `[streams, units]`. Sample `n` belongs to step `n / streams` and stream `n % streams`; the last
-/// step may lack streams. `trains`: a way back follows. Returns h of every sample, `[samples, units]`, and the state behind
-/// the last step, which has no gradient.
+/// `x` is `[samples, 4·units]` in the order i, f, g, o; the weight is `[4·units, units]`; `state` is h and c of every stream
+/// before the first step, `[streams, units]` each. Sample `n` is step `n / streams` of stream `n % streams`; the last step may
+/// lack streams. `trains` says whether a backward pass follows.
+///
+/// Returns h of every sample, `[samples, units]`, and the state after the last step, which carries no gradient.
 pub fn lstm(
     kernels: Kernels,
     x: Tensor<2>,
@@ -32,18 +33,18 @@ pub fn lstm(
     trains: bool,
 ) -> (Tensor<2>, [Tensor<2>; 2]) {
     let [streams, units] = state[0].dims();
-    if kernels == Kernels::Stock {
-        return stock_lstm(x, weight, state);
+    if kernels == Kernels::Reference {
+        return reference_lstm(x, weight, state);
     }
     let [h, c] = state.map(Tensor::into_dispatch);
     let operation = Lstm::new(streams, units, trains);
-    let (outputs, ends) = apply::<2>(operation, vec![x.into_dispatch(), weight.into_dispatch(), h, c]);
-    let ends: Vec<Tensor<2>> = ends.into_iter().map(|end| end.reshape([streams, units])).collect();
-    (outputs, ends.try_into().expect("h and c"))
+    let (outputs, state) = apply::<2>(operation, vec![x.into_dispatch(), weight.into_dispatch(), h, c]);
+    let state: Vec<Tensor<2>> = state.into_iter().map(|values| values.reshape([streams, units])).collect();
+    (outputs, state.try_into().expect("h and c"))
 }
 
-/// The same with the engine's operations, step by step.
-fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -> (Tensor<2>, [Tensor<2>; 2]) {
+/// Returns [`lstm`] by Burn's operations, step by step.
+fn reference_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -> (Tensor<2>, [Tensor<2>; 2]) {
     let ([streams, units], samples) = (h.dims(), x.dims()[0]);
     let mut outputs = Vec::new();
     for start in (0..samples).step_by(streams) {
@@ -65,25 +66,25 @@ fn stock_lstm(x: Tensor<2>, weight: Tensor<2>, [mut h, mut c]: [Tensor<2>; 2]) -
     (Tensor::cat(outputs, 0), [h, c])
 }
 
-/// `tanh(max over s of Σ_j table[character s + j][tap j] + bias)` for filters of 1, 2, … characters with so many `maps`
-/// each.
+/// Returns word vectors: `tanh(max over s of Σ_j table[character s + j][tap j] + bias)` for filters of 1, 2, … characters.
+/// `maps` is the number of maps of each filter.
 ///
-/// `characters` holds `length` a sample, 0 for none behind the last; the table is `[characters, Σ width·maps]` with the taps
-/// of a filter one behind the other and zeros in row 0, the bias `[Σ maps]`. Returns `[samples, Σ maps]`. Every different
-/// word is computed once.
-pub fn spelling(
+/// `characters` are `length` for each sample, and 0 fills up words that are shorter. The table is `[characters, Σ width·maps]`,
+/// with the taps of a filter side by side and zeros in row 0; the bias is `[Σ maps]`. Returns `[samples, Σ maps]`. A word that
+/// occurs several times is computed once.
+pub fn char_cnn(
     kernels: Kernels,
     characters: &[u32],
     length: usize,
     (table, bias): (Tensor<2>, Tensor<1>),
     maps: &[usize],
 ) -> Tensor<2> {
-    if kernels == Kernels::Own {
-        let operation = CharCnn::new(Words::new(characters, length), maps);
+    if kernels == Kernels::Native {
+        let operation = CharCnn::new(UniqueWords::new(characters, length), maps);
         return apply::<2>(operation, vec![table.into_dispatch(), bias.into_dispatch()]).0;
     }
     let samples = characters.len() / length;
-    // No character stays the row of zeros that it is.
+    // Row 0 is detached, so that it stays zero.
     let (none, others) = (table.clone().narrow(0, 0, 1).detach(), table.dims()[0] - 1);
     let table = Tensor::cat(vec![none, table.narrow(0, 1, others)], 0);
     let mut row = 0;
@@ -108,20 +109,20 @@ pub fn spelling(
     activation::tanh(Tensor::cat(all, 1) + bias.unsqueeze())
 }
 
-/// What [`likelihood`] finds.
+/// The result of [`cross_entropy`].
 pub struct CrossEntropy {
-    /// The mean over the samples, nats, with the smoothed target; `[1]`, the one with a gradient.
+    /// The mean over the samples, nats, of the smoothed target: `[1]`. It carries the gradient.
     pub mean: Tensor<1>,
-    /// `-ln p` of every sample's label.
+    /// `-ln p` of the label of every sample, `[samples]`.
     pub losses: Tensor<1>,
-    /// Every sample's likeliest class.
+    /// The most probable class of every sample, `[samples]`.
     pub best: Tensor<1>,
 }
 
-/// Softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
-/// `s / classes` for every class, as in PyTorch. On the CPU alone.
-pub fn likelihood(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
-    let (mean, rest) = apply::<1>(Likelihood::new(labels, smoothing), vec![logits.into_dispatch()]);
+/// Returns softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
+/// `s / classes` for every class, as in PyTorch. Runs on the CPU only.
+pub fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
+    let (mean, rest) = apply::<1>(SoftmaxCrossEntropy::new(labels, smoothing), vec![logits.into_dispatch()]);
     let [losses, best] = rest.try_into().expect("losses and classes");
     CrossEntropy { mean, losses, best }
 }
