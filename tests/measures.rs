@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
-use unrolled::kernel::FeatureMap;
+use unrolled::kernel::{FeatureMap, Kernels};
 use unrolled::measure::*;
-use unrolled::model::{ModelKind, Model, ModelConfig};
-use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
+use unrolled::model::{Model, ModelConfig, ModelKind};
+use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring, cross_entropy};
 use unrolled::random;
 
 mod common;
@@ -448,9 +448,9 @@ fn a_prediction_has_the_tensor_loss_of_its_row() {
     let (rows, labels) = ([0.5f32, -1.0, 2.0, 0.0, 0.0, 0.0], [2, 1]);
     let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &Device::flex());
     let mean: f32 = cross_entropy(Kernels::Own, logits, &labels, 0.0).mean.into_scalar();
-    let predictions: Vec<Prediction> = Prediction::all(&rows, 3, &labels, &rows).collect();
+    let predictions = predictions(&rows, 3, &labels, &rows);
     let expected = (predictions[0].loss + predictions[1].loss) / 2.0;
     assert!((f64::from(mean) - expected).abs() < 1e-6, "{mean} {expected}");
-    assert!(predictions[0].correct && !predictions[1].correct);
+    assert!(predictions[0].is_correct && !predictions[1].is_correct);
     assert!((predictions[1].loss - 3f64.ln()).abs() < 1e-12);
 }
