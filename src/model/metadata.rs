@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelConfig;
 use super::char_lm::SPECIAL_CHARACTERS;
+use super::{Model, ModelConfig};
 use crate::{Error, Result};
 
 /// The metadata of a model file.
@@ -30,6 +30,35 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Returns the metadata of a network with these class names and this normalization, without a name for its data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use unrolled::model::{Metadata, Model, ModelConfig, ModelKind, from_bytes, to_bytes};
+    ///
+    /// let config = ModelConfig::new(ModelKind::Mlp).with_depth(3).with_width(4);
+    /// let model = Model::new(&config, [1, 2, 2], 2, 0, &Device::flex())?;
+    /// let metadata = Metadata::new(&model, vec!["ant".into(), "bee".into()], vec![0.5], vec![0.25]);
+    /// let bytes = to_bytes(&model, &metadata, &[], Default::default())?;
+    /// let file = from_bytes("model.safetensors".as_ref(), &bytes, &Device::flex())?;
+    /// assert_eq!(file.metadata, metadata);
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
+    pub fn new(model: &Model, classes: Vec<String>, mean: Vec<f32>, std: Vec<f32>) -> Self {
+        Self {
+            model: model.config().clone(),
+            input: model.input(),
+            classes,
+            characters: None,
+            mean,
+            std,
+            data: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
     /// Checks that a data set has the classes of the network, in the same order.
     ///
     /// # Errors

@@ -91,6 +91,11 @@ impl Model {
         &self.config
     }
 
+    /// Returns the shape of a sample, `[channels, height, width]`.
+    pub fn input(&self) -> Shape {
+        self.layers.input
+    }
+
     /// Computes the outputs before the softmax, `[batch, classes]`, from `[batch, channels, height, width]`.
     pub fn forward(&self, context: &mut ForwardContext, x: Tensor<4>) -> Tensor<2> {
         self.layers.forward(context, x)
@@ -157,7 +162,7 @@ impl Network for Model {
         &self.outline
     }
 
-    /// The checksum of the outline and of all values.
+    /// Returns a CRC-32 of the outline and of the values of all parameters.
     fn fingerprint(&self) -> u32 {
         let mut sum = crc32fast::Hasher::new();
         sum.update(format!("{:?}", self.outline).as_bytes());

@@ -210,10 +210,7 @@ mod tests {
         for (text, message) in [
             ("kind = 'resnet'\nblocks = []", "model.blocks: no stage; at least one is needed, such as [2, 2, 2, 2]"),
             ("kind = 'resnet'\nblocks = [1, 0]", "model.blocks: a stage without blocks; each needs at least 1"),
-            (
-                "kind = 'resnet'\nblocks = [1]\ndepth = 20",
-                "model.blocks: replaces model.depth; give one of the two",
-            ),
+            ("kind = 'resnet'\nblocks = [1]\ndepth = 20", "model.blocks: replaces model.depth; give one of the two"),
             ("kind = 'mlp'\nblocks = [1]", "model.blocks: belongs to networks for images; give model.depth"),
             ("kind = 'highway-mnist'\nblocks = [1]", "model.blocks: three stages are needed, such as [2, 3, 3]"),
             ("kind = 'resnet'\nsurvival = [0.5]", "model.survival: 1 numbers, expected one for each of 9 blocks"),

@@ -48,10 +48,8 @@ impl Model {
             survival.extend(kept.iter().map(|&block| all.blocks[block].survival()));
         }
         let counts: Vec<usize> = route.stages().iter().map(Vec::len).collect();
-        let outline = self.outline();
-        let input = [0, 1, 2].map(|side| outline.input[side]);
         let config = self.config().with_blocks(counts, survival);
-        let mut slim = Self::uninitialized(&config, input, outline.classes, self.parameters.device())?;
+        let mut slim = Self::uninitialized(&config, self.input(), self.outline().classes, self.parameters.device())?;
         let entries: Vec<_> = slim.parameters.iter().map(|(id, p)| (id, p.name.clone())).collect();
         for (id, name) in entries {
             slim.parameters.set(id, self.parameters.get(self.source_parameter(&name, route)?).value.clone());

@@ -117,9 +117,7 @@ pub(super) fn validate_probabilities(config: &ModelConfig, blocks: &[usize]) -> 
     let blocks: usize = blocks.iter().sum();
     match config.survival.as_slice() {
         [] => Ok(()),
-        _ if config.layer_dropout > 0.0 => {
-            wrong("survival", "replaces model.layer_dropout; give one of the two")
-        }
+        _ if config.layer_dropout > 0.0 => wrong("survival", "replaces model.layer_dropout; give one of the two"),
         all if all.len() != blocks => {
             wrong("survival", format!("{} numbers, expected one for each of {blocks} blocks", all.len()))
         }

@@ -205,8 +205,10 @@ pub trait Network {
         Ok(None)
     }
 
-    /// Returns a checksum of everything that decides what the network computes: two networks with the same checksum are
-    /// taken for the same. Without an implementation it is that of the outline alone.
+    /// Returns a checksum of the network. Two networks with the same checksum are taken for the same, for example when an
+    /// interrupted measurement continues.
+    ///
+    /// An implementation should include every parameter. The provided method includes the outline only.
     fn fingerprint(&self) -> u32 {
         crc32fast::hash(format!("{:?}", self.outline()).as_bytes())
     }

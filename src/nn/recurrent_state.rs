@@ -25,14 +25,14 @@ impl RecurrentState {
         self.streams.max(1)
     }
 
-    /// Returns the state as plain numbers.
+    /// Copies the state to plain numbers.
     pub(crate) fn save(&self) -> SavedRecurrentState {
         let values = |tensor: &Tensor<2>| super::tensor_to_vec(tensor.clone());
         let layers = self.layers.iter().map(|layer| layer.each_ref().map(values)).collect();
         SavedRecurrentState { streams: self.streams, layers }
     }
 
-    /// Returns a state that was saved, on the CPU.
+    /// Returns a saved state. Its tensors are on the CPU.
     pub(crate) fn restore(saved: &SavedRecurrentState) -> Self {
         let streams = saved.streams.max(1);
         let tensor = |values: &Vec<f32>| {
@@ -42,7 +42,7 @@ impl RecurrentState {
         Self { streams: saved.streams, layers: saved.layers.iter().map(|layer| layer.each_ref().map(tensor)).collect() }
     }
 
-    /// What a layer of so many units remembers: zeros before the first batch.
+    /// Returns h and c of a layer, `[streams, units]`, on a device: zeros before the first batch.
     pub(crate) fn layer(&self, layer: usize, units: usize, device: &Device) -> [Tensor<2>; 2] {
         let zeros = || Tensor::zeros([self.streams(), units], device);
         let state = self.layers.get(layer).cloned();
@@ -54,6 +54,6 @@ impl RecurrentState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedRecurrentState {
     streams: usize,
-    /// h and c of every recurrent layer, `[streams, units]`, row-major.
+    /// h and c of each recurrent layer, `[streams, units]`, row-major.
     layers: Vec<[Vec<f32>; 2]>,
 }
