@@ -22,15 +22,21 @@ pub(crate) fn png_uri(pixels: &[u8], shape: [usize; 3], frame: [usize; 2], offse
         let place = image.get_pixel_mut_checked((offset[1] + column) as u32, (offset[0] + row) as u32)?;
         *place = image::Rgba([red, green, blue, u8::MAX]);
     }
-    let longest = image.width().max(image.height());
-    if longest > MOST_SIDE {
-        let side = |side: u32| (f64::from(side * MOST_SIDE) / f64::from(longest)).round().max(1.0) as u32;
-        image = image::imageops::thumbnail(&image, side(image.width()), side(image.height()));
+    let [height, width] = shown_size(frame).map(|side| side as u32);
+    if [image.height(), image.width()] != [height, width] {
+        image = image::imageops::thumbnail(&image, width, height);
     }
     let mut bytes = Vec::new();
     let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
     encoder.write_image(image.as_raw(), image.width(), image.height(), ExtendedColorType::Rgba8).ok()?;
     Some(format!("data:image/png;base64,{}", base64(&bytes)))
+}
+
+/// Returns the size of the picture that [`png_uri`] makes of a frame of `[rows, columns]`.
+pub(crate) fn shown_size(frame: [usize; 2]) -> [usize; 2] {
+    let longest = frame[0].max(frame[1]);
+    let scaled = |side: usize| (side as f64 * f64::from(MOST_SIDE) / longest as f64).round().max(1.0) as usize;
+    if longest > MOST_SIDE as usize { frame.map(scaled) } else { frame }
 }
 
 /// Returns bytes in base64 (RFC 4648).
@@ -64,5 +70,6 @@ mod tests {
         assert!(uri.starts_with("data:image/png;base64,iVBOR"), "{uri}");
         assert_eq!(png_uri(&[7; 4], [1, 2, 2], [2, 2], [1, 0]), None);
         assert_eq!(png_uri(&[7; 3], [1, 2, 2], [3, 3], [0, 0]), None);
+        assert_eq!([[96, 20], [192, 20], [7, 960]].map(shown_size), [[96, 20], [96, 10], [1, 96]]);
     }
 }

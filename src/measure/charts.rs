@@ -1,38 +1,56 @@
 //! Charts and tables by block, which most measurements present: the axis that networks share, a point and a row a block.
 
 use super::measurement::Presented;
-use super::score::Estimate;
+use super::metric::Metric;
+use super::score::{Estimate, Score};
 use crate::nn::{BlockId, Outline};
-use crate::report::{Axis, Cell, Chart, Column, Format, Mark, Panel, Point, Reference, RowKey, Scale, Series, Table};
+use crate::report::{
+    Axis, Cell, Chart, Column, Figure, Format, Mark, Panel, Point, Reference, RowKey, Scale, Series, Table,
+};
 
 /// The horizontal axis of charts by block: blocks by name where all networks have the same, relative depth where not.
 #[derive(Clone, Debug)]
 pub struct BlockAxis {
     blocks: Option<Vec<BlockId>>,
+    /// The only stage that is shown; `None`: all.
+    stage: Option<usize>,
 }
 
 impl BlockAxis {
     /// Returns the axis that some networks share.
     pub fn new<T>(networks: &[Presented<T>]) -> Self {
-        let ids = |outline: &Outline| outline.blocks().map(|(id, _)| id).collect::<Vec<_>>();
-        let blocks = networks.first().map(|first| ids(first.outline));
-        Self { blocks: blocks.filter(|blocks| networks.iter().all(|network| ids(network.outline) == *blocks)) }
+        Self::over(networks, None)
+    }
+
+    /// Returns the axis of one stage, counted from 0, of the networks that have it.
+    pub fn of_stage<T>(networks: &[Presented<T>], stage: usize) -> Self {
+        Self::over(networks, Some(stage))
+    }
+
+    fn over<T>(networks: &[Presented<T>], stage: Option<usize>) -> Self {
+        let ids = networks.iter().map(|network| ids(network.outline, stage).collect::<Vec<_>>());
+        let ids: Vec<_> = ids.filter(|ids| !ids.is_empty()).collect();
+        let blocks = ids.first().filter(|first| ids.iter().all(|ids| ids == *first)).cloned();
+        Self { blocks, stage }
     }
 
     /// Returns the axis of a chart.
     pub fn axis(&self) -> Axis {
         match &self.blocks {
             Some(blocks) => Axis { label: "block".into(), scale: Scale::Blocks(blocks.clone()) },
-            None => Axis { label: "relative depth".into(), scale: Scale::RelativeDepth },
+            None => {
+                let label = if self.stage.is_some() { "relative depth in the stage" } else { "relative depth" };
+                Axis { label: label.into(), scale: Scale::RelativeDepth }
+            }
         }
     }
 
     /// Returns where a block stands on it.
     pub fn position(&self, outline: &Outline, id: BlockId) -> f64 {
-        let place = outline.blocks().position(|(other, _)| other == id).unwrap_or(0) as f64;
+        let place = ids(outline, self.stage).position(|other| other == id).unwrap_or(0) as f64;
         match self.blocks {
             Some(_) => place,
-            None => place / (outline.blocks().count().max(2) - 1) as f64,
+            None => place / (ids(outline, self.stage).count().max(2) - 1) as f64,
         }
     }
 
@@ -43,22 +61,29 @@ impl BlockAxis {
         mark: Mark,
         figure: impl Fn(BlockId) -> Option<Estimate>,
     ) -> Series {
-        let point = |id: BlockId| {
-            let found = figure(id);
-            let range = found.filter(|f| f.ci95.is_finite()).map(|f| [f.value - f.ci95, f.value + f.ci95]);
-            Point {
-                x: self.position(network.outline, id),
-                y: found.map_or(f64::NAN, |f| f.value),
-                range,
-                block: Some(id),
-                note: String::new(),
-            }
+        let symmetric = |estimate: Estimate| {
+            let range = [estimate.value - estimate.ci95, estimate.value + estimate.ci95];
+            (estimate.value, estimate.ci95.is_finite().then_some(range))
         };
-        let points = network.outline.blocks().map(|(id, _)| point(id)).collect();
+        self.ranged_series(network, mark, |id| figure(id).map(symmetric))
+    }
+
+    /// Returns the same from values with the ends of their intervals.
+    fn ranged_series<T>(
+        &self,
+        network: &Presented<T>,
+        mark: Mark,
+        figure: impl Fn(BlockId) -> Option<(f64, Option<[f64; 2]>)>,
+    ) -> Series {
+        let point = |id: BlockId| {
+            let (y, range) = figure(id).unwrap_or((f64::NAN, None));
+            Point { x: self.position(network.outline, id), y, range, block: Some(id), note: String::new() }
+        };
+        let points = ids(network.outline, self.stage).map(point).collect();
         Series { name: network.name.to_owned(), network: Some(network.place), mark, points }
     }
 
-    /// Returns a chart with one series a network.
+    /// Returns a chart with one series for every network that has a finite figure.
     pub fn chart<T>(
         &self,
         networks: &[Presented<T>],
@@ -67,8 +92,52 @@ impl BlockAxis {
         figure: impl Fn(&Presented<T>, BlockId) -> Option<Estimate>,
     ) -> Chart {
         let series = networks.iter().map(|network| self.series(network, mark, |id| figure(network, id)));
-        Chart { x: self.axis(), y, series: series.collect(), ..Chart::default() }
+        Chart { x: self.axis(), y, series: series.filter(is_visible).collect(), ..Chart::default() }
     }
+
+    /// Returns a chart of scores, with the lines of the whole networks and of guessing.
+    pub fn score_chart<T>(
+        &self,
+        networks: &[Presented<T>],
+        mark: Mark,
+        score: impl Fn(&Presented<T>, BlockId) -> Option<Score>,
+    ) -> Chart {
+        let metric = metric(networks);
+        let value = |score: Score| (metric.value(&score), Some(metric.range(&score)));
+        let series = networks.iter().map(|n| self.ranged_series(n, mark, |id| score(n, id).map(value)));
+        Chart {
+            x: self.axis(),
+            y: score_axis(metric),
+            series: series.filter(is_visible).collect(),
+            references: baselines(networks).into_iter().chain(chance(networks)).collect(),
+            ..Chart::default()
+        }
+    }
+}
+
+/// Whether there is anything to draw.
+fn is_visible(series: &Series) -> bool {
+    series.points.iter().any(|point| point.y.is_finite())
+}
+
+/// Returns the metric of networks that were measured on the same samples.
+pub fn metric<T>(networks: &[Presented<T>]) -> Metric {
+    networks.first().map_or(Metric::Accuracy, Presented::metric)
+}
+
+/// Returns the vertical axis of scores.
+pub fn score_axis(metric: Metric) -> Axis {
+    Axis { label: metric.label().into(), scale: metric.scale() }
+}
+
+/// Returns the vertical axis of costs, with zero.
+pub fn cost_axis(metric: Metric) -> Axis {
+    Axis { label: format!("cost, {}", metric.long_unit()), scale: Scale::Including(vec![0.0]) }
+}
+
+/// Returns the blocks of one stage or of all.
+fn ids(outline: &Outline, stage: Option<usize>) -> impl Iterator<Item = BlockId> {
+    outline.blocks().map(|(id, _)| id).filter(move |id| stage.is_none_or(|stage| id.stage == stage))
 }
 
 /// Returns a table with a row for every block that has cells. Before the columns stand the network, where there are
@@ -123,10 +192,24 @@ pub fn baselines<T>(networks: &[Presented<T>]) -> Vec<Reference> {
     networks.iter().map(line).collect()
 }
 
+/// Returns the line at zero.
+pub fn zero() -> Reference {
+    Reference { y: 0.0, label: "zero".into(), network: None }
+}
+
 /// Returns the line of guessing, one for all networks with as many classes.
 pub fn chance<T>(networks: &[Presented<T>]) -> Option<Reference> {
     let first = networks.first()?;
     Some(Reference { y: first.metric().chance(first.outline), label: "chance".into(), network: None })
+}
+
+/// Returns the figures without charts that have no series and without figures that have no panel.
+pub fn with_content(figures: impl IntoIterator<Item = Figure>) -> Vec<Figure> {
+    let has_series = |panel: &Panel| if let Panel::Chart(chart) = panel { !chart.series.is_empty() } else { true };
+    let shown = figures
+        .into_iter()
+        .map(|figure| Figure { panels: figure.panels.into_iter().filter(has_series).collect(), ..figure });
+    shown.filter(|figure| !figure.panels.is_empty()).collect()
 }
 
 /// Returns a chart as a panel.

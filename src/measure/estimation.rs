@@ -1,5 +1,7 @@
 //! Estimation error (Eq. 1, Figure 3): how far every block's estimate is from the output of its stage's last block.
 
+mod present;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -125,8 +127,8 @@ impl Measurement for Estimation {
         blocks.collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 

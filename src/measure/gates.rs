@@ -1,5 +1,7 @@
 //! Gate activity: how open the gates are, for which units, samples and classes.
 
+mod present;
+
 use serde::{Deserialize, Serialize};
 
 use super::activations::BlockView;
@@ -117,8 +119,8 @@ impl Measurement for Gates {
         blocks.filter(|(_, gates)| gates.transform.is_some() || gates.carry.is_some()).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::{Estimate, PerBlock, Score, mean};
-use super::{Intervention, Prediction};
+use super::sentences::{counted, findings, finite_mean, missing_figures};
+use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Outline, Route};
-use crate::report::Section;
+use crate::report::{Cell, Chart, Column, Figure, Format, Mark, Section, Table};
 
 /// Accuracy and loss with each block left out in turn; its shortcut stays.
 pub struct Lesion;
@@ -61,7 +63,139 @@ impl Measurement for Lesion {
         lesions.map(|(id, without)| (id, LesionResult::new(observed.baseline, without))).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let table = table(networks);
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &table));
+        Section {
+            title: "Leaving one block out".into(),
+            about: vec![
+                "Each block is left out in turn: only its skip connection remains, and nothing else is changed (paper, \
+                 Section 4; Srivastava et al. 2015; Veit et al. 2016). Blocks that cannot be left out have no point; the \
+                 table says why."
+                    .into(),
+                format!(
+                    "The cost of a block is {}. The two are compared sample by sample, which shows differences that are \
+                     smaller than the intervals of the scores. All intervals are 95 % intervals.",
+                    match metric(networks) {
+                        Metric::Accuracy => "the accuracy of the whole network minus the accuracy without the block",
+                        Metric::Perplexity => "the loss without the block minus the loss of the whole network",
+                    }
+                ),
+            ],
+            findings: said,
+            figures: with_content(figures(networks)),
+            tables: vec![table],
+            ..Section::default()
+        }
+    }
+}
+
+type Networks<'a> = [Presented<'a, PerBlock<LesionResult>>];
+
+/// Returns the mean cost, the greatest, and how many costs cannot be told from zero.
+fn sentence(network: &Presented<PerBlock<LesionResult>>) -> Option<String> {
+    let metric = network.metric();
+    let costs = network.output.iter().map(|(id, lesion)| (id, metric.cost(lesion)));
+    let costs: Vec<_> = costs.filter(|(_, cost)| cost.value.is_finite()).collect();
+    let mean = finite_mean(costs.iter().map(|(_, cost)| cost.value))?;
+    let (id, greatest) = costs.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+    let unclear = costs.iter().filter(|(_, cost)| cost.value.abs() <= cost.ci95).count();
+    Some(format!(
+        "Leaving out one block costs {} {} on average and at most {} ({id}). The interval of the cost contains zero for \
+         {unclear} of {}.",
+        metric.format_cost(mean),
+        metric.long_unit(),
+        metric.format_cost(greatest.value),
+        counted(costs.len(), "block"),
+    ))
+}
+
+fn figures(networks: &Networks) -> Vec<Figure> {
+    let (axis, metric) = (BlockAxis::new(networks), metric(networks));
+    let score = |network: &Presented<_>, id| Some(PerBlock::<LesionResult>::get(&network.output, &id)?.score);
+    let cost = |network: &Presented<_>, id| {
+        Some(metric.in_unit(metric.cost(PerBlock::<LesionResult>::get(&network.output, &id)?)))
+    };
+    let costs = Chart { references: vec![zero()], ..axis.chart(networks, cost_axis(metric), Mark::Points, cost) };
+    let figure = |name: String, title: String, chart: Chart| Figure {
+        name: format!("lesion-{name}"),
+        title,
+        panels: vec![panel(chart)],
+        ..Figure::default()
+    };
+    let scores = axis.score_chart(networks, Mark::Points, score);
+    vec![
+        figure(metric.name().into(), format!("{} without the block", metric.title()), scores),
+        figure("cost".into(), "Cost of leaving the block out".into(), costs),
+    ]
+}
+
+fn table(networks: &Networks) -> Table {
+    let metric = metric(networks);
+    let samples = Column::new("samples", "samples", Format::Count).detail();
+    let reason = Column::new("why_not_removable", "why it cannot be left out", Format::Text).detail();
+    let scores = metric.score_columns(" without");
+    let columns = [scores, metric.cost_columns(), vec![samples, reason]].concat();
+    let figures = columns.len() - 1;
+    block_table(("lesion", "Every block left out"), networks, columns, |network, id| {
+        if let Some(lesion) = network.output.get(&id) {
+            let samples = vec![Cell::Number(lesion.score.samples as f64), Cell::Empty];
+            return Some([metric.score_cells(&lesion.score), metric.cost_cells(lesion), samples].concat());
+        }
+        let reason = network.outline.block(id).why_not_removable.clone()?;
+        Some([vec![Cell::Empty; figures], vec![Cell::Text(reason)]].concat())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, estimate, outline, presented, score};
+    use crate::report::{Panel, Scale};
+
+    fn lesion(cost: f64) -> LesionResult {
+        LesionResult { score: score(0.9 - cost), accuracy_cost: estimate(cost), loss_cost: estimate(cost / 2.0) }
+    }
+
+    fn lesions(outline: &Outline) -> PerBlock<LesionResult> {
+        let costs = removable(outline).into_iter().enumerate();
+        costs.map(|(place, id)| (id, lesion(0.2 - 0.05 * place as f64))).collect()
+    }
+
+    #[test]
+    fn two_networks_share_the_charts_and_the_table() {
+        let (mut shallow, deep, whole) = (outline(&[3]), outline(&[3, 3]), score(0.9));
+        shallow.stages[0].blocks[1].why_not_removable = Some("it has no shortcut".into());
+        let mut second = lesions(&deep);
+        second[5].score.loss = f64::NAN;
+        let networks = presented(vec![(&shallow, &whole, lesions(&shallow)), (&deep, &whole, second)]);
+        let section = Lesion.present(&networks);
+        assert_is_complete(&section);
+        assert_eq!(section.tables[0].rows.len(), 9);
+        assert_eq!(section.tables[0].rows[1].last(), Some(&Cell::Text("it has no shortcut".into())));
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let first = "Leaving out one block costs 17.50 points of accuracy on average and at most 20.00 (stage1.block1). \
+                     The interval of the cost contains zero for 0 of 2 blocks.";
+        assert_eq!(texts[0], first);
+        assert!(texts[1].ends_with("contains zero for 1 of 6 blocks."), "{texts:?}");
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
+        let Panel::Chart(chart) = &section.figures[0].panels[0] else { panic!("a chart") };
+        assert_eq!((&chart.x.scale, chart.series.len()), (&Scale::RelativeDepth, 2));
+        let lines: Vec<_> = chart.references.iter().map(|line| (line.label.as_str(), line.y)).collect();
+        assert_eq!(lines, [("a, whole", 90.0), ("b, whole", 90.0), ("chance", 10.0)]);
+        assert!(chart.series[0].points[1].y.is_nan(), "a block that cannot be left out has no point");
+    }
+
+    #[test]
+    fn a_language_model_loses_nats() {
+        let (outline, whole) = (Outline { is_language_model: true, ..outline(&[2]) }, score(0.9));
+        let section = Lesion.present(&presented(vec![(&outline, &whole, lesions(&outline))]));
+        assert_is_complete(&section);
+        assert_eq!(section.figures[0].name, "lesion-perplexity");
+        assert!(section.findings[0].text.starts_with("Leaving out one block costs 0.0875 nats of loss on average"));
     }
 }

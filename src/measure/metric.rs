@@ -2,6 +2,7 @@
 
 use super::lesion::LesionResult;
 use super::score::{Estimate, Score};
+use super::sentences::number;
 use crate::nn::Outline;
 use crate::report::{Cell, Column, Format, Scale};
 
@@ -25,6 +26,14 @@ impl Metric {
         match self {
             Self::Accuracy => "accuracy",
             Self::Perplexity => "perplexity",
+        }
+    }
+
+    /// The name at the beginning of a heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "Accuracy",
+            Self::Perplexity => "Perplexity",
         }
     }
 
@@ -100,11 +109,19 @@ impl Metric {
         }
     }
 
-    /// Returns a cost in its unit as people read it, without the unit.
+    /// Returns a value as it stands in a sentence: `97.31 %`, or a perplexity.
+    pub fn format_value(self, value: f64) -> String {
+        match self {
+            Self::Accuracy => number(value / 100.0, Format::Percent),
+            Self::Perplexity => number(value, Format::Fixed2),
+        }
+    }
+
+    /// Returns a cost in its unit as it stands in a sentence, without the unit.
     pub fn format_cost(self, cost: f64) -> String {
         match self {
-            Self::Accuracy => format!("{:.2}", 100.0 * cost + 0.0),
-            Self::Perplexity => format!("{:.4}", cost + 0.0),
+            Self::Accuracy => number(cost, Format::Points),
+            Self::Perplexity => number(cost, Format::Real),
         }
     }
 

@@ -18,6 +18,8 @@ mod early_exit;
 mod estimation;
 mod eval_set;
 mod evaluate;
+#[cfg(test)]
+mod example;
 mod fitted;
 mod gates;
 mod gradients;
@@ -41,6 +43,7 @@ mod results;
 mod run;
 mod sample_order;
 mod score;
+mod sentences;
 mod several;
 mod shuffle;
 mod softmax;

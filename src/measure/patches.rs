@@ -1,5 +1,7 @@
 //! The patches of the data that excite one filter most, followed through the blocks of its stage (Figure 4).
 
+mod present;
+
 use serde::{Deserialize, Serialize};
 
 use super::EvalSet;
@@ -152,22 +154,22 @@ impl Measurement for Patches {
                 let lines = image.chunks_exact(width).enumerate().filter(|(line, _)| rows.contains(&(line % height)));
                 let pixels = lines.flat_map(|(_, line)| &line[columns.clone()]).map(|&x| (255.0 * x).round() as u8);
                 let pixels: Vec<u8> = pixels.collect();
-                // The frame is the whole receptive field, or, where that is larger than a sample, the sample.
-                let frame = |i: usize, first: usize, side: usize| match field {
-                    Some(field) if field.size < side => (field.size, (first as isize - field.first_row(i)) as usize),
-                    _ => (side, first),
+                // Where the patch stands in the frame.
+                let offset = |i: usize, first: usize, side: usize| match field {
+                    Some(field) if field.size < side => (first as isize - field.first_row(i)) as usize,
+                    _ => first,
                 };
-                let (rows, top) = frame(patch.row, patch.top, height);
-                let (columns, left) = frame(patch.column, patch.left, width);
+                let offset = [offset(patch.row, patch.top, height), offset(patch.column, patch.left, width)];
                 let shape = [channels, patch.height, patch.width];
-                patch.picture = picture::png_uri(&pixels, shape, [rows, columns], [top, left]);
+                patch.picture =
+                    picture::png_uri(&pixels, shape, [height, width].map(|side| frame(field, side)), offset);
             }
         }
         Ok(())
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 
@@ -222,6 +224,12 @@ fn patch(place: &Place, stage: &StageOutline, field: Option<ReceptiveField>, sco
         width: columns.len(),
         picture: None,
     }
+}
+
+/// Returns the side of the frame that a patch is shown in: the whole receptive field, or, where that is larger than a
+/// sample, the sample.
+fn frame(field: Option<ReceptiveField>, side: usize) -> usize {
+    field.map_or(side, |field| field.size.min(side))
 }
 
 /// Whether it is known what the units of a stage see: of a graph that others wrote it is not, unless a filter is one unit.

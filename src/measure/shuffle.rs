@@ -1,14 +1,18 @@
 //! Shuffle: blocks exchanged at random within their stages (Veit et al. 2016).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Intervention;
+use super::charts::{baselines, chance, metric, named_columns, named_row, panel, score_axis};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
+use super::sentences::{counted, findings, missing_figures};
+use super::{Intervention, Metric};
 use crate::float_json;
 use crate::nn::{BlockId, Outline, Route};
 use crate::random::{Purpose, stream, uniform_index};
-use crate::report::Section;
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, Scale, Section, Series, Table};
 
 /// Blocks exchanged within stages, against Kendall's tau.
 pub struct Shuffle;
@@ -98,8 +102,159 @@ impl Measurement for Shuffle {
         orders.iter().zip(&observed.predictions).map(result).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let table = table(networks);
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &table));
+        Section {
+            title: "Other orders of the blocks".into(),
+            about: vec![
+                "Blocks are exchanged at random within their stages (paper, Section 4; Veit et al. 2016). Kendall's tau \
+                 compares the new order with the trained one over all pairs of blocks: it is 1 where nothing moved, and 0 \
+                 where as many pairs are exchanged as kept."
+                    .into(),
+            ],
+            findings: said,
+            figures: vec![figure(networks)],
+            tables: vec![swaps_table(networks), table],
+            ..Section::default()
+        }
+    }
+}
+
+type Networks<'a> = [Presented<'a, Vec<ShuffledOrder>>];
+
+/// Orders with the same number of swaps.
+struct Group {
+    swaps: usize,
+    orders: usize,
+    /// The mean of Kendall's tau.
+    kendall_tau: f64,
+    /// The mean of the metric's value.
+    mean: f64,
+    /// The standard error of the mean over the orders; a single order has none.
+    standard_error: Option<f64>,
+}
+
+/// Returns the orders of a network by their number of swaps, fewest first.
+fn groups(network: &Presented<Vec<ShuffledOrder>>) -> Vec<Group> {
+    let mut groups: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
+    for order in &network.output {
+        groups.entry(order.swaps).or_default().push((order.kendall_tau, network.metric().value(&order.score)));
+    }
+    let group = |(swaps, orders): (usize, Vec<(f64, f64)>)| {
+        let count = orders.len() as f64;
+        let mean = orders.iter().map(|(_, value)| value).sum::<f64>() / count;
+        let squares: f64 = orders.iter().map(|(_, value)| (value - mean).powi(2)).sum();
+        Group {
+            swaps,
+            orders: orders.len(),
+            kendall_tau: orders.iter().map(|(tau, _)| tau).sum::<f64>() / count,
+            mean,
+            standard_error: (orders.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt()),
+        }
+    };
+    groups.into_iter().map(group).collect()
+}
+
+/// Returns the mean score after the fewest and after the most swaps.
+fn sentence(network: &Presented<Vec<ShuffledOrder>>) -> Option<String> {
+    let (groups, metric) = (groups(network), network.metric());
+    let (few, many) = (groups.first()?, groups.last()?);
+    let after = |group: &Group| format!("{} after {}", metric.format_value(group.mean), counted(group.swaps, "swap"));
+    let more = if groups.len() > 1 { format!(" and {}", after(many)) } else { String::new() };
+    let whole = metric.format_value(metric.value(network.baseline));
+    Some(format!("The mean {} is {}{more}; in the trained order it is {whole}.", metric.name(), after(few)))
+}
+
+fn figure(networks: &Networks) -> Figure {
+    let metric = metric(networks);
+    let point = |order: &ShuffledOrder| Point {
+        x: order.kendall_tau,
+        y: metric.value(&order.score),
+        range: Some(metric.range(&order.score)),
+        block: None,
+        note: counted(order.swaps, "swap"),
+    };
+    let series = networks.iter().filter(|network| !network.output.is_empty()).map(|network| {
+        let mut points: Vec<Point> = network.output.iter().map(point).collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Series { name: network.name.to_owned(), network: Some(network.place), mark: Mark::Points, points }
+    });
+    let chart = Chart {
+        x: Axis { label: "Kendall's tau to the trained order".into(), scale: Scale::Including(vec![1.0]) },
+        y: score_axis(metric),
+        series: series.collect(),
+        references: baselines(networks).into_iter().chain(chance(networks)).collect(),
+        ..Chart::default()
+    };
+    Figure {
+        name: "shuffle".into(),
+        about: vec![
+            "Each point is one order. The trained order is at the right; the order changes more to the left.".into(),
+        ],
+        panels: vec![panel(chart)],
+        ..Figure::default()
+    }
+}
+
+/// Returns a row for every number of swaps.
+fn swaps_table(networks: &Networks) -> Table {
+    let metric = metric(networks);
+    let (name, format, error_format) = match metric {
+        Metric::Accuracy => ("accuracy_fraction", Format::Percent, Format::Points),
+        Metric::Perplexity => ("perplexity", Format::Fixed2, Format::Fixed2),
+    };
+    let unit = if metric == Metric::Accuracy { ", points" } else { "" };
+    let columns = vec![
+        Column::new("swaps", "swaps", Format::Count),
+        Column::new("orders", "orders", Format::Count),
+        Column::new("kendall_tau", "mean tau", Format::Fixed3),
+        Column::new(&format!("mean_{name}"), &format!("mean {}", metric.name()), format),
+        Column::new(&format!("standard_error_{name}"), &format!("standard error over orders{unit}"), error_format),
+    ];
+    let in_table = |value: f64| Cell::Number(if metric == Metric::Accuracy { value / 100.0 } else { value });
+    let row = |group: Group| {
+        let counts = [group.swaps, group.orders].map(|count| Cell::Number(count as f64));
+        let error = group.standard_error.map_or(Cell::Empty, in_table);
+        [counts.to_vec(), vec![Cell::Number(group.kendall_tau), in_table(group.mean), error]].concat()
+    };
+    let rows = networks.iter().flat_map(|n| groups(n).into_iter().map(move |group| named_row(networks, n, row(group))));
+    Table {
+        name: "shuffle-swaps".into(),
+        title: "Orders by number of swaps".into(),
+        columns: named_columns(networks, columns),
+        rows: rows.collect(),
+        ..Table::default()
+    }
+}
+
+/// Returns a row for every order; the terminal has the other table.
+fn table(networks: &Networks) -> Table {
+    let metric = metric(networks);
+    let first = vec![
+        Column::new("swaps", "swaps", Format::Count),
+        Column::new("seed", "seed", Format::Count),
+        Column::new("route", "order", Format::Text),
+        Column::new("kendall_tau", "tau", Format::Fixed3),
+    ];
+    let samples = vec![Column::new("samples", "samples", Format::Count)];
+    let row = |order: &ShuffledOrder| {
+        let [swaps, seed] = [order.swaps as f64, order.seed as f64].map(Cell::Number);
+        let first = vec![swaps, seed, Cell::Text(order.route.clone()), Cell::Number(order.kendall_tau)];
+        [first, metric.score_cells(&order.score), vec![Cell::Number(order.score.samples as f64)]].concat()
+    };
+    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |order| named_row(networks, n, row(order))));
+    Table {
+        name: "shuffle".into(),
+        title: "Every order".into(),
+        columns: named_columns(networks, [first, metric.score_columns(""), samples].concat()),
+        rows: rows.collect(),
+        brief_rows: Some(0),
+        ..Table::default()
     }
 }
 
@@ -117,4 +272,43 @@ pub fn rank_correlation<T: Ord>(order: &[T]) -> f64 {
     let n = order.len();
     let inversions: usize = (0..n).map(|i| order[i + 1..].iter().filter(|&later| *later < order[i]).count()).sum();
     if n < 2 { 1.0 } else { 1.0 - 4.0 * inversions as f64 / (n * (n - 1)) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, outline, presented, score};
+    use crate::report::Panel;
+
+    fn order(swaps: usize, kendall_tau: f64, accuracy: f64) -> ShuffledOrder {
+        ShuffledOrder { swaps, seed: 0, kendall_tau, route: "stage1: 2 1".into(), score: score(accuracy) }
+    }
+
+    #[test]
+    fn orders_are_points_by_growing_tau_and_rows_by_swaps() {
+        let (shallow, deep, whole) = (outline(&[3]), outline(&[3, 3]), score(0.9));
+        let first = vec![order(2, 0.2, 0.5), order(1, 0.8, 0.85), order(2, 0.4, 0.7)];
+        let second = vec![order(1, f64::NAN, 0.6)];
+        let section = Shuffle.present(&presented(vec![(&shallow, &whole, first), (&deep, &whole, second)]));
+        assert_is_complete(&section);
+        let Panel::Chart(chart) = &section.figures[0].panels[0] else { panic!("a chart") };
+        let taus: Vec<f64> = chart.series[0].points.iter().map(|point| point.x).collect();
+        assert_eq!((taus, chart.series.len()), (vec![0.2, 0.4, 0.8], 2));
+        let [swaps, orders] = &section.tables[..] else { panic!("two tables") };
+        assert_eq!((swaps.rows.len(), orders.rows.len()), (3, 4));
+        let Cell::Number(error) = swaps.rows[1][5] else { panic!("a standard error") };
+        assert!((error - 0.1).abs() < 1e-9 && swaps.rows[0][5] == Cell::Empty, "{error}");
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let expected = "The mean accuracy is 85.00 % after 1 swap and 60.00 % after 2 swaps; in the trained order it is \
+                        90.00 %.";
+        assert_eq!(texts[0], expected);
+        assert_eq!(texts[1], "The mean accuracy is 60.00 % after 1 swap; in the trained order it is 90.00 %.");
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
+    }
+
+    #[test]
+    fn networks_without_orders_have_no_section() {
+        let (outline, whole) = (outline(&[1]), score(0.9));
+        assert_eq!(Shuffle.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
+    }
 }

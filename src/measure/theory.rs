@@ -1,5 +1,7 @@
 //! What Section 3 and Section 4.1 of the paper predict of every block, against what is seen.
 
+mod present;
+
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations};
@@ -107,8 +109,8 @@ impl Measurement for Theory {
         blocks.collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 

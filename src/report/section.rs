@@ -276,6 +276,9 @@ pub struct HeatMap {
     /// `[row][column]`; `None` where there is no value.
     #[serde(with = "crate::float_json")]
     pub values: Vec<Vec<Option<f64>>>,
+    /// The place of the network that it belongs to; the page can hide it.
+    #[serde(default)]
+    pub network: Option<usize>,
 }
 
 /// Rows of small pictures.
@@ -283,8 +286,11 @@ pub struct HeatMap {
 pub struct Pictures {
     /// The heading; may be empty.
     pub title: String,
-    /// Name of a row and its pictures.
+    /// Name of a row and its pictures. A name such as `stage1.block2` is highlighted with the block.
     pub rows: Vec<(String, Vec<Picture>)>,
+    /// The place of the network that they belong to; the page can hide them.
+    #[serde(default)]
+    pub network: Option<usize>,
 }
 
 /// A small picture.

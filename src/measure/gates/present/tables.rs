@@ -1,0 +1,111 @@
+//! The tables about gates.
+
+use super::sparsity::class_range;
+use super::{Gate, GateActivity, Networks, column_means, mean_histogram};
+use crate::measure::charts::{estimate_cell, named_columns, named_row};
+use crate::nn::BlockId;
+use crate::report::{Cell, Column, Format, RowKey, Table};
+
+/// Returns a row for every gate of every block.
+pub(super) fn blocks(networks: &Networks) -> Table {
+    let sparsity = |name: &str, heading: &str| {
+        Column::new(&format!("hoyer_sparsity_{name}"), &format!("sparsity {heading}"), Format::Fixed3).detail()
+    };
+    let columns = vec![
+        Column::new("block", "block", Format::Text),
+        Column::new("gate", "gate", Format::Text),
+        Column::new("mean_fraction", "mean", Format::Fixed3),
+        Column::new("std_over_samples_fraction", "std over samples", Format::Fixed3).detail(),
+        Column::new("std_over_units_fraction", "std over units", Format::Fixed3).detail(),
+        Column::new("open_share_fraction", "above one half", Format::Percent).detail(),
+        sparsity("per_sample", "of single samples"),
+        sparsity("of_average", "of the average"),
+        sparsity("per_class", "of classes, mean"),
+        sparsity("per_class_least", "of classes, least"),
+        sparsity("per_class_greatest", "of classes, greatest"),
+    ];
+    let rows = rows(networks, |gate, id, activity| {
+        let numbers = [
+            activity.std_over_samples,
+            activity.std_over_units,
+            activity.open_share,
+            activity.sparsity_per_sample,
+            activity.sparsity_of_average,
+        ];
+        let first = vec![Cell::Block(id), Cell::Text(gate.name().into()), estimate_cell(activity.mean)];
+        let classes = class_range(activity).map(|(mean, [least, greatest])| [mean, least, greatest].map(Cell::Number));
+        vec![[first, numbers.map(Cell::Number).to_vec(), classes.unwrap_or_default().to_vec()].concat()]
+    });
+    Table {
+        name: "gates".into(),
+        title: "Gates of every block".into(),
+        key: RowKey::Block,
+        columns: named_columns(networks, columns),
+        rows,
+        brief_rows: None,
+    }
+}
+
+/// Returns a row for every field of the heat maps.
+pub(super) fn channels(networks: &Networks) -> Table {
+    let columns = vec![
+        Column::new("block", "block", Format::Text),
+        Column::new("gate", "gate", Format::Text),
+        Column::new("first_channel", "first channel", Format::Count),
+        Column::new("last_channel", "last channel", Format::Count),
+        Column::new("mean_fraction", "mean", Format::Fixed3),
+    ];
+    let rows = rows(networks, |gate, id, activity| {
+        let row = |column: super::Column| {
+            let [first, last] = [column.first, column.last].map(|channel| Cell::Number(channel as f64));
+            let mean = column.mean.map_or(Cell::Empty, Cell::Number);
+            vec![Cell::Block(id), Cell::Text(gate.name().into()), first, last, mean]
+        };
+        column_means(activity).into_iter().map(row).collect()
+    });
+    Table {
+        name: "gate-channels".into(),
+        title: "Channel means of every gate".into(),
+        key: RowKey::Block,
+        columns: named_columns(networks, columns),
+        rows,
+        brief_rows: Some(0),
+    }
+}
+
+/// Returns a row for every bin of the mean histograms.
+pub(super) fn histograms(networks: &Networks) -> Table {
+    let columns = vec![
+        Column::new("gate", "gate", Format::Text),
+        Column::new("low", "from", Format::Fixed2),
+        Column::new("high", "to", Format::Fixed2),
+        Column::new("share_fraction", "share of the values", Format::Percent),
+    ];
+    let mut rows = Vec::new();
+    for (network, gate) in networks.iter().flat_map(|network| Gate::BOTH.map(|gate| (network, gate))) {
+        for ([low, high], share) in mean_histogram(&gate.all(network)) {
+            let numbers = [low, high, share].map(Cell::Number).to_vec();
+            rows.push(named_row(networks, network, [vec![Cell::Text(gate.name().into())], numbers].concat()));
+        }
+    }
+    Table {
+        name: "gate-histograms".into(),
+        title: "Distribution of the values of gates, averaged over the blocks".into(),
+        columns: named_columns(networks, columns),
+        rows,
+        brief_rows: Some(0),
+        ..Table::default()
+    }
+}
+
+/// Returns the rows that a function makes of every gate, block by block.
+fn rows(networks: &Networks, of: impl Fn(Gate, BlockId, &GateActivity) -> Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
+    let mut rows = Vec::new();
+    for network in networks {
+        for (id, gate) in network.outline.blocks().flat_map(|(id, _)| Gate::BOTH.map(|gate| (id, gate))) {
+            let made = gate.of(network, id).map(|activity| of(gate, id, activity)).unwrap_or_default();
+            rows.extend(made.into_iter().map(|row| named_row(networks, network, row)));
+        }
+    }
+    rows
+}
