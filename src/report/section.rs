@@ -6,6 +6,8 @@
 //! Text is plain text. Formulas stand in backticks, `_x` or `_(k-1)` after a letter is a subscript: "the step
 //! `a_k - a_(k-1)`".
 
+mod build;
+
 use serde::{Deserialize, Serialize};
 
 use crate::nn::{BlockId, Outline};
@@ -130,7 +132,7 @@ pub struct Figure {
     pub about: Vec<String>,
     /// The panels, side by side where there is room.
     pub panels: Vec<Panel>,
-    /// Whether all panels have the scale of y that fits all of them.
+    /// Whether all charts have the scale of y, and all heat maps the scale of colours, that fits all of them.
     pub shares_y: bool,
 }
 
@@ -193,9 +195,10 @@ pub enum Scale {
 }
 
 /// A horizontal line with a name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     /// Where it is.
+    #[serde(with = "crate::float_json")]
     pub y: f64,
     /// What it is, such as `chance`.
     pub label: String,
@@ -240,7 +243,7 @@ pub struct Point {
     /// Where it is on the horizontal axis.
     #[serde(with = "crate::float_json")]
     pub x: f64,
-    /// Where it is on the vertical axis.
+    /// Where it is on the vertical axis; NaN where there is no value.
     #[serde(with = "crate::float_json")]
     pub y: f64,
     /// The ends of its interval.
@@ -276,6 +279,9 @@ pub struct HeatMap {
     /// `[row][column]`; `None` where there is no value.
     #[serde(with = "crate::float_json")]
     pub values: Vec<Vec<Option<f64>>>,
+    /// The place of the network that it belongs to; the page can hide it.
+    #[serde(default)]
+    pub network: Option<usize>,
 }
 
 /// Rows of small pictures.
@@ -283,8 +289,11 @@ pub struct HeatMap {
 pub struct Pictures {
     /// The heading; may be empty.
     pub title: String,
-    /// Name of a row and its pictures.
+    /// Name of a row and its pictures. A name such as `stage1.block2` is highlighted with the block.
     pub rows: Vec<(String, Vec<Picture>)>,
+    /// The place of the network that they belong to; the page can hide them.
+    #[serde(default)]
+    pub network: Option<usize>,
 }
 
 /// A small picture.
