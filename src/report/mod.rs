@@ -3,6 +3,8 @@
 //! A [`Report`] is made of sections with sentences, tables and figures. This module knows no measurement and reads and
 //! writes no file: every rendering is a string.
 
+mod render;
 mod section;
 
+pub use render::{SvgOptions, Theme, csv, figures, html, json, svg, text};
 pub use section::*;

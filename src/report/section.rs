@@ -6,6 +6,8 @@
 //! Text is plain text. Formulas stand in backticks, `_x` or `_(k-1)` after a letter is a subscript: "the step
 //! `a_k - a_(k-1)`".
 
+mod build;
+
 use serde::{Deserialize, Serialize};
 
 use crate::nn::{BlockId, Outline};
@@ -130,7 +132,7 @@ pub struct Figure {
     pub about: Vec<String>,
     /// The panels, side by side where there is room.
     pub panels: Vec<Panel>,
-    /// Whether all panels have the scale of y that fits all of them.
+    /// Whether all charts have the scale of y, and all heat maps the scale of colours, that fits all of them.
     pub shares_y: bool,
 }
 
@@ -193,9 +195,10 @@ pub enum Scale {
 }
 
 /// A horizontal line with a name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     /// Where it is.
+    #[serde(with = "crate::float_json")]
     pub y: f64,
     /// What it is, such as `chance`.
     pub label: String,
@@ -240,7 +243,7 @@ pub struct Point {
     /// Where it is on the horizontal axis.
     #[serde(with = "crate::float_json")]
     pub x: f64,
-    /// Where it is on the vertical axis.
+    /// Where it is on the vertical axis; NaN where there is no value.
     #[serde(with = "crate::float_json")]
     pub y: f64,
     /// The ends of its interval.
