@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::Device;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -161,10 +160,10 @@ mod tests {
 
     #[test]
     fn inconsistent_metadata_are_refused_by_their_key() {
-        let model = Model::new(&metadata().model, [1, 2, 2], 2, 0, &Device::flex()).unwrap();
+        let model = Model::new(&metadata().model, [1, 2, 2], 2, 0, Backend::cpu()).unwrap();
         let message = |metadata: Metadata| {
             let bytes = to_bytes(&model, &metadata, &[], HashMap::new()).unwrap();
-            from_bytes(Path::new("m"), &bytes, &Device::flex()).map(|_| ()).map_err(|e| e.to_string())
+            from_bytes(Path::new("m"), &bytes, Backend::cpu()).map(|_| ()).map_err(|e| e.to_string())
         };
         assert_eq!(message(metadata()), Ok(()));
         let faults = [

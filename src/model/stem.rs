@@ -75,7 +75,7 @@ impl Stem {
                 let x = forward_layer_norm(layer, norm, context, x, None);
                 let x = if *relu { x.relu() } else { x };
                 // Pending operations are cheap to repeat wherever the estimate is read, but their gradient is not.
-                if context.is_training() { x.settle() } else { x }
+                if context.is_training() { x.materialize() } else { x }
             }
             Self::CharCnn(char_cnn) => char_cnn.forward(context, x),
         }

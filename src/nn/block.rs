@@ -102,7 +102,7 @@ impl Block {
         }
         if let Some([h, transform, carry]) = self.dense_weights(context, &x) {
             let relu = [LastRelu::H, LastRelu::Sum].map(|place| self.config.last_relu == place);
-            return x.gate(h.expect("weights of the body"), transform, self.carry_term(carry), relu);
+            return x.dense_block(h.expect("weights of the body"), transform, self.carry_term(carry), relu);
         }
         if self.can_add_in_body(context)
             && let Some(shortcut) = self.shortcut.forward(context, &self.body, x.clone())
@@ -146,7 +146,7 @@ impl Block {
     /// Returns the weights of body, transform gate and carry gate if each of them is one dense layer of `x`. The block is
     /// then a single operation.
     fn dense_weights(&self, context: &ForwardContext, x: &FeatureMap) -> Option<[Option<Weights>; 3]> {
-        if self.is_mean_over_dropout(context) || self.changes_shape() || !x.is_dense(context.parameters.kernels()) {
+        if self.is_mean_over_dropout(context) || self.changes_shape() || !x.can_run_dense_block(context.parameters.kernels()) {
             return None;
         }
         let bodies = [Some(&self.body), self.transform.as_ref(), self.carry.as_ref()];
@@ -189,7 +189,7 @@ impl Block {
 
     fn apply_last_relu(&self, sum: FeatureMap) -> FeatureMap {
         let sum = if self.ends_in_relu() { sum.relu() } else { sum };
-        sum.settle()
+        sum.materialize()
     }
 }
 

@@ -36,6 +36,7 @@ pub use self::naming::NameMap;
 pub use self::opening::{Beside, DidYouMean, LoadReport, WrongShape};
 pub use self::options::{OpenOptions, arch, cut, cut_text, labels};
 use crate::data::Vocabulary;
+use crate::kernel::Backend;
 use crate::model::{Epoch, Metadata, Model, from_bytes, to_bytes};
 use crate::{Error, Result, train};
 
@@ -96,7 +97,7 @@ pub fn open(target: &Path, options: &OpenOptions, backend: impl Into<Backend>) -
     let mut opened = match index_in(target)? {
         Some(index) => foreign(&index, tensors::sharded(&index)?, options, backend)?,
         None if target.is_dir() => {
-            Opened { history: train::read_history(target)?, ..file(&train::model_file(target)?, options, device)? }
+            Opened { history: train::read_history(target)?, ..file(&train::model_file(target)?, options, backend)? }
         }
         None => file(target, options, backend)?,
     };
@@ -112,7 +113,7 @@ fn file(path: &Path, options: &OpenOptions, backend: &Backend) -> Result<Opened>
     }
     let (state, metadata) = tensors::single(path)?;
     if !metadata.contains_key(crate::model::METADATA_KEY) {
-        return foreign(path, state, options, device);
+        return foreign(path, state, options, backend);
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let own = from_bytes(path, &bytes, backend)?;
@@ -132,7 +133,7 @@ fn foreign(path: &Path, state: StateDict, options: &OpenOptions, backend: &Backe
     let state = names::unwrap(state);
     let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
     let network = recognise::network(&arrays, layout, options.arch.as_ref()).map_err(wrong)?;
-    let mut model = Model::uninitialized(&network.config, network.input, network.classes, device)
+    let mut model = Model::uninitialized(&network.config, network.input, network.classes, backend)
         .map_err(|e| Error::file(path, e.to_string()))?;
     let opening = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
     let card = samples::card(path, &model, &network, layout, options).map_err(wrong)?;

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::{Healed, Progress};
 use crate::data::{LoaderConfig, Normalization, SampleOrder, batches};
+use crate::kernel::Backend;
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model};
 use crate::nn::{ForwardContext, ParameterId, TrainingStep};
@@ -76,7 +77,7 @@ pub fn finetune(
     experiment.data.normalization = Some(Normalization { mean: card.mean.clone(), std: card.std.clone() });
     // What a run keeps to be resumed is not worth keeping of a few epochs.
     let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-    let trainer = Trainer::new(experiment, &run.path().join("run"), false, device)?.with_model(model.clone())?;
+    let trainer = Trainer::new(experiment, &run.path().join("run"), false, backend)?.with_model(model.clone())?;
     let (network, epochs) = trainer.train(observe)?;
     Ok(Healed { name: "fine-tuned".into(), network, epochs })
 }

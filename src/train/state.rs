@@ -163,7 +163,7 @@ impl TrainingState {
         let trained = state.model.parameters.trainable_count() as usize;
         let mut arrays: HashMap<String, (Vec<usize>, Vec<f32>)> =
             opened.extra.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
-        state.recurrent_state = Self::recurrent_state(path, &mut arrays, setup.train.batch, device)?;
+        state.recurrent_state = Self::recurrent_state(path, &mut arrays, setup.train.batch, &backend.device)?;
         let mut extra: HashMap<String, Vec<f32>> =
             arrays.into_iter().map(|(name, (_, values))| (name, values)).collect();
         if let Some((name, values)) = extra.iter().find(|(_, values)| values.len() != trained) {
@@ -180,7 +180,7 @@ impl TrainingState {
             let values = extra
                 .remove(AVERAGE)
                 .ok_or_else(|| Error::file(path, format!("{AVERAGE} is missing, but train.ema asks for it")))?;
-            state.average = Some(Tensor::from_floats(values.as_slice(), device));
+            state.average = Some(Tensor::from_floats(values.as_slice(), &backend.device));
         }
         state.progress = header.progress;
         state.schedule = header.schedule;
