@@ -117,9 +117,7 @@ impl<P: Probe> AnyProbe for P {
 
 /// What a pass hands out after every batch.
 pub(super) struct PassedBatch<'a> {
-    /// The place of every sample in the data set.
-    pub(super) samples: &'a [usize],
-    /// The whole network's prediction for each.
+    /// The whole network's prediction for each sample.
     pub(super) predictions: Vec<Prediction>,
     /// What the network carries on to the next batch.
     pub(super) state: &'a RecurrentState,
@@ -157,7 +155,7 @@ pub(super) fn run_probes<N: Network>(
         probes.iter_mut().for_each(|probe| probe.batch(&outputs));
         let rows = logits.values.par_chunks_exact(logits.classes).zip(&labels);
         let predictions = rows.map(|(row, &label)| data.prediction(row, label, row)).collect();
-        after_batch(PassedBatch { samples: &samples, predictions, state: &state, probes })?;
+        after_batch(PassedBatch { predictions, state: &state, probes })?;
     }
     Ok(())
 }

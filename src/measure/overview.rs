@@ -1,0 +1,211 @@
+//! A whole report: the networks, their training, and a section for each measurement.
+
+mod compared;
+mod networks;
+
+pub use compared::compare_predictions;
+pub use networks::outline_table;
+
+use std::path::Path;
+
+use super::measurement::{AnyMeasurement, Presented, REGISTRY};
+use super::metric::Metric;
+use super::results::Measurements;
+use super::{Estimation, Lesion};
+use crate::Result;
+use crate::report::{Axis, Cell, Chart, Column, Figure, Finding, Format, Mark, Panel, Point, Report, RowKey, Section};
+use crate::report::{Scale, Series, Table};
+
+/// Returns a report about one network or several. `own` are measurements that are not in [`REGISTRY`]; `facts` tell what
+/// made the report, such as command and date.
+///
+/// # Errors
+/// [`Error::Mismatch`](crate::Error::Mismatch) where an output is none of its measurement.
+pub fn report(
+    title: &str,
+    intro: Vec<String>,
+    networks: &[Measurements],
+    own: &[&dyn AnyMeasurement],
+    facts: Vec<(String, String)>,
+) -> Result<Report> {
+    let names = short_names(&networks.iter().map(|network| network.target.as_str()).collect::<Vec<_>>());
+    let mut sections = vec![overview(networks, &names)?];
+    sections.extend(training(networks, &names));
+    sections.push(networks::section(networks, &names));
+    for measurement in REGISTRY.iter().chain(own) {
+        let outputs = networks.iter().zip(&names).enumerate().filter_map(|(place, (network, name))| {
+            let output = network.outputs.get(measurement.name()).filter(|output| !output.is_null())?;
+            let (outline, baseline) = (&network.outline, &network.baseline);
+            Some(Presented { place, name: name.as_str(), outline, baseline, output })
+        });
+        let outputs: Vec<Presented<_>> = outputs.collect();
+        if !outputs.is_empty() {
+            sections.push(measurement.present(&outputs)?);
+        }
+    }
+    sections.retain(|section| !section.is_empty());
+    Ok(Report { title: title.into(), intro, networks: names, sections, facts })
+}
+
+/// Returns the shortest ends of some paths that tell them apart.
+fn short_names(paths: &[&str]) -> Vec<String> {
+    let end = |path: &str, parts: usize| {
+        let all: Vec<_> = Path::new(path).components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        all[all.len().saturating_sub(parts)..].join("/")
+    };
+    let longest = paths.iter().map(|path| Path::new(path).components().count()).max().unwrap_or(1);
+    for parts in 1..=longest {
+        let names: Vec<String> = paths.iter().map(|path| end(path, parts)).collect();
+        if (1..names.len()).all(|i| !names[..i].contains(&names[i])) {
+            return names;
+        }
+    }
+    paths.iter().enumerate().map(|(place, path)| format!("{path} ({})", place + 1)).collect()
+}
+
+/// One row a network with the figures that one looks for first.
+fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
+    let metric = networks.first().map_or(Metric::Accuracy, |network| Metric::of(&network.outline));
+    let cost = format!("mean cost of one block left out, {}", metric.unit());
+    let columns = [
+        vec![Column::text("network", "network"), Column::text("target", "file or run").detail()],
+        vec![Column::new("parameters", "parameters", Format::Count)],
+        metric.score_columns("").into_iter().map(|column| Column { is_brief: true, ..column }).collect(),
+        vec![Column::new("samples", "samples", Format::Count)],
+        vec![
+            Column::new("mean_lesion_cost", &cost, Format::Real),
+            Column::text("std_over_std_of_a", "std of a - A over std of A: first block, last but one").detail(),
+        ],
+    ];
+    let mut table = Table::new("overview", "The networks", RowKey::Network, columns.concat());
+    for (network, name) in networks.iter().zip(names) {
+        let costs: Vec<f64> = network
+            .get::<Lesion>()?
+            .iter()
+            .flat_map(|lesions| lesions.values())
+            .map(|lesion| metric.in_unit(metric.cost(lesion)).value)
+            .filter(|cost| cost.is_finite())
+            .collect();
+        let mean = costs.iter().sum::<f64>() / costs.len() as f64;
+        let first = vec![name.as_str().into(), network.target.as_str().into()];
+        let parameters = vec![Cell::Number(network.outline.parameters as f64)];
+        let rest = vec![
+            Cell::Number(network.baseline.samples as f64),
+            if costs.is_empty() { Cell::Empty } else { Cell::Number(mean) },
+            first_and_last_but_one(network)?.into(),
+        ];
+        table.push([first, parameters, metric.score_cells(&network.baseline), rest].concat());
+    }
+    let mut section = Section { tables: vec![table], ..Section::new("overview", "") };
+    let mut measured: Vec<String> = Vec::new();
+    for network in networks {
+        let line = format!("Measured on {}, {} samples, seed {}.", network.data, network.baseline.samples, network.seed);
+        if !measured.contains(&line) {
+            measured.push(line);
+        }
+    }
+    measured.into_iter().for_each(|line| section.find(None, line));
+    Ok(section)
+}
+
+/// Such as `1.130 to 0.210`, each stage by its name where there are several. The last block's error is zero by definition and
+/// would say nothing.
+fn first_and_last_but_one(network: &Measurements) -> Result<String> {
+    let Some(errors) = network.get::<Estimation>()? else { return Ok(String::new()) };
+    let stages = network.outline.stages.iter().filter_map(|stage| {
+        let std: Vec<f64> =
+            stage.blocks.iter().filter_map(|block| Some(errors.get(&block.id)?.std_relative)).collect();
+        let [first, .., last_but_one, _] = std[..] else { return None };
+        let ends = format!("{first:.3} to {last_but_one:.3}");
+        Some(if network.outline.stages.len() > 1 { format!("{} {ends}", stage.name) } else { ends })
+    });
+    Ok(stages.collect::<Vec<_>>().join("; "))
+}
+
+/// Loss and accuracy, or perplexity, by epoch; `None` where no training is known.
+fn training(networks: &[Measurements], names: &[String]) -> Option<Section> {
+    let trained = || networks.iter().zip(names).enumerate().filter(|(_, (network, _))| !network.training.is_empty());
+    let (_, (first, _)) = trained().next()?;
+    let metric = Metric::of(&first.outline);
+    let held_out = if metric == Metric::Accuracy { "test" } else { "validation" };
+    let figure = |accuracy: f64, loss: f64| if metric == Metric::Accuracy { 100.0 * accuracy } else { loss.exp() };
+    let columns = [
+        ("epoch", "epoch".to_owned(), Format::Count),
+        ("rate", "learning rate".into(), Format::Real),
+        ("train_loss_nats", "training loss, nats".into(), Format::Real),
+        ("train_value", format!("training {}", metric.label()), Format::Fixed2),
+        ("test_loss_nats", format!("{held_out} loss, nats"), Format::Real),
+        ("test_value", format!("{held_out} {}", metric.label()), Format::Fixed2),
+        ("seconds", "seconds".into(), Format::Fixed2),
+    ];
+    let columns = columns.map(|(name, heading, format)| Column::new(name, &heading, format).detail());
+    let named = vec![Column::text("network", "network").detail()];
+    let mut table = Table::new("training", "Every epoch", RowKey::Other, [named, columns.to_vec()].concat());
+    let mut charts = [("Loss", "cross-entropy, nats".to_owned()), (metric.title(), metric.label().to_owned())].map(
+        |(title, label)| Chart {
+            title: title.into(),
+            x: Axis { label: "epoch".into(), scale: Scale::Linear },
+            y: Axis { label, scale: Scale::Linear },
+            ..Chart::default()
+        },
+    );
+    let mut section = Section::new("training", "Training").about(format!(
+        "Mean cross-entropy and {} after each epoch of the training that made the networks: of the {held_out} split, and, \
+         dashed, of the training split while it was being learnt.",
+        metric.name()
+    ));
+    for (place, (network, name)) in trained() {
+        for epoch in &network.training {
+            let values = [
+                epoch.epoch as f64,
+                epoch.rate,
+                epoch.train_loss,
+                figure(epoch.train_accuracy, epoch.train_loss),
+                epoch.test_loss,
+                figure(epoch.test_accuracy, epoch.test_loss),
+                epoch.seconds,
+            ];
+            table.push([vec![name.as_str().into()], values.map(Cell::Number).to_vec()].concat());
+        }
+        let column = |place: usize| -> Vec<Point> {
+            let rows = table.rows.iter().filter(|row| row[0] == name.as_str().into());
+            let number = |cell: &Cell| if let Cell::Number(value) = cell { *value } else { f64::NAN };
+            rows.map(|row| Point { x: number(&row[1]), y: number(&row[place]), ..Point::default() }).collect()
+        };
+        for (chart, [train, test]) in charts.iter_mut().zip([[3, 5], [4, 6]]) {
+            for (mark, split, place_of) in [(Mark::Dashed, "training", train), (Mark::Line, held_out, test)] {
+                let name = format!("{name}, {split}");
+                chart.series.push(Series { name, network: Some(place), mark, points: column(place_of) });
+            }
+        }
+        if let Some(last) = network.training.last() {
+            let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
+            let value = figure(last.test_accuracy, last.test_loss);
+            let text = format!(
+                "After epoch {} the {held_out} {} is {value:.2}, the {held_out} loss {:.4} nats; the training took \
+                 {seconds:.0} s.",
+                last.epoch,
+                metric.label(),
+                last.test_loss
+            );
+            section.findings.push(Finding { network: Some(place), text });
+        }
+    }
+    let panels = charts.into_iter().map(Panel::Chart).collect();
+    section.figures.push(Figure { name: "training".into(), panels, ..Figure::default() });
+    section.tables.push(table);
+    Some(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_short_as_tells_them_apart() {
+        assert_eq!(short_names(&["/a/b/run"]), ["run"]);
+        assert_eq!(short_names(&["a/x/run", "b/x/run", "c"]), ["a/x/run", "b/x/run", "c"]);
+        assert_eq!(short_names(&["runs/one", "runs/two"]), ["one", "two"]);
+        assert_eq!(short_names(&["same", "same"]), ["same (1)", "same (2)"]);
+    }
+}

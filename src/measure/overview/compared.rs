@@ -1,0 +1,84 @@
+//! Networks that saw the same samples, compared sample by sample.
+
+use super::super::results::Measurements;
+use super::super::score::{Estimate, mean};
+use super::super::{Metric, Prediction};
+use crate::report::{Cell, Column, Format, Report, RowKey, Table};
+
+/// Adds a table of paired differences to the first section of a report: each network against the first, on the same samples
+/// in the same order.
+pub fn compare_predictions(report: &mut Report, networks: &[Measurements], predictions: &[&[Prediction]]) {
+    let (Some(section), Some((first, others))) = (report.sections.first_mut(), predictions.split_first()) else {
+        return;
+    };
+    let metric = networks.first().map_or(Metric::Accuracy, |network| Metric::of(&network.outline));
+    let versus = report.networks.first().cloned().unwrap_or_default();
+    let columns = [
+        Column::text("network", "network"),
+        Column::text("against", "against"),
+        Column::new("accuracy_difference_fraction", "accuracy, points", Format::Points),
+        Column::new("loss_difference_nats", "loss, nats", Format::Real),
+        Column::new("only_this_correct", "correct by this alone", Format::Count),
+        Column::new("only_other_correct", "correct by the other alone", Format::Count),
+    ];
+    let title = "Paired differences, sample by sample";
+    let mut table = Table::new("paired", title, RowKey::Other, columns);
+    for (name, own) in report.networks.iter().skip(1).zip(others) {
+        let Differences { accuracy, loss, only_own, only_other } = differences(own, first);
+        let cell = |estimate: Estimate| Cell::Interval(estimate.value, estimate.ci95);
+        table.push([
+            name.as_str().into(),
+            versus.as_str().into(),
+            cell(accuracy),
+            cell(loss),
+            Cell::Number(only_own as f64),
+            Cell::Number(only_other as f64),
+        ]);
+        let (difference, what) = match metric {
+            Metric::Accuracy => (accuracy, "points of accuracy"),
+            Metric::Perplexity => (loss, "nats of loss"),
+        };
+        let Estimate { value, ci95 } = metric.in_unit(difference);
+        let verdict = if value.abs() <= ci95 { "zero lies within the interval" } else { "zero lies outside" };
+        section.find(None, format!("{name} differs from {versus} by {value:+.2} ± {ci95:.2} {what}: {verdict}."));
+    }
+    section.tables.push(table);
+}
+
+/// How one network's predictions differ from another's on the same samples.
+struct Differences {
+    accuracy: Estimate,
+    loss: Estimate,
+    /// Samples on which only the one or only the other is correct (McNemar's counts).
+    only_own: usize,
+    only_other: usize,
+}
+
+fn differences(own: &[Prediction], other: &[Prediction]) -> Differences {
+    let pairs = || own.iter().zip(other);
+    Differences {
+        accuracy: mean(pairs().map(|(a, b)| a.hit() - b.hit())),
+        loss: mean(pairs().map(|(a, b)| a.loss - b.loss)),
+        only_own: pairs().filter(|(a, b)| a.is_correct && !b.is_correct).count(),
+        only_other: pairs().filter(|(a, b)| !a.is_correct && b.is_correct).count(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_paired() {
+        let prediction = |is_correct, loss| Prediction { is_correct, loss, ..Prediction::default() };
+        let one: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 9, 0.5 + f64::from(i % 7))).collect();
+        let other: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 8, 1.0 + f64::from(i % 7))).collect();
+        let found = differences(&one, &other);
+        assert!((found.accuracy.value - 0.1).abs() < 1e-12);
+        // A share of .1 with a deviation of .3, over 100 samples.
+        assert!((found.accuracy.ci95 - 1.96 * 0.3015 / 10.0).abs() < 1e-4, "{:?}", found.accuracy);
+        // The losses differ by one half each time, however much they vary.
+        assert_eq!((found.loss.value, found.loss.ci95), (-0.5, 0.0));
+        assert_eq!((found.only_own, found.only_other), (10, 0));
+    }
+}
