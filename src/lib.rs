@@ -16,6 +16,7 @@ mod picture;
 pub mod random;
 pub mod report;
 pub mod slim;
+mod text;
 pub mod train;
 
 pub use atomic_file::{Chunk, FileContents, check_writable, write_atomic, write_atomic_checked};

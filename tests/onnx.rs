@@ -15,7 +15,7 @@ use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::graph::{Activation, GraphNetwork};
 use unrolled::measure::*;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Step};
-use unrolled::open::{OpenOptions, open};
+use unrolled::open::OpenOptions;
 
 /// Largest error allowed, relative to the largest value; PyTorch computed in f32 too, in another order.
 const TOLERANCE: f64 = 1e-5;
@@ -295,12 +295,12 @@ fn blocks_can_be_named_by_their_values() {
     );
     let message = |stages| open(stages).err().unwrap().to_string();
     for (stages, expected) in [
-        (vec![vec![pair("relu", "rleu")]], "no value 'rleu' in its graph, which --cut names"),
+        (vec![vec![pair("relu", "rleu")]], "no value 'rleu' in its graph, which the boundaries name"),
         (
             vec![vec![pair("relu_4", "relu_2")]],
             "'relu_2' does not depend on 'relu_4': no block leads from one to the other",
         ),
-        (vec![], "--cut names no blocks"),
+        (vec![], "the boundaries name no blocks"),
         (
             vec![vec![pair("relu", "relu_2"), pair("getitem_9", "relu_4")]],
             "cannot be cut: Add 'node_add_1' takes 'relu_2' from within the blocks before it, around 'getitem_9'",
@@ -325,8 +325,7 @@ fn what_is_no_line_of_blocks_is_refused() {
         );
     }
     // A graph is no network of our parts.
-    let message =
-        open(&fixture("post.onnx"), &OpenOptions::default(), &burn::tensor::Device::flex()).err().unwrap().to_string();
+    let message = OpenOptions::new().open_model(fixture("post.onnx")).err().unwrap().to_string();
     assert!(message.contains("an ONNX file holds a graph"), "{message}");
 }
 
@@ -353,10 +352,10 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
     assert!(message.contains("--only gradients: nothing to measure in encoder-pre.onnx"), "{message}");
     assert!(message.contains("expected of estimation") && !message.contains("gates"), "{message}");
     let message = on_samples(&["measure", &network, "--mean", "0.5", "--std", "0.5"]);
-    assert!(message.contains("--mean, --std: input 'input_ids' takes whole numbers"), "{message}");
+    assert!(message.contains("--mean: input 'input_ids' takes whole numbers"), "{message}");
     for (options, expected) in [
-        (["--std", "0.5"], "--mean and --std: an ONNX file has neither, give both"),
-        (["--kernels", "reference"], "--kernels: for networks of layers; a graph has an engine of its own"),
+        (["--std", "0.5"], "--mean: an ONNX file has none, give both mean and std"),
+        (["--kernels", "stock"], "--kernels: for networks of layers; a graph has an engine of its own"),
         (["--split", "train"], "x.npz: no split 'train', arrays are all there is"),
     ] {
         let message = on_samples(&[&["measure", &network], options.as_slice()].concat());
@@ -367,7 +366,7 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
 #[test]
 fn blocks_are_found_without_running_anything() {
     for case in cases() {
-        let found = unrolled::graph::blocks(&fixture(&case.file)).unwrap();
+        let found = unrolled::graph::find_blocks(&fixture(&case.file)).unwrap();
         let blocks: usize = case.stages.iter().map(|stage| stage.blocks.len()).sum();
         assert_eq!(found.len(), blocks, "{}", case.file);
         // Named so, the same network opens.
@@ -413,7 +412,7 @@ fn sides_in_another_order_are_refused() {
     let mut network = opened(&images.file);
     let [channels, height, width] = network.inputs()[0].shape[..] else { unreachable!("three sides") };
     assert_ne!(channels, width);
-    let error = network.fit(&[vec![height, width, channels]]).unwrap_err().to_string();
+    let error = network.fit_inputs(&[vec![height, width, channels]]).unwrap_err().to_string();
     assert!(error.contains("of a sample: shape") || error.contains("cannot"), "{error}");
-    network.fit(&[vec![channels, height, width]]).unwrap();
+    network.fit_inputs(&[vec![channels, height, width]]).unwrap();
 }

@@ -16,7 +16,7 @@ use unrolled::graph::GraphNetwork;
 use unrolled::measure::{EvalSet, predicted_classes};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
-use unrolled::slim::{Criterion, Goal, choose, prove, removable};
+use unrolled::slim::{Criterion, Goal, removable, select_blocks, verify};
 use unrolled::write_atomic_checked;
 
 use proto::{
@@ -291,7 +291,7 @@ fn parameters_and_operations_are_those_of_the_file() {
         let again = written(&slim, &dir.path().join("slim.onnx"));
         assert!(again.outline().parameters < network.outline().parameters, "{}", path.display());
         assert!(again.outline().flops < network.outline().flops);
-        assert_eq!(slim.nodes(), again.nodes());
+        assert_eq!(slim.node_count(), again.node_count());
         // Without any of it gone the file is what it was.
         let out = dir.path().join("whole.onnx");
         write_atomic_checked(&out, &network.draft("whole.onnx").unwrap(), |_| Ok(())).unwrap();
@@ -417,7 +417,7 @@ fn a_block_that_gives_an_output_stays() {
     let message = slimmed(dir.path(), &line(|all| all.push((12, value("h2", &[3])))), "1,3").unwrap_err();
     assert_eq!(
         message,
-        "stage1.block2 cannot be left out for good: something beside the line takes what MatMul 'm2' computes"
+        "stage1.block2: cannot be left out for good: something beside the line takes what MatMul 'm2' computes"
     );
     let path = dir.path().join("whole.onnx");
     assert_eq!(removable(&opened(&path)).0.len(), 2);
@@ -637,7 +637,7 @@ fn what_cannot_be_written_again_is_refused() {
     let twice = [line(|_| ()), field(7, &graph(&line(|_| ())))].concat();
     assert_eq!(slimmed(dir.path(), &twice, "1,3").unwrap_err(), format!("{path}: 2 graphs in one file"));
     for (route, message) in [
-        ("-", "stage1 would be left without blocks"),
+        ("-", "stage1: would be left without blocks"),
         ("1,3,2", "route 1,3,2: a graph can be written with its blocks in their order, each once"),
         ("1,2,2", "route 1-2,2: a graph can be written with its blocks in their order, each once"),
     ] {
@@ -660,7 +660,7 @@ fn a_file_that_changed_proves_nothing() {
     let source = source(dir.path(), &network, 4);
     let out = dir.path().join("slim.onnx");
     let route = Route::parse("1,3", network.outline()).unwrap();
-    let error = prove(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
+    let error = verify(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
     let expected =
         format!("{}: opened again: what was written and what was to be written answer differently", out.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
@@ -722,12 +722,13 @@ fn without_labels_agreement_is_kept() {
     let source = source(dir.path(), &network, 12);
     assert!(!source.dataset.is_labelled());
     let choice =
-        choose(&network, &source, Criterion::Greedy, Some(Goal::KeepAccuracy(60.0)), 0, &mut |_, _, _| ()).unwrap();
+        select_blocks(&network, &source, Criterion::Greedy, Some(Goal::KeepAccuracy(60.0)), 0, &mut |_, _, _| ())
+            .unwrap();
     assert_eq!((choice.chosen.baseline.accuracy, choice.chosen.baseline.loss), (1.0, 0.0));
     assert!(choice.chosen.curve.iter().all(|removal| removal.score.accuracy >= 0.4 - 1e-9));
     let (route, _) = route(&network, 2);
     let out = dir.path().join("slim.onnx");
-    let proved = prove(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap();
+    let proved = verify(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap();
     assert_eq!((proved.whole.accuracy, proved.whole.loss), (1.0, 0.0));
     assert!(proved.versions[0].lesion.score.loss > 0.0);
     assert_eq!(proved.before.bytes, std::fs::metadata(&path).unwrap().len());
@@ -739,7 +740,7 @@ fn without_labels_agreement_is_kept() {
 fn inputs(network: &GraphNetwork, samples: &Samples) -> Vec<(String, npz::Array)> {
     let (count, size) = (samples.shape[0], samples.shape[3]);
     let mut from = 0;
-    let split = |input: &unrolled::graph::Input| {
+    let split = |input: &unrolled::graph::GraphInput| {
         let own: usize = input.shape.iter().product();
         let values = samples.values.chunks(size).flat_map(|row| row[from..from + own].to_vec()).collect();
         from += own;

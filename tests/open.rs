@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use unrolled::data::{Dataset, Normalization, ResizeCrop, Split};
 use unrolled::measure::{Estimation, EvalSet, Lesion, Patches, evaluate};
-use unrolled::model::{ModelKind, Model, ModelConfig, to_bytes};
+use unrolled::model::{Model, ModelConfig, ModelKind, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network};
-use unrolled::open::{OpenOptions, Opened, open};
+use unrolled::open::{OpenOptions, OpenedModel};
 
 /// Largest error allowed, relative to the largest logit; expected values come from f64.
 const TOLERANCE: f64 = 1e-5;
@@ -35,8 +35,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(name)
 }
 
-fn opened(path: &Path, options: &OpenOptions) -> unrolled::Result<Opened> {
-    open(path, options, &Device::flex())
+fn opened(path: &Path, options: &OpenOptions) -> unrolled::Result<OpenedModel> {
+    options.open_model(path)
 }
 
 fn refusal(path: &Path) -> String {
@@ -74,8 +74,8 @@ fn files_of_others_compute_what_pytorch_computes() {
             failures
                 .push(format!("{}: {} for {:?}, expected {}", case.file, outline.name, outline.input, case.outline));
         }
-        if (f64::from(opened.card.mean[0]) - case.mean).abs() > 1e-6 {
-            failures.push(format!("{}: mean {:?}, expected {}", case.file, opened.card.mean, case.mean));
+        if (f64::from(opened.metadata.mean[0]) - case.mean).abs() > 1e-6 {
+            failures.push(format!("{}: mean {:?}, expected {}", case.file, opened.metadata.mean, case.mean));
         }
         let largest = case.logits.iter().fold(0.0_f64, |most, e| most.max(e.abs()));
         let found = logits(&opened.model, case.side);
@@ -93,10 +93,10 @@ fn files_of_others_compute_what_pytorch_computes() {
 
 #[test]
 fn the_report_says_what_became_of_every_array() {
-    let opening = opened(&fixture("cifar-a.compiled.pth"), &OpenOptions::default()).unwrap().opening.unwrap();
+    let opening = opened(&fixture("cifar-a.compiled.pth"), &OpenOptions::default()).unwrap().load_report.unwrap();
     assert_eq!((opening.layout.as_str(), opening.prefix.as_str()), ("resnet", "net._orig_mod.module."));
     assert_eq!((opening.applied, opening.counters), (37, 7));
-    let beside: Vec<_> = opening.beside.iter().map(|b| (b.name.as_str(), b.arrays)).collect();
+    let beside: Vec<_> = opening.other_arrays.iter().map(|b| (b.name.as_str(), b.arrays)).collect();
     assert_eq!(beside, [("ema", 44), ("optimizer", 1)]);
     assert!(opening.missing.is_empty() && opening.unused.is_empty() && opening.wrong_shape.is_empty());
 }
@@ -104,22 +104,16 @@ fn the_report_says_what_became_of_every_array() {
 #[test]
 fn cifar_classes_come_along_and_options_go_first() {
     let path = fixture("cifar-a.zip.pt");
-    assert_eq!(opened(&path, &OpenOptions::default()).unwrap().card.classes[9], "truck");
+    assert_eq!(opened(&path, &OpenOptions::default()).unwrap().metadata.classes[9], "truck");
     let large = opened(&fixture("large-basic.zip.pt"), &OpenOptions::default()).unwrap();
-    assert_eq!((large.card.classes.join(" "), large.names_classes), ("0 1 2 3 4".into(), false));
+    assert_eq!((large.metadata.classes.join(" "), large.has_class_names), ("0 1 2 3 4".into(), false));
     let labels: Vec<String> = ('a'..='j').map(String::from).collect();
-    let options = OpenOptions { labels: Some(labels.clone()), mean: Some(vec![0.5]), ..OpenOptions::default() };
-    let card = opened(&path, &options).unwrap().card;
+    let options = OpenOptions::new().labels(labels.clone()).mean([0.5]);
+    let card = opened(&path, &options).unwrap().metadata;
     assert_eq!((card.classes, card.mean, card.std[0]), (labels, vec![0.5], 0.229));
     for (options, message) in [
-        (
-            OpenOptions { labels: Some(vec!["a".into()]), ..OpenOptions::default() },
-            "--labels: 1 names, the network has 10 classes",
-        ),
-        (
-            OpenOptions { mean: Some(vec![0.0; 2]), ..OpenOptions::default() },
-            "--mean: 2 values, expected 1 or one for each of 3 channels",
-        ),
+        (OpenOptions::new().labels(["a".to_owned()]), "labels: 1 names, the network has 10 classes"),
+        (OpenOptions::new().mean([0.0; 2]), "mean: 2 values, expected 1 or one for each of 3 channels"),
     ] {
         assert_eq!(opened(&path, &options).err().unwrap().to_string(), message);
     }
@@ -187,7 +181,7 @@ fn what_does_not_match_is_refused_and_named() {
     );
     says(
         &|a| a.push(("layer1.0.se.weight".into(), vec![4])),
-        "layout resnet, 37 arrays fit: 1 unused (layer1.0.se.weight); --partial leaves unused arrays out",
+        "layout resnet, 37 arrays fit: 1 unused (layer1.0.se.weight); the option partial leaves unused arrays out",
     );
     says(
         &|a| {
@@ -217,11 +211,11 @@ fn what_does_not_match_is_refused_and_named() {
 fn partial_leaves_out_what_is_unused_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
-    let partial = OpenOptions { partial: true, ..OpenOptions::default() };
+    let partial = OpenOptions::new().partial(true);
     let mut arrays = torch_arrays();
     arrays.push(("layer1.0.se.weight".into(), vec![4]));
     write(&path, &arrays);
-    let opening = opened(&path, &partial).unwrap().opening.unwrap();
+    let opening = opened(&path, &partial).unwrap().load_report.unwrap();
     assert_eq!(opening.unused, ["layer1.0.se.weight"]);
     arrays.retain(|(name, _)| name != "layer2.0.bn1.weight");
     write(&path, &arrays);
@@ -235,21 +229,20 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     let config = ModelConfig::new(ModelKind::Highway110).with_depth(8).with_width(4);
     let model = Model::new(&config, [3, 32, 32], 10, 1, &Device::flex()).unwrap();
     write(&path, &arrays_of(&model));
-    assert!(refusal(&path).contains("name it with --arch, such as --arch highway-110"), "{}", refusal(&path));
+    assert!(refusal(&path).contains("give the arch, such as highway-110"), "{}", refusal(&path));
 
-    let arch = Some(unrolled::open::arch("highway-110").unwrap());
-    let without = OpenOptions { arch: arch.clone(), ..OpenOptions::default() };
-    assert!(opened(&path, &without).err().unwrap().to_string().ends_with("give --mean and --std"));
-    let options = OpenOptions { arch, mean: Some(vec![0.5]), std: Some(vec![0.25]), ..OpenOptions::default() };
+    let without = OpenOptions::new().arch(unrolled::open::read_arch("highway-110").unwrap());
+    assert!(opened(&path, &without).err().unwrap().to_string().ends_with("give mean and std"));
+    let options = without.mean([0.5]).std([0.25]);
     let experiment = dir.path().join("experiment.toml");
     std::fs::write(&experiment, "[model]\nkind = 'highway-110'\nlast_relu = 'none'\n[data]\nsource = 'digits'\n")
         .unwrap();
-    let table = unrolled::open::arch(&experiment.display().to_string()).unwrap();
-    let other = opened(&path, &OpenOptions { arch: Some(table), ..options.clone() }).unwrap();
+    let table = unrolled::open::read_arch(&experiment.display().to_string()).unwrap();
+    let other = opened(&path, &options.clone().arch(table)).unwrap();
     assert_eq!(other.model.config().last_relu, Some(unrolled::nn::LastRelu::None));
     let found = opened(&path, &options).unwrap();
     assert_eq!(found.model.config(), &ModelConfig { depth: Some(8), ..model.config().clone() });
-    assert_eq!(found.opening.unwrap().layout, "unrolled");
+    assert_eq!(found.load_report.unwrap().layout, "unrolled");
 
     let card = unrolled::model::Metadata {
         characters: None,
@@ -263,7 +256,7 @@ fn our_own_names_need_an_arch_and_our_own_files_do_not() {
     };
     std::fs::write(&path, to_bytes(&model, &card, &[], Default::default()).unwrap()).unwrap();
     let own = opened(&path, &OpenOptions::default()).unwrap();
-    assert!(own.opening.is_none());
+    assert!(own.load_report.is_none());
     assert_eq!(logits(&own.model, 32), logits(&model, 32));
 }
 
@@ -380,7 +373,7 @@ fn trained_networks_keep_their_accuracy() {
     let small = small.unwrap();
     let spec = format!("cifar10:{}", data.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(2000);
-    let normalization = Normalization { mean: small.card.mean, std: small.card.std };
+    let normalization = Normalization { mean: small.metadata.mean, std: small.metadata.std };
     let source = EvalSet::new(dataset.into(), normalization, 250);
     let score = evaluate(&small.model, &source, |_| {}).unwrap();
     assert!((score.accuracy - 0.813).abs() <= 2.0 / 2000.0, "{}", score.accuracy);

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::measure::*;
 use unrolled::nn::{BlockId, Network, Route};
-use unrolled::open::{OpenOptions, Opened, open};
+use unrolled::open::{OpenOptions, OpenedModel};
 
 /// Samples of which the reference was taken.
 const LIMIT: usize = 2_000;
@@ -65,18 +65,18 @@ fn shared() -> Option<PathBuf> {
     found.then_some(path)
 }
 
-fn opened(shared: &Path, name: &str) -> (Opened, Reference) {
+fn opened(shared: &Path, name: &str) -> (OpenedModel, Reference) {
     let weights = std::fs::read_dir(shared.join("weights/cifar-resnet")).unwrap().map(|entry| entry.unwrap().path());
     let path = weights.into_iter().find(|path| path.to_string_lossy().contains(&format!("{name}-"))).unwrap();
-    let opened = open(&path, &OpenOptions::default(), &Device::flex()).unwrap();
+    let opened = OpenOptions::new().open_model(&path).unwrap();
     let text = std::fs::read_to_string(shared.join(format!("reference/{name}.json"))).unwrap();
     (opened, serde_json::from_str(&text).unwrap())
 }
 
-fn source(shared: &Path, opened: &Opened, limit: usize) -> EvalSet {
+fn source(shared: &Path, opened: &OpenedModel, limit: usize) -> EvalSet {
     let spec: DataSpec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(limit);
-    let normalization = Normalization { mean: opened.card.mean.clone(), std: opened.card.std.clone() };
+    let normalization = Normalization { mean: opened.metadata.mean.clone(), std: opened.metadata.std.clone() };
     EvalSet::new(Arc::new(dataset), normalization, 250)
 }
 

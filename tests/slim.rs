@@ -13,12 +13,13 @@ use safetensors::{Dtype, SafeTensors};
 use unrolled::FileContents;
 use unrolled::data::{Augment, Dataset, LoaderConfig, ResizeCrop, SampleOrder, Split, batches};
 use unrolled::measure::*;
-use unrolled::model::{ModelKind, Metadata, Model, ModelConfig, to_bytes};
+use unrolled::model::{Metadata, Model, ModelConfig, ModelKind, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network, Route, TrainingStep, Wiring};
-use unrolled::open::{OpenOptions, open};
+use unrolled::open::{OpenOptions, OpenedModel};
 use unrolled::slim::Slimmed;
 use unrolled::slim::{
-    Checkpoint, Criterion, Goal, Healed, Healing, Progress, Prunable, choose, finetune, prove, reestimate, removable,
+    Criterion, Goal, ProgressFn, Prunable, RecoveredNetwork, Recovery, RecoveryStep, finetune, recalibrate, removable,
+    select_blocks, verify,
 };
 use unrolled::train::{Experiment, Trainer};
 
@@ -43,14 +44,14 @@ fn card(model: &Model) -> Metadata {
 }
 
 /// Opens a network from a model file of its own.
-fn came(model: &Model, dir: &Path) -> Checkpoint {
+fn came(model: &Model, dir: &Path) -> OpenedModel {
     let path = dir.join("whole.safetensors");
     std::fs::write(&path, to_bytes(model, &card(model), &[], HashMap::new()).unwrap()).unwrap();
-    opened(&path, OpenOptions::default())
+    opened(&path)
 }
 
-fn opened(path: &Path, options: OpenOptions) -> Checkpoint {
-    Checkpoint { opened: open(path, &options, &Device::flex()).unwrap(), options, backend: Backend::cpu() }
+fn opened(path: &Path) -> OpenedModel {
+    OpenOptions::new().open_model(path).unwrap()
 }
 
 fn mlp() -> Model {
@@ -64,15 +65,15 @@ fn resnet(wiring: Wiring) -> Model {
 }
 
 fn chosen(
-    form: &Checkpoint,
+    form: &OpenedModel,
     source: &EvalSet,
     by: Criterion,
     target: Option<Goal>,
-) -> unrolled::Result<unrolled::slim::Choice> {
-    choose(form, source, by, target, 0, &mut |_, _, _| ())
+) -> unrolled::Result<unrolled::slim::Selection> {
+    select_blocks(form, source, by, target, 0, &mut |_, _, _| ())
 }
 
-fn refusal(form: &Checkpoint, by: Criterion, target: Goal) -> String {
+fn refusal(form: &OpenedModel, by: Criterion, target: Goal) -> String {
     chosen(form, &digits(Split::Test, 60), by, Some(target)).err().expect("a refusal").to_string()
 }
 
@@ -192,7 +193,7 @@ fn a_target_is_reached_and_not_passed() {
     assert_eq!((ranked.removed.len(), ranked.chosen.curve.len()), (0, 6));
     assert_eq!(
         chosen(&form, &source, Criterion::Random, Some(Goal::Latency(1e9))).err().map(|e| e.to_string()).as_deref(),
-        Some("--latency 1000000000: nothing to leave out, that holds already")
+        Some("latency: 1000000000: nothing to leave out, that holds already")
     );
 }
 
@@ -202,24 +203,23 @@ fn a_target_that_cannot_be_reached_is_refused() {
     let form = came(&resnet(Wiring::Residual), dir.path());
     assert_eq!(
         refusal(&form, Criterion::Greedy, Goal::Remove(7)),
-        "--remove 7: at most 6 blocks can be left out for good, every stage keeps one"
+        "remove: 7: at most 6 blocks can be left out for good, every stage keeps one"
     );
     for by in [Criterion::Greedy, Criterion::Deepest] {
         let says = refusal(&form, by, Goal::Parameters(100));
         assert!(
-            says.starts_with("--params 100: not reachable, ")
-                && says.ends_with("all 6 blocks are left out that can be"),
+            says.starts_with("params: 100: not reachable, ") && says.ends_with("all 6 blocks are left out that can be"),
             "{says}"
         );
-        assert!(refusal(&form, by, Goal::Latency(0.0)).starts_with("--latency 0: not reachable"));
+        assert!(refusal(&form, by, Goal::Latency(0.0)).starts_with("latency: 0: not reachable"));
         assert_eq!(
             refusal(&form, by, Goal::Parameters(1 << 40)),
-            "--params 1099511627776: nothing to leave out, that holds already"
+            "params: 1099511627776: nothing to leave out, that holds already"
         );
     }
     assert_eq!(
         refusal(&form, Criterion::Gate, Goal::Remove(1)),
-        "--by gate: no block of resnet-20 residual, width 4 has a figure for it"
+        "by: gate: no block of resnet-20 residual, width 4 has a figure for it"
     );
     let single = ModelConfig::new(ModelKind::Resnet).with_depth(8).with_width(4);
     let single = came(&Model::new(&single, [1, 8, 8], 10, 5, &Device::flex()).unwrap(), dir.path());
@@ -230,10 +230,10 @@ fn a_target_that_cannot_be_reached_is_refused() {
 }
 
 /// Slims, writes, proves, and opens again.
-fn proved(form: &Checkpoint, route: &str, source: &EvalSet, out: &Path) -> (Slimmed, Model) {
+fn proved(form: &OpenedModel, route: &str, source: &EvalSet, out: &Path) -> (Slimmed, Model) {
     let route = Route::parse(route, form.network().outline()).unwrap();
-    let slimmed = prove(form, &route, source, |_| Ok(Vec::new()), Some(out), &mut |_, _, _| ()).unwrap();
-    (slimmed, opened(out, form.options.clone()).opened.model)
+    let slimmed = verify(form, &route, source, |_| Ok(Vec::new()), Some(out), &mut |_, _, _| ()).unwrap();
+    (slimmed, opened(out).model)
 }
 
 #[test]
@@ -342,10 +342,10 @@ fn the_layout_that_came_in_is_written_renumbered() {
     for dtype in [Dtype::F32, Dtype::F16] {
         foreign(&path, &model, &|ours| format!("module.{}", resnet_names(ours)), dtype);
         let whole: Arrays = arrays(&path).into_iter().map(|(name, a)| (name.replace("module.", ""), a)).collect();
-        let form = opened(&path, OpenOptions::default());
+        let form = opened(&path);
         let route = Route::parse("2-3 / 1,3 / 1-2", form.network().outline()).unwrap();
         let slim = form.slimmed(&route).unwrap();
-        std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
+        std::fs::write(&out, form.to_bytes(&slim).unwrap()).unwrap();
         let found = arrays(&out);
         let mut expected = whole.clone();
         // By hand: in the first stage 1 and 2 become 0 and 1, in the second 2 becomes 1.
@@ -359,7 +359,10 @@ fn the_layout_that_came_in_is_written_renumbered() {
         }
         assert_eq!(found, expected);
         assert_eq!(found["layer1.1.bn2.num_batches_tracked"], (Dtype::I64, Vec::new(), 77_i64.to_le_bytes().to_vec()));
-        assert_eq!(form.builds(&slim), "ResNet(BasicBlock, [2, 2, 2], num_classes=10) of the code that it came from");
+        assert_eq!(
+            form.constructor(&slim),
+            "ResNet(BasicBlock, [2, 2, 2], num_classes=10) of the code that it came from"
+        );
     }
 }
 
@@ -375,7 +378,7 @@ fn files_of_others_are_slimmed_and_open_again() {
         if path.extension().is_some_and(|extension| extension == "json") {
             continue;
         }
-        let form = opened(&path, OpenOptions::default());
+        let form = opened(&path);
         let outline = form.network().outline();
         let route = removable(&form).0.iter().fold(Route::identity(outline), |route, &at| {
             if route.stages()[at.stage].len() > 1 { route.without_block(at) } else { route }
@@ -384,7 +387,7 @@ fn files_of_others_are_slimmed_and_open_again() {
             continue;
         }
         let slim = form.slimmed(&route).unwrap();
-        std::fs::write(&out, form.opened.to_bytes(&slim).unwrap()).unwrap();
+        std::fs::write(&out, form.to_bytes(&slim).unwrap()).unwrap();
         let again = form.reopen(&out, &slim).unwrap();
         let values =
             |model: &Model| model.parameters.iter().map(|(_, p)| (p.name.clone(), p.to_vec())).collect::<Vec<_>>();
@@ -396,7 +399,7 @@ fn files_of_others_are_slimmed_and_open_again() {
 
 /// A form that slims to, or opens, something else than was asked for.
 struct Lying {
-    form: Checkpoint,
+    form: OpenedModel,
     slims: bool,
 }
 
@@ -416,8 +419,8 @@ impl Prunable for Lying {
         self.form.network()
     }
 
-    fn stays(&self, at: BlockId) -> Option<String> {
-        self.form.stays(at)
+    fn why_not_removable(&self, at: BlockId) -> Option<String> {
+        self.form.why_not_removable(at)
     }
 
     fn slimmed(&self, route: &Route) -> unrolled::Result<Model> {
@@ -433,16 +436,21 @@ impl Prunable for Lying {
         bent(self.form.reopen(path, written)?)
     }
 
-    fn builds(&self, slim: &Model) -> String {
-        self.form.builds(slim)
+    fn constructor(&self, slim: &Model) -> String {
+        self.form.constructor(slim)
     }
 
-    fn cannot_heal(&self, norms_alone: bool) -> Option<&'static str> {
-        self.form.cannot_heal(norms_alone)
+    fn why_not_recoverable(&self, step: RecoveryStep) -> Option<&'static str> {
+        self.form.why_not_recoverable(step)
     }
 
-    fn heal(&self, planned: &Model, healing: &Healing, progress: Progress) -> unrolled::Result<Vec<Healed<Model>>> {
-        self.form.heal(planned, healing, progress)
+    fn recover(
+        &self,
+        slim: &Model,
+        recovery: &Recovery,
+        progress: ProgressFn,
+    ) -> unrolled::Result<Vec<RecoveredNetwork<Model>>> {
+        self.form.recover(slim, recovery, progress)
     }
 }
 
@@ -457,7 +465,7 @@ fn what_does_not_answer_as_planned_is_not_written() {
     ] {
         let form = Lying { form: came(&mlp(), dir.path()), slims };
         let route = Route::parse("1-3", form.network().outline()).unwrap();
-        let error = prove(&form, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
+        let error = verify(&form, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
         assert!(error.to_string().starts_with(&(expected + " differently, by up to ")), "{error}");
         assert_eq!(error.exit_code(), 1);
         let left: Vec<PathBuf> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -466,7 +474,7 @@ fn what_does_not_answer_as_planned_is_not_written() {
     let form = Lying { form: came(&mlp(), dir.path()), slims: false };
     let route = Route::parse("1-3", form.network().outline()).unwrap();
     // Without a file to write there is nothing to open again.
-    assert!(prove(&form, &route, &source, |_| Ok(Vec::new()), None, &mut |_, _, _| ()).unwrap().file.is_none());
+    assert!(verify(&form, &route, &source, |_| Ok(Vec::new()), None, &mut |_, _, _| ()).unwrap().file.is_none());
 }
 
 /// Rounding of f32 sums over batches.
@@ -476,7 +484,7 @@ const STATISTICS: f64 = 1e-5;
 fn statistics_are_the_mean_over_the_batches() {
     let model = resnet(Wiring::Residual);
     let source = EvalSet { batch: 16, ..digits(Split::Train, 40) };
-    let healed = reestimate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
+    let healed = recalibrate(&model, &source, 9, &mut |_, _, _| ()).unwrap().network;
     let config = LoaderConfig {
         batch_size: 16,
         order: SampleOrder::Shuffled { seed: 9, epoch: 0 },
@@ -527,19 +535,19 @@ fn fine_tuning_trains_the_slimmed_network_on() {
     let run = dir.path().join("run");
     let device = Device::flex();
     Trainer::new(experiment.clone(), &run, false, &device).unwrap().train(&mut |_| ()).unwrap();
-    let form = opened(&run, OpenOptions::default());
+    let form = opened(&run);
     let route = Route::parse("1,3,5,7", form.network().outline()).unwrap();
     let short =
         Experiment { train: unrolled::train::TrainConfig { epochs: 2, ..experiment.train.clone() }, ..experiment };
-    let heal = |planned: &Model| Ok(vec![finetune(planned, &form.opened.card, short, &device, &mut |_| ())?]);
+    let heal = |planned: &Model| Ok(vec![finetune(planned, &form.metadata, short, &device, &mut |_| ())?]);
     let source = digits(Split::Test, 0);
     let out = dir.path().join("slim.safetensors");
-    let slimmed = prove(&form, &route, &source, heal, Some(&out), &mut |_, _, _| ()).unwrap();
+    let slimmed = verify(&form, &route, &source, heal, Some(&out), &mut |_, _, _| ()).unwrap();
     let names: Vec<&str> = slimmed.versions.iter().map(|version| version.name.as_str()).collect();
     assert_eq!((names, slimmed.finetuning.len()), (vec!["as planned", "fine-tuned"], 2));
     let losses: Vec<f64> = slimmed.versions.iter().map(|version| version.lesion.score.loss).collect();
     assert!(losses[1] < losses[0] && slimmed.versions[1].lesion.score.accuracy > 0.8, "{slimmed:?}");
-    let again = opened(&out, OpenOptions::default()).opened.model;
+    let again = opened(&out).model;
     assert_eq!(
         Score::of(&Baseline::new(&again, &source, |_| ()).unwrap().predictions),
         slimmed.versions[1].lesion.score
@@ -556,10 +564,10 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
     };
     let mut paths = entries.map(|entry| entry.unwrap().path());
     let path = paths.find(|path| path.to_string_lossy().contains("resnet20-")).unwrap();
-    let form = opened(&path, OpenOptions::default());
+    let form = opened(&path);
     let spec = format!("cifar10:{}", shared.join("data/cifar10-bin").display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().limit(200);
-    let card = &form.opened.card;
+    let card = &form.metadata;
     let normalization = unrolled::data::Normalization { mean: card.mean.clone(), std: card.std.clone() };
     let source = EvalSet::new(Arc::new(dataset), normalization, 100);
     let dir = tempfile::tempdir().unwrap();
@@ -574,7 +582,7 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
 fn show_says_what_slimming_leaves() {
     for file in ["cifar-a.zip.pt", "preact-bottleneck.zip.pt"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open").join(file);
-        let (_, stays) = removable(&opened(&path, OpenOptions::default()));
+        let (_, stays) = removable(&opened(&path));
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled"))
             .args(["show", "--json"])
             .arg(&path)

@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use unrolled::graph::blocks;
+use unrolled::graph::find_blocks;
 
 fuzz_target!(|bytes: &[u8]| {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("file.onnx");
     std::fs::write(&path, bytes).expect("a temporary file");
-    if let Err(error) = blocks(&path) {
+    if let Err(error) = find_blocks(&path) {
         assert!(!error.to_string().contains('\n'), "an error of more than one line: {error}");
     }
 });

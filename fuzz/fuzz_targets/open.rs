@@ -2,17 +2,15 @@
 
 #![no_main]
 
-use burn::tensor::Device;
 use libfuzzer_sys::fuzz_target;
-use unrolled::open::{OpenOptions, open};
+use unrolled::open::OpenOptions;
 
 fuzz_target!(|bytes: &[u8]| {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("file");
     std::fs::write(&path, bytes).expect("a temporary file");
     for partial in [false, true] {
-        let options = OpenOptions { partial, ..OpenOptions::default() };
-        if let Err(error) = open(&path, &options, &Device::flex()) {
+        if let Err(error) = OpenOptions::new().partial(partial).open_model(&path) {
             assert!(!error.to_string().contains('\n'), "an error of more than one line: {error}");
         }
     }

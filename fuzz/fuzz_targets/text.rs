@@ -11,9 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use unrolled::data::DataSpec;
 use unrolled::model::{ModelKind, Model, ModelConfig};
 use unrolled::nn::{Network, Route};
-use unrolled::open::cut;
-use unrolled::report::Outline;
-use unrolled::slim::Plan;
+use unrolled::open::read_boundaries;
+use unrolled::nn::Outline;
+use unrolled::slim::RemovalPlan;
 use unrolled::train::Experiment;
 use unrolled::{Error, Result};
 
@@ -46,13 +46,13 @@ fuzz_target!(|text: &str| {
         assert_eq!(again, route);
         route.steps();
     }
-    if let Some(plan) = value(Plan::parse(path, text)) {
-        assert_eq!(Plan::parse(path, &plan.to_toml().expect("TOML")).expect("what was written"), plan);
+    if let Some(plan) = value(RemovalPlan::parse(path, text)) {
+        assert_eq!(RemovalPlan::parse(path, &plan.to_toml().expect("TOML")).expect("what was written"), plan);
         value(plan.removed(path, outline()));
     }
     value(text.parse::<DataSpec>());
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("cut.toml");
     std::fs::write(&path, text).expect("a temporary file");
-    value(cut(&path));
+    value(read_boundaries(&path));
 });

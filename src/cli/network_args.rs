@@ -55,17 +55,17 @@ impl NetworkArgs {
 
 impl OpenArgs {
     pub(super) fn open(&self, target: &Path, backend: &Backend) -> Result<AnyNetwork> {
-        open::any(target, &self.options()?, backend)
+        self.options(backend)?.open(target)
     }
 
     /// What means nothing for any of these networks is an error, not passed over.
     pub(super) fn check_used(&self, opened: &[(&Path, &AnyNetwork)], backend: &Backend) -> Result<()> {
         let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
         let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));
-        if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph(path)) {
+        if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
             return wrong("--cut", "for ONNX files alone");
         }
-        if opened.iter().all(|(path, _)| open::is_graph(path)) {
+        if opened.iter().all(|(path, _)| open::is_graph_path(path)) {
             if backend.device != Device::flex() {
                 return wrong("--device", "for networks of layers; a graph runs on the CPU");
             }
@@ -83,14 +83,23 @@ impl OpenArgs {
         }
     }
 
-    pub(super) fn options(&self) -> Result<OpenOptions> {
-        Ok(OpenOptions {
-            arch: self.arch.as_deref().map(open::arch).transpose()?,
-            mean: self.mean.clone(),
-            std: self.std.clone(),
-            labels: self.labels.as_deref().map(open::labels).transpose()?,
-            partial: self.partial,
-            cut: self.cut.as_deref().map(open::cut).transpose()?,
-        })
+    fn options(&self, backend: &Backend) -> Result<OpenOptions> {
+        let mut options = OpenOptions::new().partial(self.partial).backend(backend);
+        if let Some(arch) = &self.arch {
+            options = options.arch(open::read_arch(arch)?);
+        }
+        if let Some(mean) = &self.mean {
+            options = options.mean(mean.clone());
+        }
+        if let Some(std) = &self.std {
+            options = options.std(std.clone());
+        }
+        if let Some(path) = &self.labels {
+            options = options.labels(open::read_labels(path)?);
+        }
+        if let Some(path) = &self.cut {
+            options = options.boundaries(open::read_boundaries(path)?);
+        }
+        Ok(options)
     }
 }

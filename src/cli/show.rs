@@ -1,8 +1,6 @@
 //! `show`: what a network is made of.
 
-#[cfg(feature = "onnx")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,11 +8,10 @@ use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
-use unrolled::open::{AnyNetwork, LoadReport};
+use unrolled::open::{self, LoadReport};
 use unrolled::report::text;
-use unrolled::slim::{self, Checkpoint, Prunable};
-#[cfg(feature = "onnx")]
-use unrolled::{open, write_atomic};
+use unrolled::slim::{self, Prunable};
+use unrolled::write_atomic;
 
 use super::output;
 use super::target::NetworkArgs;
@@ -43,28 +40,18 @@ struct Shown<'a> {
 
 impl Show {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
-        match self.target.open(backend)? {
-            AnyNetwork::Trained(_) if self.save_cut.is_some() => {
-                let name = self.target.name();
-                Err(Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")).into())
-            }
-            AnyNetwork::Trained(opened) => {
-                let options = self.target.opening.options()?;
-                let form = Checkpoint { opened: *opened, options, backend: backend.clone() };
-                let outline = for_good(&form);
-                let opening = form.opened.opening.as_ref();
-                let found = opening.map_or(String::new(), |opening| format!("\n{opening}"));
-                self.print(&Shown { outline: &outline, opening }, &found)
-            }
-            #[cfg(feature = "onnx")]
-            AnyNetwork::Graph(opened) => {
-                if let Some(path) = &self.save_cut {
-                    save(path, &opened.network.named_blocks())?;
-                }
-                let outline = for_good(&opened.network);
-                self.print(&Shown { outline: &outline, opening: None }, &format!("\n{}", opened.network.found()))
-            }
+        let opened = self.target.open(backend)?;
+        if let Some(path) = &self.save_cut {
+            let name = self.target.name();
+            let boundaries = opened.boundaries();
+            let boundaries =
+                boundaries.ok_or_else(|| Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")))?;
+            save(path, &boundaries)?;
         }
+        let outline = for_good(&opened);
+        let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
+        let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}"));
+        self.print(&Shown { outline: &outline, opening: opened.load_report() }, &summary)
     }
 
     fn print(&self, shown: &Shown, found: &str) -> anyhow::Result<()> {
@@ -86,11 +73,10 @@ fn for_good<F: Prunable>(form: &F) -> Outline {
 }
 
 /// A file of blocks replaces nothing but such a file.
-#[cfg(feature = "onnx")]
 fn save(path: &Path, stages: &[Vec<[String; 2]>]) -> Result<(), Error> {
-    if path.exists() && open::cut(path).is_err() {
+    if path.exists() && open::read_boundaries(path).is_err() {
         let what = "there is a file that names no blocks; name another";
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
-    write_atomic(path, open::cut_text(stages).as_bytes())
+    write_atomic(path, open::boundaries_to_toml(stages).as_bytes())
 }

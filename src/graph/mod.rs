@@ -1,31 +1,42 @@
-//! Networks that are graphs in ONNX files.
+//! Networks in ONNX files, which are run as graphs.
 //!
-//! `wire`, `raw` and `proto` read what a file says of its nodes, `region` what depends on what, `line` finds the blocks and
-//! `merge` how each is wired; `build` cuts the graph there, `assemble` makes stages of the blocks, `engine` runs its
-//! parts, and `network` is the line of stem, stages and head that they make, which `samples` go through.
+//! Opening a file takes these steps, a file each:
 //!
-//! Where blocks are left out for good, `slim` says what comes in their places, `edit` what else goes, and `write` copies
-//! the rest of the file as it is; `external` moves arrays beside it to a new file.
+//! 1. `protobuf` and `raw_graph` read the messages of the file, `linked_graph` connects nodes and values;
+//! 2. `find_blocks` finds the blocks with `post_dominators`, and `wiring` reads how each is wired;
+//! 3. `partition` cuts the graph at the blocks, `assemble` makes stages of them, `cost` counts parameters and FLOPs,
+//!    `source_name` names each block as the exporter did;
+//! 4. `engine` runs the parts; `network` and `forward` make a [`Network`](crate::nn::Network) of them.
+//!
+//! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
+//! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files. `fingerprint` identifies a graph by what would be written.
 
 mod assemble;
 mod build;
 mod cost;
 mod edit;
 mod engine;
-mod external;
-mod line;
-mod merge;
+mod external_data;
+mod find_blocks;
+mod fingerprint;
+mod forward;
+mod input_chunks;
+mod linked_graph;
 mod network;
-mod proto;
-mod raw;
-mod region;
-mod samples;
-mod slim;
-mod wire;
+mod partition;
+mod post_dominators;
+mod protobuf;
+mod raw_graph;
+mod remove_blocks;
+mod source_name;
+mod subgraph;
+mod wiring;
 mod write;
 
-pub use build::blocks;
-pub use network::{Activation, GraphNetwork, Input};
+pub use build::find_blocks;
+pub use network::Activation;
+pub use network::{GraphInput, GraphNetwork};
 
-/// What was asked for, or in one line why it cannot be; whoever knows the path of the file adds it.
-type Said<T> = std::result::Result<T, String>;
+/// What was read or computed, or one line that says why that is not possible. Callers that know the path of the file add
+/// it.
+type ParseResult<T> = std::result::Result<T, String>;

@@ -1,33 +1,36 @@
-//! A graph written again: the bytes of the file as they were, but for what an edit takes away or names anew.
+//! Writes the file of a graph from which blocks were removed: all bytes as they were, except those that the edit changes.
 //!
-//! Fields that nobody here knows are copied like all others.
+//! Unknown fields are copied like all others.
 
 use std::sync::Arc;
 
-use super::Said;
+use super::ParseResult;
 use super::edit::Edit;
-use super::external::Beside;
-use super::raw::RawGraph;
-use super::wire::{Fields, Spans, Wire, field, header};
+use super::external_data::ExternalData;
+use super::protobuf::{FieldSpans, FieldValue, Fields, field, header};
+use super::raw_graph::RawGraph;
 use crate::Chunk;
+use crate::text::one_line;
 
-/// What becomes of a field of a message.
-enum Becomes {
-    Same,
-    Nothing,
-    /// These fields.
-    Other(Vec<u8>),
+/// What is written in place of a field of a message.
+enum Rewrite {
+    /// The same field.
+    Keep,
+    /// Nothing.
+    Remove,
+    /// These encoded fields.
+    Replace(Vec<u8>),
 }
 
-use Becomes::{Nothing, Other, Same};
+use Rewrite::{Keep, Remove, Replace};
 
-/// The pieces of a file, most of them parts of the old one.
-pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>) -> Said<Vec<Chunk>> {
-    let mut writing = Writing { edit, beside };
-    let mut pieces = Pieces { bytes, done: Vec::new() };
+/// Returns the new file as pieces, most of which are ranges of the old one.
+pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, external: &mut ExternalData<'_>) -> ParseResult<Vec<Chunk>> {
+    let mut writing = GraphWriter { edit, external };
+    let mut pieces = PieceList { bytes, done: Vec::new() };
     let mut at = 0;
     let mut graphs = 0;
-    for span in Spans(Fields(bytes)) {
+    for span in FieldSpans(Fields(bytes)) {
         let (number, value, whole) = span?;
         let end = at + whole.len();
         match number {
@@ -39,25 +42,25 @@ pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, beside: &mut Beside<'_>)
                 pieces.done.push(Chunk::Bytes(header(7, length as usize)));
                 pieces.done.extend(graph);
             }
-            20 if !edit.nodes.is_empty() => {
+            20 if !edit.removed_nodes.is_empty() => {
                 return Err("it says how to train its graph, and would not fit it any more".into());
             }
-            _ => pieces.same(at..end),
+            _ => pieces.push_range(at..end),
         }
         at = end;
     }
-    // Two would be merged, field by field, by whoever reads the file.
+    // Protobuf readers merge two graphs field by field.
     if graphs == 1 { Ok(pieces.done) } else { Err(format!("{graphs} graphs in one file")) }
 }
 
-/// Pieces of a file that is read whole; those that follow each other are one.
-struct Pieces<'a> {
+/// A list of pieces of a file that is in memory. Neighbouring ranges are joined.
+struct PieceList<'a> {
     bytes: &'a Arc<Vec<u8>>,
     done: Vec<Chunk>,
 }
 
-impl Pieces<'_> {
-    fn same(&mut self, range: std::ops::Range<usize>) {
+impl PieceList<'_> {
+    fn push_range(&mut self, range: std::ops::Range<usize>) {
         match self.done.last_mut() {
             Some(Chunk::Slice(_, last)) if last.end == range.start => last.end = range.end,
             _ => self.done.push(Chunk::Slice(Arc::clone(self.bytes), range)),
@@ -65,23 +68,24 @@ impl Pieces<'_> {
     }
 }
 
-struct Writing<'a, 'b> {
+/// Applies an edit to the messages of a graph.
+struct GraphWriter<'a, 'b> {
     edit: &'a Edit,
-    beside: &'a mut Beside<'b>,
+    external: &'a mut ExternalData<'b>,
 }
 
-impl Writing<'_, '_> {
-    /// The fields of the file's graph, which begin at `from`.
-    fn graph(&mut self, bytes: &Arc<Vec<u8>>, graph: &[u8], from: usize) -> Said<Vec<Chunk>> {
-        let mut pieces = Pieces { bytes, done: Vec::new() };
+impl GraphWriter<'_, '_> {
+    /// Returns the pieces of the graph of the file, whose fields begin at the byte `from`.
+    fn graph(&mut self, bytes: &Arc<Vec<u8>>, graph: &[u8], from: usize) -> ParseResult<Vec<Chunk>> {
+        let mut pieces = PieceList { bytes, done: Vec::new() };
         let nodes = Fields(graph).filter(|field| matches!(field, Ok((1, _)))).count();
         let (mut at, mut place) = (from, 0);
-        for span in Spans(Fields(graph)) {
+        for span in FieldSpans(Fields(graph)) {
             let (number, value, whole) = span?;
-            match self.part(number, value, place)? {
-                Same => pieces.same(at..at + whole.len()),
-                Nothing => {}
-                Other(new) => pieces.done.push(Chunk::Bytes(new)),
+            match self.field(number, value, place)? {
+                Keep => pieces.push_range(at..at + whole.len()),
+                Remove => {}
+                Replace(new) => pieces.done.push(Chunk::Bytes(new)),
             }
             at += whole.len();
             if number == 1 {
@@ -96,65 +100,69 @@ impl Writing<'_, '_> {
         Ok(pieces.done)
     }
 
-    /// What becomes of a field of the file's graph; a node is the one at `place`.
-    fn part(&mut self, number: u64, value: Wire<'_>, place: usize) -> Said<Becomes> {
-        let is_gone = |name: &str| if self.edit.gone.contains(name) { Nothing } else { Same };
+    /// Rewrites a field of the graph of the file; a node is the one at position `place`.
+    fn field(&mut self, number: u64, value: FieldValue<'_>, place: usize) -> ParseResult<Rewrite> {
+        let unless_removed = |name: &str| if self.edit.removed_values.contains(name) { Remove } else { Keep };
         match number {
-            1 if self.edit.nodes.contains(&place) => Ok(Nothing),
+            1 if self.edit.removed_nodes.contains(&place) => Ok(Remove),
             1 => self.node(value.bytes()?, self.edit).map(|node| changed(1, node)),
-            5 => match is_gone(&text(value, 8)?) {
-                Nothing => Ok(Nothing),
-                _ => self.beside.moved(value.bytes()?).map(|array| changed(5, array)),
+            5 => match unless_removed(&text(value, 8)?) {
+                Remove => Ok(Remove),
+                _ => self.external.add(value.bytes()?).map(|array| changed(5, array)),
             },
-            // Old files list their arrays among their inputs.
-            11 | 13 | 14 => Ok(is_gone(&text(value, 1)?)),
-            _ => Ok(Same),
+            // Files of IR version 3 list their initializers among the inputs.
+            11 | 13 | 14 => Ok(unless_removed(&text(value, 1)?)),
+            _ => Ok(Keep),
         }
     }
 
-    /// A node with the names that it takes now; `None` where nothing about it changes.
-    fn node(&mut self, node: &[u8], edit: &Edit) -> Said<Option<Vec<u8>>> {
+    /// Rewrites the inputs and attributes of a node; `None` where nothing changes.
+    fn node(&mut self, node: &[u8], edit: &Edit) -> ParseResult<Option<Vec<u8>>> {
         rewritten(node, |number, value| match number {
-            1 => Ok(edit.renamed.get(value.text()?).map_or(Same, |name| Other(field(1, name.as_bytes())))),
+            1 => Ok(edit.replaced.get(value.text()?).map_or(Keep, |name| Replace(field(1, name.as_bytes())))),
             5 => {
                 let attribute = rewritten(value.bytes()?, |number, value| match number {
-                    5 => self.beside.moved(value.bytes()?).map(|array| changed(5, array)),
-                    6 => self.inner(value.bytes()?, edit).map(|graph| changed(6, graph)),
-                    _ => Ok(Same),
+                    5 => self.external.add(value.bytes()?).map(|array| changed(5, array)),
+                    6 => self.subgraph(value.bytes()?, edit).map(|graph| changed(6, graph)),
+                    _ => Ok(Keep),
                 });
                 attribute.map(|attribute| changed(5, attribute))
             }
-            _ => Ok(Same),
+            _ => Ok(Keep),
         })
     }
 
-    /// A graph in a node, which takes values from around it; names of its own are its own.
-    fn inner(&mut self, graph: &[u8], edit: &Edit) -> Said<Option<Vec<u8>>> {
+    /// Rewrites a subgraph, which can consume values of the outer graph. Names that it defines hide those of the outer
+    /// graph.
+    fn subgraph(&mut self, graph: &[u8], edit: &Edit) -> ParseResult<Option<Vec<u8>>> {
         let raw = RawGraph::read(graph, 0)?;
-        let own = raw.own();
-        let mut edit = Edit { renamed: edit.renamed.clone(), ..Edit::default() };
-        edit.renamed.retain(|name, _| !own.contains(name.as_str()));
-        if let Some(name) = raw.outputs.iter().find(|name| edit.renamed.contains_key(*name)) {
-            let name = crate::open::one_line(name);
+        let own_names = raw.defined_names();
+        let mut edit = Edit { replaced: edit.replaced.clone(), ..Edit::default() };
+        edit.replaced.retain(|name, _| !own_names.contains(name.as_str()));
+        if let Some(name) = raw.outputs.iter().find(|name| edit.replaced.contains_key(*name)) {
+            let name = one_line(name);
             return Err(format!("a graph in a node gives '{name}' from around it, which is left out"));
         }
         rewritten(graph, |number, value| match number {
             1 => self.node(value.bytes()?, &edit).map(|node| changed(1, node)),
-            5 => self.beside.moved(value.bytes()?).map(|array| changed(5, array)),
-            _ => Ok(Same),
+            5 => self.external.add(value.bytes()?).map(|array| changed(5, array)),
+            _ => Ok(Keep),
         })
     }
 }
 
-/// A message some of whose fields become others; `None` where all stay the same.
-fn rewritten(message: &[u8], mut becomes: impl FnMut(u64, Wire<'_>) -> Said<Becomes>) -> Said<Option<Vec<u8>>> {
+/// Rewrites the fields of a message; `None` where all are kept.
+fn rewritten(
+    message: &[u8],
+    mut rewrite: impl FnMut(u64, FieldValue<'_>) -> ParseResult<Rewrite>,
+) -> ParseResult<Option<Vec<u8>>> {
     let (mut new, mut is_same) = (Vec::new(), true);
-    for span in Spans(Fields(message)) {
+    for span in FieldSpans(Fields(message)) {
         let (number, value, whole) = span?;
-        match becomes(number, value)? {
-            Same => new.extend_from_slice(whole),
-            Nothing => is_same = false,
-            Other(fields) => {
+        match rewrite(number, value)? {
+            Keep => new.extend_from_slice(whole),
+            Remove => is_same = false,
+            Replace(fields) => {
                 is_same = false;
                 new.extend(fields);
             }
@@ -163,12 +171,13 @@ fn rewritten(message: &[u8], mut becomes: impl FnMut(u64, Wire<'_>) -> Said<Beco
     Ok((!is_same).then_some(new))
 }
 
-fn changed(number: u64, message: Option<Vec<u8>>) -> Becomes {
-    message.map_or(Same, |message| Other(field(number, &message)))
+/// Replaces a field by a message that was rewritten; keeps it where nothing changed.
+fn changed(number: u64, message: Option<Vec<u8>>) -> Rewrite {
+    message.map_or(Keep, |message| Replace(field(number, &message)))
 }
 
-/// The text of a field of a message; of several the last counts.
-fn text(message: Wire<'_>, number: u64) -> Said<String> {
+/// Returns the text of a field of a message; the last one counts where the field occurs several times.
+fn text(message: FieldValue<'_>, number: u64) -> ParseResult<String> {
     let mut found = "";
     for field in message.fields()? {
         match field? {
@@ -179,7 +188,7 @@ fn text(message: Wire<'_>, number: u64) -> Said<String> {
     Ok(found.to_owned())
 }
 
-/// A node that gives a value another name.
+/// Encodes an `Identity` node that gives a value another name.
 fn identity(value: &str, name: &str) -> Vec<u8> {
     let node = [field(1, value.as_bytes()), field(2, name.as_bytes()), field(4, b"Identity")].concat();
     field(1, &node)

@@ -96,6 +96,15 @@ impl Model {
         self.layers.input
     }
 
+    /// Sets the names that the network's own file has for its blocks, [`BlockOutline::source_name`].
+    ///
+    /// [`BlockOutline::source_name`]: crate::nn::BlockOutline::source_name
+    pub(crate) fn set_source_names(&mut self, name: impl Fn(BlockId) -> Option<String>) {
+        for block in self.outline.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+            block.source_name = name(block.id);
+        }
+    }
+
     /// Computes the outputs before the softmax, `[batch, classes]`, from `[batch, channels, height, width]`.
     pub fn forward(&self, context: &mut ForwardContext, x: Tensor<4>) -> Tensor<2> {
         self.layers.forward(context, x)

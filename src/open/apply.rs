@@ -1,32 +1,33 @@
-//! Every array to its place, or into the report.
+//! Reads the arrays of a file into the parameters of a model, and reports those that do not match.
 
 use std::path::Path;
 
-use super::arrays::{Array, StateDict};
-use super::layout::{Known, Layout};
-use super::opening::{Beside, LoadReport, WrongShape};
+use super::layout::{KnownArrays, Layout};
+use super::load_report::{LoadReport, OtherArrays, WrongShape};
+use super::state_dict::{StateDict, StoredArray};
 use crate::model::Model;
 use crate::nn::{ParameterId, Role};
 use crate::{Error, Result};
 
-/// Puts the arrays in their places. None is read before all are known to fit.
+/// Reads the arrays into the model. No values are read before all arrays are known to match.
 ///
 /// # Errors
-/// [`Error::File`] that says what is missing, unused or of the wrong shape, or which array's values cannot be used.
+/// [`Error::File`] that names arrays which are missing, unused or of the wrong shape, or an array with values that cannot
+/// be used.
 pub(super) fn apply(
     path: &Path,
     model: &mut Model,
-    arrays: &Known,
+    arrays: &KnownArrays,
     layout: &Layout,
     state: &StateDict,
     partial: bool,
 ) -> Result<LoadReport> {
-    let (places, mut opening) = match_up(model, arrays, layout, state);
-    opening.compare_names();
-    if !opening.is_whole(partial) {
-        return Err(Error::file(path, opening.complaint()));
+    let (matches, mut report) = match_arrays(model, arrays, layout, state);
+    report.find_suggestions();
+    if !report.is_complete(partial) {
+        return Err(Error::file(path, report.problems()));
     }
-    for (id, array) in places {
+    for (id, array) in matches {
         let wrong = |what: String| Error::file(path, format!("{}: {what}", array.name));
         let values = array.values().map_err(wrong)?;
         let entry = model.parameters.get(id);
@@ -36,28 +37,29 @@ pub(super) fn apply(
         let shape = entry.shape.clone();
         model.parameters.set_values(id, &shape, values)?;
     }
-    Ok(opening)
+    Ok(report)
 }
 
-fn match_up<'a>(
+/// Returns the array of every parameter that has one, and the report.
+fn match_arrays<'a>(
     model: &Model,
-    arrays: &Known<'a>,
+    arrays: &KnownArrays<'a>,
     layout: &Layout,
     state: &StateDict,
-) -> (Vec<(ParameterId, &'a Array)>, LoadReport) {
-    let beside = state.beside.iter().map(|(name, arrays)| Beside { name: name.clone(), arrays: *arrays });
-    let mut opening = LoadReport {
+) -> (Vec<(ParameterId, &'a StoredArray)>, LoadReport) {
+    let others = state.others.iter().map(|(name, arrays)| OtherArrays { name: name.clone(), arrays: *arrays });
+    let mut report = LoadReport {
         layout: layout.name.into(),
         prefix: state.prefix.clone(),
-        beside: beside.collect(),
+        other_arrays: others.collect(),
         ..LoadReport::default()
     };
-    let mut places = Vec::new();
+    let mut matches = Vec::new();
     for (id, parameter) in model.parameters.iter() {
         match arrays.get(&parameter.name) {
-            None => opening.missing.push(layout.theirs(&parameter.name, state)),
-            Some(array) if fits(&parameter.name, &array.shape, &parameter.shape) => places.push((id, *array)),
-            Some(array) => opening.wrong_shape.push(WrongShape {
+            None => report.missing.push(layout.source_name(&parameter.name, state)),
+            Some(array) if fits(&parameter.name, &array.shape, &parameter.shape) => matches.push((id, *array)),
+            Some(array) => report.wrong_shape.push(WrongShape {
                 name: array.name.clone(),
                 found: array.shape.clone(),
                 expected: parameter.shape.clone(),
@@ -65,18 +67,19 @@ fn match_up<'a>(
         }
     }
     for array in &state.arrays {
-        let ours = layout.ours(&array.name).filter(|ours| arrays.get(ours).is_some_and(|a| a.name == array.name));
+        let native =
+            layout.native_name(&array.name).filter(|native| arrays.get(native).is_some_and(|a| a.name == array.name));
         if layout.is_counter(&array.name) {
-            opening.counters += 1;
-        } else if ours.is_none_or(|ours| model.parameters.find(&ours).is_none()) {
-            opening.unused.push(array.name.clone());
+            report.counters += 1;
+        } else if native.is_none_or(|native| model.parameters.find(&native).is_none()) {
+            report.unused.push(array.name.clone());
         }
     }
-    opening.applied = places.len();
-    (places, opening)
+    report.applied = matches.len();
+    (matches, report)
 }
 
-/// Whether an array fits its place. A classifier may be written as a 1x1 convolution, which computes the same.
+/// Returns whether an array fits a parameter. A classifier may be stored as a 1x1 convolution, which computes the same.
 fn fits(name: &str, found: &[usize], expected: &[usize]) -> bool {
     found == expected || (name == "head.weight" && found.strip_suffix(&[1, 1]) == Some(expected))
 }

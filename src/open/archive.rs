@@ -1,5 +1,5 @@
-//! What is asked of an archive before anything is unpacked: that a small file does not unpack to a huge one, and that
-//! its reader will find what is in it.
+//! Checks archives before anything is unpacked: a small file must not unpack to a huge one, and the zip reader has to find
+//! all entries.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
@@ -10,42 +10,45 @@ use tempfile::NamedTempFile;
 use super::pytorch::is_absurd;
 use crate::{Error, Result};
 
-/// The record at the very end of a zip archive, which PyTorch writes without a comment.
+/// Bytes of the end record of a zip archive, which PyTorch writes without a comment.
 const END: u64 = 22;
-/// The two records that PyTorch writes between an archive's directory and that one.
-const BETWEEN: u64 = 76;
-/// The fixed part of an entry of the directory.
+/// Bytes of the two zip64 records that PyTorch writes between the directory and the end record.
+const ZIP64_RECORDS: u64 = 76;
+/// Bytes of the fixed part of a directory entry.
 const ENTRY: usize = 46;
-/// A block of a tar archive; headers fill one.
-const BLOCK: usize = 512;
+/// Bytes of a block of a tar archive. A header is one block.
+const TAR_BLOCK: usize = 512;
 
-/// Refuses what unpacks to absurdly more than there is; returns a copy of an archive that would be misread.
+/// Refuses archives that unpack to far more than they hold, and returns a repaired copy of an archive that the reader would
+/// misread.
 ///
-/// The `zip` crate that `pytorch-reader` uses takes a directory to lie right before the archive's end. Where the first
-/// entry of PyTorch's is as long as what lies between (so for every file saved under a name of 21 letters), it finds an
-/// entry there too and loses the first. The copy has a length that says the same to every reader.
+/// The `zip` crate, which `pytorch-reader` uses, assumes that the directory ends right before the end record. Where the first
+/// entry of the directory is as long as the zip64 records (so for every file saved under a name of 21 letters), it finds the
+/// second entry there and loses the first. The copy declares a directory that includes the zip64 records, which all readers
+/// understand alike.
 ///
 /// # Errors
 /// [`Error::File`] for a damaged or hostile archive, [`Error::Io`] where the file cannot be read or copied.
 pub(super) fn examine(path: &Path) -> Result<Option<NamedTempFile>> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let length = file.metadata().map_err(Error::io(path))?.len();
-    let mut begins = Vec::new();
-    Read::by_ref(&mut file).take(BLOCK as u64).read_to_end(&mut begins).map_err(Error::io(path))?;
-    // Beyond this an archive has other records, and no small file is so large.
-    if begins.starts_with(b"PK") && length < u64::from(u32::MAX) {
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(TAR_BLOCK as u64).read_to_end(&mut head).map_err(Error::io(path))?;
+    // Larger archives have other records, and cannot be small files that unpack to huge ones.
+    if head.starts_with(b"PK") && length < u64::from(u32::MAX) {
         let damaged = |e: Damage| e.into_error(path);
         let directory = Directory::find(&mut file, length).map_err(damaged)?;
         let second = directory.entries(&mut file, length).map_err(damaged)?;
-        if directory.gap == BETWEEN && second == BETWEEN {
-            return directory.mended(&mut file).map(Some).map_err(Error::io(path));
+        if directory.gap == ZIP64_RECORDS && second == ZIP64_RECORDS {
+            return directory.repaired(&mut file).map(Some).map_err(Error::io(path));
         }
-    } else if begins.get(257..262) == Some(b"ustar") && is_sparse(file).map_err(Error::io(path))? {
+    } else if head.get(257..262) == Some(b"ustar") && is_sparse(file).map_err(Error::io(path))? {
         return Err(Error::file(path, "a sparse tar archive, which PyTorch does not write"));
     }
     Ok(None)
 }
 
+/// What is wrong with an archive.
 enum Damage {
     Io(std::io::Error),
     What(String),
@@ -67,17 +70,18 @@ impl Damage {
     }
 }
 
-/// Where the directory of a zip archive lies.
+/// The directory of a zip archive.
 struct Directory {
     start: u64,
     size: u32,
-    /// Bytes between it and the record at the end.
+    /// Bytes between the directory and the end record.
     gap: u64,
     count: u16,
     end: u64,
 }
 
 impl Directory {
+    /// Finds the directory by the end record.
     fn find(file: &mut File, length: u64) -> std::result::Result<Self, Damage> {
         let none = || Damage::What("no end of a directory at its end".into());
         let end = length.checked_sub(END).ok_or_else(none)?;
@@ -93,7 +97,7 @@ impl Directory {
         Ok(Self { start, size, gap, count, end })
     }
 
-    /// Adds up what the entries declare to unpack to; returns where the second one begins, from the directory's start.
+    /// Checks the sum of the sizes that the entries declare; returns the offset of the second entry in the directory.
     fn entries(&self, file: &mut File, length: u64) -> std::result::Result<u64, Damage> {
         file.seek(SeekFrom::Start(self.start))?;
         let mut reader = BufReader::new(&mut *file);
@@ -118,30 +122,33 @@ impl Directory {
         Ok(second)
     }
 
-    fn mended(&self, file: &mut File) -> std::io::Result<NamedTempFile> {
+    /// Returns a copy of the archive whose directory includes the zip64 records.
+    fn repaired(&self, file: &mut File) -> std::io::Result<NamedTempFile> {
         let mut copy = NamedTempFile::new()?;
         file.rewind()?;
         std::io::copy(file, copy.as_file_mut())?;
         copy.as_file_mut().seek(SeekFrom::Start(self.end + 12))?;
-        copy.write_all(&(self.size + BETWEEN as u32).to_le_bytes())?;
+        copy.write_all(&(self.size + ZIP64_RECORDS as u32).to_le_bytes())?;
         copy.flush()?;
         Ok(copy)
     }
 }
 
+/// Reads a little-endian u16.
 fn short(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
+/// Reads a little-endian u32.
 fn long(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Whether an entry of a tar archive declares holes, which unpack to any size.
+/// Returns whether a tar archive has a sparse entry, which can unpack to any size.
 fn is_sparse(mut file: File) -> std::io::Result<bool> {
     file.rewind()?;
     let mut reader = BufReader::new(file);
-    let mut block = [0; BLOCK];
+    let mut block = [0; TAR_BLOCK];
     loop {
         match reader.read_exact(&mut block) {
             Ok(()) if block[257..262] == *b"ustar" && block[156] == b'S' => return Ok(true),

@@ -96,7 +96,8 @@ impl EvalSetOptions {
         }
         let classes = predicted_classes(network, &data)?;
         let EvalSet { dataset, normalization, batch } = data;
-        let dataset = Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
+        let dataset =
+            Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
         let dataset = dataset.with_labels(classes, network.outline().classes)?;
         Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
     }

@@ -1,29 +1,32 @@
-//! How others name the parts of the same network, as one table a layout.
+//! Naming conventions of other programs for the parts of a network, one table each.
 
 use std::collections::BTreeMap;
 
-use super::arrays::{Array, StateDict};
+use super::state_dict::{StateDict, StoredArray};
+use crate::nn::BlockId;
+use crate::text::one_line;
 
-/// A naming: pairs of their name of a part and ours. `{s}`, `{k}` and `{n}` are the numbers of stage, block and layer,
-/// `{s0}` and `{k0}` the same counted from 0. Where a part has several names, the likeliest comes first.
+/// A naming convention: pairs of the source name and the native name of a part. The source name is that of the file, the
+/// native name that of this crate. `{s}`, `{k}` and `{n}` are the numbers of stage, block and layer from 1, `{s0}` and
+/// `{k0}` the same from 0. Where a part has several source names, the most common comes first.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// How reports name it.
+    /// The name in reports.
     pub name: &'static str,
     parts: &'static [(&'static str, &'static str)],
-    /// Whether the arrays of a part are named as in PyTorch or as in our files.
-    foreign: bool,
+    /// Whether the arrays of a part have PyTorch's names, such as `running_mean`, or those of this crate.
+    is_foreign: bool,
 }
 
-/// The arrays that a layout knows, by our names.
-pub(super) type Known<'a> = BTreeMap<String, &'a Array>;
+/// The arrays of a file that a layout knows, by their native names.
+pub(super) type KnownArrays<'a> = BTreeMap<String, &'a StoredArray>;
 
 const NORM: &str = "stage{s}.block{k}.body.layer{n}.norm";
 const LAYER: &str = "stage{s}.block{k}.body.layer{n}";
 const SHORTCUT: &str = "stage{s}.block{k}.shortcut";
 const SHORTCUT_NORM: &str = "stage{s}.block{k}.shortcut.norm";
 
-/// All that are known.
+/// All known layouts.
 pub(super) const LAYOUTS: [Layout; 4] = [
     Layout {
         name: "resnet",
@@ -40,7 +43,7 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("fc", "head"),
             ("linear", "head"),
         ],
-        foreign: true,
+        is_foreign: true,
     },
     Layout {
         name: "wide-resnet",
@@ -52,7 +55,7 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("bn1", "head.norm"),
             ("fc", "head"),
         ],
-        foreign: true,
+        is_foreign: true,
     },
     Layout {
         name: "timm-resnetv2",
@@ -64,7 +67,7 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("norm", "head.norm"),
             ("head.fc", "head"),
         ],
-        foreign: true,
+        is_foreign: true,
     },
     Layout {
         name: "unrolled",
@@ -82,26 +85,26 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("head.norm", "head.norm"),
             ("head", "head"),
         ],
-        foreign: false,
+        is_foreign: false,
     },
 ];
 
-/// Names of the arrays of a normalization, theirs and ours.
+/// Source and native names of the arrays of a normalization.
 const NORM_ARRAYS: [(&str, &str); 4] =
     [("weight", "scale"), ("bias", "shift"), ("running_mean", "mean"), ("running_var", "variance")];
-/// How often a normalization was trained; it takes no part in what a network computes.
+/// The training steps of a normalization, which inference does not use.
 const COUNTER: &str = "num_batches_tracked";
 
 impl Layout {
-    /// The layout that knows most of the names, with the arrays that it knows.
+    /// Returns the layout that knows most of the names, with the arrays that it knows.
     ///
-    /// The error says what was looked for.
-    pub(super) fn of(state: &StateDict) -> Result<(&'static Self, Known<'_>), String> {
+    /// The error says which layouts were tried.
+    pub(super) fn of(state: &StateDict) -> Result<(&'static Self, KnownArrays<'_>), String> {
         let known = |layout: &'static Self| {
-            let named = state.arrays.iter().filter_map(|array| Some((layout.ours(&array.name)?, array)));
-            (layout, named.collect::<Known>())
+            let named = state.arrays.iter().filter_map(|array| Some((layout.native_name(&array.name)?, array)));
+            (layout, named.collect::<KnownArrays>())
         };
-        // Of equals the first, so that a table's order is a preference.
+        // `max_by_key` returns the last of equals: reversed, an earlier layout is preferred.
         let best = LAYOUTS.iter().map(known).rev().max_by_key(|(_, known)| known.len());
         match best {
             Some((layout, known)) if !known.is_empty() && 2 * known.len() >= state.arrays.len() => Ok((layout, known)),
@@ -109,51 +112,68 @@ impl Layout {
         }
     }
 
-    /// Whether a file of this layout says by its names alone that blocks are residual.
+    /// Returns whether another program uses the layout. The blocks of such files are residual blocks.
     pub(super) fn is_foreign(&self) -> bool {
-        self.foreign
+        self.is_foreign
     }
 
-    /// Our name of their array; `None` where the layout has none.
-    pub(super) fn ours(&self, name: &str) -> Option<String> {
+    /// Returns the native name of an array of the file; `None` where the layout does not know it.
+    pub(super) fn native_name(&self, name: &str) -> Option<String> {
         let (part, array) = name.rsplit_once('.')?;
-        let (place, ours) = self.parts.iter().find_map(|(theirs, ours)| Some((Place::read(theirs, part)?, *ours)))?;
-        let array = self.array(ours, array, |pair| pair)?;
-        Some(format!("{}.{array}", place.write(ours)))
+        let (numbers, native) =
+            self.parts.iter().find_map(|(source, native)| Some((PartNumbers::read(source, part)?, *native)))?;
+        let array = self.array(native, array, |pair| pair)?;
+        Some(format!("{}.{array}", numbers.write(native)))
     }
 
-    /// Their name of our array, in the spelling that the file uses where there are several.
-    pub(super) fn theirs(&self, name: &str, state: &StateDict) -> String {
+    /// Returns the name that the file has, or would have, for an array. Where the layout has several names for the part, it
+    /// is the one that the file uses.
+    pub(super) fn source_name(&self, name: &str, state: &StateDict) -> String {
         let own = || name.to_owned();
         let Some((part, array)) = name.rsplit_once('.') else { return own() };
-        let fits = |(theirs, ours): &(&'static str, &'static str)| Some((Place::read(ours, part)?, *theirs, *ours));
+        let fits = |(source, native): &(&'static str, &'static str)| {
+            Some((PartNumbers::read(native, part)?, *source, *native))
+        };
         let candidates: Vec<_> = self.parts.iter().filter_map(fits).collect();
         let is_used = |pattern: &str| {
-            state.arrays.iter().any(|a| a.name.rsplit_once('.').is_some_and(|(p, _)| Place::read(pattern, p).is_some()))
+            state
+                .arrays
+                .iter()
+                .any(|a| a.name.rsplit_once('.').is_some_and(|(p, _)| PartNumbers::read(pattern, p).is_some()))
         };
-        let used = candidates.iter().find(|(_, theirs, _)| candidates.len() == 1 || is_used(theirs));
-        let Some((place, theirs, ours)) = used.or(candidates.first()) else { return own() };
-        match self.array(ours, array, |(a, b)| (b, a)) {
-            Some(array) => format!("{}.{array}", place.write(theirs)),
+        let used = candidates.iter().find(|(_, source, _)| candidates.len() == 1 || is_used(source));
+        let Some((numbers, source, native)) = used.or(candidates.first()) else { return own() };
+        match self.array(native, array, |(a, b)| (b, a)) {
+            Some(array) => format!("{}.{array}", numbers.write(source)),
             None => own(),
         }
     }
 
-    /// Whether an array is a counter of a normalization that the layout knows.
-    pub(super) fn is_counter(&self, name: &str) -> bool {
-        let Some((part, COUNTER)) = name.rsplit_once('.') else { return false };
-        self.parts.iter().any(|(theirs, ours)| is_norm(ours) && Place::read(theirs, part).is_some())
+    /// Returns the name that files of this layout have for a block, such as `layer1.0`.
+    pub(super) fn block_name(&self, id: BlockId) -> Option<String> {
+        let (source, _) = self.parts.iter().find(|(_, native)| *native == LAYER)?;
+        let end = source.find("{k")?;
+        let end = source[end..].find('.').map_or(source.len(), |dot| end + dot);
+        let numbers = PartNumbers { stage: id.stage + 1, block: id.block + 1, layer: 0 };
+        Some(numbers.write(&source[..end]))
     }
 
+    /// Returns whether an array is the counter of a normalization that the layout knows.
+    pub(super) fn is_counter(&self, name: &str) -> bool {
+        let Some((part, COUNTER)) = name.rsplit_once('.') else { return false };
+        self.parts.iter().any(|(source, native)| is_norm(native) && PartNumbers::read(source, part).is_some())
+    }
+
+    /// Translates the name of an array of a part; `turn` gives the pair of names to translate from and to.
     fn array(
         &self,
-        ours: &str,
+        native: &str,
         name: &str,
         turn: fn((&'static str, &'static str)) -> (&'static str, &'static str),
     ) -> Option<&'static str> {
-        let own = NORM_ARRAYS.map(|(_, ours)| (ours, ours));
+        let own = NORM_ARRAYS.map(|(_, native)| (native, native));
         let layer = [("weight", "weight"), ("bias", "bias")];
-        let pairs: &[(&str, &str)] = match (is_norm(ours), self.foreign) {
+        let pairs: &[(&str, &str)] = match (is_norm(native), self.is_foreign) {
             (true, true) => &NORM_ARRAYS,
             (true, false) => &own,
             (false, _) => &layer,
@@ -162,13 +182,12 @@ impl Layout {
     }
 }
 
-fn is_norm(ours: &str) -> bool {
-    ours.ends_with(".norm")
+fn is_norm(native: &str) -> bool {
+    native.ends_with(".norm")
 }
 
 fn unknown(state: &StateDict) -> String {
-    let few: Vec<String> =
-        state.arrays.iter().take(3).map(|a| format!("'{}'", super::arrays::one_line(&a.name))).collect();
+    let few: Vec<String> = state.arrays.iter().take(3).map(|a| format!("'{}'", one_line(&a.name))).collect();
     if few.is_empty() {
         return "no arrays in it".into();
     }
@@ -177,18 +196,18 @@ fn unknown(state: &StateDict) -> String {
     format!("no layout that is known ({layouts}) has arrays named {}{more}", few.join(", "))
 }
 
-/// The numbers in a name, counted from 1; 0 for those that it does not have.
+/// The numbers in the name of a part, from 1; 0 for those that the name does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PartNumbers {
     pub stage: usize,
     pub block: usize,
     pub layer: usize,
 }
 
-impl Place {
-    /// Reads a name that follows a pattern.
+impl PartNumbers {
+    /// Reads the numbers of a name; `None` where the name does not follow the pattern.
     pub(super) fn read(pattern: &str, name: &str) -> Option<Self> {
-        let mut place = Self::default();
+        let mut numbers = Self::default();
         let mut rest = name;
         for (n, part) in pattern.split('.').enumerate() {
             if n > 0 {
@@ -204,16 +223,17 @@ impl Place {
             };
             let number = number(found.strip_prefix(before)?)?;
             match variable {
-                "s}" => place.stage = number,
-                "s0}" => place.stage = number + 1,
-                "k}" => place.block = number,
-                "k0}" => place.block = number + 1,
-                _ => place.layer = number,
+                "s}" => numbers.stage = number,
+                "s0}" => numbers.stage = number + 1,
+                "k}" => numbers.block = number,
+                "k0}" => numbers.block = number + 1,
+                _ => numbers.layer = number,
             }
         }
-        rest.is_empty().then_some(place)
+        rest.is_empty().then_some(numbers)
     }
 
+    /// Returns the name with these numbers.
     fn write(self, pattern: &str) -> String {
         let Self { stage, block, layer } = self;
         [
@@ -228,7 +248,7 @@ impl Place {
     }
 }
 
-/// A number as programs write it: no sign, no leading zero, not absurdly large.
+/// Parses a number without sign and leading zeros, of at most six digits.
 fn number(text: &str) -> Option<usize> {
     let is_plain =
         text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 6 && (text == "0" || !text.starts_with('0'));
@@ -242,7 +262,7 @@ mod tests {
     #[test]
     fn names_are_translated_there_and_back() {
         let state = StateDict::default();
-        for (layout, theirs, ours) in [
+        for (layout, source, native) in [
             (0, "conv1.weight", "stem.weight"),
             (0, "bn1.running_var", "stem.norm.variance"),
             (0, "layer2.0.bn3.bias", "stage2.block1.body.layer3.norm.shift"),
@@ -255,17 +275,24 @@ mod tests {
             (3, "stage1.block2.transform.layer1.norm.shift", "stage1.block2.transform.layer1.norm.shift"),
         ] {
             let layout = &LAYOUTS[layout];
-            assert_eq!(layout.ours(theirs).as_deref(), Some(ours), "{theirs}");
-            assert_eq!(layout.theirs(ours, &state), theirs, "{ours}");
+            assert_eq!(layout.native_name(source).as_deref(), Some(native), "{source}");
+            assert_eq!(layout.source_name(native, &state), source, "{native}");
         }
     }
 
     #[test]
-    fn what_no_pattern_has_is_not_translated() {
+    fn blocks_are_named_as_in_the_file() {
+        let id = BlockId { stage: 1, block: 3 };
+        let names = LAYOUTS.each_ref().map(|layout| layout.block_name(id).unwrap());
+        assert_eq!(names, ["layer2.3", "block2.layer.3", "stages.1.blocks.3", "stage2.block4"]);
+    }
+
+    #[test]
+    fn names_that_follow_no_pattern_are_not_translated() {
         for name in ["", "weight", "conv1", "conv1.weight.weight", "layer1.00.conv1.weight", "layer1.-1.conv1.weight"] {
-            assert_eq!(LAYOUTS[0].ours(name), None, "{name}");
+            assert_eq!(LAYOUTS[0].native_name(name), None, "{name}");
         }
-        assert_eq!(LAYOUTS[0].ours("layer1.99999999999999999999.conv1.weight"), None);
+        assert_eq!(LAYOUTS[0].native_name("layer1.99999999999999999999.conv1.weight"), None);
         assert!(LAYOUTS[0].is_counter("layer1.0.bn1.num_batches_tracked"));
         assert!(!LAYOUTS[0].is_counter("layer1.0.conv1.num_batches_tracked"));
     }

@@ -1,27 +1,29 @@
-//! PyTorch files: zip, legacy, tar or plain pickles, of which nothing is executed.
+//! Reads PyTorch files: zip, legacy, tar and plain pickle formats. Nothing in them is executed.
 
 use std::path::Path;
 use std::rc::Rc;
 
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 
-use super::arrays::{Array, Element, StateDict, one_line};
+use super::state_dict::{ElementType, StateDict, StoredArray};
+use crate::text::one_line;
 use crate::{Error, Result};
 
-/// Arrays may be views of one storage, which declare any size: more than so many times the file is no network.
-const MOST_OF_FILE: u128 = 16;
-/// What a small file may declare in any case.
-const MOST_OF_SMALL: u128 = 1 << 20;
+/// Arrays can be views of one storage and declare any size. Files that declare more than so many times their own size are
+/// refused.
+const MAX_RATIO: u128 = 16;
+/// Bytes that any file may declare besides.
+const MIN_ALLOWANCE: u128 = 1 << 20;
 
-/// Whether a file of so many bytes declares absurdly much.
+/// Returns whether a file of `length` bytes declares far more bytes than it can hold.
 pub(super) fn is_absurd(declared: u128, length: u64) -> bool {
-    declared > u128::from(length) * MOST_OF_FILE + MOST_OF_SMALL
+    declared > u128::from(length) * MAX_RATIO + MIN_ALLOWANCE
 }
 
 /// Lists the arrays of a PyTorch file.
 ///
 /// # Errors
-/// [`Error::File`] for what is no such file, is damaged, or declares far more than it holds.
+/// [`Error::File`] for a file of another format, a damaged one, or one that declares far more than it can hold.
 pub(super) fn read(path: &Path) -> Result<StateDict> {
     let length = std::fs::metadata(path).map_err(Error::io(path))?.len();
     let copy = super::archive::examine(path)?.map(Rc::new);
@@ -34,8 +36,8 @@ pub(super) fn read(path: &Path) -> Result<StateDict> {
     let array = |tensor: pytorch_reader::Tensor| {
         let (name, dtype, shape, read) = tensor.into_parts();
         let copy = copy.clone();
-        Array::new(name, shape, element(dtype), move || {
-            // A copy lives as long as what reads from it.
+        StoredArray::new(name, shape, element(dtype), move || {
+            // The copy is deleted when the last array that reads from it is dropped.
             let _ = &copy;
             read()
         })
@@ -51,12 +53,12 @@ fn explain(error: &PytorchError) -> String {
     format!("not a PyTorch file that can be read: {}", one_line(&text))
 }
 
-fn element(dtype: DType) -> Element {
+fn element(dtype: DType) -> ElementType {
     match dtype {
-        DType::F64 => Element::F64,
-        DType::F32 => Element::F32,
-        DType::F16 => Element::F16,
-        DType::BF16 => Element::BF16,
-        other => Element::Other(format!("{other:?}")),
+        DType::F64 => ElementType::F64,
+        DType::F32 => ElementType::F32,
+        DType::F16 => ElementType::F16,
+        DType::BF16 => ElementType::BF16,
+        other => ElementType::Other(format!("{other:?}")),
     }
 }

@@ -1,4 +1,4 @@
-//! How long one sample takes.
+//! Measures how long a network takes for one sample.
 
 use std::time::Instant;
 
@@ -6,33 +6,38 @@ use crate::measure::{Estimate, EvalSet, samples};
 use crate::nn::{Network, RecurrentState, Route, Samples};
 use crate::{Error, Result};
 
-/// Runs before any is timed.
+/// Runs before the first that is timed.
 const WARM_UP: usize = 2;
-/// Runs of each network, the fewest and the most, and seconds after which no more are begun.
-const RUNS: (usize, usize, f64) = (7, 41, 2.0);
+/// The least number of timed runs of each network.
+const MIN_RUNS: usize = 7;
+/// The largest number of timed runs of each network.
+const MAX_RUNS: usize = 41;
+/// Seconds after which no run is begun that is not needed for the least number.
+const MAX_SECONDS: f64 = 2.0;
 
-/// Milliseconds that one sample alone takes in each of some networks: the median of runs in turn, so that what else the
-/// machine does meets all of them alike, and half the distance of the quartiles.
+/// Returns the milliseconds that each network takes for one sample: the median over runs, and as `ci95` half the
+/// interquartile range. The networks run in turn, so that other load on the machine affects all of them alike.
 pub(super) fn latency<N: Network, const K: usize>(networks: [&N; K], source: &EvalSet) -> Result<[Estimate; K]> {
     let one = EvalSet { batch: 1, ..source.clone() };
-    let first = one.batches()?.next().ok_or_else(|| Error::Usage("no sample to time".into()))??;
+    let first = one.batches()?.next().ok_or_else(|| Error::unsupported("samples", "there is none to time"))??;
     let (sample, _) = samples(first);
     let mut times: [Vec<f64>; K] = std::array::from_fn(|_| Vec::new());
     let begun = Instant::now();
-    for run in 0..WARM_UP + RUNS.1 {
+    for run in 0..WARM_UP + MAX_RUNS {
         for (network, times) in networks.iter().zip(&mut times) {
             let time = timed(*network, &sample)?;
             if run >= WARM_UP {
                 times.push(time);
             }
         }
-        if run >= WARM_UP + RUNS.0 && begun.elapsed().as_secs_f64() > RUNS.2 {
+        if run >= WARM_UP + MIN_RUNS && begun.elapsed().as_secs_f64() > MAX_SECONDS {
             break;
         }
     }
     Ok(times.map(spread))
 }
 
+/// Returns the milliseconds of one run.
 fn timed<N: Network>(network: &N, sample: &Samples) -> Result<f64> {
     let route = Route::identity(network.outline());
     let begun = Instant::now();
@@ -40,6 +45,7 @@ fn timed<N: Network>(network: &N, sample: &Samples) -> Result<f64> {
     Ok(1e3 * begun.elapsed().as_secs_f64())
 }
 
+/// Returns the median, and half the interquartile range as `ci95`.
 fn spread(mut times: Vec<f64>) -> Estimate {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[(share * (times.len() - 1) as f64).round() as usize];

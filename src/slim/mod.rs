@@ -1,28 +1,46 @@
-//! Slimming: a route made permanent. Blocks are ranked, chosen, and left out for good; the file that is written is
-//! opened again and has to answer as the route did.
+//! Slimming: removes blocks of a network for good.
 //!
-//! The samples are halved: one half chooses, the other proves, so that no figure flatters the choice that it made.
+//! [`select_blocks`] ranks blocks by a [`Criterion`] and selects as many as reach a [`Goal`]. [`verify`] removes them,
+//! recovers the network by [`recalibrate`] and [`finetune`], and writes it. The outputs of the slimmed network are those of
+//! the whole one along the route without the blocks, bit for bit, and so are those of the file that is written.
+//!
+//! One half of the samples selects the blocks, the other half gives the scores, so that the scores are not biased by the
+//! selection.
+//!
+//! # Examples
+//! ```
+//! use unrolled::nn::{Network, Route};
+//! use unrolled::open::AnyNetwork;
+//! use unrolled::slim::{Prunable, removable};
+//!
+//! let network = AnyNetwork::open("tests/open/cifar-a.zip.pt")?;
+//! let (candidates, _) = removable(&network);
+//! let slim = network.slimmed(&Route::identity(network.outline()).without(candidates[0]))?;
+//! assert!(slim.outline().parameters < network.outline().parameters);
+//! # Ok::<(), unrolled::Error>(())
+//! ```
 
-mod choose;
-mod form;
+mod any_network;
+mod criterion;
+mod goal;
 #[cfg(feature = "onnx")]
 mod graph;
-mod heal;
 mod latency;
-mod plan;
-mod prove;
-mod ranking;
+mod prunable;
+mod recover;
+mod removal_plan;
 mod results;
-mod target;
+mod select;
+mod verify;
 
-pub use choose::{Choice, choose, removable};
-pub use form::{Checkpoint, Prunable};
-pub use heal::{Healing, finetune, reestimate};
-pub use plan::{Plan, named};
-pub use prove::{Healed, file_name, prove, routes_compared};
-pub use ranking::Criterion;
+pub use criterion::Criterion;
+pub use goal::Goal;
+pub use prunable::Prunable;
+pub use recover::{RecoveredNetwork, Recovery, RecoveryStep, finetune, recalibrate};
+pub use removal_plan::{RemovalPlan, blocks_by_name};
 pub use results::{Chosen, Ranking, Removal, Sizes, Slimmed, Slimming, Version};
-pub use target::Goal;
+pub use select::{Selection, removable, select_blocks};
+pub use verify::{draft_name, score_rankings, verify};
 
-/// Hears of what is under way, of what is done of it, and of how much there is.
-pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
+/// Is told what is being done, how much of it is done, and how much there is in all.
+pub type ProgressFn<'a> = &'a mut dyn FnMut(&str, u64, u64);

@@ -1,4 +1,4 @@
-//! A network with blocks left out for good: what was chosen, and what it costs.
+//! The results of slimming: the blocks that were removed, how they were selected, and what it costs.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,123 +7,123 @@ use crate::measure::{Estimate, LesionResult, PerBlock, Score};
 use crate::model::Epoch;
 use crate::nn::{BlockId, Outline};
 
-/// What becomes of a network that is slimmed.
+/// The result of slimming a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slimming {
-    /// The run directory or file that was opened.
-    pub target: String,
-    /// The data, as it was named on the command line.
+    /// The run directory or file of the whole network.
+    pub goal: String,
+    /// The data set, as it was named on the command line.
     pub data: String,
-    /// Seed of all random choices, of the halves of the samples too.
+    /// Seed of all random choices, including the halves of the samples.
     pub seed: u64,
-    /// The whole network.
+    /// The outline of the whole network.
     pub outline: Outline,
-    /// Blocks that cannot be left out for good, and why.
+    /// Blocks that cannot be removed for good, with the reasons.
     pub stays: PerBlock<String>,
-    /// How the blocks were chosen; absent where they were named.
+    /// How the blocks were selected; absent where they were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Chosen>,
-    /// The blocks that are left out, in the order in which they were chosen.
+    /// The blocks that are removed, in the order in which they were selected.
     pub removed: Vec<BlockId>,
-    /// What is left, as a route.
+    /// The route without these blocks.
     pub route: String,
-    /// The slimmed network; absent where nothing was asked for but rankings.
+    /// The slimmed network; absent where only rankings were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slimmed: Option<Slimmed>,
 }
 
-/// How blocks were chosen, on samples that prove nothing.
+/// How blocks were selected, on samples that are not used for the scores of the slimmed network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chosen {
-    /// The ranking that chose, and as far as what: `greedy, until 1 point of accuracy is lost`.
+    /// The criterion and the goal, such as `greedy, at most 1 point of accuracy lost`.
     pub by: String,
-    /// The whole network on the samples that choose.
+    /// The score of the whole network on the same samples.
     pub baseline: Score,
-    /// Score after each removal, on the same samples.
+    /// The score after each removal.
     pub curve: Vec<Removal>,
     /// All rankings.
     pub rankings: Vec<Ranking>,
 }
 
-/// One block more left out.
+/// The removal of one more block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Removal {
     /// The block.
     pub block: BlockId,
-    /// The network without it and all before it.
+    /// The score without it and all blocks before it.
     #[serde(flatten)]
     pub score: Score,
 }
 
-/// An order in which blocks can be left out.
+/// An order in which blocks can be removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
     /// `lesion`, `influence`, `angle`, `l2-ratio`, `readout-gain`, `gate`, `greedy`, `deepest`, `random`.
     pub name: String,
-    /// The figure that ranks a block, the smallest first; blocks without one come last. Empty for `greedy` and the
-    /// controls.
+    /// The figures by which blocks are ranked, the smallest first. Blocks without a figure come last. Empty for `greedy` and
+    /// the controls.
     #[serde(with = "figures")]
     pub values: PerBlock<f64>,
-    /// The blocks, the first to go first.
+    /// The blocks, the first to be removed first.
     pub order: Vec<BlockId>,
-    /// Kendall's tau with every ranking in the list.
+    /// Kendall's tau with every ranking in the list, itself included.
     #[serde(with = "float_json")]
     pub kendall_tau: Vec<f64>,
-    /// On the samples that prove: the network without the first blocks of this order, as many as are left out.
+    /// The score on the other samples without the first blocks of this order, as many as are removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
 }
 
-/// A network with blocks left out for good, and the proof.
+/// A slimmed network that was verified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slimmed {
-    /// What it is made of.
+    /// The outline of the slimmed network.
     pub outline: Outline,
-    /// How the code that it came from builds it.
+    /// How the code that the network comes from constructs it.
     pub builds: String,
-    /// The whole network on the samples that prove.
+    /// The score of the whole network.
     pub whole: Score,
-    /// The slimmed network first as planned, then after each step of healing; costs are paired sample by sample.
+    /// The slimmed network as planned, then after each step of its recovery. Costs are paired by samples.
     pub versions: Vec<Version>,
-    /// What the whole network takes.
+    /// Sizes of the whole network.
     pub before: Sizes,
-    /// What the slimmed network takes.
+    /// Sizes of the slimmed network.
     pub after: Sizes,
-    /// Epochs of fine-tuning.
+    /// The epochs of fine-tuning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finetuning: Vec<Epoch>,
-    /// The file that was written, opened again and compared; absent in a dry run.
+    /// The file that was written and verified; absent in a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
-/// The slimmed network as planned or as healed.
+/// A version of the slimmed network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// `as planned`, `normalization re-estimated`, `fine-tuned`.
     pub name: String,
-    /// Its score, and what it costs.
+    /// Its score, and its cost compared with the whole network.
     #[serde(flatten)]
     pub lesion: LesionResult,
 }
 
-/// What a network takes.
+/// Sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sizes {
-    /// Blocks.
+    /// The number of blocks.
     pub blocks: usize,
-    /// Trained parameters.
+    /// The number of trained values.
     pub parameters: u64,
-    /// Bytes of its file, whole and slimmed network written alike.
+    /// The size of its file in bytes. Both networks are written in the same format.
     pub bytes: u64,
     /// Multiply-adds of one sample times two.
     pub flops: u64,
-    /// Time of one sample alone, milliseconds: the median of runs of both networks in turn, with the half distance of
-    /// the quartiles.
+    /// The time for a batch of one sample in milliseconds: the median over runs of both networks in turn, with half the
+    /// interquartile range as `ci95`.
     pub latency_ms: Estimate,
 }
 
-/// Floats of blocks, also those that JSON has no number for.
+/// Serializes floats of blocks, including those that are no JSON numbers.
 mod figures {
     use serde::{Deserialize, Deserializer, Serializer};
 

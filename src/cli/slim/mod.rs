@@ -11,9 +11,8 @@ use clap::{ArgGroup, Args};
 use unrolled::kernel::Backend;
 use unrolled::measure::EvalSet;
 use unrolled::nn::{BlockId, Network, Route};
-use unrolled::open::{self, AnyNetwork};
 use unrolled::report::{self, Slimming, text};
-use unrolled::slim::{self, Checkpoint, Criterion, Goal, Plan, Prunable};
+use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
 
 use self::prepare::Prepared;
@@ -101,24 +100,16 @@ fn points(text: &str) -> Result<f64, String> {
 
 /// Lists the rankings with what they rank by in the help text.
 fn by_parser() -> impl TypedValueParser<Value = Criterion> {
-    PossibleValuesParser::new(Criterion::ALL.map(|by| PossibleValue::new(by.name()).help(by.what())))
+    PossibleValuesParser::new(Criterion::ALL.map(|by| PossibleValue::new(by.name()).help(by.about())))
         .try_map(|name| name.parse())
 }
 
 impl Slim {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         self.check_paths()?;
-        let options = self.target.opening.options()?;
-        let mut any = open::any(&self.target.target, &options, backend)?;
-        self.target.opening.check_used(&[(&self.target.target, &any)], backend)?;
-        let whole = self.data.source(&self.target.name(), &mut any)?;
-        match any {
-            AnyNetwork::Trained(opened) => {
-                self.along(Checkpoint { opened: *opened, options, backend: backend.clone() }, whole)
-            }
-            #[cfg(feature = "onnx")]
-            AnyNetwork::Graph(opened) => self.along(opened.network, whole),
-        }
+        let mut opened = self.target.open(backend)?;
+        let whole = self.data.source(&self.target.name(), &mut opened)?;
+        self.along(opened, whole)
     }
 
     /// How far to go, where a ranking decides.
@@ -148,7 +139,7 @@ impl Slim {
         if let Some(path) = &self.save_plan {
             let removed: Vec<BlockId> =
                 slimming.removed.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
-            let plan = Plan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
+            let plan = RemovalPlan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
             write_atomic(path, plan.as_bytes())?;
         }
         if let Some(dir) = &self.report {
@@ -161,7 +152,7 @@ impl Slim {
 
     /// Ranks, chooses, heals and proves.
     fn slim<F: Prunable>(&self, form: &F, prepared: &Prepared) -> anyhow::Result<Slimming> {
-        let Prepared { choosing, proving, healing, named, seed } = prepared;
+        let Prepared { choosing, proving, recovery, named, seed } = prepared;
         let network = form.network();
         let bar = output::bar(0, "");
         let show = |what: &str, done: u64, all: u64| {
@@ -173,17 +164,17 @@ impl Slim {
         let (removed, mut choice) = match named {
             Some(blocks) => (blocks.clone(), None),
             None => {
-                let choice = slim::choose(form, choosing, self.by, self.goal(), *seed, progress)?;
+                let choice = slim::select_blocks(form, choosing, self.by, self.goal(), *seed, progress)?;
                 (choice.removed, Some(choice.chosen))
             }
         };
         let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without_block(at));
         let slimmed = if self.has_goal() {
             if let Some(choice) = &mut choice {
-                slim::routes_compared(form, proving, &mut choice.rankings, removed.len(), progress)?;
+                slim::score_rankings(form, proving, &mut choice.rankings, removed.len(), progress)?;
             }
-            let heal = |planned: &F::Network| form.heal(planned, healing, &mut { show });
-            Some(slim::prove(form, &route, proving, heal, self.out.as_deref(), progress)?)
+            let recover = |planned: &F::Network| form.recover(planned, recovery, &mut { show });
+            Some(slim::verify(form, &route, proving, recover, self.out.as_deref(), progress)?)
         } else {
             None
         };

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use unrolled::open::is_graph;
-use unrolled::slim::{self, Plan, Prunable};
+use unrolled::open::is_graph_path;
+use unrolled::slim::{self, Prunable, RemovalPlan};
 use unrolled::{Chunk, Error, check_writable};
 
 use super::super::samples::Part;
@@ -46,7 +46,7 @@ impl Slim {
         }
         let Some(out) = &self.out else { return Ok(()) };
         let (form, extension) =
-            if is_graph(&self.target.target) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
+            if is_graph_path(&self.target.target) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
         if out.extension().is_none_or(|found| found != extension) {
             return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
@@ -56,7 +56,7 @@ impl Slim {
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
     pub(super) fn check_draft<F: Prunable>(&self, form: &F) -> Result<(), Error> {
         let Some(out) = &self.out else { return Ok(()) };
-        let draft = form.draft(form.network(), &slim::file_name(Some(out)))?;
+        let draft = form.draft(form.network(), &slim::draft_name(Some(out)))?;
         let Some((name, pieces)) = &draft.companion else { return Ok(()) };
         let beside = out.with_file_name(name);
         if beside.symlink_metadata().is_ok() {
@@ -81,7 +81,7 @@ impl Slim {
             return Err(Error::Usage(format!("{}: --out and --save-plan name the same file", plan.display())));
         }
         let is_other =
-            plan.exists() && std::fs::read_to_string(plan).map_or(true, |old| Plan::parse(plan, &old).is_err());
+            plan.exists() && std::fs::read_to_string(plan).map_or(true, |old| RemovalPlan::parse(plan, &old).is_err());
         if is_other {
             return Err(Error::Usage(format!("{}: there is a file that is no plan; name another", plan.display())));
         }

@@ -7,7 +7,7 @@ use unrolled::data::Split;
 use unrolled::measure::{self, EvalSet, Only};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network};
-use unrolled::slim::{self, Healing, Plan, Prunable};
+use unrolled::slim::{self, Prunable, Recovery, RecoveryStep, RemovalPlan};
 use unrolled::train::Experiment;
 
 use super::super::memory;
@@ -17,7 +17,7 @@ use super::Slim;
 pub(super) struct Prepared {
     pub(super) choosing: EvalSet,
     pub(super) proving: EvalSet,
-    pub(super) healing: Healing,
+    pub(super) recovery: Recovery,
     /// Blocks that were named.
     pub(super) named: Option<Vec<BlockId>>,
     pub(super) seed: u64,
@@ -39,15 +39,15 @@ impl Slim {
         let [choosing, proving] = whole.dataset.split_half(seed).map(half);
         // Where blocks are named one by one, nothing is chosen: all samples prove.
         let proving = if self.blocks.is_empty() { proving } else { EvalSet { batch, ..whole.clone() } };
-        let healing = self.healing(form, &whole, seed)?;
-        Ok(Prepared { choosing, proving, healing, named, seed })
+        let recovery = self.recovery(form, &whole, seed)?;
+        Ok(Prepared { choosing, proving, recovery, named, seed })
     }
 
     /// Blocks that were named, one by one or by a plan, and the seed.
     fn named(&self, outline: &Outline) -> Result<(Option<Vec<BlockId>>, u64), Error> {
         let seed = self.seed.unwrap_or(0);
         if let Some(path) = &self.plan {
-            let plan = Plan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
+            let plan = RemovalPlan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
             return Ok((Some(plan.removed(path, outline)?), self.seed.unwrap_or(plan.seed)));
         }
         if self.blocks.is_empty() {
@@ -56,24 +56,27 @@ impl Slim {
         if self.seed.is_some() && self.save_plan.is_none() && !self.heals() {
             return Err(Error::Usage("--seed: nothing is drawn where blocks are named".into()));
         }
-        let named = slim::named(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
+        let named = slim::blocks_by_name(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
         Ok((Some(named), seed))
     }
 
-    fn healing<F: Prunable>(&self, form: &F, whole: &EvalSet, seed: u64) -> anyhow::Result<Healing> {
-        let asked = [("--heal-norm", self.heal_norm.is_some()), ("--finetune", self.finetune.is_some())];
-        for (option, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
-            if let Some(why) = form.cannot_heal(option == "--heal-norm") {
+    fn recovery<F: Prunable>(&self, form: &F, whole: &EvalSet, seed: u64) -> anyhow::Result<Recovery> {
+        let asked = [
+            ("--heal-norm", RecoveryStep::Recalibrate, self.heal_norm.is_some()),
+            ("--finetune", RecoveryStep::Finetune, self.finetune.is_some()),
+        ];
+        for (option, step, _) in asked.into_iter().filter(|(.., is_asked)| *is_asked) {
+            if let Some(why) = form.why_not_recoverable(step) {
                 return Err(Error::Usage(format!("{option}: {} {why}", self.target.name())).into());
             }
         }
-        let samples = self.heal_norm.map(|limit| -> anyhow::Result<EvalSet> {
+        let recalibration = self.heal_norm.map(|limit| -> anyhow::Result<EvalSet> {
             let dataset = self.data.open(Split::Train)?.limit(limit);
             Ok(EvalSet { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
         });
-        let samples = samples.transpose()?;
-        let experiment = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
-        Ok(Healing { samples, experiment, seed })
+        let recalibration = recalibration.transpose()?;
+        let finetuning = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
+        Ok(Recovery { recalibration, finetuning, seed })
     }
 
     /// How to fine-tune: the experiment of the run or of a file, with the data that the command names.

@@ -1,79 +1,82 @@
-//! What became of a file's arrays.
+//! How the arrays of a file were matched with a network.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::arrays::one_line;
+use crate::text::one_line;
 
-/// What became of every array of a file that somebody else wrote.
+/// How the arrays of a file that another program wrote were matched with the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
-    /// The layout that names and shapes follow.
+    /// The naming convention that the file follows, such as `resnet`.
     pub layout: String,
-    /// What was taken off every name, such as `state_dict.module.`.
+    /// The prefix that was removed from all names, such as `state_dict.module.`.
     pub prefix: String,
-    /// Arrays that were put in their place.
+    /// Number of arrays that were read into the network.
     pub applied: usize,
-    /// Counters of training steps, which take no part in what a network computes.
+    /// Number of counters of training steps (`num_batches_tracked`), which inference does not use.
     pub counters: usize,
-    /// What stands beside the network in the file, such as an optimizer.
-    pub beside: Vec<Beside>,
-    /// Arrays that the network needs and the file does not have, by the file's names.
+    /// Arrays of the file that are not part of the network, such as those of an optimizer.
+    #[serde(rename = "beside")]
+    pub other_arrays: Vec<OtherArrays>,
+    /// Arrays that the network needs and the file does not have, by the names that the file would have for them.
     pub missing: Vec<String>,
-    /// Arrays that the network has no place for.
+    /// Arrays that the network does not have.
     pub unused: Vec<String>,
-    /// Arrays that do not fit their place.
+    /// Arrays whose shape is not that of the parameter.
     pub wrong_shape: Vec<WrongShape>,
-    /// Missing arrays that may be among the unused ones under another name.
-    pub did_you_mean: Vec<DidYouMean>,
+    /// Missing arrays with the unused array that each may be.
+    #[serde(rename = "did_you_mean")]
+    pub suggestions: Vec<Suggestion>,
 }
 
-/// Arrays that are no part of the network.
+/// Arrays of a file that are not part of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Beside {
-    /// What their names begin with.
+pub struct OtherArrays {
+    /// The first part of their names.
     pub name: String,
-    /// How many.
+    /// The number of arrays.
     pub arrays: usize,
 }
 
-/// An array that does not fit its place.
+/// An array whose shape is not that of the parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WrongShape {
     /// Its name in the file.
     pub name: String,
     /// Its shape in the file.
     pub found: Vec<usize>,
-    /// The shape of its place.
+    /// The shape of the parameter.
     pub expected: Vec<usize>,
 }
 
-/// A name that was looked for, and the nearest that was found.
+/// A missing array and the unused array with the most similar name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DidYouMean {
-    /// The name that was looked for.
+pub struct Suggestion {
+    /// The name of the missing array.
     pub missing: String,
-    /// The name that was found.
+    /// The name of the unused array.
     pub unused: String,
 }
 
-/// More names than this are not compared with each other, and longer ones neither: a hostile file may have millions.
-const MOST_NAMES: usize = 64;
-const LONGEST_NAME: usize = 128;
-/// So many names of a kind stand in a message; the rest are counted.
-const NAMED: usize = 3;
+/// At most so many names are compared with each other: a hostile file may have millions.
+const MAX_NAMES: usize = 64;
+/// Longer names are not compared.
+const MAX_NAME_LENGTH: usize = 128;
+/// A message lists at most so many names of a kind and counts the rest.
+const MAX_LISTED: usize = 3;
 
 impl LoadReport {
-    /// Whether the network can be used; unused arrays are left out only where that was asked for.
-    pub fn is_whole(&self, partial: bool) -> bool {
+    /// Returns whether the network can be used: all of its arrays are there, and none is unused or `partial` is set.
+    pub fn is_complete(&self, partial: bool) -> bool {
         self.missing.is_empty() && self.wrong_shape.is_empty() && (partial || self.unused.is_empty())
     }
 
-    /// Finds the unused array that each missing one may be.
-    pub(super) fn compare_names(&mut self) {
+    /// Finds for each missing array the unused array that it may be.
+    pub(super) fn find_suggestions(&mut self) {
         let short = |names: &[String]| -> Vec<String> {
-            names.iter().filter(|name| name.len() <= LONGEST_NAME).take(MOST_NAMES).cloned().collect()
+            names.iter().filter(|name| name.len() <= MAX_NAME_LENGTH).take(MAX_NAMES).cloned().collect()
         };
         let unused = short(&self.unused);
         for missing in short(&self.missing) {
@@ -81,32 +84,33 @@ impl LoadReport {
             if let Some((distance, name)) = near
                 && distance <= 1 + missing.len() / 8
             {
-                self.did_you_mean.push(DidYouMean { missing, unused: name.clone() });
+                self.suggestions.push(Suggestion { missing, unused: name.clone() });
             }
         }
     }
 
-    /// What does not match, in one line.
-    pub fn complaint(&self) -> String {
+    /// Returns one line that says what does not match.
+    pub fn problems(&self) -> String {
         let mut parts = Vec::new();
-        let missing: Vec<String> = self.missing.iter().map(|name| self.with_nearest(name)).collect();
+        let missing: Vec<String> = self.missing.iter().map(|name| self.with_suggestion(name)).collect();
         let wrong: Vec<String> = self.wrong_shape.iter().map(ToString::to_string).collect();
         for (names, what) in [(&missing, "missing"), (&wrong, "of the wrong shape"), (&self.unused, "unused")] {
             if names.is_empty() {
                 continue;
             }
-            let more = names.len().saturating_sub(NAMED);
-            let few: Vec<String> = names.iter().take(NAMED).map(|name| one_line(name)).collect();
+            let more = names.len().saturating_sub(MAX_LISTED);
+            let few: Vec<String> = names.iter().take(MAX_LISTED).map(|name| one_line(name)).collect();
             let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
             parts.push(format!("{} {what} ({}{rest})", names.len(), few.join(", ")));
         }
-        let leave = self.missing.is_empty() && self.wrong_shape.is_empty();
-        let hint = if leave { "; --partial leaves unused arrays out" } else { "" };
+        let only_unused = self.missing.is_empty() && self.wrong_shape.is_empty();
+        let hint = if only_unused { "; the option partial leaves unused arrays out" } else { "" };
         format!("layout {}, {} arrays fit: {}{hint}", self.layout, self.applied, parts.join("; "))
     }
 
-    fn with_nearest(&self, name: &str) -> String {
-        match self.did_you_mean.iter().find(|pair| pair.missing == name) {
+    /// Returns a missing name with its suggestion, where there is one.
+    fn with_suggestion(&self, name: &str) -> String {
+        match self.suggestions.iter().find(|pair| pair.missing == name) {
             Some(pair) => format!("{name}, perhaps '{}'", pair.unused),
             None => name.to_owned(),
         }
@@ -119,7 +123,7 @@ impl fmt::Display for WrongShape {
     }
 }
 
-/// For the terminal: a line for every sort of array that there is.
+/// Prints a line for every kind of array that the file has.
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "layout {}", self.layout)?;
@@ -130,9 +134,9 @@ impl fmt::Display for LoadReport {
         if self.counters > 0 {
             write!(f, ", {} counters of training steps ignored", self.counters)?;
         }
-        for beside in &self.beside {
-            let plural = if beside.arrays == 1 { "" } else { "s" };
-            write!(f, "\nbeside the network: {}, {} array{plural}", one_line(&beside.name), beside.arrays)?;
+        for other in &self.other_arrays {
+            let plural = if other.arrays == 1 { "" } else { "s" };
+            write!(f, "\nbeside the network: {}, {} array{plural}", one_line(&other.name), other.arrays)?;
         }
         for unused in &self.unused {
             write!(f, "\nunused: {}", one_line(unused))?;
@@ -146,9 +150,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_complaint_is_one_line_with_counts_and_the_first_names() {
+    fn problems_are_one_line_with_counts_and_the_first_names() {
         let names = |range: std::ops::Range<u32>| range.map(|k| format!("layer1.{k}.conv1.weight")).collect();
-        let mut opening = LoadReport {
+        let mut report = LoadReport {
             layout: "resnet".into(),
             applied: 90,
             missing: names(0..5),
@@ -156,14 +160,14 @@ mod tests {
             wrong_shape: vec![WrongShape { name: "fc.weight".into(), found: vec![5, 64], expected: vec![10, 64] }],
             ..LoadReport::default()
         };
-        opening.compare_names();
+        report.find_suggestions();
         assert_eq!(
-            opening.complaint(),
+            report.problems(),
             "layout resnet, 90 arrays fit: 5 missing (layer1.0.conv1.weight, perhaps 'layer1.0.con1.weight', \
              layer1.1.conv1.weight, perhaps 'layer1.0.con1.weight', layer1.2.conv1.weight, perhaps \
              'layer1.0.con1.weight', and 2 more); 1 of the wrong shape (fc.weight [5, 64], expected [10, 64]); 1 unused \
              (layer1.0.con1.weight)"
         );
-        assert!(!opening.is_whole(true));
+        assert!(!report.is_complete(true));
     }
 }

@@ -1,41 +1,40 @@
-//! Written in the form that came in: the names, shapes and element types of somebody else's file, for a network of
-//! fewer blocks.
+//! Writes a model with the names, shapes and element types that the arrays of a file have.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::arrays::{Array, Element, StateDict};
-use super::layout::{Known, Layout};
+use super::layout::{KnownArrays, Layout};
+use super::state_dict::{ElementType, StateDict, StoredArray};
 use crate::model::{Model, StemKind};
-use crate::nn::{ActivationOrder, BodyKind, Network};
+use crate::nn::{ActivationOrder, BlockId, BodyKind, Network};
 use crate::{Error, Result};
 
-/// How a file names a network's arrays, without what was taken off its names.
+/// The names that a file has for the arrays of a network, without the prefix of all names.
 ///
-/// A network of fewer blocks has no other names than the whole: what is renumbered takes the place of what is gone.
+/// They serve a network of fewer blocks too: its blocks are numbered from the first on, so that it needs no other names.
 #[derive(Clone, Debug)]
 pub struct NameMap {
     layout: &'static Layout,
-    /// By our names.
-    arrays: BTreeMap<String, Place>,
-    /// Counters of training steps by the names of the normalizations that they stand beside.
+    /// The arrays by their native names.
+    arrays: BTreeMap<String, ArrayFormat>,
+    /// Name and value of the counter of training steps of each normalization, by the name of the normalization.
     counters: BTreeMap<String, (String, i64)>,
 }
 
-/// How an array stands in the file.
+/// How a file stores an array.
 #[derive(Clone, Debug)]
-struct Place {
+struct ArrayFormat {
     name: String,
     shape: Vec<usize>,
-    element: Element,
+    element: ElementType,
 }
 
 impl NameMap {
-    /// That of a file whose arrays a layout knows.
-    pub(super) fn of(layout: &'static Layout, arrays: &Known, state: &StateDict) -> Self {
-        let place = |array: &Array| Place {
+    /// Collects the names of a file whose arrays a layout knows.
+    pub(super) fn of(layout: &'static Layout, arrays: &KnownArrays, state: &StateDict) -> Self {
+        let format = |array: &StoredArray| ArrayFormat {
             name: array.name.clone(),
             shape: array.shape.clone(),
             element: array.element.clone(),
@@ -46,32 +45,39 @@ impl NameMap {
         });
         Self {
             layout,
-            arrays: arrays.iter().map(|(ours, array)| (ours.clone(), place(array))).collect(),
+            arrays: arrays.iter().map(|(native, array)| (native.clone(), format(array))).collect(),
             counters: counters.collect(),
         }
     }
 
-    /// The layout's name.
+    /// Returns the name of the layout, such as `resnet`.
     pub fn layout(&self) -> &'static str {
         self.layout.name
     }
 
-    /// The bytes of a safetensors file of this naming. Values of 16 bits come back as such where that loses nothing;
-    /// all others are f32, which is what they were computed with.
+    /// Returns the name that a file of this layout has for a block, such as `layer1.0`.
+    pub fn block_name(&self, id: BlockId) -> Option<String> {
+        self.layout.block_name(id)
+    }
+
+    /// Encodes a model as safetensors with the names of the file. Arrays that the file stores in 16 bits are stored so where
+    /// that loses nothing, and all others as f32, the type in which they are computed.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a network with more than the file had.
+    /// [`Error::Unsupported`] for an array that the file has no name for.
     pub fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
-        let failed = |e: safetensors::SafeTensorError| Error::Usage(format!("the network cannot be written: {e}"));
+        let failed = |e: safetensors::SafeTensorError| {
+            Error::unsupported("safetensors", format!("the network cannot be written: {e}"))
+        };
         let mut arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (_, parameter) in model.parameters.iter() {
-            let place = self.arrays.get(&parameter.name).ok_or_else(|| {
-                Error::Usage(format!("{}: the layout {} has no name for it", parameter.name, self.layout.name))
+            let format = self.arrays.get(&parameter.name).ok_or_else(|| {
+                Error::unsupported(&parameter.name, format!("the layout {} has no name for it", self.layout.name))
             })?;
-            let (dtype, bytes) = encode(parameter.to_vec(), &place.element);
-            arrays.push((place.name.clone(), dtype, place.shape.clone(), bytes));
-            let counter = place.name.rsplit_once('.').and_then(|(part, _)| self.counters.get(part));
-            // Beside one of the four arrays of a normalization.
+            let (dtype, bytes) = encode(parameter.to_vec(), &format.element);
+            arrays.push((format.name.clone(), dtype, format.shape.clone(), bytes));
+            let counter = format.name.rsplit_once('.').and_then(|(part, _)| self.counters.get(part));
+            // A counter is written once, with one of the four arrays of its normalization.
             if let Some((name, value)) = counter.filter(|_| parameter.name.ends_with(".mean")) {
                 arrays.push((name.clone(), Dtype::I64, Vec::new(), value.to_le_bytes().to_vec()));
             }
@@ -80,13 +86,13 @@ impl NameMap {
             .iter()
             .map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
             .collect();
-        // Some programs open no file that does not say for whom it is.
+        // Transformers refuses files without this entry.
         let metadata = [("format".to_owned(), "pt".to_owned())].into();
         safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
     }
 
-    /// How the usual code of the layout builds the network: its depth, above all.
-    pub fn builds(&self, model: &Model) -> String {
+    /// Returns how the usual code of the layout constructs a model, such as `ResNet(BasicBlock, [2, 2, 2], num_classes=10)`.
+    pub fn constructor(&self, model: &Model) -> String {
         let outline = model.outline();
         let config = model.config();
         let blocks: Vec<usize> = outline.stages.iter().map(|stage| stage.blocks.len()).collect();
@@ -117,16 +123,16 @@ impl NameMap {
     }
 }
 
-/// Values as an element type that holds them without loss.
-fn encode(values: Vec<f32>, element: &Element) -> (Dtype, Vec<u8>) {
+/// Encodes values in an element type, or as f32 where that type would change a value.
+fn encode(values: Vec<f32>, element: &ElementType) -> (Dtype, Vec<u8>) {
     let count = values.len();
     let exact: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let (ours, theirs) = match element {
-        Element::F16 => (DType::F16, Dtype::F16),
-        Element::BF16 => (DType::BF16, Dtype::BF16),
+    let (narrow_type, stored_type) = match element {
+        ElementType::F16 => (DType::F16, Dtype::F16),
+        ElementType::BF16 => (DType::BF16, Dtype::BF16),
         _ => return (Dtype::F32, exact),
     };
-    let narrow = TensorData::new(values, [count]).convert_dtype(ours);
+    let narrow = TensorData::new(values, [count]).convert_dtype(narrow_type);
     let again = narrow.clone().convert_dtype(DType::F32);
-    if again.as_bytes() == exact { (theirs, narrow.as_bytes().to_vec()) } else { (Dtype::F32, exact) }
+    if again.as_bytes() == exact { (stored_type, narrow.as_bytes().to_vec()) } else { (Dtype::F32, exact) }
 }

@@ -1,4 +1,4 @@
-//! Rankings: orders in which blocks can be left out, the one that matters least first.
+//! Criteria that rank blocks: the block that matters least comes first.
 
 use crate::measure::{
     Gates, Influence, InfluenceResult, Lesion, LesionResult, Measurements, PerBlock, Readouts, ReadoutsResult,
@@ -10,10 +10,10 @@ use crate::{Error, Result};
 
 use super::results::Ranking;
 
-/// What ranks blocks.
+/// A criterion by which blocks are ranked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Criterion {
-    /// Loss without the block.
+    /// The loss without the block.
     Lesion,
     /// `1 - cos(a_(k-1), a_k)` (ShortGPT 2024).
     Influence,
@@ -21,11 +21,11 @@ pub enum Criterion {
     Angle,
     /// `‖F‖ / ‖a_(k-1)‖` (Jastrzebski et al. 2018).
     L2Ratio,
-    /// What the loss of a fitted linear read-out falls by.
+    /// The decrease of the loss of a fitted linear read-out.
     ReadoutGain,
-    /// Mean activity of the transform gate.
+    /// The mean activity of the transform gate.
     Gate,
-    /// Accuracy, and of equals loss, without the block and all that went before it, measured again after each removal.
+    /// Accuracy, and among equals loss, without the block and all blocks before it, measured again after each removal.
     Greedy,
     /// The last block of the network first: a control.
     Deepest,
@@ -33,7 +33,7 @@ pub enum Criterion {
     Random,
 }
 
-/// What is measured to rank by.
+/// The measurements that the criteria need.
 pub(super) const MEASURED: [&str; 4] = ["lesion", "influence", "readouts", "gates"];
 
 /// What was measured of the blocks, as far as the network has it.
@@ -56,7 +56,7 @@ impl Figures {
 }
 
 impl Criterion {
-    /// All of them.
+    /// All criteria.
     pub const ALL: [Self; 9] = [
         Self::Lesion,
         Self::Influence,
@@ -69,16 +69,17 @@ impl Criterion {
         Self::Random,
     ];
 
-    /// The name that the command line and results use.
+    /// Returns the name in results and on the command line.
     pub fn name(self) -> &'static str {
         self.words().0
     }
 
-    /// What it ranks by, in one line.
-    pub fn what(self) -> &'static str {
+    /// Returns one line that says what it ranks by.
+    pub fn about(self) -> &'static str {
         self.words().1
     }
 
+    /// Returns name and description.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Lesion => ("lesion", "Loss without the block"),
@@ -95,7 +96,7 @@ impl Criterion {
         }
     }
 
-    /// The figure of a block, where this ranking has one.
+    /// Returns the figure of a block, where the criterion has one for it.
     fn figure(self, measured: &Figures, block: BlockId) -> Option<f64> {
         let influence = || measured.influence.as_ref()?.influence.get(&block);
         match self {
@@ -118,7 +119,7 @@ impl Criterion {
         }
     }
 
-    /// The order of the candidates, and the figures that make it; `None` where no block has a figure, and for `greedy`.
+    /// Returns the figures of the candidates and their order; `None` where no candidate has a figure, and for `greedy`.
     pub(super) fn order(
         self,
         measured: &Figures,
@@ -146,19 +147,19 @@ impl std::str::FromStr for Criterion {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|by| by.name() == name);
+        let found = Self::ALL.into_iter().find(|criterion| criterion.name() == name);
         found.ok_or_else(|| Error::unknown("ranking", name, Self::ALL.map(Self::name)))
     }
 }
 
-/// The rankings as they are reported, each with its correlation with all.
+/// Returns the rankings for the report, each with its rank correlation with every ranking.
 pub(super) fn reported(orders: &[(Criterion, PerBlock<f64>, Vec<BlockId>)]) -> Vec<Ranking> {
     let tau = |one: &[BlockId], other: &[BlockId]| {
         let places: Vec<usize> = one.iter().filter_map(|at| other.iter().position(|o| o == at)).collect();
         rank_correlation(&places)
     };
-    let ranking = |(by, values, order): &(Criterion, PerBlock<f64>, Vec<BlockId>)| Ranking {
-        name: by.name().into(),
+    let ranking = |(criterion, values, order): &(Criterion, PerBlock<f64>, Vec<BlockId>)| Ranking {
+        name: criterion.name().into(),
         values: values.clone(),
         order: order.clone(),
         kendall_tau: orders.iter().map(|(.., other)| tau(order, other)).collect(),

@@ -1,11 +1,11 @@
-//! Wrappers and prefixes, taken off by looking at all names.
+//! Removes wrappers and prefixes from the names of arrays.
 
 use std::collections::BTreeMap;
 
-use super::arrays::StateDict;
+use super::state_dict::StateDict;
 
-/// Under what a training program keeps the network beside its optimizer, the likeliest first. An average of the weights
-/// is another network than the weights themselves: it is taken only where there is nothing else.
+/// Keys under which training programs store the network, the most common first. An average of the weights is another
+/// network than the weights: its keys come last.
 const WRAPPERS: [&str; 16] = [
     "state_dict",
     "model_state_dict",
@@ -25,32 +25,33 @@ const WRAPPERS: [&str; 16] = [
     "ema",
 ];
 
-/// Takes off the parts that all names begin with; where a wrapper stands beside other things, keeps what is in it.
-pub(super) fn unwrap(mut state: StateDict) -> StateDict {
+/// Removes the parts that all names begin with. Where a file holds a wrapper and other things, keeps what is in the wrapper.
+pub(super) fn strip(mut state: StateDict) -> StateDict {
     while let Some(wrapper) = wrapper(&state) {
         let start = format!("{wrapper}.");
-        let mut beside: BTreeMap<String, usize> = BTreeMap::new();
+        let mut others: BTreeMap<String, usize> = BTreeMap::new();
         state.arrays.retain_mut(|array| match array.name.strip_prefix(&start) {
             Some(rest) => {
                 array.name = rest.to_owned();
                 true
             }
             None => {
-                *beside.entry(format!("{}{}", state.prefix, first(&array.name))).or_default() += 1;
+                *others.entry(format!("{}{}", state.prefix, first(&array.name))).or_default() += 1;
                 false
             }
         });
-        state.beside.extend(beside);
+        state.others.extend(others);
         state.prefix += &start;
     }
     state
 }
 
+/// Returns the first part of a name.
 fn first(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// The part to take off next, if there is one.
+/// Returns the part to remove next.
 fn wrapper(state: &StateDict) -> Option<String> {
     let head = first(&state.arrays.first()?.name);
     let inside = |wrapper: &str, name: &str| name.strip_prefix(wrapper).is_some_and(|rest| rest.starts_with('.'));
@@ -64,11 +65,11 @@ fn wrapper(state: &StateDict) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::arrays::{Array, Element};
+    use crate::open::state_dict::{ElementType, StoredArray};
 
     #[test]
-    fn what_is_no_part_of_the_network_comes_off() {
-        for (names, prefix, left, beside) in [
+    fn prefixes_and_wrappers_are_removed() {
+        for (names, prefix, kept, others) in [
             (&["conv1.weight", "fc.weight"][..], "", 2, 0),
             (&["module.conv1.weight", "module.fc.weight"], "module.", 2, 0),
             (&["_orig_mod.module.conv1.weight", "_orig_mod.module.fc.bias"], "_orig_mod.module.", 2, 0),
@@ -78,9 +79,9 @@ mod tests {
             (&["weight", "bias"], "", 2, 0),
             (&[], "", 0, 0),
         ] {
-            let array = |name: &&str| Array::new(name.to_string(), vec![1], Element::F32, || Ok(vec![0; 4]));
-            let state = unwrap(StateDict::new(names.iter().map(array).collect()));
-            assert_eq!((state.prefix.as_str(), state.arrays.len(), state.beside.len()), (prefix, left, beside));
+            let array = |name: &&str| StoredArray::new(name.to_string(), vec![1], ElementType::F32, || Ok(vec![0; 4]));
+            let state = strip(StateDict::new(names.iter().map(array).collect()));
+            assert_eq!((state.prefix.as_str(), state.arrays.len(), state.others.len()), (prefix, kept, others));
         }
     }
 }

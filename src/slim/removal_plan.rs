@@ -1,4 +1,4 @@
-//! The plan file: which blocks are left out, to be read, edited and applied again.
+//! The plan file: the blocks to remove, to be read, edited and applied again.
 
 use std::path::Path;
 
@@ -8,25 +8,25 @@ use crate::nn::BlockId;
 use crate::nn::Outline;
 use crate::{Error, Result};
 
-/// Which blocks of which network are left out.
+/// The blocks to remove from a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// The network that it is for, as its outline names it.
+pub struct RemovalPlan {
+    /// The name of the network, as in its outline.
     pub network: String,
-    /// Blocks of each of its stages.
+    /// The number of blocks of each stage.
     pub blocks: Vec<usize>,
-    /// Seed of the halves of the samples: the half that chose proves nothing when the plan is applied either.
+    /// Seed that halves the samples. Where the plan is applied, the half that selected the blocks is not used for scores.
     #[serde(default)]
     pub seed: u64,
-    /// Names of the blocks that are left out.
+    /// Names of the blocks to remove.
     pub remove: Vec<String>,
 }
 
 const HEADER: &str = "# A plan of `unrolled slim`. Edit `remove` and apply it with --plan FILE.\n";
 
-impl Plan {
-    /// For a network.
+impl RemovalPlan {
+    /// Returns the plan to remove some blocks of a network.
     pub fn new(outline: &Outline, removed: &[BlockId], seed: u64) -> Self {
         Self {
             network: outline.name.clone(),
@@ -39,26 +39,26 @@ impl Plan {
     /// Reads the text of a plan file; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::File`] for what is no plan.
+    /// [`Error::File`] for a text that is no plan.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|e: toml::de::Error| {
             Error::file(path, format!("no plan: {}", e.message().trim().replace('\n', ", ")))
         })
     }
 
-    /// The text of the plan file, a block a line.
+    /// Returns the text of the plan file, with one block a line.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it cannot be written as TOML.
+    /// [`Error::Unsupported`] where it cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String> {
-        let text = toml::to_string_pretty(self).map_err(|e| Error::Usage(format!("the plan: {e}")))?;
+        let text = toml::to_string_pretty(self).map_err(|e| Error::unsupported("plan", e.to_string()))?;
         Ok(HEADER.to_owned() + &text)
     }
 
-    /// The blocks that it leaves out of a network.
+    /// Returns the blocks to remove from a network; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::File`] for a plan of another network, or a block that it does not have.
+    /// [`Error::File`] for a plan of another network, or a block that the network does not have.
     pub fn removed(&self, path: &Path, outline: &Outline) -> Result<Vec<BlockId>> {
         let blocks: Vec<usize> = outline.stages.iter().map(|stage| stage.blocks.len()).collect();
         if (&self.network, &self.blocks) != (&outline.name, &blocks) {
@@ -68,15 +68,15 @@ impl Plan {
             );
             return Err(Error::file(path, what));
         }
-        named(&self.remove, outline).map_err(|e| Error::file(path, format!("remove: {e}")))
+        blocks_by_name(&self.remove, outline).map_err(|e| Error::file(path, format!("remove: {}", in_list(&e))))
     }
 }
 
-/// The blocks of these names; one that is named twice counts once.
+/// Returns the blocks of these names. A block that is named twice counts once.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a name that is no block's, [`Error::Usage`] for none at all.
-pub fn named(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
+/// [`Error::Unknown`] for a name of no block, [`Error::Argument`] for an empty list.
+pub fn blocks_by_name(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
     let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.id.to_string());
     let mut blocks = Vec::new();
     for name in names {
@@ -87,7 +87,15 @@ pub fn named(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
             blocks.push(at);
         }
     }
-    if blocks.is_empty() { Err(Error::Usage("no block is named".into())) } else { Ok(blocks) }
+    if blocks.is_empty() { Err(Error::argument("blocks", "no block is named")) } else { Ok(blocks) }
+}
+
+/// The message of an error about the list of blocks, without the name of the argument.
+fn in_list(error: &Error) -> String {
+    match error {
+        Error::Argument { why, .. } => why.clone(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -104,30 +112,30 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_as_it_was_written() {
-        let plan = Plan::new(&outline(), &[BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }], 3);
+        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }], 3);
         let text = plan.to_toml().unwrap();
-        assert_eq!(Plan::parse(Path::new("p"), &text).unwrap(), plan);
+        assert_eq!(RemovalPlan::parse(Path::new("p"), &text).unwrap(), plan);
         assert!(text.starts_with(HEADER) && text.contains("\n    \"stage3.block2\",\n"), "{text}");
         let removed = plan.removed(Path::new("p"), &outline()).unwrap();
         assert_eq!(removed, [BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }]);
     }
 
     #[test]
-    fn what_is_no_plan_of_this_network_is_named() {
-        let plan = Plan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 0);
-        let says = |plan: Plan| plan.removed(Path::new("p"), &outline()).unwrap_err().to_string();
-        let other = Plan { network: "resnet-20 residual, width 16".into(), blocks: vec![3; 3], ..plan.clone() };
+    fn plans_of_other_networks_are_refused() {
+        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 0);
+        let message = |plan: RemovalPlan| plan.removed(Path::new("p"), &outline()).unwrap_err().to_string();
+        let other = RemovalPlan { network: "resnet-20 residual, width 16".into(), blocks: vec![3; 3], ..plan.clone() };
         assert_eq!(
-            says(other),
+            message(other),
             "p: a plan for resnet-20 residual, width 16 with stages of [3, 3, 3] blocks, this is resnet-14 residual, \
              width 2 with [2, 2, 2]"
         );
-        let misspelt = Plan { remove: vec!["stage1.blok2".into()], ..plan.clone() };
-        assert_eq!(says(misspelt), "p: remove: unknown block 'stage1.blok2', did you mean 'stage1.block2'?");
-        let beyond = Plan { remove: vec!["stage1.block3".into()], ..plan.clone() };
-        assert!(says(beyond).starts_with("p: remove: unknown block 'stage1.block3'"));
-        assert_eq!(says(Plan { remove: Vec::new(), ..plan }), "p: remove: no block is named");
-        let no_plan = Plan::parse(Path::new("p"), "network = 'a'\nblok = 1").unwrap_err().to_string();
+        let misspelt = RemovalPlan { remove: vec!["stage1.blok2".into()], ..plan.clone() };
+        assert_eq!(message(misspelt), "p: remove: unknown block 'stage1.blok2', did you mean 'stage1.block2'?");
+        let beyond = RemovalPlan { remove: vec!["stage1.block3".into()], ..plan.clone() };
+        assert!(message(beyond).starts_with("p: remove: unknown block 'stage1.block3'"));
+        assert_eq!(message(RemovalPlan { remove: Vec::new(), ..plan }), "p: remove: no block is named");
+        let no_plan = RemovalPlan::parse(Path::new("p"), "network = 'a'\nblok = 1").unwrap_err().to_string();
         assert!(no_plan.starts_with("p: no plan: unknown field `blok`"), "{no_plan}");
     }
 }

@@ -1,48 +1,39 @@
-//! The proof: what is written is opened again and answers as was planned, and what it costs is measured on samples that
-//! chose nothing.
+//! Verifies a slimmed network: its outputs are those along the route, and those of the file that is written. Scores are
+//! measured on samples that did not select the blocks.
 
 use std::path::Path;
 
-use super::choose::{removals, without};
 use super::latency::latency;
 use super::results::{Ranking, Sizes, Slimmed, Version};
-use super::{Progress, Prunable};
+use super::select::{removals, without};
+use super::{ProgressFn, Prunable, RecoveredNetwork};
 use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along, samples};
-use crate::model::Epoch;
 use crate::nn::Outline;
 use crate::nn::{Network, RecurrentState, Route};
 use crate::{Error, Result, write_atomic_checked};
 
-/// A slimmed network after a step of healing.
-pub struct Healed<N> {
-    /// What was done: `normalization re-estimated`, `fine-tuned`.
-    pub name: String,
-    /// What came of it.
-    pub network: N,
-    /// Epochs of training, where it was trained.
-    pub epochs: Vec<Epoch>,
-}
-
-/// Slims a network along a route, lets it be healed, writes it to `out` if that is given, and measures what it costs.
+/// Slims a network along a route, recovers it, writes it to `out` where that is given, and measures its scores and sizes.
 ///
-/// The slimmed network has to answer as the route does, and what was written, opened again, as what was to be written:
-/// every output of every sample, bit for bit. The same operations run in the same order on the same numbers, so that no
-/// tolerance is needed. Where anything differs nothing is left under the name `out`.
+/// `recover` returns the network after each step of its recovery, see [`Prunable::recover`].
+///
+/// The outputs of the slimmed network have to be those along the route, and the outputs of the file, opened again, those of
+/// the network that was written: for all samples, bit for bit. The same operations run in the same order on the same
+/// numbers, so that no tolerance is needed. Where anything differs, no file is left at `out`.
 ///
 /// # Errors
-/// Where the form cannot say the route, an output differs, or the file cannot be written or opened.
-pub fn prove<F: Prunable>(
-    form: &F,
+/// As of [`Prunable::slimmed`]; [`Error::File`] where an output differs; where the file cannot be written or opened.
+pub fn verify<F: Prunable>(
+    prunable: &F,
     route: &Route,
     source: &EvalSet,
-    heal: impl FnOnce(&F::Network) -> Result<Vec<Healed<F::Network>>>,
+    recover: impl FnOnce(&F::Network) -> Result<Vec<RecoveredNetwork<F::Network>>>,
     out: Option<&Path>,
-    progress: Progress,
+    progress: ProgressFn,
 ) -> Result<Slimmed> {
-    let network = form.network();
-    let planned = form.slimmed(route)?;
-    let healed = heal(&planned)?;
-    let passes = 3 + healed.len() + usize::from(out.is_some());
+    let network = prunable.network();
+    let planned = prunable.slimmed(route)?;
+    let recovered = recover(&planned)?;
+    let passes = 3 + recovered.len() + usize::from(out.is_some());
     let all = (source.dataset.len() * passes) as u64;
     let mut done = 0;
     let mut advance = |samples| {
@@ -56,24 +47,24 @@ pub fn prove<F: Prunable>(
     same(&expected, &last, "the slimmed network and the route").map_err(fault)?;
     let mut versions = vec![version("as planned", &whole, &last)];
     let mut finetuning = Vec::new();
-    for step in &healed {
+    for step in &recovered {
         last = outputs_of(&step.network, source, &whole, &mut advance)?;
         versions.push(version(&step.name, &whole, &last));
         finetuning.extend_from_slice(&step.epochs);
     }
-    let slim = healed.last().map_or(&planned, |step| &step.network);
-    let name = file_name(out);
-    let draft = form.draft(slim, &name)?;
+    let slim = recovered.last().map_or(&planned, |step| &step.network);
+    let name = draft_name(out);
+    let draft = prunable.draft(slim, &name)?;
     if let Some(out) = out {
         write_atomic_checked(out, &draft, |inside| {
             let fault = |what: String| Error::file(out, format!("opened again: {what}"));
-            let again = form.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
+            let again = prunable.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;
             same(&last, &found, "what was written and what was to be written").map_err(fault)
         })?;
     }
     let [before, after] = latency([network, slim], source)?;
-    let whole_bytes = form.draft(network, &name)?.length();
+    let whole_bytes = prunable.draft(network, &name)?.length();
     let sizes = |outline: &Outline, bytes, latency_ms| Sizes {
         blocks: outline.stages.iter().map(|stage| stage.blocks.len()).sum(),
         parameters: outline.parameters,
@@ -83,7 +74,7 @@ pub fn prove<F: Prunable>(
     };
     Ok(Slimmed {
         outline: slim.outline().clone(),
-        builds: form.builds(slim),
+        builds: prunable.constructor(slim),
         whole: Score::of(&whole.predictions),
         versions,
         before: sizes(network.outline(), whole_bytes, before),
@@ -93,26 +84,27 @@ pub fn prove<F: Prunable>(
     })
 }
 
-/// The name under which a form drafts the file; where none is written it does not matter.
-pub fn file_name(out: Option<&Path>) -> String {
+/// Returns the name that the file at `out` is drafted with; any name where no file is written.
+pub fn draft_name(out: Option<&Path>) -> String {
     out.and_then(Path::file_name).map_or_else(|| "slim".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Scores every ranking on samples that chose nothing: the network without as many of its first blocks as are left out.
+/// Scores every ranking on samples that did not select the blocks: the network without the first `count` blocks of the
+/// ranking.
 ///
 /// # Errors
 /// Where the samples cannot be read.
-pub fn routes_compared<F: Prunable>(
-    form: &F,
+pub fn score_rankings<F: Prunable>(
+    prunable: &F,
     source: &EvalSet,
     rankings: &mut [Ranking],
     count: usize,
-    progress: Progress,
+    progress: ProgressFn,
 ) -> Result<()> {
-    let network = form.network();
+    let network = prunable.network();
     let outline = network.outline();
-    let route = |ranking: &Ranking| {
-        let removed = removals(outline, &ranking.order);
+    let route = |criterion: &Ranking| {
+        let removed = removals(outline, &criterion.order);
         without(outline, &removed[..count.min(removed.len())])
     };
     let routes: Vec<Route> = rankings.iter().map(route).collect();
@@ -122,14 +114,16 @@ pub fn routes_compared<F: Prunable>(
         done += samples;
         progress("comparing rankings", done, all);
     })?;
-    rankings.iter_mut().zip(&predictions).for_each(|(ranking, found)| ranking.score = Some(Score::of(found)));
+    rankings.iter_mut().zip(&predictions).for_each(|(criterion, found)| criterion.score = Some(Score::of(found)));
     Ok(())
 }
 
+/// Returns a named version of the network with its score.
 fn version(name: &str, whole: &Baseline, found: &Baseline) -> Version {
     Version { name: name.into(), lesion: LesionResult::new(&whole.predictions, &found.predictions) }
 }
 
+/// Returns all outputs of a whole network, and the predictions.
 fn outputs_of(
     network: &impl Network,
     source: &EvalSet,
@@ -139,7 +133,7 @@ fn outputs_of(
     outputs(network, &Route::identity(network.outline()), source, whole, advance)
 }
 
-/// All outputs along a route, and the answers that they are.
+/// Returns all outputs along a route, and the predictions.
 fn outputs(
     network: &impl Network,
     route: &Route,
@@ -161,7 +155,7 @@ fn outputs(
     Ok(found)
 }
 
-/// Compares all outputs; the error says how far they are apart.
+/// Compares all outputs bit for bit. The error says by how much they differ.
 fn same(expected: &Baseline, found: &Baseline, what: &str) -> std::result::Result<(), String> {
     let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
     if bits(&expected.logits) == bits(&found.logits) {

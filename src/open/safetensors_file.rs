@@ -1,4 +1,4 @@
-//! safetensors: one file, or several with an index.
+//! Reads safetensors: one file, or several with an index.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
-use super::arrays::{Array, Element, StateDict, one_line};
+use super::state_dict::{ElementType, StateDict, StoredArray};
+use crate::text::one_line;
 use crate::{Error, Result};
 
-/// The format's own limit on its header.
-const MOST_HEADER: u64 = 100_000_000;
+/// The largest header that the format allows, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
 
-/// Whether a file is safetensors, by its name or by how it begins: the length of a JSON object, and the object.
+/// Returns whether a file is safetensors, by its extension or its first bytes: the length of a JSON object, then the object.
 pub(super) fn is_safetensors(path: &Path) -> Result<bool> {
     if path.extension().is_some_and(|e| e == "safetensors") {
         return Ok(true);
@@ -23,25 +24,25 @@ pub(super) fn is_safetensors(path: &Path) -> Result<bool> {
     let file = File::open(path).map_err(Error::io(path))?;
     file.take(9).read_to_end(&mut begins).map_err(Error::io(path))?;
     let length = begins.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-    Ok(begins.get(8) == Some(&b'{') && length.is_some_and(|length| length <= MOST_HEADER))
+    Ok(begins.get(8) == Some(&b'{') && length.is_some_and(|length| length <= MAX_HEADER))
 }
 
-/// Lists the arrays of one file, with its metadata.
+/// Lists the arrays of one file, and returns its metadata.
 ///
 /// # Errors
-/// [`Error::File`] for a file that is not whole.
+/// [`Error::File`] for a damaged file.
 pub(super) fn single(path: &Path) -> Result<(StateDict, HashMap<String, String>)> {
     let (metadata, start) = header(path)?;
     let arrays = metadata.tensors().into_iter().map(|(name, info)| {
         let (begin, end) = info.data_offsets;
         let path = path.to_owned();
         let read = move || slice(&path, start + begin as u64, end - begin);
-        Array::new(name, info.shape.clone(), element(info.dtype), read)
+        StoredArray::new(name, info.shape.clone(), element(info.dtype), read)
     });
     Ok((StateDict::new(arrays.collect()), metadata.metadata().clone().unwrap_or_default()))
 }
 
-/// Lists the arrays of several files that an index names.
+/// Lists the arrays of all files that an index names.
 ///
 /// # Errors
 /// [`Error::File`] that names the index or the shard at fault.
@@ -57,7 +58,7 @@ pub(super) fn sharded(index: &Path) -> Result<StateDict> {
     let mut arrays = Vec::new();
     let mut seen: HashMap<String, String> = HashMap::new();
     for shard in shards {
-        let path = beside(index, shard)?;
+        let path = shard_path(index, shard)?;
         for array in single(&path)?.0.arrays {
             if let Some(other) = seen.insert(array.name.clone(), shard.clone()) {
                 return Err(Error::file(index, format!("{} is in {other} and in {shard}", array.name)));
@@ -73,8 +74,8 @@ pub(super) fn sharded(index: &Path) -> Result<StateDict> {
     Ok(StateDict::new(arrays))
 }
 
-/// A shard lies in the directory of its index: an index from elsewhere must not reach other places.
-fn beside(index: &Path, shard: &str) -> Result<PathBuf> {
+/// Returns the path of a shard, which has to be in the directory of the index: a hostile index must not reach other files.
+fn shard_path(index: &Path, shard: &str) -> Result<PathBuf> {
     let is_plain = Path::new(shard).file_name().is_some_and(|name| name == shard);
     match index.parent() {
         Some(dir) if is_plain => Ok(dir.join(shard)),
@@ -82,7 +83,7 @@ fn beside(index: &Path, shard: &str) -> Result<PathBuf> {
     }
 }
 
-/// The header, and where the values begin.
+/// Returns the header, and the offset of the values.
 fn header(path: &Path) -> Result<(Metadata, u64)> {
     let wrong = |what: &str| Error::file(path, format!("not a whole safetensors file: {what}"));
     let mut file = File::open(path).map_err(Error::io(path))?;
@@ -90,7 +91,7 @@ fn header(path: &Path) -> Result<(Metadata, u64)> {
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| wrong("it ends within its first 8 bytes"))?;
     let length = u64::from_le_bytes(length);
-    if length > MOST_HEADER || length + 8 > whole {
+    if length > MAX_HEADER || length + 8 > whole {
         return Err(wrong(&format!("a header of {length} bytes in a file of {whole}")));
     }
     let mut json = vec![0; length as usize];
@@ -103,6 +104,7 @@ fn header(path: &Path) -> Result<(Metadata, u64)> {
     Ok((metadata, 8 + length))
 }
 
+/// Reads bytes of a file.
 fn slice(path: &Path, start: u64, length: usize) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(start))?;
@@ -111,12 +113,12 @@ fn slice(path: &Path, start: u64, length: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn element(dtype: Dtype) -> Element {
+fn element(dtype: Dtype) -> ElementType {
     match dtype {
-        Dtype::F64 => Element::F64,
-        Dtype::F32 => Element::F32,
-        Dtype::F16 => Element::F16,
-        Dtype::BF16 => Element::BF16,
-        other => Element::Other(format!("{other:?}")),
+        Dtype::F64 => ElementType::F64,
+        Dtype::F32 => ElementType::F32,
+        Dtype::F16 => ElementType::F16,
+        Dtype::BF16 => ElementType::BF16,
+        other => ElementType::Other(format!("{other:?}")),
     }
 }

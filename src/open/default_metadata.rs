@@ -1,38 +1,39 @@
-//! What a network of a known layout was trained on: the scale of its samples, and its classes.
+//! Metadata of a network whose file has none: the normalization and the classes that are customary for it.
 
 use std::path::Path;
 
+use super::OpenOptions;
+use super::infer_config::InferredNetwork;
 use super::layout::Layout;
-use super::options::OpenOptions;
-use super::recognise::Recognised;
 use crate::data::{Normalization, cifar_class_names};
 use crate::model::{Metadata, Model, StemKind};
 use crate::nn::{ActivationOrder, Network};
 
-/// Mean and deviation of ImageNet's training pixels, which the CIFAR ResNets of three stages use too.
+/// Mean and standard deviation of ImageNet's training pixels, which CIFAR ResNets of three stages use too.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-/// Those of CIFAR-10, with the deviations (of single images, averaged) that networks of four stages are trained with.
+/// Mean of CIFAR-10's training pixels and the average standard deviation of single images, which networks of four stages
+/// use.
 const CIFAR: ([f32; 3], [f32; 3]) = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]);
-/// Those of CIFAR-10 as Wide ResNets have them, in steps of 1/255.
+/// Mean and standard deviation of CIFAR-10's training pixels in steps of 1/255, as Wide ResNets use them.
 const WIDE: ([f32; 3], [f32; 3]) =
     ([125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0], [63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0]);
 
-/// The card of a network that somebody else trained, or that lost it.
+/// Returns the metadata of a network whose file has none.
 ///
 /// The error says which option is needed.
-pub(super) fn card(
+pub(super) fn metadata(
     path: &Path,
     model: &Model,
-    network: &Recognised,
+    network: &InferredNetwork,
     layout: &Layout,
     options: &OpenOptions,
 ) -> Result<Metadata, String> {
-    // What is given is written over this.
+    // The given values replace these later.
     let is_given = options.mean.is_some() && options.std.is_some();
     let customary = layout.is_foreign().then(|| normalization(model)).flatten();
     let known = customary.or(is_given.then(|| Normalization::uniform(0.0, 1.0)));
     let Some(Normalization { mean, std }) = known else {
-        return Err("how its samples were normalized is not in it: give --mean and --std".into());
+        return Err("how its samples were normalized is not in it: give mean and std".into());
     };
     Ok(Metadata {
         model: model.config().clone(),
@@ -46,10 +47,12 @@ pub(super) fn card(
     })
 }
 
+/// Returns numbers as names of classes.
 fn numbers(count: usize) -> Vec<String> {
     (0..count).map(|class| class.to_string()).collect()
 }
 
+/// Returns the normalization that networks of this shape are usually trained with.
 fn normalization(model: &Model) -> Option<Normalization> {
     let outline = model.outline();
     let config = model.config();
@@ -66,7 +69,7 @@ fn normalization(model: &Model) -> Option<Normalization> {
     Some(Normalization { mean: mean.to_vec(), std: std.to_vec() })
 }
 
-/// The names of the classes, where the layout tells them.
+/// Returns the names of the classes, where the shape of the samples and the number of classes tell them.
 pub(super) fn class_names(model: &Model) -> Option<Vec<String>> {
     let outline = model.outline();
     if outline.input == [3, 32, 32] { cifar_class_names(outline.classes) } else { None }

@@ -1,25 +1,25 @@
-//! The wire format of Protocol Buffers, as far as a bounds check: every length is held against what contains it.
+//! The wire format of Protocol Buffers. Every length is checked against the message that contains it.
 
-use super::Said;
+use super::ParseResult;
 
-/// A field's value.
+/// The value of a field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wire<'a> {
+pub(super) enum FieldValue<'a> {
     /// An integer of variable length.
     Varint(u64),
     /// Four bytes, little-endian.
-    Four([u8; 4]),
-    /// Eight bytes, little-endian.
-    Eight,
+    Fixed32([u8; 4]),
+    /// Eight bytes, which no field that is read here has.
+    Fixed64,
     /// Text, bytes, packed numbers or a message.
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message in their order: number and value, or what is wrong with it.
+/// Iterates over the fields of a message: the number and the value of each, or what is wrong with the message.
 pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Said<(u64, Wire<'a>)>;
+    type Item = ParseResult<(u64, FieldValue<'a>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -27,7 +27,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let field = self.field();
         if field.is_none() {
-            // Whatever follows has no meaning.
+            // The bytes that follow cannot be read either.
             self.0 = &[];
         }
         Some(field.ok_or_else(|| "a field of its protobuf reaches over the end of what contains it".into()))
@@ -35,27 +35,27 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u64, Wire<'a>)> {
+    fn field(&mut self) -> Option<(u64, FieldValue<'a>)> {
         let key = varint(&mut self.0)?;
         let value = match key & 7 {
-            0 => Wire::Varint(varint(&mut self.0)?),
-            1 => take(&mut self.0, 8).map(|_| Wire::Eight)?,
+            0 => FieldValue::Varint(varint(&mut self.0)?),
+            1 => take(&mut self.0, 8).map(|_| FieldValue::Fixed64)?,
             2 => {
                 let length = usize::try_from(varint(&mut self.0)?).ok()?;
-                Wire::Bytes(take(&mut self.0, length)?)
+                FieldValue::Bytes(take(&mut self.0, length)?)
             }
-            5 => Wire::Four(*take(&mut self.0, 4)?.first_chunk()?),
+            5 => FieldValue::Fixed32(*take(&mut self.0, 4)?.first_chunk()?),
             _ => return None,
         };
         Some((key >> 3, value))
     }
 }
 
-/// The same fields, each with the bytes that it takes.
-pub(super) struct Spans<'a>(pub Fields<'a>);
+/// Iterates over the fields of a message, each with all of its bytes: key, length and value.
+pub(super) struct FieldSpans<'a>(pub Fields<'a>);
 
-impl<'a> Iterator for Spans<'a> {
-    type Item = Said<(u64, Wire<'a>, &'a [u8])>;
+impl<'a> Iterator for FieldSpans<'a> {
+    type Item = ParseResult<(u64, FieldValue<'a>, &'a [u8])>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let before = self.0.0;
@@ -65,8 +65,8 @@ impl<'a> Iterator for Spans<'a> {
     }
 }
 
-/// A key and what it stands for, of a list of such pairs.
-pub(super) fn pair<'a>(fields: Fields<'a>) -> Said<(&'a str, &'a str)> {
+/// Reads a `StringStringEntryProto`: a key and its value.
+pub(super) fn pair<'a>(fields: Fields<'a>) -> ParseResult<(&'a str, &'a str)> {
     let (mut key, mut value) = ("", "");
     for field in fields {
         match field? {
@@ -78,7 +78,7 @@ pub(super) fn pair<'a>(fields: Fields<'a>) -> Said<(&'a str, &'a str)> {
     Ok((key, value))
 }
 
-/// What stands before a field of text, bytes or a message of so many bytes.
+/// Returns the key and the length that precede a field of text, bytes or a message.
 pub(super) fn header(number: u64, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for mut value in [number << 3 | 2, length as u64] {
@@ -91,7 +91,7 @@ pub(super) fn header(number: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A field of text, bytes or a message.
+/// Encodes a field of text, bytes or a message.
 pub(super) fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
     [&header(number, bytes.len()), bytes].concat()
 }
@@ -114,31 +114,35 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-impl<'a> Wire<'a> {
-    pub(super) fn bytes(self) -> Said<&'a [u8]> {
+impl<'a> FieldValue<'a> {
+    /// The bytes of text, bytes or a message.
+    pub(super) fn bytes(self) -> ParseResult<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err("a field of its protobuf has the wrong type".into()),
         }
     }
 
-    pub(super) fn text(self) -> Said<&'a str> {
+    /// The text, checked to be UTF-8.
+    pub(super) fn text(self) -> ParseResult<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_| "a name in it is no UTF-8".into())
     }
 
-    pub(super) fn fields(self) -> Said<Fields<'a>> {
+    /// The fields of a message.
+    pub(super) fn fields(self) -> ParseResult<Fields<'a>> {
         self.bytes().map(Fields)
     }
 
-    pub(super) fn integer(self) -> Said<i64> {
+    /// The value of an integer field.
+    pub(super) fn integer(self) -> ParseResult<i64> {
         match self {
             Self::Varint(value) => Ok(value.cast_signed()),
             _ => Err("a field of its protobuf has the wrong type".into()),
         }
     }
 
-    /// Integers that stand alone or packed.
-    pub(super) fn integers(self) -> Said<Vec<i64>> {
+    /// Reads a repeated integer field: one value, or several that are packed.
+    pub(super) fn integers(self) -> ParseResult<Vec<i64>> {
         let Self::Bytes(mut packed) = self else { return Ok(vec![self.integer()?]) };
         let mut all = Vec::new();
         while !packed.is_empty() {
@@ -154,16 +158,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_come_in_order_and_lengths_are_held_against_the_whole() {
-        // Field 1 is 300, field 2 the text "ab".
+    fn fields_are_read_in_order_and_lengths_are_checked() {
+        // Field 1 is the number 300, field 2 the text "ab".
         let message = [0x08, 0xac, 0x02, 0x12, 0x02, b'a', b'b'];
         let found: Vec<_> = Fields(&message).map(Result::unwrap).collect();
-        assert!(matches!(found[..], [(1, Wire::Varint(300)), (2, Wire::Bytes(b"ab"))]));
+        assert!(matches!(found[..], [(1, FieldValue::Varint(300)), (2, FieldValue::Bytes(b"ab"))]));
         for end in 1..message.len() {
             let whole = end == 3;
             assert_eq!(Fields(&message[..end]).all(|field| field.is_ok()), whole, "{end}");
         }
-        // A length of 2^63, a group, and a number that never ends.
+        // A length of 2^63, a group, and a number of more than 64 bits.
         let hostile: [&[u8]; 3] = [
             &[0x12, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0],
             &[0x0b],

@@ -1,73 +1,75 @@
-//! The arrays of a file, listed but not yet read.
+//! The arrays of a file, listed without their values.
 
 use burn::tensor::{DType, TensorData};
 
-/// What a value of an array is.
+use crate::text::one_line;
+
+/// The element type of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Element {
+pub(super) enum ElementType {
     F64,
     F32,
     F16,
     BF16,
-    /// Anything else: no parameter of a network here.
+    /// Any other type, by its name. No parameter has such values.
     Other(String),
 }
 
 type Read = Box<dyn Fn() -> std::io::Result<Vec<u8>>>;
 
-/// One array; its values are read when they are asked for.
-pub(super) struct Array {
+/// An array of a file. Its values are read on demand.
+pub(super) struct StoredArray {
     pub name: String,
     pub shape: Vec<usize>,
-    pub element: Element,
+    pub element: ElementType,
     read: Read,
 }
 
-/// The arrays of a file, and what was found around them.
+/// The arrays of a file, and what the file holds besides.
 #[derive(Default)]
 pub(super) struct StateDict {
-    pub arrays: Vec<Array>,
-    /// What was taken off every name, such as `state_dict.module.`.
+    pub arrays: Vec<StoredArray>,
+    /// The prefix that was removed from all names, such as `state_dict.module.`.
     pub prefix: String,
-    /// First parts of the names that stand beside the state dict, and how many arrays each has.
-    pub beside: Vec<(String, usize)>,
+    /// The first parts of the names of other arrays, and the number of arrays of each.
+    pub others: Vec<(String, usize)>,
 }
 
 impl StateDict {
-    /// In the order of names, which no format promises.
-    pub(super) fn new(mut arrays: Vec<Array>) -> Self {
+    /// Sorts arrays by their names.
+    pub(super) fn new(mut arrays: Vec<StoredArray>) -> Self {
         arrays.sort_by(|a, b| a.name.cmp(&b.name));
         Self { arrays, ..Self::default() }
     }
 }
 
-impl Array {
+impl StoredArray {
     pub(super) fn new(
         name: String,
         shape: Vec<usize>,
-        element: Element,
+        element: ElementType,
         read: impl Fn() -> std::io::Result<Vec<u8>> + 'static,
     ) -> Self {
         Self { name, shape, element, read: Box::new(read) }
     }
 
-    /// The one whole number that it is; `None` for anything else.
+    /// Returns the value of an array of one 64-bit integer; `None` for other arrays.
     pub(super) fn counter(&self) -> Option<i64> {
-        let is_one = self.element == Element::Other("I64".into()) && self.shape.iter().product::<usize>() == 1;
+        let is_one = self.element == ElementType::Other("I64".into()) && self.shape.iter().product::<usize>() == 1;
         let bytes = if is_one { (self.read)().ok()? } else { return None };
         Some(i64::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    /// The values as f32, row-major.
+    /// Reads the values as f32, row-major.
     ///
-    /// The error says what is wrong, without the array's name.
+    /// The error says what is wrong with them, without the name of the array.
     pub(super) fn values(&self) -> Result<Vec<f32>, String> {
         let dtype = match &self.element {
-            Element::F64 => DType::F64,
-            Element::F32 => DType::F32,
-            Element::F16 => DType::F16,
-            Element::BF16 => DType::BF16,
-            Element::Other(name) => return Err(format!("{name} values, expected floating point")),
+            ElementType::F64 => DType::F64,
+            ElementType::F32 => DType::F32,
+            ElementType::F16 => DType::F16,
+            ElementType::BF16 => DType::BF16,
+            ElementType::Other(name) => return Err(format!("{name} values, expected floating point")),
         };
         let bytes = (self.read)().map_err(|e| one_line(&e.to_string()))?;
         let count: usize = self.shape.iter().product();
@@ -80,14 +82,5 @@ impl Array {
             Some(at) => Err(format!("value {at} is {}, expected finite numbers", values[at])),
             None => Ok(values),
         }
-    }
-}
-
-/// Somebody else's words on one line: no more than one can read, and nothing that a terminal would obey.
-pub(crate) fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, "?");
-    match line.char_indices().nth(240) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }

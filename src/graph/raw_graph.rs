@@ -1,22 +1,24 @@
-//! What an ONNX file says of its graph, by names: nodes, arrays, inputs and outputs.
+//! The graph of an ONNX file as it is written: values are referred to by their names.
 //!
-//! The values of arrays stay where they are. Every length is checked before anything else reads the file.
+//! The values of arrays are not read. Every length is checked here, before the engine reads the file.
 
 use std::collections::HashSet;
 
-use super::Said;
-use super::wire::{Fields, Wire};
+use super::ParseResult;
+use super::protobuf::{FieldValue, Fields};
 
-/// An array that the file holds.
+/// An array of the file: an initializer, or the value of an attribute.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Array {
+pub(super) struct ArrayInfo {
     pub name: String,
     pub shape: Vec<usize>,
+    /// Element type, as ONNX numbers it.
     pub element: i64,
-    /// Its value, where it is a single float.
-    pub single: Option<f32>,
-    /// Whether it is a parameter and not the result of a `Constant` node.
+    /// The value of an array of one f32.
+    pub scalar: Option<f32>,
+    /// Whether it is an initializer of the graph, and not the result of a `Constant` node.
     pub is_parameter: bool,
+    /// Whether the values are stored in another file.
     pub is_external: bool,
 }
 
@@ -25,36 +27,38 @@ pub(super) struct Attribute {
     pub name: String,
     pub integer: i64,
     pub integers: Vec<i64>,
-    pub array: Option<Array>,
-    /// Values of the graph around it that a graph in it takes.
+    pub array: Option<ArrayInfo>,
+    /// Values of the outer graph that a subgraph of this attribute consumes.
     pub captured: Vec<String>,
-    /// Whether an array of it, or of a graph in it, lies in a file beside.
+    /// Whether an array of it, or of a subgraph, is stored in another file.
     has_external: bool,
 }
 
-/// ONNX's number for f32.
-pub(super) const FLOAT: i64 = 1;
+/// Element type f32, as ONNX numbers it.
+pub(super) const FLOAT32: i64 = 1;
 
-/// More nodes than this are no network.
-const MOST_NODES: usize = 1 << 16;
-/// Graphs within graphs, as deep.
-const DEEPEST: usize = 4;
-/// Windows, strides and the like are no larger.
-const WIDEST_WINDOW: i64 = 1 << 16;
-/// No array has more values.
-const MOST_VALUES: usize = 1 << 40;
+/// A graph with more nodes is refused.
+const MAX_NODES: usize = 1 << 16;
+/// Subgraphs that are nested deeper are refused.
+const MAX_DEPTH: usize = 4;
+/// Larger windows, strides, dilations and paddings are refused.
+const MAX_WINDOW: i64 = 1 << 16;
+/// Arrays of more values are refused.
+const MAX_VALUES: usize = 1 << 40;
 
-/// A graph whose values are still names.
+/// A graph whose values are names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawGraph {
     pub nodes: Vec<RawNode>,
-    pub arrays: Vec<Array>,
+    pub arrays: Vec<ArrayInfo>,
+    /// Name, element type and dimensions of every input; `None` for a dimension that is free.
     pub inputs: Vec<(String, i64, Vec<Option<usize>>)>,
     pub outputs: Vec<String>,
-    /// Of each value that is said how to quantize: its name, and the arrays that say it.
-    pub quantized: Vec<(String, Vec<String>)>,
+    /// Names of quantized values, each with the names of the arrays that hold its scale and its zero point.
+    pub quantization: Vec<(String, Vec<String>)>,
 }
 
+/// A node whose inputs and outputs are names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawNode {
     pub op: String,
@@ -65,49 +69,53 @@ pub(super) struct RawNode {
 }
 
 impl RawGraph {
-    pub(super) fn read(bytes: &[u8], depth: usize) -> Said<Self> {
-        if depth > DEEPEST {
-            return Err(format!("graphs within graphs, more than {DEEPEST} deep"));
+    /// Reads a `GraphProto`; `depth` is 0 for the graph of the file, and 1 more for each level of subgraphs.
+    pub(super) fn read(bytes: &[u8], depth: usize) -> ParseResult<Self> {
+        if depth > MAX_DEPTH {
+            return Err(format!("graphs within graphs, more than {MAX_DEPTH} deep"));
         }
         let mut graph = Self::default();
         for field in Fields(bytes) {
             match field? {
                 (1, message) => graph.nodes.push(RawNode::read(message.fields()?, depth)?),
-                (5, message) => graph.arrays.push(Array { is_parameter: true, ..Array::read(message.fields()?)? }),
-                (11, message) => graph.inputs.push(declared(message.fields()?)?),
-                (12, message) => graph.outputs.push(declared(message.fields()?)?.0),
-                (13, message) => drop(declared(message.fields()?)?),
-                (14, message) => graph.quantized.push(quantized(message.fields()?)?),
+                (5, message) => {
+                    graph.arrays.push(ArrayInfo { is_parameter: true, ..ArrayInfo::read(message.fields()?)? })
+                }
+                (11, message) => graph.inputs.push(read_declaration(message.fields()?)?),
+                (12, message) => graph.outputs.push(read_declaration(message.fields()?)?.0),
+                (13, message) => drop(read_declaration(message.fields()?)?),
+                (14, message) => graph.quantization.push(quantization(message.fields()?)?),
                 (15, _) => return Err("sparse arrays are not read".into()),
                 _ => {}
             }
-            if graph.nodes.len() > MOST_NODES {
-                return Err(format!("more than {MOST_NODES} nodes"));
+            if graph.nodes.len() > MAX_NODES {
+                return Err(format!("more than {MAX_NODES} nodes"));
             }
         }
         Ok(graph)
     }
 
-    /// Names that are taken and not given in it. The engine hands them in from the graph around it alone.
-    fn captured(&self) -> Said<Vec<String>> {
-        let own = self.own();
-        let is_captured = |name: &&String| !name.is_empty() && !own.contains(name.as_str());
-        let taken = self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs);
-        let captured: Vec<String> = taken.filter(is_captured).cloned().collect();
-        let mut deeper = self.nodes.iter().flat_map(RawNode::takes).filter(is_captured);
+    /// Returns the names that the graph consumes but does not define. The engine resolves them in the directly enclosing
+    /// graph only, so names from further out are refused.
+    fn captured(&self) -> ParseResult<Vec<String>> {
+        let defined_names = self.defined_names();
+        let is_captured = |name: &&String| !name.is_empty() && !defined_names.contains(name.as_str());
+        let consumed = self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs);
+        let captured: Vec<String> = consumed.filter(is_captured).cloned().collect();
+        let mut deeper = self.nodes.iter().flat_map(RawNode::consumed_names).filter(is_captured);
         match deeper.find(|name| !captured.contains(name)) {
             Some(name) => Err(format!("a graph within a graph in a node takes '{name}' from around both")),
             None => Ok(captured),
         }
     }
 
-    /// Names that are given in it.
-    pub(super) fn own(&self) -> HashSet<&str> {
+    /// Returns the names of all values that the graph defines.
+    pub(super) fn defined_names(&self) -> HashSet<&str> {
         let given = self.nodes.iter().flat_map(|node| &node.outputs).chain(self.inputs.iter().map(|(name, ..)| name));
         given.chain(self.arrays.iter().map(|a| &a.name)).map(String::as_str).collect()
     }
 
-    /// Whether arrays of it lie in files beside it.
+    /// Whether any of its arrays is stored in another file.
     pub(super) fn has_external(&self) -> bool {
         let attributes = self.nodes.iter().flat_map(|node| &node.attributes);
         self.arrays.iter().any(|a| a.is_external) || attributes.into_iter().any(|a| a.has_external)
@@ -115,12 +123,12 @@ impl RawGraph {
 }
 
 impl RawNode {
-    /// All names that it takes, those of graphs in it included.
-    pub(super) fn takes(&self) -> impl Iterator<Item = &String> {
+    /// Returns the names of all values that the node and its subgraphs consume.
+    pub(super) fn consumed_names(&self) -> impl Iterator<Item = &String> {
         self.inputs.iter().chain(self.attributes.iter().flat_map(|a| &a.captured))
     }
 
-    fn read(fields: Fields<'_>, depth: usize) -> Said<Self> {
+    fn read(fields: Fields<'_>, depth: usize) -> ParseResult<Self> {
         let mut node = Self::default();
         for field in fields {
             match field? {
@@ -134,7 +142,7 @@ impl RawNode {
         }
         let windows = ["pads", "strides", "dilations", "kernel_shape", "output_padding", "output_shape"];
         let is_absurd = |a: &&Attribute| {
-            windows.contains(&a.name.as_str()) && a.integers.iter().any(|i| !(0..=WIDEST_WINDOW).contains(i))
+            windows.contains(&a.name.as_str()) && a.integers.iter().any(|i| !(0..=MAX_WINDOW).contains(i))
         };
         match node.attributes.iter().find(is_absurd) {
             Some(a) => Err(format!("{} '{}': {} {:?} are none of a network", node.op, node.name, a.name, a.integers)),
@@ -144,14 +152,14 @@ impl RawNode {
 }
 
 impl Attribute {
-    fn read(fields: Fields<'_>, depth: usize) -> Said<Self> {
+    fn read(fields: Fields<'_>, depth: usize) -> ParseResult<Self> {
         let mut attribute = Self::default();
         for field in fields {
             match field? {
                 (1, name) => attribute.name = name.text()?.to_owned(),
                 (3, value) => attribute.integer = value.integer()?,
                 (5, message) => {
-                    let array = Array::read(message.fields()?)?;
+                    let array = ArrayInfo::read(message.fields()?)?;
                     attribute.has_external |= array.is_external;
                     attribute.array = Some(array);
                 }
@@ -169,17 +177,17 @@ impl Attribute {
     }
 }
 
-impl Array {
-    pub(super) fn read(fields: Fields<'_>) -> Said<Self> {
+impl ArrayInfo {
+    pub(super) fn read(fields: Fields<'_>) -> ParseResult<Self> {
         let mut array = Self::default();
         let mut raw = None;
         let mut dims = Vec::new();
         for field in fields {
             match field? {
-                (1, sides) => dims.extend(sides.integers()?),
+                (1, values) => dims.extend(values.integers()?),
                 (2, element) => array.element = element.integer()?,
-                (4, Wire::Four(value)) => array.single = Some(f32::from_le_bytes(value)),
-                (4, Wire::Bytes(values)) => array.single = values.first_chunk().map(|b| f32::from_le_bytes(*b)),
+                (4, FieldValue::Fixed32(value)) => array.scalar = Some(f32::from_le_bytes(value)),
+                (4, FieldValue::Bytes(values)) => array.scalar = values.first_chunk().map(|b| f32::from_le_bytes(*b)),
                 (8, name) => array.name = name.text()?.to_owned(),
                 (9, bytes) => raw = Some(bytes.bytes()?),
                 (13, message) => message.fields()?.try_for_each(|field| field.map(|_| ()))?,
@@ -188,25 +196,25 @@ impl Array {
             }
         }
         let wrong = || format!("array '{}': shape {dims:?} is none of a network", array.name);
-        array.shape = dims.iter().map(|&side| usize::try_from(side)).collect::<Result<_, _>>().map_err(|_| wrong())?;
-        let count = array.shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side));
-        let count = count.filter(|&count| count <= MOST_VALUES).ok_or_else(wrong)?;
+        array.shape = dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        let count = array.shape.iter().try_fold(1_usize, |n, &dim| n.checked_mul(dim));
+        let count = count.filter(|&count| count <= MAX_VALUES).ok_or_else(wrong)?;
         if let (Some(raw), Some(size)) = (raw, size_of_element(array.element))
             && raw.len() != count * size
         {
             let have = raw.len();
             return Err(format!("array '{}': {have} bytes, shape {dims:?} needs {}", array.name, count * size));
         }
-        array.single = match raw {
-            _ if count != 1 || array.element != FLOAT => None,
+        array.scalar = match raw {
+            _ if count != 1 || array.element != FLOAT32 => None,
             Some(raw) => raw.first_chunk().map(|b| f32::from_le_bytes(*b)),
-            None => array.single,
+            None => array.scalar,
         };
         Ok(array)
     }
 }
 
-/// Bytes that an element takes, by ONNX's number of its type.
+/// Returns the bytes of one element of a type, as ONNX numbers it; `None` for texts and unknown types.
 pub(super) fn size_of_element(element: i64) -> Option<usize> {
     match element {
         2 | 3 | 9 => Some(1),
@@ -217,34 +225,34 @@ pub(super) fn size_of_element(element: i64) -> Option<usize> {
     }
 }
 
-/// A value's name, and those of the arrays that say how it is quantized.
-fn quantized(fields: Fields<'_>) -> Said<(String, Vec<String>)> {
+/// Reads a `TensorAnnotation`: the name of a value, and the names of the arrays that hold its scale and zero point.
+fn quantization(fields: Fields<'_>) -> ParseResult<(String, Vec<String>)> {
     let (mut name, mut arrays) = (String::new(), Vec::new());
     for field in fields {
         match field? {
             (1, text) => name = text.text()?.to_owned(),
-            (2, pair) => arrays.push(super::wire::pair(pair.fields()?)?.1.to_owned()),
+            (2, pair) => arrays.push(super::protobuf::pair(pair.fields()?)?.1.to_owned()),
             _ => {}
         }
     }
     Ok((name, arrays))
 }
 
-/// Name, element type and sides of a value that the file declares.
-fn declared(fields: Fields<'_>) -> Said<(String, i64, Vec<Option<usize>>)> {
-    let (mut name, mut element, mut sides) = (String::new(), 0, Vec::new());
+/// Reads a `ValueInfoProto`: name, element type and dimensions of a value.
+fn read_declaration(fields: Fields<'_>) -> ParseResult<(String, i64, Vec<Option<usize>>)> {
+    let (mut name, mut element, mut dims) = (String::new(), 0, Vec::new());
     for field in fields {
         match field? {
             (1, text) => name = text.text()?.to_owned(),
             (2, kind) => {
                 for field in kind.fields()? {
-                    // A sequence or an optional is read no further.
-                    let (1, tensor) = field? else { continue };
-                    for field in tensor.fields()? {
+                    // Sequences and optionals have no shape.
+                    let (1, array) = field? else { continue };
+                    for field in array.fields()? {
                         match field? {
                             (1, number) => element = number.integer()?,
                             (2, shape) => {
-                                sides = shape.fields()?.map(|side| side_of(side?.1)).collect::<Result<_, _>>()?
+                                dims = shape.fields()?.map(|field| dim(field?.1)).collect::<Result<_, _>>()?
                             }
                             _ => {}
                         }
@@ -254,15 +262,16 @@ fn declared(fields: Fields<'_>) -> Said<(String, i64, Vec<Option<usize>>)> {
             _ => {}
         }
     }
-    Ok((name, element, sides))
+    Ok((name, element, dims))
 }
 
-fn side_of(message: Wire<'_>) -> Said<Option<usize>> {
-    let mut side = None;
+/// Reads a dimension; `None` where it is free.
+fn dim(message: FieldValue<'_>) -> ParseResult<Option<usize>> {
+    let mut dim = None;
     for field in message.fields()? {
         if let (1, value) = field? {
-            side = usize::try_from(value.integer()?).ok().filter(|&side| side > 0);
+            dim = usize::try_from(value.integer()?).ok().filter(|&dim| dim > 0);
         }
     }
-    Ok(side)
+    Ok(dim)
 }

@@ -1,0 +1,109 @@
+//! External data: arrays that are stored in other files than the graph. Those that are still used are copied to one new
+//! file.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::ParseResult;
+use super::protobuf::{FieldSpans, Fields, field, pair};
+use super::raw_graph::{ArrayInfo, size_of_element};
+use crate::Chunk;
+use crate::text::one_line;
+
+/// Offsets are multiples of a page, so that every array is aligned where the file is memory-mapped.
+const PAGE: u64 = 4096;
+
+/// The new file, with the arrays that were added so far.
+pub(super) struct ExternalData<'a> {
+    /// Directory of the old files.
+    directory: &'a Path,
+    /// Name of the new file.
+    name: &'a str,
+    /// Contents of the new file.
+    pub pieces: Vec<Chunk>,
+    length: u64,
+    /// Offsets in the new file, by location, offset and length in the old ones.
+    offsets: HashMap<(String, u64, u64), u64>,
+}
+
+impl<'a> ExternalData<'a> {
+    pub(super) fn new(directory: &'a Path, name: &'a str) -> Self {
+        Self { directory, name, pieces: Vec::new(), length: 0, offsets: HashMap::new() }
+    }
+
+    /// Adds the values of a `TensorProto` to the new file, and returns the message that refers to them there; `None` for an
+    /// array that holds its values itself.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> ParseResult<Option<Vec<u8>>> {
+        let array = ArrayInfo::read(Fields(bytes))?;
+        if !array.is_external {
+            return Ok(None);
+        }
+        let mut entries: HashMap<&str, &str> = HashMap::new();
+        let mut kept = Vec::new();
+        for span in FieldSpans(Fields(bytes)) {
+            let (number, value, whole) = span?;
+            if number != 13 {
+                kept.extend_from_slice(whole);
+                continue;
+            }
+            let (key, value) = pair(value.fields()?)?;
+            entries.insert(key, value);
+            // The checksum is that of the old file.
+            if !["location", "offset", "length", "checksum"].contains(&key) {
+                kept.extend_from_slice(whole);
+            }
+        }
+        let wrong = |what: String| format!("array '{}': {what}", one_line(&array.name));
+        let (location, offset, length) = self.locate(&array, &entries).map_err(wrong)?;
+        let at = self.copy(location, offset, length);
+        let new = [("location", self.name.to_owned()), ("offset", at.to_string()), ("length", length.to_string())];
+        for (key, value) in new {
+            kept.extend(field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat()));
+        }
+        Ok(Some(kept))
+    }
+
+    /// Returns location, offset and length of an array, checked against the file that holds it.
+    fn locate<'s>(&self, array: &ArrayInfo, entries: &HashMap<&str, &'s str>) -> ParseResult<(&'s str, u64, u64)> {
+        let location = *entries.get("location").ok_or("it lies in a file, and none is named")?;
+        if !Path::new(location).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(format!("'{location}' does not lie beside the graph"));
+        }
+        let number = |key: &str| {
+            let parse = |text: &&str| text.parse::<u64>().map_err(|_| format!("{key} '{text}' is no number"));
+            entries.get(key).map(parse).transpose()
+        };
+        let count: u64 = array.shape.iter().map(|&side| side as u64).product();
+        let size = size_of_element(array.element).and_then(|size| count.checked_mul(size as u64));
+        let length = number("length")?.or(size).ok_or("how long it is, is not said")?;
+        if size.is_some_and(|size| size != length) {
+            return Err(format!("{length} bytes, shape {:?} needs {}", array.shape, size.unwrap_or(0)));
+        }
+        let offset = number("offset")?.unwrap_or(0);
+        let path = self.directory.join(location);
+        let size_of_file = path.metadata().map_err(|e| crate::Error::io(&path)(e).to_string())?.len();
+        if offset.checked_add(length).is_none_or(|end| end > size_of_file) {
+            return Err(format!(
+                "bytes {offset} to {} of '{location}', which has {size_of_file}",
+                offset.saturating_add(length)
+            ));
+        }
+        Ok((location, offset, length))
+    }
+
+    /// Copies bytes of an old file and returns their offset in the new one. Bytes that several arrays share are copied
+    /// once.
+    fn copy(&mut self, location: &str, offset: u64, length: u64) -> u64 {
+        let key = (location.to_owned(), offset, length);
+        if let Some(&at) = self.offsets.get(&key) {
+            return at;
+        }
+        let gap = self.length.next_multiple_of(PAGE) - self.length;
+        let at = self.length + gap;
+        let path: PathBuf = self.directory.join(location);
+        self.pieces.extend([Chunk::Zeros(gap), Chunk::FileRange { path, offset, length }]);
+        self.length = at + length;
+        self.offsets.insert(key, at);
+        at
+    }
+}

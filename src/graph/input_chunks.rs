@@ -1,0 +1,75 @@
+//! Samples as inputs of a graph, and logits from its outputs.
+//!
+//! A file can fix the batch that its graph takes. Samples are cut into chunks of this batch, and the last sample is
+//! repeated to fill the last chunk. Where the batch is free, all samples are one chunk.
+
+use rten::Value;
+
+use super::engine::{from_floats, shape_of, to_floats};
+use super::network::GraphNetwork;
+use crate::nn::{Logits, Samples};
+use crate::{Error, Result};
+
+impl GraphNetwork {
+    /// Returns the inputs of the graph for each chunk of the samples.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for samples of another size, [`Error::Mismatch`] for a fraction where the graph takes integers.
+    pub(super) fn input_chunks(&self, samples: &Samples) -> Result<Vec<Vec<(usize, Value)>>> {
+        let size: usize = self.inputs.iter().map(|input| input.shape.iter().product::<usize>()).sum();
+        let count = samples.shape[0];
+        if samples.values.len() != count * size || count == 0 {
+            let expected = self.outline.input.clone();
+            return Err(Error::Shape { name: "samples".into(), found: samples.shape[1..].to_vec(), expected });
+        }
+        let batch = self.batch.unwrap_or(count);
+        let chunk = |first: usize| {
+            let mut offset = 0;
+            let inputs = self.inputs.iter().zip(&self.graph.inputs).map(|(input, &value)| {
+                let length: usize = input.shape.iter().product();
+                let rows = (first..first + batch).map(|row| row.min(count - 1) * size + offset);
+                let values: Vec<f32> = rows.flat_map(|from| &samples.values[from..from + length]).copied().collect();
+                offset += length;
+                let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
+                if let Some(fraction) = values.iter().find(|value| input.is_integer && value.fract() != 0.0) {
+                    let why = format!("takes whole numbers, and there is {fraction} among its values");
+                    return Err(Error::mismatch(format!("input '{}'", input.name), why));
+                }
+                Ok((value, from_floats(&shape, values, input.is_integer).map_err(|e| self.error(e))?))
+            });
+            inputs.collect::<Result<Vec<_>>>()
+        };
+        (0..count).step_by(batch).map(chunk).collect()
+    }
+
+    /// Runs the whole graph at once, as the exporting program would.
+    pub(super) fn forward_whole(&self, samples: &Samples) -> Result<Logits> {
+        let run = |inputs: Vec<(usize, Value)>| {
+            let inputs: Vec<(usize, &Value)> = inputs.iter().map(|(value, array)| (*value, array)).collect();
+            let mut outputs = self.engine.run(&self.graph, &inputs, &self.head.to).map_err(|e| self.error(e))?;
+            Ok(outputs.swap_remove(0))
+        };
+        let outputs: Result<Vec<Value>> = self.input_chunks(samples)?.into_iter().map(run).collect();
+        self.logits(&outputs?, samples.shape[0])
+    }
+
+    /// Returns the logits in the outputs of all chunks. Those of a sequence are the logits at its last position. Where the
+    /// graph ends in a softmax they are the logarithms of its outputs, of which a softmax gives the same probabilities.
+    pub(super) fn logits(&self, outputs: &[Value], samples: usize) -> Result<Logits> {
+        let classes = self.outline.classes;
+        let mut values: Vec<f32> = Vec::new();
+        for output in outputs {
+            let shape = shape_of(output);
+            let all = to_floats(output).ok_or_else(|| self.error("its output holds no floats"))?;
+            let row = all.len() / shape.first().copied().unwrap_or(1).max(1);
+            all.chunks_exact(row.max(1)).for_each(|row| values.extend(&row[row.len() - classes.min(row.len())..]));
+        }
+        values.truncate(samples * classes);
+        if self.head.to.first().is_some_and(|&output| self.graph.produced_by(output, &["Softmax"]).is_some()) {
+            // The logarithm of 0 is not finite. A NaN is kept.
+            let least = f32::MIN_POSITIVE;
+            values.iter_mut().for_each(|p| *p = if *p < least { least } else { *p }.ln());
+        }
+        Ok(Logits { values, classes })
+    }
+}

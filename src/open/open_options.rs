@@ -1,0 +1,191 @@
+//! What a caller can say of a file that the file does not say.
+
+use std::path::Path;
+
+#[cfg(feature = "onnx")]
+use super::OpenedGraph;
+use super::{AnyNetwork, OpenedModel};
+use crate::data::Normalization;
+use crate::kernel::Backend;
+use crate::model::{Metadata, ModelConfig};
+use crate::{Error, Result};
+
+/// Options for opening a network: what the file does not say, and where to compute.
+///
+/// # Examples
+/// ```
+/// use unrolled::nn::Network;
+/// use unrolled::open::OpenOptions;
+///
+/// let options = OpenOptions::new().mean([0.4914, 0.4822, 0.4465]).std([0.2470, 0.2435, 0.2616]);
+/// let network = options.open("tests/open/cifar-a.zip.pt")?;
+/// assert_eq!(network.normalization().unwrap().mean[0], 0.4914);
+/// # Ok::<(), unrolled::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub(super) arch: Option<ModelConfig>,
+    pub(super) mean: Option<Vec<f32>>,
+    pub(super) std: Option<Vec<f32>>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) partial: bool,
+    #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "only graphs have boundaries"))]
+    pub(super) boundaries: Option<Vec<Vec<[String; 2]>>>,
+    pub(super) backend: Backend,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            arch: None,
+            mean: None,
+            std: None,
+            labels: None,
+            partial: false,
+            boundaries: None,
+            backend: Backend::cpu(),
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Returns options that leave everything to the file, for a network on the CPU.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the network that a PyTorch or safetensors file holds. The shapes of its arrays fill in what the configuration
+    /// leaves open.
+    #[must_use]
+    pub fn arch(self, arch: ModelConfig) -> Self {
+        Self { arch: Some(arch), ..self }
+    }
+
+    /// Sets what is subtracted from each channel of a sample with values from 0 to 1: one value, or one a channel.
+    #[must_use]
+    pub fn mean(self, mean: impl Into<Vec<f32>>) -> Self {
+        Self { mean: Some(mean.into()), ..self }
+    }
+
+    /// Sets what each channel is divided by after `mean` is subtracted: one value, or one a channel.
+    #[must_use]
+    pub fn std(self, std: impl Into<Vec<f32>>) -> Self {
+        Self { std: Some(std.into()), ..self }
+    }
+
+    /// Sets the names of the classes, in the order of the outputs.
+    #[must_use]
+    pub fn labels(self, labels: impl Into<Vec<String>>) -> Self {
+        Self { labels: Some(labels.into()), ..self }
+    }
+
+    /// Sets whether arrays of a PyTorch or safetensors file that the network has no place for are left out. Otherwise
+    /// such a file is refused.
+    #[must_use]
+    pub fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+
+    /// Sets the blocks of every stage of an ONNX file, as the names of the values that enter and leave each. Otherwise
+    /// blocks are found.
+    #[must_use]
+    pub fn boundaries(self, boundaries: impl Into<Vec<Vec<[String; 2]>>>) -> Self {
+        Self { boundaries: Some(boundaries.into()), ..self }
+    }
+
+    /// Sets where a model is computed: a device, or a device with its kernels. The default is the CPU with native kernels.
+    /// Graphs always run on the CPU.
+    #[must_use]
+    pub fn backend(self, backend: impl Into<Backend>) -> Self {
+        Self { backend: backend.into(), ..self }
+    }
+
+    /// Opens a run directory, a model file, a PyTorch or safetensors checkpoint, or an ONNX file.
+    ///
+    /// A directory with the index of a sharded safetensors checkpoint counts as a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::File`] that names the file and what is wrong with it: the arrays, or the node or value of
+    /// a graph. [`Error::Argument`] or [`Error::Config`] for options that do not fit the network.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<AnyNetwork> {
+        let path = path.as_ref();
+        if super::is_graph_path(path) {
+            self.open_graph(path)
+        } else {
+            Ok(AnyNetwork::Model(Box::new(OpenedModel::open(path, self)?)))
+        }
+    }
+
+    /// Opens what [`OpenOptions::open`] opens, except ONNX files.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`]; [`Error::Unsupported`] for an ONNX file.
+    ///
+    /// # Examples
+    /// ```
+    /// use unrolled::open::OpenOptions;
+    ///
+    /// let opened = OpenOptions::new().open_model("tests/open/cifar-a.zip.pt")?;
+    /// println!("{}", opened.load_report.unwrap());
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
+    pub fn open_model(&self, path: impl AsRef<Path>) -> Result<OpenedModel> {
+        OpenedModel::open(path.as_ref(), self)
+    }
+
+    #[cfg(feature = "onnx")]
+    fn open_graph(&self, path: &Path) -> Result<AnyNetwork> {
+        Ok(AnyNetwork::Graph(Box::new(OpenedGraph::open(path, self)?)))
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn open_graph(&self, path: &Path) -> Result<AnyNetwork> {
+        Err(Error::unsupported(path.display(), "built without the feature onnx, which reads such files"))
+    }
+
+    /// Replaces in the metadata of a model what the caller said.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for values that do not fit the network.
+    pub(super) fn override_metadata(&self, metadata: &mut Metadata) -> Result<()> {
+        if metadata.characters.is_some() && (self.mean.is_some() || self.std.is_some()) {
+            let name = if self.mean.is_some() { "mean" } else { "std" };
+            return Err(Error::argument(name, "numbers of characters are not normalized"));
+        }
+        if let Some(mean) = &self.mean {
+            metadata.mean.clone_from(mean);
+        }
+        if let Some(std) = &self.std {
+            metadata.std.clone_from(std);
+        }
+        if self.mean.is_some() || self.std.is_some() {
+            let all = Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() };
+            self.check_normalization(&all, metadata.input[0])?;
+        }
+        self.check_labels(metadata.classes.len())?;
+        if let Some(labels) = &self.labels {
+            metadata.classes.clone_from(labels);
+        }
+        Ok(())
+    }
+
+    /// Checks that there are as many labels as classes.
+    pub(super) fn check_labels(&self, classes: usize) -> Result<()> {
+        match &self.labels {
+            Some(labels) if labels.len() != classes => {
+                let why = format!("{} names, the network has {classes} classes", labels.len());
+                Err(Error::argument("labels", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a normalization fits samples of so many channels. The error names `mean` or `std`.
+    pub(super) fn check_normalization(&self, normalization: &Normalization, channels: usize) -> Result<()> {
+        normalization.check(channels).map_err(|error| match error {
+            Error::Config { key, what } if key.ends_with("mean") => Error::argument("mean", what),
+            Error::Config { key, what } if key.ends_with("std") => Error::argument("std", what),
+            other => other,
+        })
+    }
+}
