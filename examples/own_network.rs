@@ -13,7 +13,7 @@ fn outline() -> Outline {
         source_name: None,
         wiring: Wiring::Residual,
         body: "a step".into(),
-        shortcut: Skip::Identity,
+        shortcut: Shortcut::Identity,
         parameters: 0,
         flops: 10,
         receptive_field: None,

@@ -1,4 +1,19 @@
 //! Highway and Residual networks as unrolled iterative estimation (Greff, Srivastava and Schmidhuber, ICLR 2017).
+//!
+//! The crate trains such networks, measures how the blocks of any network with skip connections refine one estimate, and
+//! removes the blocks that a network can do without.
+//!
+//! | to | begin with |
+//! |---|---|
+//! | open a network that was trained here, by PyTorch, or is an ONNX file | [`open::AnyNetwork`], [`open::OpenOptions`] |
+//! | choose samples | [`measure::EvalSet`] |
+//! | measure | [`measure::Measure`], [`measure::merge()`] |
+//! | remove blocks for good | [`slim::Slim`] |
+//! | train | [`train::Experiment`], [`train::Trainer`] |
+//! | draw a report | [`measure::report()`], [`report`] |
+//! | add a network or a measurement of your own | [`nn::Network`], [`measure::Measurement`] |
+//!
+//! `use unrolled::prelude::*` brings in what most programs need; `examples/` has programs that run.
 
 mod atomic_file;
 pub mod data;
@@ -13,6 +28,7 @@ pub mod model;
 pub mod nn;
 pub mod open;
 mod picture;
+pub mod prelude;
 pub mod random;
 pub mod report;
 pub mod slim;

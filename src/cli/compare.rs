@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::tensor::Device;
 use clap::Args;
+use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, predict, report};
 use unrolled::open::AnyNetwork;
 use unrolled::{Error, check_writable};
@@ -36,15 +36,15 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         check_writable(&self.out)?;
         // All are opened and held against the data before any is measured.
         let mut opened = Vec::new();
         for path in &self.networks {
-            opened.push((path.as_path(), self.opening.open(path, device)?));
+            opened.push((path.as_path(), self.opening.open(path, backend)?));
         }
-        self.opening.check_used(&opened.iter().map(|(path, any)| (*path, any)).collect::<Vec<_>>(), device)?;
+        self.opening.check_used(&opened.iter().map(|(path, any)| (*path, any)).collect::<Vec<_>>(), backend)?;
         let mut all: Vec<(String, AnyNetwork, EvalSet)> = Vec::new();
         for (path, mut network) in opened {
             let name = path.display().to_string();

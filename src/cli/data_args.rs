@@ -59,9 +59,9 @@ impl PartArgs {
 }
 
 impl DataArgs {
-    /// The samples of another split, all of them.
-    pub(super) fn all_of(&self, split: Split) -> Result<EvalSet> {
-        self.part.options(&self.data)?.split(split).limit(0).build()
+    /// The first samples of another split; all of them where the number is 0.
+    pub(super) fn first_of(&self, split: Split, count: usize) -> Result<EvalSet> {
+        self.part.options(&self.data)?.split(split).limit(count).build()
     }
 
     /// The split that is named.

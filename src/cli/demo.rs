@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
+use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measure, report};
 use unrolled::train::{Experiment, RunDirectory};
 

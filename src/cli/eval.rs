@@ -1,8 +1,7 @@
 //! `eval`: accuracy and loss of a network.
 
-use burn::tensor::Device;
 use clap::Args;
-use unrolled::Error;
+use unrolled::kernel::Backend;
 use unrolled::measure::evaluate;
 use unrolled::nn::Network;
 
@@ -23,8 +22,8 @@ pub(super) struct Eval {
 }
 
 impl Eval {
-    pub(super) fn run(&self, device: &Device) -> anyhow::Result<()> {
-        let mut network = self.network.open(device)?;
+    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+        let mut network = self.network.open(backend)?;
         let data = self.data.labelled_for_network(&self.network.name(), &mut network)?;
         let bar = progress::bar(data.len() as u64, "evaluating");
         let score = evaluate(&network, &data, |samples| bar.inc(samples))?;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use unrolled::kernel::Backend;
 use unrolled::measure::{Measurements, Shard, report};
-use unrolled::nn::Network;
 use unrolled::{Error, check_writable};
 
 use super::data_args::DataArgs;
@@ -53,7 +53,7 @@ impl Measure {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.out.as_deref().map_or(Ok(()), check_writable)?;
-        let mut network = self.network.open(device)?;
+        let mut network = self.network.open(backend)?;
         let name = self.network.name();
         let data = self.data.for_network(&name, &mut network)?;
         let described = self.data.describe(data.dataset.is_labelled());

@@ -78,13 +78,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     };
     let backend = Backend::new(device, kernels);
     match cli.command {
-        Command::Demo(command) => command.run(&device),
-        Command::Train(command) => command.run(&device),
-        Command::Eval(command) => command.run(&device),
-        Command::Measure(command) => command.run(&device),
-        Command::Slim(command) => command.run(&device),
-        Command::Show(command) => command.run(&device),
-        Command::Compare(command) => command.run(&device),
+        Command::Demo(command) => command.run(&backend),
+        Command::Train(command) => command.run(&backend),
+        Command::Eval(command) => command.run(&backend),
+        Command::Measure(command) => command.run(&backend),
+        Command::Slim(command) => command.run(&backend),
+        Command::Show(command) => command.run(&backend),
+        Command::Compare(command) => command.run(&backend),
         Command::Merge(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Data(command) => command.run(),

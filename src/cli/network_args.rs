@@ -12,7 +12,8 @@ use unrolled::{Error, Result};
 #[derive(Args)]
 pub(super) struct NetworkArgs {
     /// A run directory, a model file, or a PyTorch, safetensors or ONNX file
-    pub(super) target: PathBuf,
+    #[arg(value_name = "NETWORK")]
+    pub(super) path: PathBuf,
     #[command(flatten)]
     pub(super) opening: OpenArgs,
 }
@@ -43,13 +44,13 @@ pub(super) struct OpenArgs {
 
 impl NetworkArgs {
     pub(super) fn open(&self, backend: &Backend) -> Result<AnyNetwork> {
-        let opened = self.opening.open(&self.target, backend)?;
-        self.opening.check_used(&[(&self.target, &opened)], backend)?;
+        let opened = self.opening.open(&self.path, backend)?;
+        self.opening.check_used(&[(&self.path, &opened)], backend)?;
         Ok(opened)
     }
 
     pub(super) fn name(&self) -> String {
-        self.target.display().to_string()
+        self.path.display().to_string()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
-use unrolled::report::{Report, csv, html};
+use unrolled::report::{Report, Section, Table, csv, html, text};
 use unrolled::{Error, write_atomic};
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
@@ -68,6 +68,26 @@ pub(super) fn score(score: &Score, outline: &Outline) -> String {
         score.loss,
         score.loss_ci95,
         count(score.samples),
+    )
+}
+
+/// Returns an outline as text: what the whole network is, and a table of its parts.
+pub(super) fn outline(outline: &Outline, table: Table) -> String {
+    let blocks = outline.blocks().count();
+    let section = Section { tables: vec![table], ..Section::default() };
+    let page = Report { sections: vec![section], ..Report::default() };
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let sides: Vec<String> = outline.input.iter().map(usize::to_string).collect();
+    format!(
+        "{}\ninput {}, {} classes, {}, {}, {} parameters, {} FLOPs a sample\n\n{}",
+        outline.name,
+        sides.join("×"),
+        outline.classes,
+        counted(outline.stages.len(), "stage"),
+        counted(blocks, "block"),
+        count(outline.parameters),
+        count(outline.flops),
+        text(&page, width()).trim_start(),
     )
 }
 

@@ -6,21 +6,20 @@ use clap::Args;
 use serde::Serialize;
 use unrolled::Error;
 use unrolled::kernel::Backend;
-use unrolled::nn::Network;
-use unrolled::nn::Outline;
+use unrolled::measure::outline_table;
+use unrolled::nn::{Network, Outline};
 use unrolled::open::{self, LoadReport};
-use unrolled::report::text;
 use unrolled::slim::{self, Prunable};
 use unrolled::write_atomic;
 
+use super::network_args::NetworkArgs;
 use super::output;
-use super::target::NetworkArgs;
 
 /// Arguments of `show`.
 #[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    target: NetworkArgs,
+    network: NetworkArgs,
     /// Write the blocks of an ONNX file to this file, to be edited and named with --cut
     #[arg(long, value_name = "FILE")]
     save_cut: Option<PathBuf>,
@@ -40,9 +39,9 @@ struct Shown<'a> {
 
 impl Show {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
-        let opened = self.target.open(backend)?;
+        let opened = self.network.open(backend)?;
         if let Some(path) = &self.save_cut {
-            let name = self.target.name();
+            let name = self.network.name();
             let boundaries = opened.boundaries();
             let boundaries =
                 boundaries.ok_or_else(|| Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")))?;
@@ -58,7 +57,10 @@ impl Show {
         if self.json {
             return output::print_json(shown);
         }
-        output::print(&format!("{}{found}", text::outline(shown.outline, "can be left out for good")))
+        output::print(&format!(
+            "{}{found}",
+            output::outline(shown.outline, outline_table(shown.outline, "can be left out for good"))
+        ))
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use unrolled::kernel::Backend;
+use unrolled::model::Epoch;
 use unrolled::model::Model;
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
-use unrolled::report::Epoch;
 use unrolled::train::{Event, Experiment, Trainer};
 
 use super::{output, progress};

@@ -225,6 +225,14 @@ impl<'a> Measure<'a> {
         runner.run(&selected, |_, _| Ok(())).map(drop)
     }
 
+    /// Returns the samples with a batch for which the estimates of the selected measurements fit into memory.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where memory that was asked for is too little for one sample.
+    pub fn within_memory<N: Network>(&self, network: &N, data: &EvalSet) -> Result<EvalSet> {
+        Ok(self.prepare(network, data, &self.selected(network, data)?, None)?.1)
+    }
+
     /// Returns the selected measurements that fit a network.
     ///
     /// # Errors

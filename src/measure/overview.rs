@@ -99,7 +99,8 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let mut section = Section { tables: vec![table], ..Section::new("overview", "") };
     let mut measured: Vec<String> = Vec::new();
     for network in networks {
-        let line = format!("Measured on {}, {} samples, seed {}.", network.data, network.baseline.samples, network.seed);
+        let line =
+            format!("Measured on {}, {} samples, seed {}.", network.data, network.baseline.samples, network.seed);
         if !measured.contains(&line) {
             measured.push(line);
         }
@@ -113,8 +114,7 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
 fn first_and_last_but_one(network: &Measurements) -> Result<String> {
     let Some(errors) = network.get::<Estimation>()? else { return Ok(String::new()) };
     let stages = network.outline.stages.iter().filter_map(|stage| {
-        let std: Vec<f64> =
-            stage.blocks.iter().filter_map(|block| Some(errors.get(&block.id)?.std_relative)).collect();
+        let std: Vec<f64> = stage.blocks.iter().filter_map(|block| Some(errors.get(&block.id)?.std_relative)).collect();
         let [first, .., last_but_one, _] = std[..] else { return None };
         let ends = format!("{first:.3} to {last_but_one:.3}");
         Some(if network.outline.stages.len() > 1 { format!("{} {ends}", stage.name) } else { ends })

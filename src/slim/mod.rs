@@ -15,17 +15,19 @@
 //!
 //! let network = AnyNetwork::open("tests/open/cifar-a.zip.pt")?;
 //! let (candidates, _) = removable(&network);
-//! let slim = network.slimmed(&Route::identity(network.outline()).without(candidates[0]))?;
+//! let slim = network.slimmed(&Route::identity(network.outline()).without_block(candidates[0]))?;
 //! assert!(slim.outline().parameters < network.outline().parameters);
 //! # Ok::<(), unrolled::Error>(())
 //! ```
 
 mod any_network;
+mod builder;
 mod criterion;
 mod goal;
 #[cfg(feature = "onnx")]
 mod graph;
 mod latency;
+mod present;
 mod prunable;
 mod recover;
 mod removal_plan;
@@ -33,8 +35,10 @@ mod results;
 mod select;
 mod verify;
 
+pub use builder::Slim;
 pub use criterion::Criterion;
 pub use goal::Goal;
+pub use present::slimming_report;
 pub use prunable::Prunable;
 pub use recover::{RecoveredNetwork, Recovery, RecoveryStep, finetune, recalibrate};
 pub use removal_plan::{RemovalPlan, blocks_by_name};

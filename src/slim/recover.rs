@@ -14,7 +14,7 @@ use crate::train::{Event, Experiment, Trainer};
 use crate::{Error, Result};
 
 /// The steps that a slimmed network is to take, in this order. The default takes none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Recovery {
     /// Samples to recalibrate the normalizations with.
     pub recalibration: Option<EvalSet>,
@@ -108,8 +108,7 @@ pub fn finetune(
     experiment.data.normalization = Some(Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() });
     // The run directory is deleted afterwards: a few epochs need not be resumed.
     let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-    let trainer = Trainer::new(experiment, &run.path().join("run"), false, backend)?
-        .with_model(model.clone())?;
+    let trainer = Trainer::new(experiment, &run.path().join("run"), false, backend)?.with_model(model.clone())?;
     let (network, epochs) = trainer.train(observe)?;
     Ok(RecoveredNetwork { name: "fine-tuned".into(), network, epochs })
 }

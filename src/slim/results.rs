@@ -11,7 +11,7 @@ use crate::nn::{BlockId, Outline};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slimming {
     /// The run directory or file of the whole network.
-    pub goal: String,
+    pub target: String,
     /// The data set, as it was named on the command line.
     pub data: String,
     /// Seed of all random choices, including the halves of the samples.

@@ -10,22 +10,20 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use unrolled::kernel::Backend;
 use unrolled::measure::EvalSet;
-use unrolled::nn::{BlockId, Network, Route};
-use unrolled::report::{self, Slimming, text};
+use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
 
-use self::prepare::Prepared;
-use super::output;
-use super::samples::DataArgs;
-use super::target::NetworkArgs;
+use super::data_args::DataArgs;
+use super::network_args::NetworkArgs;
+use super::{output, progress};
 
 /// Arguments of `slim`.
 #[derive(Args)]
 #[command(group(ArgGroup::new("goal").args(["remove", "keep_accuracy", "keep_loss", "params", "latency", "blocks", "plan"])))]
 pub(super) struct Slim {
     #[command(flatten)]
-    target: NetworkArgs,
+    network: NetworkArgs,
     #[command(flatten)]
     data: DataArgs,
     /// Leave out so many blocks
@@ -107,9 +105,9 @@ fn by_parser() -> impl TypedValueParser<Value = Criterion> {
 impl Slim {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         self.check_paths()?;
-        let mut opened = self.target.open(backend)?;
-        let whole = self.data.source(&self.target.name(), &mut opened)?;
-        self.along(opened, whole)
+        let mut network = self.network.open(backend)?;
+        let data = self.data.for_network(&self.network.name(), &mut network)?;
+        self.slim(&network, &data)
     }
 
     /// How far to go, where a ranking decides.
@@ -130,65 +128,31 @@ impl Slim {
         self.goal().is_some() || !self.blocks.is_empty() || self.plan.is_some()
     }
 
-    /// Slims a network in whatever form it came, and says what came of it.
-    fn along<F: Prunable>(&self, form: F, whole: EvalSet) -> anyhow::Result<()> {
+    /// Slims a network, and says what came of it.
+    fn slim<P: Prunable>(&self, network: &P, data: &EvalSet) -> anyhow::Result<()> {
         let begun = Instant::now();
-        self.check_draft(&form)?;
-        let prepared = self.prepare(&form, whole)?;
-        let slimming = self.slim(&form, &prepared)?;
-        if let Some(path) = &self.save_plan {
-            let removed: Vec<BlockId> =
-                slimming.removed.iter().filter_map(|name| Some(BlockId::split(name)?.0)).collect();
-            let plan = RemovalPlan::new(&slimming.outline, &removed, prepared.seed).to_toml()?;
-            write_atomic(path, plan.as_bytes())?;
-        }
-        if let Some(dir) = &self.report {
-            let json = serde_json::to_string_pretty(&slimming)? + "\n";
-            write_atomic(&dir.join("slim.json"), json.as_bytes())?;
-            write_atomic(&dir.join("report.html"), report::slim_html(&slimming, &output::facts(begun))?.as_bytes())?;
-        }
-        if self.json { output::print_json(&slimming) } else { output::print(&text::slimming(&slimming)) }
-    }
-
-    /// Ranks, chooses, heals and proves.
-    fn slim<F: Prunable>(&self, form: &F, prepared: &Prepared) -> anyhow::Result<Slimming> {
-        let Prepared { choosing, proving, recovery, named, seed } = prepared;
-        let network = form.network();
-        let bar = output::bar(0, "");
-        let show = |what: &str, done: u64, all: u64| {
+        self.check_draft(network)?;
+        let described = self.data.describe(data.dataset.is_labelled());
+        let slim =
+            slim::Slim::new(network, data).names(&self.network.name(), &described).by(self.by).memory(self.memory);
+        let slim = self.settle(slim.goal(self.goal()), network, data)?;
+        let bar = progress::bar(0, "");
+        let slimming = slim.run(self.out.as_deref(), &mut |what, done, all| {
             bar.set_message(what.to_owned());
             bar.set_length(all);
             bar.set_position(done);
-        };
-        let progress = &mut { show };
-        let (removed, mut choice) = match named {
-            Some(blocks) => (blocks.clone(), None),
-            None => {
-                let choice = slim::select_blocks(form, choosing, self.by, self.goal(), *seed, progress)?;
-                (choice.removed, Some(choice.chosen))
-            }
-        };
-        let route = removed.iter().fold(Route::identity(network.outline()), |route, &at| route.without_block(at));
-        let slimmed = if self.has_goal() {
-            if let Some(choice) = &mut choice {
-                slim::score_rankings(form, proving, &mut choice.rankings, removed.len(), progress)?;
-            }
-            let recover = |planned: &F::Network| form.recover(planned, recovery, &mut { show });
-            Some(slim::verify(form, &route, proving, recover, self.out.as_deref(), progress)?)
-        } else {
-            None
-        };
+        })?;
         bar.finish_and_clear();
-        Ok(Slimming {
-            target: self.target.name(),
-            data: self.data.describe(proving.dataset.is_labelled()),
-            seed: *seed,
-            outline: network.outline().clone(),
-            stays: slim::removable(form).1,
-            choice,
-            removed: removed.iter().map(ToString::to_string).collect(),
-            route: route.to_string(),
-            slimmed,
-        })
+        if let Some(path) = &self.save_plan {
+            let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed).to_toml()?;
+            write_atomic(path, plan.as_bytes())?;
+        }
+        let page = slim::slimming_report(&slimming, output::facts(begun));
+        if let Some(dir) = &self.report {
+            let json = serde_json::to_string_pretty(&slimming)? + "\n";
+            write_atomic(&dir.join("slim.json"), json.as_bytes())?;
+            write_atomic(&dir.join("report.html"), report::html(&page).as_bytes())?;
+        }
+        if self.json { output::print_json(&slimming) } else { output::print(&report::text(&page, output::width())) }
     }
 }

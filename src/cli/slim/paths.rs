@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use unrolled::data::Split;
 use unrolled::open::is_graph_path;
 use unrolled::slim::{self, Prunable, RemovalPlan};
 use unrolled::{Chunk, Error, check_writable};
 
-use super::super::samples::Part;
 use super::Slim;
 
 const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";
@@ -36,7 +36,7 @@ impl Slim {
             check_writable(path.parent().unwrap_or(Path::new("")))?;
         }
         self.report.as_deref().map_or(Ok(()), check_writable)?;
-        if self.heals() && self.data.split == Part::Train {
+        if self.heals() && self.data.split() == Split::Train {
             return wrong(
                 "--split train: healing learns from these samples, and they would prove what it learned".into(),
             );
@@ -46,7 +46,7 @@ impl Slim {
         }
         let Some(out) = &self.out else { return Ok(()) };
         let (form, extension) =
-            if is_graph_path(&self.target.target) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
+            if is_graph_path(&self.network.path) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
         if out.extension().is_none_or(|found| found != extension) {
             return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
@@ -90,7 +90,7 @@ impl Slim {
 
     /// Renaming replaces a link, not what it leads to; who names one means what it leads to all the same.
     fn check_beside_network(&self, path: &Path) -> Result<(), Error> {
-        let input = &self.target.target;
+        let input = &self.network.path;
         let real = |path: &Path| path.canonicalize().ok();
         let (Some(of_input), Some(of_path)) = (real(input), real(path)) else { return Ok(()) };
         if of_path == of_input || input.is_dir() && of_path.starts_with(&of_input) {

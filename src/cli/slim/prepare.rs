@@ -1,46 +1,29 @@
 //! What is settled before any sample runs.
 
-use std::sync::Arc;
-
 use unrolled::Error;
 use unrolled::data::Split;
-use unrolled::measure::{self, EvalSet, Only};
-use unrolled::nn::Outline;
-use unrolled::nn::{BlockId, Network};
+use unrolled::measure::EvalSet;
+use unrolled::nn::{BlockId, Network, Outline};
 use unrolled::slim::{self, Prunable, Recovery, RecoveryStep, RemovalPlan};
 use unrolled::train::Experiment;
 
-use super::super::memory;
 use super::Slim;
 
-/// What is settled before any sample runs.
-pub(super) struct Prepared {
-    pub(super) choosing: EvalSet,
-    pub(super) proving: EvalSet,
-    pub(super) recovery: Recovery,
-    /// Blocks that were named.
-    pub(super) named: Option<Vec<BlockId>>,
-    pub(super) seed: u64,
-}
-
 impl Slim {
-    /// Settles what is asked of a network; `whole` are all samples.
-    pub(super) fn prepare<F: Prunable>(&self, form: &F, whole: EvalSet) -> anyhow::Result<Prepared> {
-        let outline = form.network().outline();
-        let (named, seed) = self.named(outline)?;
-        let needed = measure::bytes_per_sample(outline, &[Only::Influence]);
-        let batch = whole.batch.min(memory::samples(self.memory, needed, &self.target.name())?);
-        if whole.dataset.len() < 2 {
-            return Err(
-                Error::Usage("slimming needs at least 2 samples: one half chooses, the other proves".into()).into()
-            );
-        }
-        let half = |dataset| EvalSet { dataset: Arc::new(dataset), batch, ..whole.clone() };
-        let [choosing, proving] = whole.dataset.split_half(seed).map(half);
-        // Where blocks are named one by one, nothing is chosen: all samples prove.
-        let proving = if self.blocks.is_empty() { proving } else { EvalSet { batch, ..whole.clone() } };
-        let recovery = self.recovery(form, &whole, seed)?;
-        Ok(Prepared { choosing, proving, recovery, named, seed })
+    /// Adds blocks that are named, seed and recovery.
+    pub(super) fn settle<'a, P: Prunable>(
+        &self,
+        slim: slim::Slim<'a, P>,
+        network: &P,
+        data: &EvalSet,
+    ) -> anyhow::Result<slim::Slim<'a, P>> {
+        let (named, seed) = self.named(network.network().outline())?;
+        let slim = slim.seed(seed).recovery(self.recovery(network, data, seed)?);
+        Ok(match named {
+            Some(blocks) if self.plan.is_some() => slim.planned_blocks(blocks),
+            Some(blocks) => slim.blocks(blocks),
+            None => slim,
+        })
     }
 
     /// Blocks that were named, one by one or by a plan, and the seed.
@@ -67,12 +50,12 @@ impl Slim {
         ];
         for (option, step, _) in asked.into_iter().filter(|(.., is_asked)| *is_asked) {
             if let Some(why) = form.why_not_recoverable(step) {
-                return Err(Error::Usage(format!("{option}: {} {why}", self.target.name())).into());
+                return Err(Error::Usage(format!("{option}: {} {why}", self.network.name())).into());
             }
         }
         let recalibration = self.heal_norm.map(|limit| -> anyhow::Result<EvalSet> {
-            let dataset = self.data.open(Split::Train)?.limit(limit);
-            Ok(EvalSet { dataset: Arc::new(dataset), batch: self.data.batch.into(), ..whole.clone() })
+            let dataset = self.data.first_of(Split::Train, limit)?.dataset;
+            Ok(EvalSet { dataset, batch: self.data.batch(), ..whole.clone() })
         });
         let recalibration = recalibration.transpose()?;
         let finetuning = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
@@ -81,7 +64,7 @@ impl Slim {
 
     /// How to fine-tune: the experiment of the run or of a file, with the data that the command names.
     fn experiment(&self, epochs: u64) -> Result<Experiment, Error> {
-        let of_run = self.target.target.join("config.toml");
+        let of_run = self.network.path.join("config.toml");
         let path = match &self.experiment {
             Some(path) => path,
             None if of_run.exists() => &of_run,
@@ -100,7 +83,7 @@ impl Slim {
         overrides.push(format!("train.epochs={epochs}"));
         let experiment = Experiment::parse(&text, &overrides, &path.display().to_string())?;
         // Whatever is wrong with the data is found before anything is measured.
-        self.data.open(Split::Train)?;
+        self.data.first_of(Split::Train, 0)?;
         Ok(experiment)
     }
 }
