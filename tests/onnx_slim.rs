@@ -48,7 +48,7 @@ fn opened(path: &Path) -> GraphNetwork {
 /// Random samples; tokens and masks are whole.
 fn samples(network: &GraphNetwork, count: usize) -> Samples {
     let size: usize = network.inputs().iter().map(|input| input.shape.iter().product::<usize>()).sum();
-    let is_whole = |place: usize| {
+    let is_integer = |place: usize| {
         let mut end = 0;
         network
             .inputs()
@@ -57,12 +57,12 @@ fn samples(network: &GraphNetwork, count: usize) -> Samples {
                 end += input.shape.iter().product::<usize>();
                 place < end
             })
-            .is_some_and(|input| input.is_whole)
+            .is_some_and(|input| input.is_integer)
     };
     // Any numbers will do that are not alike.
     let value = |i: usize| {
         let hash = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        if is_whole(i % size) { (hash % 2) as f32 } else { hash as f32 / (1 << 23) as f32 - 1.0 }
+        if is_integer(i % size) { (hash % 2) as f32 } else { hash as f32 / (1 << 23) as f32 - 1.0 }
     };
     Samples { values: (0..count * size).map(value).collect(), shape: [count, 1, 1, size] }
 }
@@ -84,8 +84,8 @@ fn identity(network: &GraphNetwork) -> Route {
 /// Writes and opens again.
 fn written(slim: &GraphNetwork, out: &Path) -> GraphNetwork {
     let draft = slim.draft(&out.file_name().unwrap().to_string_lossy()).unwrap();
-    write_atomic_checked(out, &draft, |inside| slim.reopened(inside)).unwrap_or_else(|e| panic!("{e}"));
-    slim.reopened(out).unwrap()
+    write_atomic_checked(out, &draft, |inside| slim.reopen(inside)).unwrap_or_else(|e| panic!("{e}"));
+    slim.reopen(out).unwrap()
 }
 
 /// A route that leaves out the blocks that `draw` says, and of each stage the last only if it has another.
@@ -353,7 +353,7 @@ fn slimmed(dir: &Path, bytes: &[u8], route: &str) -> Result<Vec<u8>, String> {
     let draft = slim.draft("slim.onnx").map_err(|e| e.to_string())?;
     let _ = std::fs::remove_file(dir.join("slim.onnx.data"));
     let samples = samples(&network, 2);
-    let again = write_atomic_checked(&out, &draft, |inside| slim.reopened(inside)).map_err(|e| e.to_string())?;
+    let again = write_atomic_checked(&out, &draft, |inside| slim.reopen(inside)).map_err(|e| e.to_string())?;
     let answers = bits(&again, &identity(&again), &samples);
     assert_eq!(answers, bits(&network, &route, &samples));
     assert!(answers.iter().any(|bits| f32::from_bits(*bits) != 0.0), "zeros are alike whatever runs");
@@ -684,7 +684,7 @@ proptest! {
         let slim = network.slimmed(&route).unwrap();
         let drafted = slim.draft("slim.onnx");
         let again = drafted.and_then(|draft| {
-            write_atomic_checked(&dir.path().join("slim.onnx"), &draft, |inside| slim.reopened(inside))
+            write_atomic_checked(&dir.path().join("slim.onnx"), &draft, |inside| slim.reopen(inside))
         });
         match again {
             Ok(again) => prop_assert_eq!(blocks(again.outline()), blocks(network.outline()) - removed.len()),
@@ -806,10 +806,10 @@ fn onnx_runtime_answers_as_we_do() {
 /// Weights that a file keeps in other numbers, which a node turns into floats, count as floats do.
 #[test]
 fn weights_in_other_numbers_are_counted() {
-    let file_of = |is_whole: bool| {
+    let file_of = |is_integer: bool| {
         let mut all = vec![(2, b"cast".to_vec()), (11, value("x", &[3])), (12, value("y", &[3]))];
         for (weight, sides) in [("w1", [3, 4]), ("w2", [4, 4]), ("w3", [4, 3])] {
-            if is_whole {
+            if is_integer {
                 all.push((5, ones(&format!("{weight}.whole"), &sides)));
                 all.push((1, node("Cast", &[&format!("{weight}.whole")], &[weight], &[counted("to", 1)])));
             } else {
@@ -826,9 +826,9 @@ fn weights_in_other_numbers_are_counted() {
         file(&parts(&all))
     };
     let dir = tempfile::tempdir().unwrap();
-    let [floats, whole] = [("floats.onnx", false), ("whole.onnx", true)].map(|(name, is_whole)| {
+    let [floats, whole] = [("floats.onnx", false), ("whole.onnx", true)].map(|(name, is_integer)| {
         let path = dir.path().join(name);
-        std::fs::write(&path, file_of(is_whole)).unwrap();
+        std::fs::write(&path, file_of(is_integer)).unwrap();
         opened(&path)
     });
     let counts = |network: &GraphNetwork| (network.outline().parameters, network.outline().flops);

@@ -30,7 +30,7 @@ impl Goal {
 
     /// Returns whether the network without some blocks reaches the goal. A limit of accuracy or loss is never reached: blocks
     /// are removed until the next one would exceed it.
-    pub(super) fn is_reached<F: Prunable>(self, prunable: &F, source: &EvalSet, removed: &[BlockId]) -> Result<bool> {
+    pub(super) fn is_reached<P: Prunable>(self, prunable: &P, source: &EvalSet, removed: &[BlockId]) -> Result<bool> {
         let slimmed = || prunable.slimmed(&without(prunable.network().outline(), removed));
         match self {
             Self::KeepAccuracy(_) | Self::KeepLoss(_) => Ok(false),
@@ -72,8 +72,8 @@ impl std::fmt::Display for Goal {
 ///
 /// # Errors
 /// [`Error::Argument`] that names the goal, [`Error::Unsupported`] for a network of whose blocks none can be removed.
-pub(super) fn check_reachable<F: Prunable>(
-    prunable: &F,
+pub(super) fn check_reachable<P: Prunable>(
+    prunable: &P,
     source: &EvalSet,
     goal: Option<Goal>,
     all: &[BlockId],
@@ -95,7 +95,7 @@ pub(super) fn check_reachable<F: Prunable>(
 }
 
 /// Makes the error for a goal that is not reached without some blocks.
-pub(super) fn unreachable<F: Prunable>(prunable: &F, source: &EvalSet, goal: Goal, removed: &[BlockId]) -> Error {
+pub(super) fn unreachable<P: Prunable>(prunable: &P, source: &EvalSet, goal: Goal, removed: &[BlockId]) -> Error {
     let slim = prunable.slimmed(&without(prunable.network().outline(), removed));
     let left = match goal {
         Goal::Latency(_) => {

@@ -18,7 +18,7 @@ pub struct Selection {
 }
 
 /// Returns the blocks that can be removed for good, and for the others the reason why they cannot.
-pub fn removable<F: Prunable>(prunable: &F) -> (Vec<BlockId>, PerBlock<String>) {
+pub fn removable<P: Prunable>(prunable: &P) -> (Vec<BlockId>, PerBlock<String>) {
     let outline = prunable.network().outline();
     let all = outline
         .stages
@@ -65,8 +65,8 @@ pub(super) fn removals(outline: &Outline, order: &[BlockId]) -> Vec<BlockId> {
 /// # Errors
 /// [`Error::Argument`] for a goal that cannot be reached, or a criterion for which no block has a figure. Where samples
 /// cannot be read, and as of [`measure`].
-pub fn select_blocks<F: Prunable>(
-    prunable: &F,
+pub fn select_blocks<P: Prunable>(
+    prunable: &P,
     source: &EvalSet,
     criterion: Criterion,
     goal: Option<Goal>,
@@ -108,8 +108,8 @@ pub fn select_blocks<F: Prunable>(
 }
 
 /// A search for blocks to remove.
-struct Search<'a, 'p, F: Prunable> {
-    prunable: &'a F,
+struct Search<'a, 'p, P: Prunable> {
+    prunable: &'a P,
     source: &'a EvalSet,
     baseline: Score,
     figures: &'a Figures,
@@ -120,7 +120,7 @@ struct Search<'a, 'p, F: Prunable> {
 /// The removed blocks, the score after each, and the greedy order of all candidates, where it was measured.
 type Removals = (Vec<BlockId>, Vec<Removal>, Vec<BlockId>);
 
-impl<F: Prunable> Search<'_, '_, F> {
+impl<P: Prunable> Search<'_, '_, P> {
     /// Follows an order, then selects as many blocks greedily: the report compares the order with the greedy one.
     fn follow_and_compare(&mut self, order: &[BlockId], candidates: &[BlockId]) -> Result<Removals> {
         let (removed, curve) = self.follow(order)?;

@@ -22,11 +22,11 @@ use crate::{Error, Result, write_atomic_checked};
 ///
 /// # Errors
 /// As of [`Prunable::slimmed`]; [`Error::File`] where an output differs; where the file cannot be written or opened.
-pub fn verify<F: Prunable>(
-    prunable: &F,
+pub fn verify<P: Prunable>(
+    prunable: &P,
     route: &Route,
     source: &EvalSet,
-    recover: impl FnOnce(&F::Network) -> Result<Vec<RecoveredNetwork<F::Network>>>,
+    recover: impl FnOnce(&P::Network) -> Result<Vec<RecoveredNetwork<P::Network>>>,
     out: Option<&Path>,
     progress: ProgressFn,
 ) -> Result<Slimmed> {
@@ -94,8 +94,8 @@ pub fn draft_name(out: Option<&Path>) -> String {
 ///
 /// # Errors
 /// Where the samples cannot be read.
-pub fn score_rankings<F: Prunable>(
-    prunable: &F,
+pub fn score_rankings<P: Prunable>(
+    prunable: &P,
     source: &EvalSet,
     rankings: &mut [Ranking],
     count: usize,
@@ -103,8 +103,8 @@ pub fn score_rankings<F: Prunable>(
 ) -> Result<()> {
     let network = prunable.network();
     let outline = network.outline();
-    let route = |criterion: &Ranking| {
-        let removed = removals(outline, &criterion.order);
+    let route = |ranking: &Ranking| {
+        let removed = removals(outline, &ranking.order);
         without(outline, &removed[..count.min(removed.len())])
     };
     let routes: Vec<Route> = rankings.iter().map(route).collect();
@@ -114,7 +114,7 @@ pub fn score_rankings<F: Prunable>(
         done += samples;
         progress("comparing rankings", done, all);
     })?;
-    rankings.iter_mut().zip(&predictions).for_each(|(criterion, found)| criterion.score = Some(Score::of(found)));
+    rankings.iter_mut().zip(&predictions).for_each(|(ranking, found)| ranking.score = Some(Score::of(found)));
     Ok(())
 }
 
