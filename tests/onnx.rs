@@ -15,7 +15,7 @@ use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::graph::{Activation, GraphNetwork};
 use unrolled::measure::*;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Step};
-use unrolled::open::OpenOptions;
+use unrolled::open::{AnyNetwork, OpenOptions};
 
 /// Largest error allowed, relative to the largest value; PyTorch computed in f32 too, in another order.
 const TOLERANCE: f64 = 1e-5;
@@ -415,4 +415,38 @@ fn sides_in_another_order_are_refused() {
     let error = network.fit_inputs(&[vec![height, width, channels]]).unwrap_err().to_string();
     assert!(error.contains("of a sample: shape") || error.contains("cannot"), "{error}");
     network.fit_inputs(&[vec![channels, height, width]]).unwrap();
+}
+
+#[test]
+fn blocks_have_the_names_of_the_exporting_program() {
+    // The third block has its layers in two modules, body and shortcut.
+    let expected = ["stages.0.0.body", "stages.0.1.body", "stages.1.0", "stages.1.1.body", "stages.1.2.body"];
+    for file in ["post.onnx", "post.script.onnx"] {
+        let network = opened(file);
+        let found: Vec<&str> =
+            network.outline().blocks().map(|(_, block)| block.source_name.as_deref().unwrap_or("none")).collect();
+        assert_eq!(found, expected, "{file}");
+    }
+}
+
+#[test]
+fn any_network_computes_what_the_network_in_it_computes() {
+    fn bits(network: &impl Network, samples: &Samples) -> Vec<u32> {
+        let route = Route::identity(network.outline()).without_block(BlockId { stage: 1, block: 1 });
+        let logits = network.forward_along(&route, samples, &mut RecurrentState::default()).unwrap();
+        logits.values.iter().map(|v| v.to_bits()).collect()
+    }
+    let noise = |network: &AnyNetwork| {
+        let shape = network.outline().input.clone();
+        let values = (0..2 * shape.iter().product::<usize>()).map(|i| (i as f32 * 0.37).sin()).collect();
+        Samples { values, shape: [2, shape[0], shape[1], shape[2]] }
+    };
+    let model = AnyNetwork::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open/cifar-b.legacy.pth.tar")).unwrap();
+    let graph = AnyNetwork::open(fixture("post.onnx")).unwrap();
+    let AnyNetwork::Model(opened_model) = &model else { panic!("a state dict is no graph") };
+    let AnyNetwork::Graph(opened_graph) = &graph else { panic!("a graph is no model") };
+    assert_eq!(bits(&model, &noise(&model)), bits(&opened_model.model, &noise(&model)));
+    assert_eq!(bits(&graph, &noise(&graph)), bits(&opened_graph.network, &noise(&graph)));
+    let error = model.enter_stage(0, graph.stem(&noise(&graph)).unwrap()).err().unwrap().to_string();
+    assert!(error.starts_with("estimate: comes from another kind of network"), "{error}");
 }

@@ -440,3 +440,16 @@ fn a_network_of_the_imagenet_layout_is_measured_on_a_folder_of_images() {
         assert!(!refused.status.success() && found.lines().count() == 1 && found.contains(message), "{found}");
     }
 }
+
+#[test]
+fn blocks_have_the_names_of_the_state_dict() {
+    for (file, expected) in [
+        ("cifar-a.zip.pt", "layer2.0"),
+        ("wide.legacy.pth.tar", "block2.layer.0"),
+        ("timm-preact.safetensors.safetensors", "stages.1.blocks.0"),
+    ] {
+        let opened = opened(&fixture(file), &OpenOptions::new()).unwrap();
+        let block = opened.model.outline().block(BlockId { stage: 1, block: 0 });
+        assert_eq!(block.source_name.as_deref(), Some(expected), "{file}");
+    }
+}

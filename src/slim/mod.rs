@@ -13,7 +13,7 @@
 //! use unrolled::open::AnyNetwork;
 //! use unrolled::slim::{Prunable, removable};
 //!
-//! let network = AnyNetwork::open("tests/open/cifar-a.zip.pt")?;
+//! let network = AnyNetwork::open("tests/open/cifar-b.legacy.pth.tar")?;
 //! let (candidates, _) = removable(&network);
 //! let slim = network.slimmed(&Route::identity(network.outline()).without_block(candidates[0]))?;
 //! assert!(slim.outline().parameters < network.outline().parameters);
