@@ -441,7 +441,8 @@ fn any_network_computes_what_the_network_in_it_computes() {
         let values = (0..2 * shape.iter().product::<usize>()).map(|i| (i as f32 * 0.37).sin()).collect();
         Samples { values, shape: [2, shape[0], shape[1], shape[2]] }
     };
-    let model = AnyNetwork::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open/cifar-b.legacy.pth.tar")).unwrap();
+    let model =
+        AnyNetwork::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open/cifar-b.legacy.pth.tar")).unwrap();
     let graph = AnyNetwork::open(fixture("post.onnx")).unwrap();
     let AnyNetwork::Model(opened_model) = &model else { panic!("a state dict is no graph") };
     let AnyNetwork::Graph(opened_graph) = &graph else { panic!("a graph is no model") };
