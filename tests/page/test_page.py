@@ -4,6 +4,8 @@ import csv
 import io
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import time
 import unittest
@@ -207,6 +209,16 @@ class Page(unittest.TestCase):
         self.assertEqual((hidden, wider), (0, 0))
         # A page on its side is 271 mm wide within its margins.
         self.assertLessEqual(wide, 271 / 25.4 * 96)
+
+    @unittest.skipUnless(shutil.which("pdftotext"), "needs poppler-utils")
+    def test_printed_tables_repeat_their_headings(self):
+        self.open("single")
+        path = pathlib.Path(self.browser.folder.name) / "page.pdf"
+        self.browser.pdf(path)
+        text = subprocess.run(["pdftotext", path, "-"], capture_output=True, text=True, check=True).stdout
+        pages = [page for page in text.split("\f") if page.count("stage1.block") + page.count("stage2.block") > 40]
+        self.assertGreater(len(pages), 2)
+        self.assertTrue(all("second block" in page for page in pages))
 
     def test_the_page_says_everything_without_script(self):
         self.browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
