@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::{FeatureMap, Kernels};
 use unrolled::measure::*;
-use unrolled::model::{ModelKind, Model, ModelConfig};
+use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring, cross_entropy};
 use unrolled::random;
 

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Kernels;
 use unrolled::measure::{EvalSet, Patches};
-use unrolled::model::{ModelKind, Model, ModelConfig};
+use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, BodyKind, Network, Samples, Wiring};
 
 mod common;

@@ -116,8 +116,9 @@ fn shards_of_a_text_remember_as_the_whole_does() {
     let (shape, classes) = (dataset.shape(), dataset.classes().len());
     let model = Model::new(&config, shape, classes, 0, &Device::flex()).unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap();
-    let dataset = dataset
-        .with_vocabulary(Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap().vocabulary().unwrap().clone());
+    let dataset = dataset.with_vocabulary(
+        Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap().vocabulary().unwrap().clone(),
+    );
     let data = EvalSet::new(Arc::new(dataset.unwrap()), unrolled::data::Normalization::uniform(0.0, 1.0), 40);
     assert!(data.dataset.streams() > 1, "samples follow each other");
     let measure = Measure::new().names("net", "text");

@@ -60,7 +60,8 @@ fn curves(scope: &Scope) -> (Vec<(Intervention, Route)>, Vec<Curves>) {
     };
     let last = last_blocks(&scope.outline);
     let stages = scope.outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early = (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.truncated_after(BlockId { stage, block }), 1.0));
+        let early =
+            (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.truncated_after(BlockId { stage, block }), 1.0));
         let exchanged = exchanges(&whole, stage, scope.seed).into_iter().map(|route| (route, 1.0));
         let again: Vec<(Route, f64)> = match last.iter().find(|id| id.stage == stage) {
             Some(&id) => weights(&TIMES).map(|(times, weight)| (whole.with_repeats(id, times), weight)).collect(),

@@ -51,7 +51,13 @@ impl Model {
     /// assert_eq!(logits.values.len(), 2 * 10);
     /// # Ok::<(), unrolled::Error>(())
     /// ```
-    pub fn new(config: &ModelConfig, input: Shape, classes: usize, seed: u64, backend: impl Into<Backend>) -> Result<Self> {
+    pub fn new(
+        config: &ModelConfig,
+        input: Shape,
+        classes: usize,
+        seed: u64,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
         let backend = backend.into();
         // Shapes alone first: a network that is too large is refused before any value is drawn.
         Self::uninitialized(config, input, classes, &backend)?;
@@ -59,7 +65,12 @@ impl Model {
     }
 
     /// Builds the network without values. Every parameter has to be set before it is used.
-    pub(crate) fn uninitialized(config: &ModelConfig, input: Shape, classes: usize, backend: impl Into<Backend>) -> Result<Self> {
+    pub(crate) fn uninitialized(
+        config: &ModelConfig,
+        input: Shape,
+        classes: usize,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
         Self::build(config, input, classes, NetworkBuilder::new(Parameters::shapes_only(backend), 0))
     }
 

@@ -146,7 +146,10 @@ impl Block {
     /// Returns the weights of body, transform gate and carry gate if each of them is one dense layer of `x`. The block is
     /// then a single operation.
     fn dense_weights(&self, context: &ForwardContext, x: &FeatureMap) -> Option<[Option<Weights>; 3]> {
-        if self.is_mean_over_dropout(context) || self.changes_shape() || !x.can_run_dense_block(context.parameters.kernels()) {
+        if self.is_mean_over_dropout(context)
+            || self.changes_shape()
+            || !x.can_run_dense_block(context.parameters.kernels())
+        {
             return None;
         }
         let bodies = [Some(&self.body), self.transform.as_ref(), self.carry.as_ref()];

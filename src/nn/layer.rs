@@ -98,7 +98,9 @@ impl Layer {
     ) -> FeatureMap {
         let (kernels, weights) = (context.parameters.kernels(), self.weights(context, folded));
         match self.window {
-            Some(Window { stride, padding, .. }) => x.convolve(kernels, weights, WindowOptions { stride, padding }, epilogue),
+            Some(Window { stride, padding, .. }) => {
+                x.convolve(kernels, weights, WindowOptions { stride, padding }, epilogue)
+            }
             None => x.linear(kernels, weights, epilogue),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     ActivationOrder, BatchNorm, Body, BodyConfig, ForwardContext, Init, Layer, NetworkBuilder, ReceptiveField, Shape,
     Shortcut, Window,
 };
-use crate::kernel::{Epilogue, FeatureMap, Kernels, WindowOptions, Weights};
+use crate::kernel::{Epilogue, FeatureMap, Kernels, Weights, WindowOptions};
 use crate::{Error, Result};
 
 /// The shortcut of blocks that change the shape (He et al. 2015, options A and B). All other shortcuts are the identity.

@@ -41,7 +41,9 @@ impl Optimizer {
         self.steps += 1;
         match (config.optimizer, self.kernels) {
             (OptimizerKind::Sgd, Kernels::Native) => self.fused_sgd(config, rate, values, gradient),
-            (OptimizerKind::Sgd, Kernels::Reference) => self.sgd(config, rate, values, clip(gradient, config.clip_norm)),
+            (OptimizerKind::Sgd, Kernels::Reference) => {
+                self.sgd(config, rate, values, clip(gradient, config.clip_norm))
+            }
             (OptimizerKind::AdamW, _) => self.adamw(config, rate, values, clip(gradient, config.clip_norm)),
         }
     }

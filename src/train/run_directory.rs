@@ -4,13 +4,11 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-
-
 use super::{Experiment, TrainingSetup, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
 use crate::kernel::{Backend, Kernels};
-use crate::model::{Metadata, Model, to_bytes};
 use crate::model::Epoch;
+use crate::model::{Metadata, Model, to_bytes};
 use crate::{Error, Result};
 
 /// A run directory, locked by this process.

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule, TrainConfig};
-use crate::model::{Epoch, Metadata, Model, ModelConfig, from_bytes, to_bytes};
 use crate::kernel::Backend;
+use crate::model::{Epoch, Metadata, Model, ModelConfig, from_bytes, to_bytes};
 use crate::nn::{RecurrentState, tensor_to_vec};
 use crate::{Error, Result};
 

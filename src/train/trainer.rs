@@ -9,8 +9,8 @@ use burn::tensor::{Tensor, TensorData};
 use super::open_data::{check_augmented, open_data};
 use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
-use crate::measure::{EvalSet, evaluate};
 use crate::kernel::Backend;
+use crate::measure::{EvalSet, evaluate};
 use crate::model::{Epoch, Metadata, Model, ModelConfig};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
@@ -78,8 +78,11 @@ impl Trainer {
         check_augmented(&experiment, &uninitialized, shape)?;
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let run =
-            if resume { RunDirectory::resume(dir, &experiment, kernels)? } else { RunDirectory::create(dir, &experiment, kernels)? };
+        let run = if resume {
+            RunDirectory::resume(dir, &experiment, kernels)?
+        } else {
+            RunDirectory::create(dir, &experiment, kernels)?
+        };
         let state = match run.read_latest_checkpoint(&setup, backend)? {
             Some(state) => state,
             None => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
