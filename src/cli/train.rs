@@ -1,12 +1,14 @@
 //! `train`: an experiment file to a run directory.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
+use unrolled::Error;
 use unrolled::kernel::Backend;
-use unrolled::model::Epoch;
-use unrolled::model::Model;
+use unrolled::model::{Epoch, Model, ModelKind};
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
 use unrolled::train::{Event, Experiment, Trainer};
@@ -16,8 +18,12 @@ use super::{output, progress};
 /// Arguments of `train`.
 #[derive(Args)]
 pub(super) struct Train {
-    /// The experiment file (TOML)
-    config: PathBuf,
+    /// The experiment file (TOML); its keys are listed in docs/CONFIG.md
+    #[arg(required_unless_present = "init")]
+    config: Option<PathBuf>,
+    /// Print an experiment file for a kind of network, with all defaults, or write it to a new file CONFIG
+    #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with_all = ["out", "set", "resume"])]
+    init: Option<String>,
     /// The run directory [default: runs/NAME of the file]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
@@ -31,9 +37,13 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(&self.config).map_err(unrolled::Error::io(&self.config))?;
-        let experiment = Experiment::parse(&text, &self.set, &self.config.display().to_string())?;
-        let name = self.config.file_stem().unwrap_or_default();
+        if let Some(name) = &self.init {
+            return init(name, self.config.as_deref());
+        }
+        let path = self.config.as_deref().unwrap_or(Path::new(""));
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let experiment = Experiment::parse(&text, &self.set, &path.display().to_string())?;
+        let name = path.file_stem().unwrap_or_default();
         let dir = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
         let (model, history) = train(experiment, &dir, self.resume, backend)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
@@ -45,6 +55,25 @@ impl Train {
             output::say(&format!("best after epoch {}, {name} {figure}: {}", best.epoch, path.display()));
         }
         output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
+    }
+}
+
+/// The kinds of network that `--init` accepts.
+fn kinds() -> PossibleValuesParser {
+    ModelKind::ALL.map(ModelKind::name).into()
+}
+
+/// Prints the experiment file of a kind of network, or writes it to a file that does not exist yet.
+fn init(name: &str, path: Option<&Path>) -> anyhow::Result<()> {
+    let kind = ModelKind::ALL.into_iter().find(|kind| kind.name() == name);
+    let kind = kind.ok_or_else(|| Error::unknown("kind", name, ModelKind::ALL.map(ModelKind::name)))?;
+    let text = Experiment::template(kind)?;
+    match path {
+        None => output::print(&text),
+        Some(path) => {
+            let file = std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+            Ok(file.map_err(Error::io(path))?)
+        }
     }
 }
 

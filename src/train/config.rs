@@ -37,6 +37,22 @@ fn one() -> usize {
     1
 }
 
+impl DataConfig {
+    /// Returns the configuration of a data set with all defaults.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            resize: None,
+            crop: None,
+            augment: Augment::default(),
+            normalization: None,
+            limit: 0,
+            validation: 0,
+            workers: one(),
+        }
+    }
+}
+
 /// The `[train]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

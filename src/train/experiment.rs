@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_keys::template;
 use super::{DataConfig, TrainConfig};
 use crate::data::Augment;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, ModelKind};
 use crate::{Error, Result};
 
 /// An experiment file: everything that determines the result of a training.
@@ -48,6 +49,24 @@ impl Experiment {
         let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| convert_error(&e, file))?;
         experiment.check()?;
         Ok(experiment)
+    }
+
+    /// Returns the text of a commented experiment file for a kind of network: every key that is possible for it, its default
+    /// and its meaning.
+    ///
+    /// ```
+    /// use unrolled::model::ModelKind;
+    /// use unrolled::train::Experiment;
+    ///
+    /// let text = Experiment::template(ModelKind::Resnet)?;
+    /// assert_eq!(Experiment::parse(&text, &[], "resnet.toml")?.model.depth, Some(20));
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a value cannot be written as TOML.
+    pub fn template(kind: ModelKind) -> Result<String> {
+        template(kind)
     }
 
     /// Returns the text of an experiment file with these values.

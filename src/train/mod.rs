@@ -2,6 +2,7 @@
 //! exactly.
 
 mod config;
+mod config_keys;
 mod experiment;
 mod open_data;
 mod optimizer;
