@@ -97,7 +97,6 @@ fn a_lesion_is_the_network_without_the_block() {
     let lesion = measured.require::<Lesion>().unwrap();
     assert_eq!(lesion.len(), 6);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let routes = [route.clone(), Route::identity(model.outline())];
     let answers = predict_along(&model, &source, &routes, |_| ()).unwrap();
     let loss = |i: usize| answers[i].iter().map(|a| a.loss).sum::<f64>() / 40.0;
@@ -162,7 +161,6 @@ fn a_plain_block_that_changes_the_shape_stays() {
     let names: Vec<String> = lesions.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["stage1.block1", "stage1.block2", "stage2.block2", "stage3.block2"]);
     let route = Route::parse("1-2 / 2 / 1-2", model.outline()).unwrap();
-    let whole = Baseline::new(&model, &digits(4), |_| ()).unwrap();
     let error = predict_along(&model, &digits(4), &[route], |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("stage2.block1: cannot be left out"), "{error}");
 }
@@ -175,7 +173,6 @@ fn a_very_deep_network_can_be_lesioned() {
     let outline = model.outline();
     let routes: Vec<Route> =
         (0..2999).step_by(7).map(|block| Route::identity(outline).without_block(BlockId { stage: 0, block })).collect();
-    let whole = Baseline::new(&model, &digits(2), |_| ()).unwrap();
     assert_eq!(predict_along(&model, &digits(2), &routes, |_| ()).unwrap().len(), 429);
 }
 
@@ -302,7 +299,6 @@ fn read_outs_end_at_the_networks_output() {
     let last = readouts[&id("stage3.block2")].head.unwrap();
     assert_eq!((last.score, last.kl_nats.value, last.agreement.value), (measured.baseline, 0.0, 1.0));
     let early = readouts[&id("stage3.block1")].head.unwrap();
-    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let route = Route::parse("1-2 / 1-2 / 1", model.outline()).unwrap();
     let answers = predict_along(&model, &source, &[route], |_| ()).unwrap();
     assert!((early.score.loss - mean(answers[0].iter().map(|a| a.loss))).abs() < EXACT);
@@ -315,7 +311,6 @@ fn blocks_left_out_together_are_routes() {
     let (model, source) = (mlp(Wiring::Residual), digits(30));
     let only = ["pairs", "several", "repeats", "lesion"];
     let measured = measured(&model, &source, &only, 2);
-    let whole = Baseline::new(&model, &source, |_| ()).unwrap();
     let loss = |text: &str| {
         let route = Route::parse(text, model.outline()).unwrap();
         let answers = predict_along(&model, &source, &[route], |_| ()).unwrap();

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use unrolled::measure::*;

@@ -83,7 +83,6 @@ fn without(model: &Model, source: &EvalSet, sets: &[Vec<BlockId>]) -> Vec<(f64, 
         .iter()
         .map(|set| set.iter().fold(Route::identity(model.outline()), |route, &at| route.without_block(at)))
         .collect();
-    let whole = Baseline::new(model, source, |_| ()).unwrap();
     let answers = predict_along(model, source, &routes, |_| ()).unwrap();
     answers.iter().map(|answers| (Score::of(answers).loss, Score::of(answers).accuracy)).collect()
 }
