@@ -57,7 +57,7 @@ impl Measurement for Zeros {
 
 fn main() -> Result<()> {
     let config = ModelConfig::new(ModelKind::Resnet).with_depth(8).with_width(4);
-    let model = Model::new(&config, [1, 8, 8], 10, 0, burn::tensor::Device::flex())?;
+    let model = Model::new(&config, [1, 8, 8], 10, 0, Backend::cpu())?;
     let data = EvalSet::open("digits")?.limit(100).build()?;
     let results = Measure::new().only(["lesion"])?.with(&Zeros).run(&model, &data, &mut ())?;
     let report = unrolled::measure::report("Zeros", Vec::new(), &[results], &[&Zeros], Vec::new())?;

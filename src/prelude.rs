@@ -1,6 +1,7 @@
 //! What most programs need: `use unrolled::prelude::*`.
 
 pub use crate::data::{DataSpec, Dataset, Normalization, Split};
+pub use crate::kernel::Backend;
 pub use crate::measure::{
     Ablation, AnyMeasurement, Estimate, Estimation, EvalSet, Gates, Gradients, Influence, Intervention, Iteration,
     Lesion, Measure, Measurement, Measurements, Observed, Pairs, Patches, PerBlock, Prediction, Presented, Probe,

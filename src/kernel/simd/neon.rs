@@ -1,5 +1,8 @@
 //! NEON.
 
+// Compilers differ in which of these intrinsics are safe to call on this architecture.
+#![allow(unused_unsafe)]
+
 use std::arch::aarch64::*;
 
 use super::{F32x16, LANES, Simd};
@@ -46,7 +49,6 @@ unsafe impl Simd for Neon {
 }
 
 /// Defines methods of a vector by an expression for each register, of intrinsics that touch no memory.
-#[allow(unused_unsafe)]
 macro_rules! vector_methods {
     ($(fn $name:ident($this:ident, $other:ident) = |$a:ident, $b:ident| $body:expr;)*) => {
         $(
@@ -59,7 +61,6 @@ macro_rules! vector_methods {
     };
 }
 
-#[allow(unused_unsafe)]
 impl F32x16 for NeonVector {
     #[inline(always)]
     unsafe fn store_ptr(self, to: *mut f32) {
