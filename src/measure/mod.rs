@@ -27,6 +27,7 @@ mod influence;
 mod intervention;
 mod iteration;
 mod lesion;
+mod mean_score;
 mod measurement;
 mod memory;
 mod merge;
