@@ -19,7 +19,7 @@ mod estimation;
 mod eval_set;
 mod evaluate;
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 mod fitted;
 mod gates;
 mod gradients;
@@ -83,6 +83,7 @@ pub use results::Measurements;
 pub use run::Progress;
 pub use sample_order::Shard;
 pub use score::{Estimate, PerBlock, Score, mean};
+pub(crate) use sentences::counted;
 pub use several::{RandomRemoval, Several};
 pub use shuffle::{Shuffle, ShuffledOrder, kendall_tau, rank_correlation};
 pub use theory::{BlockTheory, Theory, TheoryProbe};

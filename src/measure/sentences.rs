@@ -44,7 +44,7 @@ fn separated(value: f64) -> String {
 }
 
 /// Returns a count and its noun, in the plural unless the count is one.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", separated(count as f64), if count == 1 { "" } else { "s" })
 }
 
