@@ -63,9 +63,9 @@ impl Measurement for Ablation {
         if networks.iter().all(|network| network.output.is_empty()) {
             return Section::default();
         }
-        let table = table(networks);
+        let tables = vec![table(networks)];
         let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &table));
+        said.extend(missing_figures(networks, &tables));
         Section {
             title: "A block's step replaced".into(),
             about: vec![
@@ -79,7 +79,7 @@ impl Measurement for Ablation {
             ],
             findings: said,
             figures: with_content([figure(networks)]),
-            tables: vec![table],
+            tables,
             ..Section::default()
         }
     }

@@ -5,7 +5,7 @@ use super::metric::Metric;
 use super::score::{Estimate, Score};
 use crate::nn::{BlockId, Outline};
 use crate::report::{
-    Axis, Cell, Chart, Column, Figure, Format, Mark, Panel, Point, Reference, RowKey, Scale, Series, Table,
+    Axis, Cell, Chart, Column, Figure, Format, HeatMap, Mark, Panel, Point, Reference, RowKey, Scale, Series, Table,
 };
 
 /// The horizontal axis of charts by block: blocks by name where all networks have the same, relative depth where not.
@@ -201,6 +201,26 @@ pub fn zero() -> Reference {
 pub fn chance<T>(networks: &[Presented<T>]) -> Option<Reference> {
     let first = networks.first()?;
     Some(Reference { y: first.metric().chance(first.outline), label: "chance".into(), network: None })
+}
+
+/// Returns the names of the stages, of the network with most.
+pub fn stage_names<'a, T>(networks: &[Presented<'a, T>]) -> Vec<&'a str> {
+    let stages = networks.iter().map(|network| &network.outline.stages).max_by_key(|stages| stages.len());
+    stages.into_iter().flatten().map(|stage| stage.name.as_str()).collect()
+}
+
+/// Returns a heat map for every network and stage, counted from 0, that has one, with the name of both as its heading.
+pub fn stage_maps<T>(networks: &[Presented<T>], map: impl Fn(&Presented<T>, usize) -> Option<HeatMap>) -> Vec<Panel> {
+    let mut maps = Vec::new();
+    for network in networks {
+        for (stage, outline) in network.outline.stages.iter().enumerate() {
+            let name = if networks.len() > 1 { format!("{} · ", network.name) } else { String::new() };
+            let titled =
+                |map| HeatMap { title: format!("{name}{}", outline.name), network: Some(network.place), ..map };
+            maps.extend(map(network, stage).map(titled).map(Panel::HeatMap));
+        }
+    }
+    maps
 }
 
 /// Returns the figures without charts that have no series and without figures that have no panel.

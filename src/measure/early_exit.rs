@@ -3,11 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Prediction;
+use super::charts::{baselines, chance, named_columns, named_row, score_axis};
 use super::moments::average;
+use super::readouts::ReadoutsResult;
 use super::score::Score;
+use super::sentences::number;
+use super::{Metric, Prediction, Presented};
 use crate::float_json;
 use crate::nn::Outline;
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, Scale, Series, Table};
 
 /// Samples leave at the first block after which a fitted read-out gives a class at least this probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +70,83 @@ pub(super) fn early_exit(
         }
     };
     THRESHOLDS.map(at).to_vec()
+}
+
+/// The kinds of fitted read-outs.
+const KINDS: [&str; 2] = ["linear", "tuned"];
+
+/// Returns accuracy against computation, a panel for each kind of read-out.
+pub(super) fn figure(networks: &[Presented<ReadoutsResult>]) -> Figure {
+    let point = |exit: &EarlyExit| {
+        let [low, high] = Metric::Accuracy.range(&exit.score);
+        let point = Point::new(100.0 * exit.computation, Metric::Accuracy.value(&exit.score)).between(low, high);
+        point.note(format!("probability {}", exit.threshold))
+    };
+    let chart = |kind: &str| {
+        let x = Axis::new("computation, % of the whole network's", Scale::Including(vec![100.0]));
+        let mut chart = Chart::new(&format!("{kind} read-outs"), x, score_axis(Metric::Accuracy));
+        for network in networks {
+            let mut points: Vec<Point> = exits(network).filter(|exit| exit.readout == kind).map(point).collect();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            if !points.is_empty() {
+                chart.series.push(Series::new(network.name, network.place, Mark::Line, points));
+            }
+        }
+        Chart { references: baselines(networks).into_iter().chain(chance(networks)).collect(), ..chart }
+    };
+    let figure = Figure::new("early-exit", "Early exit").about(
+        "A sample leaves the network at the first block after which a fitted read-out gives some class at least a certain \
+         probability: from left to right 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99 and 0.999. The network itself predicts the \
+         samples that no read-out is sure of. Computation is counted in FLOPs, without those of the read-outs that a \
+         sample passes.",
+    );
+    KINDS.iter().fold(figure.shared(), |figure, kind| figure.panel(chart(kind)))
+}
+
+/// Returns the computation and the accuracy at one threshold.
+pub(super) fn sentence(network: &Presented<ReadoutsResult>) -> Option<String> {
+    const THRESHOLD: f64 = 0.9;
+    let at = |kind: &str| {
+        let exit = exits(network).find(|exit| exit.readout == kind && exit.threshold == THRESHOLD)?;
+        Some([exit.computation, exit.score.accuracy].map(|share| number(share, Format::Percent)))
+    };
+    let [computation, accuracy] = at(KINDS[0])?;
+    let [tuned_computation, tuned_accuracy] = at(KINDS[1])?;
+    Some(format!(
+        "With early exit at a probability of {THRESHOLD}, a sample takes {computation} of the computation on average, and \
+         the accuracy is {accuracy} (linear read-outs); {tuned_computation} and {tuned_accuracy} (tuned read-outs)."
+    ))
+}
+
+/// Returns a row for every threshold; `None` where nothing is fitted.
+pub(super) fn table(networks: &[Presented<ReadoutsResult>]) -> Option<Table> {
+    let first = vec![
+        Column::text("readout", "early exit"),
+        Column::new("threshold", "threshold", Format::Fixed3),
+        Column::new("computation_fraction", "computation", Format::Percent),
+        Column::new("early_fraction", "leave early", Format::Percent),
+    ];
+    let columns =
+        [first, Metric::Accuracy.score_columns(""), vec![Column::new("samples", "samples", Format::Count).detail()]];
+    let row = |exit: &EarlyExit| {
+        let shares = [exit.threshold, exit.computation, exit.early].map(Cell::Number).to_vec();
+        let first = vec![Cell::Text(exit.readout.clone())];
+        [first, shares, Metric::Accuracy.score_cells(&exit.score), vec![exit.score.samples.into()]].concat()
+    };
+    let rows = networks.iter().flat_map(|n| exits(n).map(move |exit| named_row(networks, n, row(exit))));
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    (!rows.is_empty()).then(|| Table {
+        name: "early-exit".into(),
+        title: "Early exit at every threshold".into(),
+        columns: named_columns(networks, columns.concat()),
+        rows,
+        ..Table::default()
+    })
+}
+
+/// Returns the early exits of a network.
+fn exits<'a>(network: &'a Presented<ReadoutsResult>) -> impl Iterator<Item = &'a EarlyExit> {
+    network.output.early_exit.iter().flatten()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::nn::{BlockId, BlockOutline, Outline, ReceptiveField, Shortcut, StageO
 use crate::report::{Cell, Panel, Section};
 
 /// A network with so many blocks in each stage; the first block of every stage but the first changes the shape.
-pub(super) fn outline(blocks: &[usize]) -> Outline {
+pub(crate) fn outline(blocks: &[usize]) -> Outline {
     let block = |id: BlockId| BlockOutline {
         id,
         source_name: None,
@@ -37,13 +37,13 @@ pub(super) fn outline(blocks: &[usize]) -> Outline {
 }
 
 /// A score of 100 samples.
-pub(super) fn score(accuracy: f64) -> Score {
+pub(crate) fn score(accuracy: f64) -> Score {
     let accuracy_ci95 = [accuracy - 0.05, accuracy + 0.05];
     Score { accuracy, loss: 1.0 - accuracy, samples: 100, accuracy_ci95, loss_ci95: 0.01 }
 }
 
 /// Networks `a`, `b`, … with an accuracy of 0.9 and these outputs.
-pub(super) fn presented<'a, T>(networks: Vec<(&'a Outline, &'a Score, T)>) -> Vec<Presented<'a, T>> {
+pub(crate) fn presented<'a, T>(networks: Vec<(&'a Outline, &'a Score, T)>) -> Vec<Presented<'a, T>> {
     let named = networks.into_iter().zip(["a", "b"]).enumerate();
     named
         .map(|(place, ((outline, baseline, output), name))| Presented { place, name, outline, baseline, output })
@@ -51,13 +51,13 @@ pub(super) fn presented<'a, T>(networks: Vec<(&'a Outline, &'a Score, T)>) -> Ve
 }
 
 /// A value with a half width of 0.01.
-pub(super) fn estimate(value: f64) -> Estimate {
+pub(crate) fn estimate(value: f64) -> Estimate {
     Estimate { value, ci95: 0.01 }
 }
 
 /// Asserts that every row has a cell for every column, and that every number that a figure draws is in a table, there
 /// perhaps as a fraction of 1.
-pub(super) fn assert_is_complete(section: &Section) {
+pub(crate) fn assert_is_complete(section: &Section) {
     for table in &section.tables {
         let widths: Vec<usize> = table.rows.iter().map(Vec::len).collect();
         assert!(widths.iter().all(|&width| width == table.columns.len()), "{}: {widths:?}", table.name);

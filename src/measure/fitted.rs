@@ -17,7 +17,7 @@ use crate::nn::{Outline, StageOutline};
 use crate::random::{Purpose, shuffle, stream};
 
 /// Of more samples than this the first ones are fitted to and judged on.
-const MOST_SAMPLES: usize = 5_000;
+pub(super) const MOST_SAMPLES: usize = 5_000;
 /// Of fewer than this nothing is fitted.
 const LEAST_SAMPLES: usize = 20;
 /// Work of one step of a fit, whatever its size: the calls of a dozen operations on small arrays.

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::activations::dot;
+use super::charts::{BlockAxis, block_table, estimate_cell, with_content, zero};
 use super::cost::{Cost, CostModel, estimate_bytes};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::moments::RunningMean;
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock};
+use super::sentences::{counted, findings, finite_mean, missing_figures, number};
 use crate::nn::{BlockId, Route};
-use crate::report::Section;
+use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Scale, Section, Table};
 
 /// The cosine of every block's residual with the negative gradient of the loss; above zero the block steps down the loss.
 pub struct Gradients;
@@ -57,9 +59,61 @@ impl Measurement for Gradients {
         blocks.map(|((id, _), cosine)| (id, cosine.estimate())).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let tables = vec![table(networks)];
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &tables));
+        Section {
+            title: "Steps down the loss".into(),
+            about: vec![
+                "The cosine between what a block adds, `F_k = a_k - a_(k-1)`, and the negative gradient of the loss \
+                 with respect to the estimate that enters it, `-∂L/∂a_(k-1)`, averaged over the samples (Jastrzebski \
+                 et al. 2018)."
+                    .into(),
+                "Above zero the block moves the estimate in a direction in which the loss falls. Samples whose \
+                 gradient is zero are left out. Blocks that change the shape of the estimate have no cosine."
+                    .into(),
+            ],
+            findings: said,
+            figures: with_content([figure(networks)]),
+            tables,
+            ..Section::default()
+        }
     }
+}
+
+type Networks<'a> = [Presented<'a, PerBlock<Estimate>>];
+
+/// Returns the mean cosine, and how many cosines are above and below zero.
+fn sentence(network: &Presented<PerBlock<Estimate>>) -> Option<String> {
+    let cosines = network.output.values().filter(|cosine| cosine.value.is_finite());
+    let cosines: Vec<&Estimate> = cosines.collect();
+    let mean = finite_mean(cosines.iter().map(|cosine| cosine.value))?;
+    let above = cosines.iter().filter(|cosine| cosine.value > cosine.ci95).count();
+    let below = cosines.iter().filter(|cosine| cosine.value < -cosine.ci95).count();
+    Some(format!(
+        "The mean cosine of the blocks is {}. The interval of a cosine lies above zero for {above} of {}, and below zero \
+         for {below}.",
+        number(mean, Format::Fixed3),
+        counted(cosines.len(), "block"),
+    ))
+}
+
+fn figure(networks: &Networks) -> Figure {
+    let y = Axis::new("`cos(F_k, -∂L/∂a_(k-1))`", Scale::Including(vec![0.0]));
+    let cosine = |network: &Presented<PerBlock<Estimate>>, id| network.output.get(&id).copied();
+    let chart = BlockAxis::new(networks).chart(networks, y, Mark::Line, cosine);
+    Figure::new("gradients", "").panel(Chart { references: vec![zero()], ..chart })
+}
+
+fn table(networks: &Networks) -> Table {
+    let columns = vec![Column::new("cosine", "`cos(F, -∂L/∂a)`", Format::Fixed3)];
+    block_table(("gradients", "Cosine of every block"), networks, columns, |network, id| {
+        Some(vec![estimate_cell(*network.output.get(&id)?)])
+    })
 }
 
 impl Probe for GradientProbe {
@@ -81,5 +135,35 @@ impl Probe for GradientProbe {
     fn merge(&mut self, other: Self) {
         let pairs = self.stages.iter_mut().flatten().zip(other.stages.iter().flatten());
         pairs.for_each(|(own, other)| own.merge(other));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, estimate, outline, presented, score};
+    use crate::nn::Outline;
+
+    fn cosines(outline: &Outline, first: f64) -> PerBlock<Estimate> {
+        let blocks = outline.blocks().filter(|(_, block)| block.keeps_shape()).enumerate();
+        blocks.map(|(place, (id, _))| (id, estimate(first + 0.1 * place as f64))).collect()
+    }
+
+    #[test]
+    fn cosines_of_all_networks_share_a_chart_with_zero() {
+        let (shallow, deep, whole) = (outline(&[3]), outline(&[3, 2]), score(0.9));
+        let mut second = cosines(&deep, -0.1);
+        second[3].value = f64::NAN;
+        let networks = presented(vec![(&shallow, &whole, cosines(&shallow, 0.1)), (&deep, &whole, second)]);
+        let section = Gradients.present(&networks);
+        assert_is_complete(&section);
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (7, 3));
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let first = "The mean cosine of the blocks is 0.200. The interval of a cosine lies above zero for 3 of 3 blocks, and \
+                     below zero for 0.";
+        let second = "The mean cosine of the blocks is 0.000. The interval of a cosine lies above zero for 1 of 3 blocks, \
+                      and below zero for 1.";
+        assert_eq!(texts[..2], [first, second]);
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! Influence: how much every block, and every run of blocks, changes the estimate (ShortGPT 2024; Gromov et al. 2024;
 //! Jastrzebski et al. 2018).
 
+mod present;
+
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations, dot};
@@ -120,8 +122,8 @@ impl Measurement for Influence {
         result
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 

@@ -3,13 +3,15 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::charts::{estimate_cell, metric, named_columns, named_row, stage_names, with_content};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::repeats::{TIMES, last_blocks};
 use super::score::{Estimate, mean};
-use super::{Intervention, Prediction};
+use super::sentences::{findings, finite_mean, missing_figures, number};
+use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::Section;
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
 /// Indices of convergence, recurrence and divergence of every stage.
 pub struct Iteration;
@@ -104,8 +106,104 @@ impl Measurement for Iteration {
         scope.outline.stages.iter().map(|stage| stage.name.clone()).zip(indices).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let tables = vec![table(networks)];
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &tables));
+        Section {
+            title: "How iterative the stages are".into(),
+            about: about(networks),
+            findings: said,
+            figures: with_content([figure(networks)]),
+            tables,
+            ..Section::default()
+        }
+    }
+}
+
+type Networks<'a> = [Presented<'a, IndexMap<String, IterationIndices>>];
+
+/// One of the indices: the name of its column, its heading, and its value.
+type Index = (&'static str, &'static str, fn(&IterationIndices) -> Option<Estimate>);
+
+const INDICES: [Index; 4] = [
+    ("convergence", "convergence", |stage| stage.convergence),
+    ("recurrence", "recurrence", |stage| stage.recurrence),
+    ("divergence", "divergence", |stage| stage.divergence),
+    ("divergence_rescaled", "divergence, scaled back", |stage| stage.divergence_rescaled),
+];
+
+fn about(networks: &Networks) -> Vec<String> {
+    let (lost, chance) = match metric(networks) {
+        Metric::Accuracy => ("accuracy", "`1/classes`"),
+        Metric::Perplexity => ("log-probability of the next word", "`-ln(words)`"),
+    };
+    let most = TIMES[TIMES.len() - 1];
+    vec![
+        format!(
+            "Three indices say how iterative a stage is (after Lippl et al. 2021). Each index is the {lost} that is lost, \
+             averaged over the points of a curve, as a share of what the whole network has beyond chance: the mean of \
+             `(A - A_j) / (A - chance)` over the points j, held between 0 and 1, where chance is {chance}. A stage that \
+             iterates has an index of 0; the index is 1 if everything is lost at once. Intervals are 95 % intervals over the samples."
+        ),
+        format!(
+            "Convergence: the stage stops after each of its blocks but the last. Recurrence: two of its blocks are \
+             exchanged. Divergence: its last block runs again, up to {most} times. Scaled back: after each further run the \
+             estimate of every sample is scaled to the norm that it had after the first run."
+        ),
+    ]
+}
+
+/// Returns the averages of the indices over the stages.
+fn sentence(network: &Presented<IndexMap<String, IterationIndices>>) -> Option<String> {
+    let mean = |(_, heading, index): &Index| {
+        let mean = finite_mean(network.output.values().filter_map(index).map(|estimate| estimate.value))?;
+        Some(format!("{heading} {}", number(mean, Format::Fixed3)))
+    };
+    let means: Vec<String> = INDICES.iter().filter_map(mean).collect();
+    (!means.is_empty()).then(|| format!("The averages over the stages are: {}.", means.join("; ")))
+}
+
+/// Returns a panel for every index, with all networks.
+fn figure(networks: &Networks) -> Figure {
+    let stages = stage_names(networks);
+    let names: Vec<String> = stages.iter().map(|&stage| stage.to_owned()).collect();
+    let point = |(place, estimate): (usize, Option<Estimate>)| {
+        let Estimate { value, ci95 } = estimate.unwrap_or(Estimate { value: f64::NAN, ci95: f64::NAN });
+        Point::new(place as f64, value).plus_minus(ci95)
+    };
+    let chart = |(_, heading, index): &Index| {
+        let x = Axis::new("stage", Scale::Categories(names.clone()));
+        let mut chart = Chart::new(heading, x, Axis::new("index", Scale::Between(0.0, 1.0)));
+        for network in networks {
+            let estimates = names.iter().map(|stage| index(network.output.get(stage)?)).enumerate();
+            let points: Vec<Point> = estimates.map(point).collect();
+            if points.iter().any(|point| point.y.is_finite()) {
+                chart.series.push(Series::new(network.name, network.place, Mark::Points, points));
+            }
+        }
+        chart
+    };
+    INDICES.iter().map(chart).fold(Figure::new("iteration", "").shared(), Figure::panel)
+}
+
+fn table(networks: &Networks) -> Table {
+    let indices = INDICES.map(|(name, heading, _)| Column::new(name, heading, Format::Fixed3));
+    let row = |(stage, indices): (&String, &IterationIndices)| {
+        let cell = |(_, _, index): Index| index(indices).map_or(Cell::Empty, estimate_cell);
+        [vec![stage.as_str().into()], INDICES.map(cell).to_vec()].concat()
+    };
+    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |stage| named_row(networks, n, row(stage))));
+    Table {
+        name: "iteration".into(),
+        title: "Indices of every stage".into(),
+        key: RowKey::Stage,
+        columns: named_columns(networks, [vec![Column::text("stage", "stage")], indices.to_vec()].concat()),
+        rows: rows.collect(),
+        brief_rows: None,
     }
 }
 
@@ -158,4 +256,48 @@ fn index(observed: &Observed<()>, curve: &Curve, (figure, chance): (fn(&Predicti
     let ratio = mean(samples.clone().map(lost)).value / base;
     let ci95 = mean(samples.map(|n| (lost(n) - ratio * had(n)) / base)).ci95;
     Some(Estimate { value: ratio.clamp(0.0, 1.0), ci95 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, estimate, outline, presented, score};
+    use crate::nn::Outline;
+    use crate::report::Panel;
+
+    /// The indices of stage k, counted from 0, are k / 10 and more.
+    fn result(outline: &Outline) -> IndexMap<String, IterationIndices> {
+        let stage = |place: usize| IterationIndices {
+            convergence: (place > 0).then(|| estimate(0.1)),
+            recurrence: Some(estimate(0.1 * place as f64 + 0.2)),
+            divergence: Some(estimate(0.1 * place as f64 + 0.4)),
+            divergence_rescaled: None,
+        };
+        outline.stages.iter().enumerate().map(|(place, s)| (s.name.clone(), stage(place))).collect()
+    }
+
+    #[test]
+    fn every_index_has_a_panel_and_a_column() {
+        let (shallow, deep, whole) = (outline(&[3]), outline(&[2, 2]), score(0.9));
+        let mut second = result(&deep);
+        second[1].divergence = Some(Estimate { value: f64::NAN, ci95: f64::NAN });
+        let networks = presented(vec![(&shallow, &whole, result(&shallow)), (&deep, &whole, second)]);
+        let section = Iteration.present(&networks);
+        assert_is_complete(&section);
+        let panels: Vec<_> = section.figures[0].panels.iter().map(Panel::title).collect();
+        assert_eq!(panels, ["convergence", "recurrence", "divergence"]);
+        let Panel::Chart(chart) = &section.figures[0].panels[1] else { panic!("a chart") };
+        assert_eq!(chart.x.scale, Scale::Categories(vec!["stage1".into(), "stage2".into()]));
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (3, 6));
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let second = "The averages over the stages are: convergence 0.100; recurrence 0.250; divergence 0.400.";
+        assert_eq!(texts[..2], ["The averages over the stages are: recurrence 0.200; divergence 0.400.", second]);
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
+    }
+
+    #[test]
+    fn networks_without_indices_have_no_section() {
+        let (outline, whole) = (outline(&[1]), score(0.9));
+        assert_eq!(Iteration.present(&presented(vec![(&outline, &whole, IndexMap::new())])), Section::default());
+    }
 }

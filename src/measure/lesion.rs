@@ -67,9 +67,9 @@ impl Measurement for Lesion {
         if networks.iter().all(|network| network.output.is_empty()) {
             return Section::default();
         }
-        let table = table(networks);
+        let tables = vec![table(networks)];
         let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &table));
+        said.extend(missing_figures(networks, &tables));
         Section {
             title: "Leaving one block out".into(),
             about: vec![
@@ -88,7 +88,7 @@ impl Measurement for Lesion {
             ],
             findings: said,
             figures: with_content(figures(networks)),
-            tables: vec![table],
+            tables,
             ..Section::default()
         }
     }

@@ -1,6 +1,8 @@
 //! Read-outs: what the network would predict if it stopped after a block (nostalgebraist 2020; Belrose et al. 2023; Lippl
 //! et al. 2021).
 
+mod present;
+
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BatchOutputs, BlockView};
@@ -105,8 +107,8 @@ impl Measurement for Readouts {
         result
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        present::section(networks)
     }
 }
 

@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Intervention;
+use super::charts::{
+    baselines, chance, estimate_cell, metric, named_columns, named_row, score_axis, stage_names, with_content,
+};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::{Estimate, Score, share};
+use super::sentences::{counted, findings, missing_figures};
 use crate::nn::{BlockId, Outline, Route};
-use crate::report::Section;
+use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
 /// The last block of every stage applied again, more and more often: as it is, and with its estimate scaled back.
 pub struct Repeats;
@@ -73,7 +77,157 @@ impl Measurement for Repeats {
         repeats(&scope.outline).into_iter().zip(&observed.predictions).map(result).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let tables = vec![table(networks)];
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &tables));
+        Section {
+            title: "Applying the last block again".into(),
+            about: vec![
+                format!(
+                    "The last block of a stage runs again on its own output, up to {} times more (divergence in Lippl et \
+                     al. 2021). The predictions of an iteration that has converged do not change; an iteration that works \
+                     for the trained number of steps only diverges.",
+                    TIMES[TIMES.len() - 1]
+                ),
+                "Scaled back means: after each further run the estimate of every sample is scaled to the norm that it had \
+                 after the first run. What remains is a change of direction. Blocks that change the shape cannot run again."
+                    .into(),
+            ],
+            findings: said,
+            figures: with_content([
+                figure(networks, ("repeats", "The estimate as it is"), false),
+                figure(networks, ("repeats-rescaled", "The estimate scaled back"), true),
+            ]),
+            tables,
+            ..Section::default()
+        }
+    }
+}
+
+type Networks<'a> = [Presented<'a, Vec<RepeatedBlock>>];
+
+/// Returns the scores of all stages after the most runs.
+fn sentence(network: &Presented<Vec<RepeatedBlock>>) -> Option<String> {
+    let metric = network.metric();
+    let most = network.output.iter().map(|repeat| repeat.times).max()?;
+    let scores = |rescaled: bool| {
+        let last = network.output.iter().filter(|repeat| repeat.times == most && repeat.rescaled == rescaled);
+        let score = |repeat: &RepeatedBlock| {
+            let stage = &network.outline.stages[repeat.block.stage].name;
+            format!("{} ({stage})", metric.format_value(metric.value(&repeat.score)))
+        };
+        last.map(score).collect::<Vec<_>>().join(", ")
+    };
+    let rescaled = match scores(true) {
+        scores if scores.is_empty() => scores,
+        scores => format!("; with the estimate scaled back it is {scores}"),
+    };
+    Some(format!(
+        "After {} of a stage's last block the {} is {}{rescaled}. The whole network has {}.",
+        counted(most, "further run"),
+        metric.name(),
+        scores(false),
+        metric.format_value(metric.value(network.baseline)),
+    ))
+}
+
+/// Returns a panel for every stage, with all networks that have the stage.
+fn figure(networks: &Networks, (name, title): (&str, &str), rescaled: bool) -> Figure {
+    let metric = metric(networks);
+    let point = |repeat: &RepeatedBlock| {
+        let [low, high] = metric.range(&repeat.score);
+        Point::new(repeat.times as f64, metric.value(&repeat.score)).between(low, high).of(repeat.block)
+    };
+    let series = |stage: usize, network: &Presented<Vec<RepeatedBlock>>| {
+        let repeats = network.output.iter().filter(|r| r.block.stage == stage && r.rescaled == rescaled);
+        let points: Vec<Point> = repeats.map(point).collect();
+        (!points.is_empty()).then(|| Series::new(network.name, network.place, Mark::Line, points))
+    };
+    let chart = |(stage, name): (usize, &str)| Chart {
+        series: networks.iter().filter_map(|network| series(stage, network)).collect(),
+        references: baselines(networks).into_iter().chain(chance(networks)).collect(),
+        ..Chart::new(name, Axis::new("further runs", Scale::Including(vec![0.0])), score_axis(metric))
+    };
+    let stages = stage_names(networks).into_iter().enumerate();
+    stages.map(chart).fold(Figure::new(name, title).shared(), Figure::panel)
+}
+
+/// Returns a row for every number of runs.
+fn table(networks: &Networks) -> Table {
+    let metric = metric(networks);
+    let columns = [
+        vec![
+            Column::text("block", "block"),
+            Column::new("times", "further runs", Format::Count),
+            Column::text("rescaled", "scaled back"),
+        ],
+        metric.score_columns(""),
+        vec![
+            Column::new("agreement_fraction", "agreement with the whole network", Format::Percent).detail(),
+            Column::new("samples", "samples", Format::Count).detail(),
+        ],
+    ];
+    let row = |repeat: &RepeatedBlock| {
+        let rescaled = if repeat.rescaled { "yes" } else { "no" };
+        let first = vec![repeat.block.into(), repeat.times.into(), rescaled.into()];
+        let last = vec![estimate_cell(repeat.agreement), repeat.score.samples.into()];
+        [first, metric.score_cells(&repeat.score), last].concat()
+    };
+    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |repeat| named_row(networks, n, row(repeat))));
+    Table {
+        name: "repeats".into(),
+        title: "The last block of every stage applied again".into(),
+        key: RowKey::Block,
+        columns: named_columns(networks, columns.concat()),
+        rows: rows.collect(),
+        brief_rows: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, estimate, outline, presented, score};
+    use crate::report::Panel;
+
+    fn result(outline: &Outline) -> Vec<RepeatedBlock> {
+        let repeat = |(along, block, times): (Intervention, BlockId, usize)| {
+            let rescaled = along == Intervention::Rescaled;
+            let accuracy = if rescaled { 0.8 } else { 0.7 } - 0.01 * times as f64;
+            RepeatedBlock { block, times, rescaled, score: score(accuracy), agreement: estimate(accuracy) }
+        };
+        repeats(outline).into_iter().map(repeat).collect()
+    }
+
+    #[test]
+    fn every_stage_has_a_panel_with_all_networks() {
+        let (shallow, deep, whole) = (outline(&[3]), outline(&[2, 2]), score(0.9));
+        let mut second = result(&deep);
+        second[0].score.accuracy = f64::NAN;
+        let section = Repeats.present(&presented(vec![(&shallow, &whole, result(&shallow)), (&deep, &whole, second)]));
+        assert_is_complete(&section);
+        let panels: Vec<_> = section.figures.iter().map(|figure| figure.panels.len()).collect();
+        assert_eq!(panels, [2, 2]);
+        let Panel::Chart(chart) = &section.figures[1].panels[1] else { panic!("a chart") };
+        assert_eq!(
+            (chart.title.as_str(), chart.series.len(), chart.series[0].points.len()),
+            ("stage2", 1, TIMES.len())
+        );
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (48, 8));
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let second = "After 20 further runs of a stage's last block the accuracy is 50.00 % (stage1), 50.00 % (stage2); with \
+                      the estimate scaled back it is 60.00 % (stage1), 60.00 % (stage2). The whole network has 90.00 %.";
+        assert_eq!(texts[1], second);
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
+    }
+
+    #[test]
+    fn networks_without_repeats_have_no_section() {
+        let (outline, whole) = (outline(&[1]), score(0.9));
+        assert_eq!(Repeats.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
     }
 }

@@ -44,7 +44,7 @@ fn separated(value: f64) -> String {
 }
 
 /// Returns a count and its noun, in the plural unless the count is one.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", separated(count as f64), if count == 1 { "" } else { "s" })
 }
 
@@ -63,18 +63,18 @@ pub(super) fn findings<T>(
     networks.iter().filter_map(finding).collect()
 }
 
-/// Returns a sentence for every network with numbers in the table that are not finite: how many there are.
-pub(super) fn missing_figures<T>(networks: &[Presented<T>], table: &Table) -> Vec<Finding> {
+/// Returns a sentence for every network with numbers in the tables that are not finite: how many there are.
+pub(super) fn missing_figures<T>(networks: &[Presented<T>], tables: &[Table]) -> Vec<Finding> {
+    let of_tables = if tables.len() == 1 { "of the table" } else { "of the tables" };
     findings(networks, |network| {
         let is_named = |row: &&Vec<Cell>| networks.len() == 1 || row[0] == Cell::Text(network.name.to_owned());
-        let cells = table.rows.iter().filter(is_named).flatten();
+        let cells = tables.iter().flat_map(|table| &table.rows).filter(is_named).flatten();
         let count = cells.filter(|cell| !is_finite(cell)).count();
-        let figures = match count {
-            0 => return None,
-            1 => "1 figure of the table is",
-            _ => &format!("{} of the table are", counted(count, "figure")),
-        };
-        Some(format!("{figures} not finite (NaN or infinite); the charts leave such figures out."))
+        let are = if count == 1 { "is" } else { "are" };
+        (count > 0).then(|| {
+            let figures = counted(count, "figure");
+            format!("{figures} {of_tables} {are} not finite (NaN or infinite); the charts leave such figures out.")
+        })
     })
 }
 

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::Intervention;
+use super::charts::{baselines, chance, metric, named_columns, named_row, score_axis};
 use super::lesion::removable;
+use super::mean_score::MeanScore;
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
+use super::sentences::{counted, findings, missing_figures};
 use crate::nn::Route;
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::Section;
+use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, Scale, Section, Series, Table};
 
 /// More and more blocks left out at random.
 pub struct Several;
@@ -74,7 +77,147 @@ impl Measurement for Several {
         all.map(result).collect()
     }
 
-    fn present(&self, _networks: &[Presented<Self::Output>]) -> Section {
-        Section::default()
+    fn present(&self, networks: &[Presented<Self::Output>]) -> Section {
+        if networks.iter().all(|network| network.output.is_empty()) {
+            return Section::default();
+        }
+        let tables = vec![means_table(networks), table(networks)];
+        let mut said = findings(networks, sentence);
+        said.extend(missing_figures(networks, &tables[1..]));
+        Section {
+            title: "Leaving several blocks out".into(),
+            about: vec![format!(
+                "More and more blocks are left out together, drawn at random (Veit et al. 2016), with up to {SEEDS} draws \
+                 for each number of blocks. If the {} changes smoothly with this number, no single block is needed by the \
+                 others.",
+                metric(networks).name()
+            )],
+            findings: said,
+            figures: vec![figure(networks)],
+            tables,
+            ..Section::default()
+        }
+    }
+}
+
+type Networks<'a> = [Presented<'a, Vec<RandomRemoval>>];
+
+/// Returns the mean scores by the number of blocks left out, fewest first.
+fn means(network: &Presented<Vec<RandomRemoval>>) -> Vec<(usize, MeanScore)> {
+    let draws = network.output.chunk_by(|a, b| a.removed == b.removed);
+    let mean = |draws: &[RandomRemoval]| {
+        (draws[0].removed, MeanScore::of(network.metric(), draws.iter().map(|draw| &draw.score)))
+    };
+    draws.map(mean).collect()
+}
+
+/// Returns the mean score without the fewest and without the most blocks.
+fn sentence(network: &Presented<Vec<RandomRemoval>>) -> Option<String> {
+    let (means, metric) = (means(network), network.metric());
+    let (few, many) = (means.first()?, means.last()?);
+    let without = |(removed, score): &(usize, MeanScore)| {
+        format!("{} without {}", metric.format_value(score.mean), counted(*removed, "block"))
+    };
+    let more = if means.len() > 1 { format!(" and {}", without(many)) } else { String::new() };
+    let whole = metric.format_value(metric.value(network.baseline));
+    Some(format!("The mean {} is {}{more}; with all blocks it is {whole}.", metric.name(), without(few)))
+}
+
+fn figure(networks: &Networks) -> Figure {
+    let metric = metric(networks);
+    let point = |draw: &RandomRemoval| {
+        let [low, high] = metric.range(&draw.score);
+        Point::new(draw.removed as f64, metric.value(&draw.score)).between(low, high).note(draw.route.as_str())
+    };
+    let series = networks.iter().filter(|network| !network.output.is_empty());
+    let series = series.map(|n| Series::new(n.name, n.place, Mark::Points, n.output.iter().map(point)));
+    let chart = Chart {
+        x: Axis::new("blocks left out", Scale::Including(vec![0.0])),
+        y: score_axis(metric),
+        series: series.collect(),
+        references: baselines(networks).into_iter().chain(chance(networks)).collect(),
+        ..Chart::default()
+    };
+    Figure::new("several", "").about("Each point is one draw.").panel(chart)
+}
+
+/// Returns a row for every number of blocks.
+fn means_table(networks: &Networks) -> Table {
+    let counts =
+        vec![Column::new("removed", "left out at random", Format::Count), Column::new("draws", "draws", Format::Count)];
+    let columns = [counts, MeanScore::columns(metric(networks))].concat();
+    let row = |(removed, score): (usize, MeanScore)| [vec![removed.into(), score.count.into()], score.cells()].concat();
+    let rows = networks.iter().flat_map(|n| means(n).into_iter().map(move |mean| named_row(networks, n, row(mean))));
+    Table {
+        name: "several-means".into(),
+        title: "Blocks left out at random".into(),
+        columns: named_columns(networks, columns),
+        rows: rows.collect(),
+        ..Table::default()
+    }
+}
+
+/// Returns a row for every draw; the terminal has the other table.
+fn table(networks: &Networks) -> Table {
+    let metric = metric(networks);
+    let first = vec![
+        Column::new("removed", "left out", Format::Count),
+        Column::new("seed", "seed", Format::Count),
+        Column::text("route", "what is left"),
+    ];
+    let samples = vec![Column::new("samples", "samples", Format::Count)];
+    let row = |draw: &RandomRemoval| {
+        let first = vec![draw.removed.into(), draw.seed.into(), draw.route.as_str().into()];
+        [first, metric.score_cells(&draw.score), vec![draw.score.samples.into()]].concat()
+    };
+    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |draw| named_row(networks, n, row(draw))));
+    Table {
+        name: "several".into(),
+        title: "Every draw".into(),
+        columns: named_columns(networks, [first, metric.score_columns(""), samples].concat()),
+        rows: rows.collect(),
+        brief_rows: Some(0),
+        ..Table::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::{assert_is_complete, outline, presented, score};
+    use crate::report::{Cell, Panel};
+
+    fn draw(removed: usize, seed: u64, accuracy: f64) -> RandomRemoval {
+        RandomRemoval { removed, seed, route: "1-3".into(), score: score(accuracy) }
+    }
+
+    #[test]
+    fn draws_are_points_and_their_means_rows() {
+        let (shallow, deep, whole) = (outline(&[3]), outline(&[3, 3]), score(0.9));
+        let first = vec![draw(1, 0, 0.8), draw(1, 1, 0.7), draw(2, 0, 0.5)];
+        let mut second = vec![draw(1, 0, 0.85)];
+        second[0].score.loss = f64::NAN;
+        let section = Several.present(&presented(vec![(&shallow, &whole, first), (&deep, &whole, second)]));
+        assert_is_complete(&section);
+        let [means, draws] = &section.tables[..] else { panic!("two tables") };
+        assert_eq!(
+            [(means.rows.len(), means.columns.len()), (draws.rows.len(), draws.columns.len())],
+            [(3, 5), (4, 7)]
+        );
+        let Cell::Number(error) = means.rows[0][4] else { panic!("a standard error") };
+        assert!((error - 0.05).abs() < 1e-9 && means.rows[1][4] == Cell::Empty, "{error}");
+        let Panel::Chart(chart) = &section.figures[0].panels[0] else { panic!("a chart") };
+        assert_eq!((chart.series.len(), chart.series[0].points[2].x, chart.references.len()), (2, 2.0, 3));
+        let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
+        let first = "The mean accuracy is 75.00 % without 1 block and 50.00 % without 2 blocks; with all blocks it is \
+                     90.00 %.";
+        assert_eq!(texts[..2], [first, "The mean accuracy is 85.00 % without 1 block; with all blocks it is 90.00 %."]);
+        assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
+    }
+
+    #[test]
+    fn networks_without_draws_have_no_section() {
+        let (outline, whole) = (outline(&[1]), score(0.9));
+        assert_eq!(Several.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Intervention;
 use super::charts::{baselines, chance, metric, named_columns, named_row, panel, score_axis};
+use super::mean_score::MeanScore;
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
 use super::sentences::{counted, findings, missing_figures};
-use super::{Intervention, Metric};
 use crate::float_json;
 use crate::nn::{BlockId, Outline, Route};
 use crate::random::{Purpose, stream, uniform_index};
@@ -106,9 +107,9 @@ impl Measurement for Shuffle {
         if networks.iter().all(|network| network.output.is_empty()) {
             return Section::default();
         }
-        let table = table(networks);
+        let tables = vec![swaps_table(networks), table(networks)];
         let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &table));
+        said.extend(missing_figures(networks, &tables[1..]));
         Section {
             title: "Other orders of the blocks".into(),
             about: vec![
@@ -119,7 +120,7 @@ impl Measurement for Shuffle {
             ],
             findings: said,
             figures: vec![figure(networks)],
-            tables: vec![swaps_table(networks), table],
+            tables,
             ..Section::default()
         }
     }
@@ -130,32 +131,21 @@ type Networks<'a> = [Presented<'a, Vec<ShuffledOrder>>];
 /// Orders with the same number of swaps.
 struct Group {
     swaps: usize,
-    orders: usize,
     /// The mean of Kendall's tau.
     kendall_tau: f64,
-    /// The mean of the metric's value.
-    mean: f64,
-    /// The standard error of the mean over the orders; a single order has none.
-    standard_error: Option<f64>,
+    score: MeanScore,
 }
 
 /// Returns the orders of a network by their number of swaps, fewest first.
 fn groups(network: &Presented<Vec<ShuffledOrder>>) -> Vec<Group> {
-    let mut groups: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut groups: BTreeMap<usize, Vec<&ShuffledOrder>> = BTreeMap::new();
     for order in &network.output {
-        groups.entry(order.swaps).or_default().push((order.kendall_tau, network.metric().value(&order.score)));
+        groups.entry(order.swaps).or_default().push(order);
     }
-    let group = |(swaps, orders): (usize, Vec<(f64, f64)>)| {
-        let count = orders.len() as f64;
-        let mean = orders.iter().map(|(_, value)| value).sum::<f64>() / count;
-        let squares: f64 = orders.iter().map(|(_, value)| (value - mean).powi(2)).sum();
-        Group {
-            swaps,
-            orders: orders.len(),
-            kendall_tau: orders.iter().map(|(tau, _)| tau).sum::<f64>() / count,
-            mean,
-            standard_error: (orders.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt()),
-        }
+    let group = |(swaps, orders): (usize, Vec<&ShuffledOrder>)| Group {
+        swaps,
+        kendall_tau: orders.iter().map(|order| order.kendall_tau).sum::<f64>() / orders.len() as f64,
+        score: MeanScore::of(network.metric(), orders.iter().map(|order| &order.score)),
     };
     groups.into_iter().map(group).collect()
 }
@@ -164,7 +154,8 @@ fn groups(network: &Presented<Vec<ShuffledOrder>>) -> Vec<Group> {
 fn sentence(network: &Presented<Vec<ShuffledOrder>>) -> Option<String> {
     let (groups, metric) = (groups(network), network.metric());
     let (few, many) = (groups.first()?, groups.last()?);
-    let after = |group: &Group| format!("{} after {}", metric.format_value(group.mean), counted(group.swaps, "swap"));
+    let after =
+        |group: &Group| format!("{} after {}", metric.format_value(group.score.mean), counted(group.swaps, "swap"));
     let more = if groups.len() > 1 { format!(" and {}", after(many)) } else { String::new() };
     let whole = metric.format_value(metric.value(network.baseline));
     Some(format!("The mean {} is {}{more}; in the trained order it is {whole}.", metric.name(), after(few)))
@@ -203,24 +194,15 @@ fn figure(networks: &Networks) -> Figure {
 
 /// Returns a row for every number of swaps.
 fn swaps_table(networks: &Networks) -> Table {
-    let metric = metric(networks);
-    let (name, format, error_format) = match metric {
-        Metric::Accuracy => ("accuracy_fraction", Format::Percent, Format::Points),
-        Metric::Perplexity => ("perplexity", Format::Fixed2, Format::Fixed2),
-    };
-    let unit = if metric == Metric::Accuracy { ", points" } else { "" };
     let columns = vec![
         Column::new("swaps", "swaps", Format::Count),
         Column::new("orders", "orders", Format::Count),
         Column::new("kendall_tau", "mean tau", Format::Fixed3),
-        Column::new(&format!("mean_{name}"), &format!("mean {}", metric.name()), format),
-        Column::new(&format!("standard_error_{name}"), &format!("standard error over orders{unit}"), error_format),
     ];
-    let in_table = |value: f64| Cell::Number(if metric == Metric::Accuracy { value / 100.0 } else { value });
+    let columns = [columns, MeanScore::columns(metric(networks))].concat();
     let row = |group: Group| {
-        let counts = [group.swaps, group.orders].map(|count| Cell::Number(count as f64));
-        let error = group.standard_error.map_or(Cell::Empty, in_table);
-        [counts.to_vec(), vec![Cell::Number(group.kendall_tau), in_table(group.mean), error]].concat()
+        let counts = [group.swaps, group.score.count].map(|count| Cell::Number(count as f64));
+        [counts.to_vec(), vec![Cell::Number(group.kendall_tau)], group.score.cells()].concat()
     };
     let rows = networks.iter().flat_map(|n| groups(n).into_iter().map(move |group| named_row(networks, n, row(group))));
     Table {

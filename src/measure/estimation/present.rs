@@ -2,7 +2,7 @@
 
 use super::BlockEstimation;
 use crate::measure::Presented;
-use crate::measure::charts::{BlockAxis, block_table, panel, with_content, zero};
+use crate::measure::charts::{BlockAxis, block_table, panel, stage_names, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
 use crate::measure::sentences::{findings, missing_figures, number};
 use crate::nn::BlockId;
@@ -19,9 +19,9 @@ pub(super) fn section(networks: &Networks) -> Section {
     if networks.iter().all(|network| network.output.is_empty()) {
         return Section::default();
     }
-    let table = table(networks);
+    let tables = vec![table(networks)];
     let mut said = findings(networks, sentence);
-    said.extend(missing_figures(networks, &table));
+    said.extend(missing_figures(networks, &tables));
     Section {
         title: "Estimation error".into(),
         about: vec![
@@ -37,7 +37,7 @@ pub(super) fn section(networks: &Networks) -> Section {
         ],
         findings: said,
         figures: with_content([errors(networks), deviations(networks)]),
-        tables: vec![table],
+        tables,
         ..Section::default()
     }
 }
@@ -83,11 +83,9 @@ fn falling_steps(network: &Presented<PerBlock<BlockEstimation>>) -> (usize, usiz
 
 /// Returns a panel for every stage, with all networks that have the stage.
 fn stages(networks: &Networks, chart: impl Fn(BlockAxis) -> Chart) -> Vec<Panel> {
-    let deepest = networks.iter().max_by_key(|network| network.outline.stages.len());
-    let names = deepest.iter().flat_map(|network| &network.outline.stages).map(|stage| &stage.name);
-    let chart =
-        |(stage, name): (usize, &String)| Chart { title: name.clone(), ..chart(BlockAxis::of_stage(networks, stage)) };
-    names.enumerate().map(chart).map(panel).collect()
+    let names = stage_names(networks).into_iter().enumerate();
+    let chart = |(stage, name)| Chart { title: String::from(name), ..chart(BlockAxis::of_stage(networks, stage)) };
+    names.map(chart).map(panel).collect()
 }
 
 fn errors(networks: &Networks) -> Figure {

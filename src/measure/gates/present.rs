@@ -69,7 +69,7 @@ pub(super) fn section(networks: &Networks) -> Section {
     let tables = vec![tables::blocks(networks), tables::channels(networks), tables::histograms(networks)];
     let mut said: Vec<Finding> =
         gates.iter().flat_map(|gate| findings(networks, |network| sentence(network, *gate))).collect();
-    said.extend(missing_figures(networks, &tables[0]));
+    said.extend(missing_figures(networks, &tables[..1]));
     Section {
         title: "Gates".into(),
         about: vec![

@@ -16,9 +16,9 @@ pub(super) fn section(networks: &Networks) -> Section {
     if networks.iter().all(|network| network.output.is_empty()) {
         return Section::default();
     }
-    let table = table(networks);
+    let tables = vec![table(networks)];
     let mut said = findings(networks, sentence);
-    said.extend(missing_figures(networks, &table));
+    said.extend(missing_figures(networks, &tables));
     Section {
         title: "The predictions of Section 3".into(),
         about: vec![
@@ -32,7 +32,7 @@ pub(super) fn section(networks: &Networks) -> Section {
         ],
         findings: said,
         figures: figures(networks),
-        tables: vec![table],
+        tables,
         ..Section::default()
     }
 }
