@@ -6,7 +6,7 @@ use unrolled::prelude::*;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().unwrap_or_else(|| "tests/unchanged/resnet.safetensors".into());
+    let path = arguments.next().unwrap_or_else(|| "tests/unchanged/residual/model.safetensors".into());
     let data = arguments.next().unwrap_or_else(|| "digits".into());
 
     let mut network = AnyNetwork::open(&path)?;

@@ -28,3 +28,19 @@ fn a_measurement_of_ones_own_is_reported() {
     let text = run("own_measurement", &[]);
     assert!(text.contains("zeros") && text.contains("stage3.block1"), "{text}");
 }
+
+#[test]
+fn a_network_is_trained_and_its_gates_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = run("train", &[dir.path().join("run").to_str().unwrap()]);
+    assert!(text.contains("epoch 2: ") && text.contains("stage1.block11: "), "{text}");
+}
+
+#[test]
+fn a_network_is_slimmed_and_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("slim.safetensors");
+    let text = run("slim", &["tests/unchanged/mlp/model.safetensors", "digits", out.to_str().unwrap()]);
+    assert!(text.starts_with("removed: stage1.block") && text.lines().count() == 3, "{text}");
+    assert!(out.is_file());
+}

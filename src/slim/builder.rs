@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// ```
 /// use unrolled::prelude::*;
 ///
-/// let mut network = AnyNetwork::open("tests/unchanged/resnet/model.safetensors")?;
+/// let mut network = AnyNetwork::open("tests/unchanged/residual/model.safetensors")?;
 /// let data = EvalSet::open("digits")?.limit(40).for_network(&mut network)?;
 /// let dir = tempfile::tempdir().unwrap();
 /// let slimming = Slim::new(&network, &data).remove(1).by(Criterion::Lesion).save(&dir.path().join("slim.safetensors"))?;
