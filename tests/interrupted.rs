@@ -149,7 +149,7 @@ fn measurements_of_one_network_add_up_and_others_are_refused() {
     let before = files(&parts);
     for (network, more, message) in [
         (&other, &["--only", "gates"][..], "plan.json: network"),
-        (&path, &["--only", "gates", "--seed", "7"], "seed 7, expected 0"),
+        (&path, &["--only", "gates", "--seed", "7"], "seed 0, expected 7"),
         (&path, &["--only", "gates", "--shard", "1/2"], "holds all samples, expected shard 1/2"),
     ] {
         let output = measure(network, &parts, more).output().unwrap();

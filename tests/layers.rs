@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may use.
-const MAY_USE: [(&str, &str); 18] = [
+const MAY_USE: [(&str, &str); 19] = [
     ("error", ""),
     ("random", ""),
     ("float_json", ""),
+    ("text", ""),
     ("device", "error"),
     ("atomic_file", "error"),
     ("picture", ""),
@@ -21,8 +22,8 @@ const MAY_USE: [(&str, &str); 18] = [
     ("report", "model nn float_json error"),
     ("measure", "model nn kernel data report picture random float_json atomic_file error"),
     ("train", "measure model nn kernel data random float_json atomic_file error"),
-    ("graph", "measure model nn kernel data random atomic_file error"),
-    ("open", "train graph measure model nn kernel data random error"),
+    ("graph", "measure model nn kernel data random text atomic_file error"),
+    ("open", "train graph measure model nn kernel data random text error"),
     ("slim", "open train graph measure model nn kernel data report random float_json atomic_file error"),
     ("cli", "slim open train graph measure model nn kernel data report random device atomic_file error"),
     ("prelude", "slim open train graph measure model nn kernel data report random device error"),

@@ -349,13 +349,13 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
     let message = on_samples(&["eval", &network]);
     assert!(message.contains("x.npz: no labels, so that there is no accuracy"), "{message}");
     let message = on_samples(&["measure", &network, "--only", "lesion,gradients"]);
-    assert!(message.contains("--only gradients: nothing to measure in encoder-pre.onnx"), "{message}");
+    assert!(message.contains("--only: gradients: nothing to measure in encoder-pre.onnx"), "{message}");
     assert!(message.contains("expected of estimation") && !message.contains("gates"), "{message}");
     let message = on_samples(&["measure", &network, "--mean", "0.5", "--std", "0.5"]);
     assert!(message.contains("--mean: input 'input_ids' takes whole numbers"), "{message}");
     for (options, expected) in [
         (["--std", "0.5"], "--mean: an ONNX file has none, give both mean and std"),
-        (["--kernels", "stock"], "--kernels: for networks of layers; a graph has an engine of its own"),
+        (["--kernels", "reference"], "--kernels: for networks of layers; a graph has an engine of its own"),
         (["--split", "train"], "x.npz: no split 'train', arrays are all there is"),
     ] {
         let message = on_samples(&[&["measure", &network], options.as_slice()].concat());

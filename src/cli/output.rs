@@ -86,7 +86,7 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
         counted(outline.stages.len(), "stage"),
         counted(blocks, "block"),
         count(outline.parameters),
-        count(outline.flops),
+        short(outline.flops),
         text(&page, width()).trim_start(),
     )
 }
@@ -99,6 +99,17 @@ fn count(number: u64) -> String {
         .map(|group| &digits[digits.len().saturating_sub(3 * (group + 1))..digits.len() - 3 * group])
         .collect();
     groups.join(",")
+}
+
+/// Returns a number in three digits or so, such as `1.7 M`.
+fn short(number: u64) -> String {
+    let scaled = |unit: f64, name: &str| format!("{:.1} {name}", number as f64 / unit);
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => scaled(1e3, "k"),
+        1_000_000..1_000_000_000 => scaled(1e6, "M"),
+        _ => format!("{:.2} G", number as f64 / 1e9),
+    }
 }
 
 /// The facts that close a report.

@@ -102,8 +102,12 @@ impl Operation for Linear {
     fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [x, weight, bias] = inputs else { unreachable!("three inputs") };
         let (rows, out) = (x.shape[0], weight.shape[0]);
-        let mut values = bias.values.repeat(rows);
-        add_product(&mut values, matrix(x), matrix(weight).transposed());
+        // The product of a single row adds up in another order. A sample must not depend on whether others come with it.
+        let twice = (rows == 1).then(|| x.values.repeat(2));
+        let x = Matrix::new(twice.as_deref().unwrap_or(x.values), x.shape[1]);
+        let mut values = bias.values.repeat(x.rows);
+        add_product(&mut values, x, matrix(weight).transposed());
+        values.truncate(rows * out);
         vec![Output { values, shape: vec![rows, out] }]
     }
 

@@ -27,8 +27,9 @@ use crate::{Error, Result};
 /// ```
 /// use unrolled::prelude::*;
 ///
-/// let network = Model::new(&ModelConfig::new(ModelKind::Mlp).with_depth(5).with_width(8), [1, 8, 8], 10, 0, burn::tensor::Device::flex())?;
-/// let data = EvalSet::open("digits")?.limit(50);
+/// let config = ModelConfig::new(ModelKind::Mlp).with_depth(5).with_width(8);
+/// let network = Model::new(&config, [1, 8, 8], 10, 0, Backend::cpu())?;
+/// let data = EvalSet::open("digits")?.limit(50).build()?;
 /// let results = Measure::new().only(["lesion"])?.run(&network, &data, &mut ())?;
 /// let lesion = results.require::<Lesion>()?;
 /// assert_eq!(lesion.len(), 4);

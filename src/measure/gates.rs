@@ -86,7 +86,7 @@ struct Activity {
     /// `[class]`: number of samples; `[class][channel]` sums; `[class][unit]` sums where they are kept.
     class_counts: Vec<u64>,
     class_channels: Vec<Vec<f64>>,
-    class_units: Option<Vec<Vec<f32>>>,
+    class_units: Option<Vec<Vec<f64>>>,
 }
 
 impl Measurement for Gates {
@@ -176,7 +176,7 @@ impl Activity {
             *sum += average(channel.iter().map(|&g| f64::from(g)));
         }
         if let Some(units) = &mut self.class_units {
-            units[class].iter_mut().zip(sample).for_each(|(sum, &g)| *sum += g);
+            units[class].iter_mut().zip(sample).for_each(|(sum, &g)| *sum += f64::from(g));
         }
     }
 
@@ -216,7 +216,7 @@ impl Activity {
                 .flatten()
                 .zip(&self.class_counts)
                 // The factor 1/n of an average does not change its sparsity.
-                .map(|(sums, &n)| if n > 0 { hoyer(sums.iter().map(|&s| f64::from(s))) } else { f64::NAN })
+                .map(|(sums, &n)| if n > 0 { hoyer(sums.iter().copied()) } else { f64::NAN })
                 .collect(),
             channels: means.chunks_exact(positions).map(|c| average(c.iter().copied()) as f32).collect(),
             class_channels: by_class.map(|(sums, n)| class_mean(sums, n)).collect(),

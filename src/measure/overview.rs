@@ -77,7 +77,7 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
             Column::text("std_over_std_of_a", "std of a - A over std of A: first block, last but one").detail(),
         ],
     ];
-    let mut table = Table::new("overview", "The networks", RowKey::Network, columns.concat());
+    let mut table = Table::new("overview", if networks.len() == 1 { "The network" } else { "The networks" }, RowKey::Network, columns.concat());
     for (network, name) in networks.iter().zip(names) {
         let costs: Vec<f64> = network
             .get::<Lesion>()?
@@ -140,7 +140,8 @@ fn training(networks: &[Measurements], names: &[String]) -> Option<Section> {
     ];
     let columns = columns.map(|(name, heading, format)| Column::new(name, &heading, format).detail());
     let named = vec![Column::text("network", "network").detail()];
-    let mut table = Table::new("training", "Every epoch", RowKey::Other, [named, columns.to_vec()].concat());
+    let table = Table::new("training", "Every epoch", RowKey::Other, [named, columns.to_vec()].concat());
+    let mut table = Table { brief_rows: Some(0), ..table };
     let mut charts = [("Loss", "cross-entropy, nats".to_owned()), (metric.title(), metric.label().to_owned())].map(
         |(title, label)| Chart {
             title: title.into(),
@@ -182,10 +183,11 @@ fn training(networks: &[Measurements], names: &[String]) -> Option<Section> {
             let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
             let value = figure(last.test_accuracy, last.test_loss);
             let text = format!(
-                "After epoch {} the {held_out} {} is {value:.2}, the {held_out} loss {:.4} nats; the training took \
+                "After epoch {} the {held_out} {} is {value:.2}{}, the {held_out} loss {:.4} nats; the training took \
                  {seconds:.0} s.",
                 last.epoch,
-                metric.label(),
+                metric.name(),
+                if metric == Metric::Accuracy { " %" } else { "" },
                 last.test_loss
             );
             section.findings.push(Finding { network: Some(place), text });

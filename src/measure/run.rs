@@ -164,17 +164,28 @@ impl<N: Network> Runner<'_, N> {
         Ok(found)
     }
 
-    /// The routes of each measurement that none before it follows, by intervention.
+    /// The sweeps of each measurement: those that were begun before, then the routes that no sweep before follows, by
+    /// intervention.
+    ///
+    /// A sweep that was begun keeps its routes, whichever measurements are taken now.
     fn groups(&self, measurements: &[&dyn AnyMeasurement]) -> Result<Vec<Vec<Group>>> {
         let mut taken = std::collections::HashSet::new();
         let mut groups = Vec::new();
         for measurement in measurements {
+            let saved: Vec<SavedSweep> = self.store.load(measurement.name())?.unwrap_or_default();
+            let mut own = Vec::new();
+            for sweep in saved {
+                let parse = |text: &String| Route::parse(text, &self.plan.scope.outline);
+                own.push((sweep.intervention, sweep.routes.iter().map(parse).collect::<Result<Vec<_>>>()?));
+                taken.extend(sweep.routes.into_iter().map(|route| (sweep.intervention, route)));
+            }
             let routes = self.plan.routes(measurement.name())?;
-            let own = Intervention::ALL.map(|intervention| {
+            let new = Intervention::ALL.map(|intervention| {
                 let own = routes.iter().filter(|(other, _)| *other == intervention).map(|(_, route)| route);
                 (intervention, own.filter(|route| taken.insert((intervention, route.to_string()))).cloned().collect())
             });
-            groups.push(own.into_iter().filter(|(_, routes): &Group| !routes.is_empty()).collect());
+            own.extend(new.into_iter().filter(|(_, routes): &Group| !routes.is_empty()));
+            groups.push(own);
         }
         Ok(groups)
     }

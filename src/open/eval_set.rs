@@ -79,7 +79,7 @@ impl EvalSetOptions {
     /// # Errors
     /// Where the data cannot be read.
     pub fn build(&self) -> Result<EvalSet> {
-        let dataset = self.dataset()?;
+        let dataset = self.dataset()?.limit(self.limit);
         let normalization = dataset.normalization();
         Ok(EvalSet::new(Arc::new(dataset), normalization, self.batch))
     }

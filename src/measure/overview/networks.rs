@@ -27,7 +27,8 @@ pub(super) fn section(networks: &[Measurements], names: &[String]) -> Section {
         Column::text("why_not_removable", "can be left out"),
     ];
     let columns = columns.into_iter().filter(|column| has_names || column.name != "name_in_file").map(Column::detail);
-    let mut table = Table::new("outline", "Every block", RowKey::Other, columns);
+    let table = Table::new("outline", "Every block", RowKey::Other, columns);
+    let mut table = Table { brief_rows: Some(0), ..table };
     for (place, (network, name)) in networks.iter().zip(names).enumerate() {
         let drawing = NetworkDrawing { network: place, outline: network.outline.clone(), removed: Vec::new() };
         section.figures.push(Figure {

@@ -40,7 +40,7 @@ enum Part<'a> {
 fn parts(report: &Report) -> Vec<Part<'_>> {
     let mut parts: Vec<Part> = Vec::new();
     let tables = report.sections.iter().flat_map(|section| section.tables.iter().map(move |table| (section, table)));
-    for (section, table) in tables.filter(|(_, table)| !table.rows.is_empty()) {
+    for (section, table) in tables.filter(|(_, table)| !table.rows.is_empty() && table.brief_rows != Some(0)) {
         if !join::can_be_joined(table) {
             parts.push(Part::Single(section, table));
             continue;

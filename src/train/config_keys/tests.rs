@@ -187,7 +187,7 @@ fn a_template_trains() {
         }
         let trainer = Trainer::new(experiment, &root.path().join(kind.name()), false, &Device::flex()).unwrap();
         if matches!(kind, ModelKind::Mlp | ModelKind::Resnet | ModelKind::HighwayMnist | ModelKind::CharLm) {
-            let epochs = trainer.train(&mut |_| ()).unwrap().1;
+            let epochs = trainer.train(&mut |_| ()).unwrap_or_else(|e| panic!("{}: {e}", kind.name())).1;
             assert_eq!(epochs.len(), if kind == ModelKind::CharLm { 25 } else { 10 });
         }
     }
