@@ -40,7 +40,10 @@ const CHANGED: &[(&str, &str)] = &[
     ("*/show/stages/*/blocks/*/source_name", NAMED),
     ("*/*/outline/stages/*/blocks/*/source_name", NAMED),
     ("*/*/slimmed/outline/stages/*/blocks/*/source_name", NAMED),
-    ("words/measure/ablation/*/resampled", "the other sample is of a neighbouring stream, so that streams can be shards"),
+    (
+        "words/measure/ablation/*/resampled",
+        "the other sample is of a neighbouring stream, so that streams can be shards",
+    ),
 ];
 
 const NAMED: &str = "blocks tell what they are called in the file that they come from";
@@ -85,8 +88,7 @@ const IMAGES: Training = Training {
     healing: Some("--heal-norm 64 --finetune 2"),
 };
 
-/// Five steps an epoch: memory is carried from step to step. Language models are not healed: without normalization there
-/// are no statistics, and `--finetune` refuses texts.
+/// Five steps an epoch: memory is carried from step to step. Language models had no healing when the files were kept.
 const WORDS: Training = Training { samples: "--set data.limit=175", epochs: 2, healing: None };
 
 const CASES: [Case; 7] = [

@@ -77,7 +77,12 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
             Column::text("std_over_std_of_a", "std of a - A over std of A: first block, last but one").detail(),
         ],
     ];
-    let mut table = Table::new("overview", if networks.len() == 1 { "The network" } else { "The networks" }, RowKey::Network, columns.concat());
+    let mut table = Table::new(
+        "overview",
+        if networks.len() == 1 { "The network" } else { "The networks" },
+        RowKey::Network,
+        columns.concat(),
+    );
     for (network, name) in networks.iter().zip(names) {
         let costs: Vec<f64> = network
             .get::<Lesion>()?

@@ -9,7 +9,7 @@ use crate::data::{LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::EvalSet;
 use crate::model::{Epoch, Metadata, Model};
-use crate::nn::{ForwardContext, ParameterId, TrainingStep};
+use crate::nn::{ForwardContext, Network, ParameterId, TrainingStep};
 use crate::train::{Event, Experiment, Trainer};
 use crate::{Error, Result};
 
@@ -105,7 +105,9 @@ pub fn finetune(
     observe: &mut dyn FnMut(Event),
 ) -> Result<RecoveredNetwork<Model>> {
     let mut experiment = Experiment { model: model.config().clone(), ..experiment };
-    experiment.data.normalization = Some(Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() });
+    // Numbers of characters are not normalized.
+    let normalization = Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() };
+    experiment.data.normalization = (!model.outline().is_language_model).then_some(normalization);
     // The run directory is deleted afterwards: a few epochs need not be resumed.
     let run = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
     let trainer = Trainer::new(experiment, &run.path().join("run"), false, backend)?.with_model(model.clone())?;
