@@ -87,7 +87,7 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
         counted(blocks, "block"),
         count(outline.parameters),
         short(outline.flops),
-        text(&page, width()).trim_start(),
+        text(&page, width()).trim_start_matches('\n'),
     )
 }
 

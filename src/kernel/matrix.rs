@@ -102,12 +102,15 @@ impl Operation for Linear {
     fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [x, weight, bias] = inputs else { unreachable!("three inputs") };
         let (rows, out) = (x.shape[0], weight.shape[0]);
-        // The product of a single row adds up in another order. A sample must not depend on whether others come with it.
+        // A sample must not depend on which others come with it. The product of a single row adds up in another order, and a
+        // product that is added to what is there rounds differently at the edge of a tile: the bias is added afterwards.
         let twice = (rows == 1).then(|| x.values.repeat(2));
         let x = Matrix::new(twice.as_deref().unwrap_or(x.values), x.shape[1]);
-        let mut values = bias.values.repeat(x.rows);
-        add_product(&mut values, x, matrix(weight).transposed());
+        let mut values = product(x, matrix(weight).transposed());
         values.truncate(rows * out);
+        for row in values.chunks_exact_mut(out) {
+            row.iter_mut().zip(bias.values).for_each(|(value, bias)| *value += bias);
+        }
         vec![Output { values, shape: vec![rows, out] }]
     }
 
