@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::Result;
-use unrolled::measure::{Measure, REGISTRY};
+use unrolled::measure::{AnyMeasurement, Measure, REGISTRY};
 
 /// Which measurements to take.
 #[derive(Args)]
@@ -22,9 +22,8 @@ pub(super) struct MeasureArgs {
 
 /// Lists the measurements with what they show in the help text.
 fn names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(
-        REGISTRY.map(|measurement| PossibleValue::new(measurement.name()).help(measurement.about())),
-    )
+    let value = |measurement: &&dyn AnyMeasurement| PossibleValue::new(measurement.name()).help(measurement.about());
+    PossibleValuesParser::new(REGISTRY.iter().map(value))
 }
 
 impl MeasureArgs {

@@ -50,9 +50,12 @@ pub struct BlockView<'a> {
     /// The estimates of its stage, the block's own included.
     pub stage: &'a StageActivations,
     source: &'a dyn Fn(Value) -> Option<(Vec<f32>, usize)>,
-    fetched: [OnceCell<Option<(Vec<f32>, usize)>>; 3],
+    fetched: [OnceCell<Fetched>; 3],
     residual: OnceCell<Vec<f32>>,
 }
+
+/// The values that were fetched and their channels, where the block has them.
+type Fetched = Option<(Vec<f32>, usize)>;
 
 /// A value inside a block.
 #[derive(Clone, Copy)]

@@ -171,8 +171,8 @@ impl EstimationProbe {
     fn close(&mut self, stage: usize, group: usize) {
         let size = self.group.min(self.samples - group * self.group);
         let errors = &mut self.stages[stage];
-        let is_complete = |rows: &mut Rows| rows.last().is_some_and(|target| target.count() >= size as f64);
-        if !errors.open.get_mut(&group).is_some_and(|rows| is_complete(rows)) {
+        let last = errors.open.get_mut(&group).and_then(|rows| rows.last());
+        if last.is_none_or(|target| target.count() < size as f64) {
             return;
         }
         let rows = errors.open.remove(&group).unwrap_or_default();

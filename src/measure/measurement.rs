@@ -18,7 +18,7 @@ use crate::report::Section;
 use crate::{Error, Result};
 
 /// All measurements, in the order in which they are reported.
-pub static REGISTRY: [&dyn AnyMeasurement; 14] = [
+pub static REGISTRY: &[&dyn AnyMeasurement] = &[
     &super::Estimation,
     &super::Patches,
     &super::Lesion,
@@ -222,5 +222,5 @@ fn typed<'a, M: Measurement>(network: &Presented<'a, &Value>) -> Result<Presente
 /// [`Error::Unknown`] for a name that none has.
 pub fn named(name: &str) -> Result<&'static dyn AnyMeasurement> {
     let found = REGISTRY.iter().find(|measurement| measurement.name() == name);
-    found.copied().ok_or_else(|| Error::unknown("measurement", name, REGISTRY.map(|m| m.name())))
+    found.copied().ok_or_else(|| Error::unknown("measurement", name, REGISTRY.iter().map(|m| m.name())))
 }

@@ -35,7 +35,7 @@ pub fn merge(
         .iter()
         .map(|planned| {
             let known = REGISTRY.iter().chain(own).find(|m| m.name() == planned.name).copied();
-            known.ok_or_else(|| Error::unknown("measurement", &planned.name, REGISTRY.map(|m| m.name())))
+            known.ok_or_else(|| Error::unknown("measurement", &planned.name, REGISTRY.iter().map(|m| m.name())))
         })
         .collect::<Result<_>>()?;
     let mut found = observations(&parts, &plan, &measurements)?;

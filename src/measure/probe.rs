@@ -160,13 +160,16 @@ pub(super) fn run_probes<N: Network>(
     Ok(())
 }
 
+/// A step, what entered it, and the residual of a block that keeps the shape.
+type TakenStep<E> = (Step, E, Option<Vec<f32>>);
+
 /// One batch on its way through the network.
 struct ProbedPass<'a, N: Network> {
     network: &'a N,
     probes: &'a mut [Box<dyn AnyProbe>],
     activations: StageActivations,
-    /// For gradients: every step, what entered it, and the residual of blocks that keep the shape.
-    steps: Option<Vec<(Step, N::Estimate, Option<Vec<f32>>)>>,
+    /// For gradients.
+    steps: Option<Vec<TakenStep<N::Estimate>>>,
     last: Option<N::Estimate>,
 }
 

@@ -243,10 +243,11 @@ impl<N: Network> Runner<'_, N> {
             let outcome = meter.advance(batch.predictions.len() as u64 * each);
             let is_last = predictions.len() == list.samples.len();
             if store.is_kept() && (outcome.is_err() || is_last || last.elapsed() >= *save_every) {
-                let state = |(name, probe): (&String, &Box<dyn AnyProbe>)| {
+                let state = |(name, probe): (&String, &dyn AnyProbe)| {
                     probe.to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
                 };
-                let probes = names.iter().zip(batch.probes).map(state).collect::<Result<_>>()?;
+                let probes = batch.probes.iter().map(AsRef::as_ref);
+                let probes = names.iter().zip(probes).map(state).collect::<Result<_>>()?;
                 let saved = SavedPass {
                     samples: list.samples.to_vec(),
                     predictions: predictions.clone(),

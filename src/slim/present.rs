@@ -1,6 +1,6 @@
 //! The report of a slimming: the network before and after, and how its blocks were selected.
 
-use super::{Chosen, Ranking, Sizes, Slimmed, Slimming};
+use super::{Chosen, Ranking, Slimmed, Slimming};
 use crate::measure::charts::{estimate_cell, score_axis};
 use crate::measure::{Metric, PerBlock, Score, counted};
 use crate::nn::{BlockId, Outline};
@@ -168,14 +168,13 @@ fn sizes(slimmed: &Slimmed) -> Section {
         Column::new("left_fraction", "left", Format::Percent),
     ];
     let mut table = Table::new("sizes", "Sizes before and after", RowKey::Other, columns);
-    let counts: [(&str, fn(&Sizes) -> u64); 4] = [
-        ("blocks", |sizes| sizes.blocks as u64),
-        ("parameters", |sizes| sizes.parameters),
-        ("bytes of the file", |sizes| sizes.bytes),
-        ("FLOPs of one sample", |sizes| sizes.flops),
+    let counts = [
+        ("blocks", [before, after].map(|sizes| sizes.blocks as u64)),
+        ("parameters", [before, after].map(|sizes| sizes.parameters)),
+        ("bytes of the file", [before, after].map(|sizes| sizes.bytes)),
+        ("FLOPs of one sample", [before, after].map(|sizes| sizes.flops)),
     ];
-    for (name, count) in counts {
-        let [whole, slim] = [before, after].map(count);
+    for (name, [whole, slim]) in counts {
         table.push([name.into(), whole.into(), slim.into(), (slim as f64 / whole as f64).into()]);
     }
     let [whole, slim] = [before, after].map(|sizes| sizes.latency_ms);

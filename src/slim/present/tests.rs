@@ -2,7 +2,7 @@ use super::*;
 use crate::measure::example::{assert_is_complete, estimate, outline, score};
 use crate::measure::{Estimate, LesionResult};
 use crate::report::{Panel, csv, html, text};
-use crate::slim::{Removal, Version};
+use crate::slim::{Removal, Sizes, Version};
 
 /// A network of two stages without its blocks 2 and 6.
 fn slimming() -> Slimming {

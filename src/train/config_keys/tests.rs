@@ -161,7 +161,7 @@ fn write_data(root: &Path) {
         let labels = [[0, 0, 8, 1], count, [0, 1, 2, 3]].concat();
         write(&format!("data/mnist/{split}-labels-idx1-ubyte"), labels);
     }
-    let noise = |label: u8| (0..3072_u32).map(move |i| (i * (7 + u32::from(label)) * 2_654_435 >> 8) as u8);
+    let noise = |label: u8| (0..3072_u32).map(move |i| (i * (7 + u32::from(label)) * 654_435 / 256) as u8);
     let record = |label: u8| std::iter::once(label).chain(noise(label)).collect::<Vec<u8>>();
     for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         write(&format!("data/cifar10/{name}.bin"), [record(0), record(1)].concat());
