@@ -64,7 +64,7 @@ pub(super) fn removals(outline: &Outline, order: &[BlockId]) -> Vec<BlockId> {
 ///
 /// # Errors
 /// [`Error::Argument`] for a goal that cannot be reached, or a criterion for which no block has a figure. Where samples
-/// cannot be read, and as of [`measure`].
+/// cannot be read, and as of [`Measure::run`](crate::measure::Measure::run).
 pub fn select_blocks<P: Prunable>(
     prunable: &P,
     source: &EvalSet,
