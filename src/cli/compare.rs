@@ -58,8 +58,7 @@ impl Compare {
             measured.push(self.measure(name, network, data)?);
             predictions.push(predict(network, data, |_| ())?);
         }
-        let title = format!("{} networks side by side", all.len());
-        let mut page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        let mut page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
         if is_same_samples(&all) {
             let slices: Vec<&[Prediction]> = predictions.iter().map(Vec::as_slice).collect();
             compare_predictions(&mut page, &measured, &slices);

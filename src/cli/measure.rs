@@ -79,9 +79,8 @@ impl Measure {
     }
 
     fn finish(&self, measured: Measurements, begun: Instant) -> anyhow::Result<()> {
-        let title = format!("How {} refines its estimates", measured.target);
         let measured = std::slice::from_ref(&measured);
-        let page = report(&title, Vec::new(), measured, &[], output::facts(begun))?;
+        let page = report(&output::title(measured), Vec::new(), measured, &[], output::facts(begun))?;
         if let Some(dir) = &self.out {
             output::save(dir, &page, measured)?;
         }

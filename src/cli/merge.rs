@@ -32,9 +32,8 @@ impl Merge {
         check_writable(&self.out)?;
         let data = self.data.open()?;
         let measured = merge(&self.shards, &[], data.as_ref(), Some(&self.out))?;
-        let title = format!("How {} refines its estimates", measured.target);
         let measured = [measured];
-        let page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        let page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
         output::save(&self.out, &page, &measured)?;
         let [measured] = measured;
         if self.json {

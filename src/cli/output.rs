@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
-use unrolled::report::{Report, Section, Table, csv, html, text};
+use unrolled::report::{Report, Section, Table, csv, html, json, text};
 use unrolled::{Error, write_atomic};
+
+/// The file in the directory of a report that `unrolled report` draws again.
+pub(super) const REPORT_DATA: &str = "report.json";
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -33,19 +36,34 @@ pub(super) fn width() -> usize {
     terminal_size::terminal_size_of(std::io::stdout()).map_or(100, |(width, _)| usize::from(width.0))
 }
 
-/// Writes the report, the numbers as JSON, and a CSV file for each table.
+/// Returns the title of a report about some networks; a path stands in it by its last part.
+pub(super) fn title(measured: &[Measurements]) -> String {
+    match measured {
+        [one] => {
+            let name =
+                Path::new(&one.target).file_name().map_or(one.target.as_str().into(), |name| name.to_string_lossy());
+            format!("How {name} refines its estimates")
+        }
+        all => format!("{} networks side by side", all.len()),
+    }
+}
+
+/// Writes the report as a page and as data, the numbers as JSON, and a CSV file for each table.
 pub(super) fn save(dir: &Path, page: &Report, measured: &[Measurements]) -> Result<(), Error> {
     let measured: Vec<Measurements> = measured.iter().cloned().map(Measurements::without_pictures).collect();
-    let json = match &measured[..] {
+    let numbers = match &measured[..] {
         [one] => serde_json::to_string_pretty(one),
         all => serde_json::to_string_pretty(all),
     };
     let path = dir.join("measurements.json");
-    let json = json.map_err(|e| Error::file(&path, e.to_string()))?;
+    let numbers = numbers.map_err(|e| Error::file(&path, e.to_string()))?;
     for (name, table) in csv(page) {
         write_atomic(&dir.join(name), table.as_bytes())?;
     }
-    write_atomic(&path, (json + "\n").as_bytes())?;
+    write_atomic(&path, (numbers + "\n").as_bytes())?;
+    // The facts tell the time: without them equal work makes equal bytes.
+    let page_data = Report { facts: Vec::new(), ..page.clone() };
+    write_atomic(&dir.join(REPORT_DATA), json(&page_data).as_bytes())?;
     write_atomic(&dir.join("report.html"), html(page).as_bytes())
 }
 

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use clap::Args;
 use unrolled::measure::{Measurements, report};
-use unrolled::report::{SvgOptions, figures};
-use unrolled::write_atomic;
+use unrolled::report::{Report as Page, SvgOptions, figures, html};
+use unrolled::{Error, write_atomic};
 
 use super::output;
 
 /// Arguments of `report`.
 #[derive(Args)]
 pub(super) struct Report {
-    /// A directory that `measure`, `compare` or `merge` wrote, or a measurements.json
+    /// A directory that `measure`, `compare`, `demo` or `merge` wrote, or a measurements.json
     dir: PathBuf,
     /// Write every chart as an SVG file of its own to DIR/figures, for a paper
     #[arg(long)]
@@ -29,12 +29,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let measured = Measurements::read(&self.dir)?;
-        let title = match &measured[..] {
-            [one] => format!("How {} refines its estimates", one.target),
-            all => format!("{} networks side by side", all.len()),
-        };
-        let page = report(&title, Vec::new(), &measured, &[], output::facts(begun))?;
+        let page = Page { facts: output::facts(begun), ..self.read()? };
         let dir = if self.dir.is_dir() { self.dir.as_path() } else { self.dir.parent().unwrap_or(&self.dir) };
         if self.figures {
             let default = SvgOptions::default();
@@ -49,7 +44,19 @@ impl Report {
             }
             return output::print(&format!("{} figures in {}\n", figures.len(), dir.join("figures").display()));
         }
-        output::save(dir, &page, &measured)?;
+        write_atomic(&dir.join("report.html"), html(&page).as_bytes())?;
         output::print(&format!("{}\n", dir.join("report.html").display()))
+    }
+
+    /// Reads the report, or makes it of the measurements alone where there is none.
+    fn read(&self) -> anyhow::Result<Page> {
+        let path = self.dir.join(output::REPORT_DATA);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?),
+            Err(_) => {
+                let measured = Measurements::read(&self.dir)?;
+                Ok(report(&output::title(&measured), Vec::new(), &measured, &[], Vec::new())?)
+            }
+        }
     }
 }

@@ -184,7 +184,7 @@ fn table(networks: &Networks) -> Table {
         key: RowKey::Block,
         columns: named_columns(networks, columns.concat()),
         rows: rows.collect(),
-        brief_rows: None,
+        brief_rows: Some(0),
     }
 }
 
