@@ -79,12 +79,22 @@ fn assert_same(expected: &Path, found: &Path) {
 
 #[test]
 fn killed_at_any_moment_it_ends_in_the_same_bytes() {
+    kill_and_resume(&[]);
+}
+
+/// Without a pass of probes the first sweep observes the whole network.
+#[test]
+fn killed_during_sweeps_alone_it_ends_in_the_same_bytes() {
+    kill_and_resume(&["--only", "repeats,iteration"]);
+}
+
+fn kill_and_resume(only: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("net.safetensors");
     network(&path, 3);
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
     let begun = std::time::Instant::now();
-    let printed = succeeded(measure(&path, &whole, &[]).output().unwrap());
+    let printed = succeeded(measure(&path, &whole, only).output().unwrap());
     let lasted = begun.elapsed();
     let mut random = 12_345_u64;
     let mut stopped = 0;
@@ -92,7 +102,7 @@ fn killed_at_any_moment_it_ends_in_the_same_bytes() {
         let more: &[&str] = if round == 0 { &["--save-every", "0"] } else { &["--save-every", "0", "--resume"] };
         // A run that is killed before it has a plan has nothing to resume.
         let more = if killed.join("plan.json").exists() { more } else { &more[..2] };
-        let mut child = measure(&path, &killed, more).spawn().unwrap();
+        let mut child = measure(&path, &killed, &[only, more].concat()).spawn().unwrap();
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let share = (random >> 33) as f64 / (1_u64 << 31) as f64;
         std::thread::sleep(Duration::from_secs_f64(0.3 * share * lasted.as_secs_f64()));
@@ -101,7 +111,7 @@ fn killed_at_any_moment_it_ends_in_the_same_bytes() {
     }
     assert!(stopped >= KILLS / 2, "killed while it ran {stopped} of {KILLS} times");
     let more: &[&str] = if killed.join("plan.json").exists() { &["--resume"] } else { &[] };
-    let resumed = succeeded(measure(&path, &killed, more).output().unwrap());
+    let resumed = succeeded(measure(&path, &killed, &[only, more].concat()).output().unwrap());
     assert_eq!(printed, resumed);
     assert_same(&whole, &killed);
 }
@@ -159,6 +169,20 @@ fn measurements_of_one_network_add_up_and_others_are_refused() {
     let fresh = measure(&path, &dir.path().join("fresh"), &["--resume"]).output().unwrap();
     assert!(text(&fresh.stderr).contains("nothing to resume"), "{}", text(&fresh.stderr));
     assert!(before == files(&parts), "nothing is touched by what is refused");
+}
+
+/// A pass that was stored has fed the probes of its measurements, and no others.
+#[test]
+fn a_measurement_that_is_added_sees_every_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net.safetensors");
+    network(&path, 3);
+    let (once, added) = (dir.path().join("once"), dir.path().join("added"));
+    succeeded(measure(&path, &once, &["--only", "estimation"]).output().unwrap());
+    succeeded(measure(&path, &added, &["--only", "influence", "--keep-store"]).output().unwrap());
+    succeeded(measure(&path, &added, &["--only", "estimation", "--resume"]).output().unwrap());
+    let read = |dir: &Path| std::fs::read(dir.join("measurements/estimation.json")).unwrap();
+    assert!(read(&once) == read(&added));
 }
 
 /// A name that is no UTF-8 is an ordinary name.

@@ -7,7 +7,7 @@ use super::{output, progress};
 /// Arguments of `data`.
 #[derive(Subcommand)]
 pub(super) enum Data {
-    /// The data sets that are known
+    /// List the data sets that can be downloaded
     List,
     /// Download a data set into DIR/NAME, with checksum; an interrupted download is resumed
     #[cfg(feature = "fetch")]

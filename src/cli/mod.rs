@@ -29,7 +29,7 @@ use unrolled::kernel::{Backend, Kernels};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Where to compute
+    /// The device that computes: cpu, or in builds with that feature cuda or wgpu
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
     /// Which operations compute on the CPU: the fused ones of this program, or those of the engine as a reference

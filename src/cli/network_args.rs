@@ -37,7 +37,7 @@ pub(super) struct OpenArgs {
     /// Leave out arrays that the network has no place for
     #[arg(long)]
     partial: bool,
-    /// The blocks of an ONNX file, where they are not to be found: stages = [[["value in", "value out"], …], …]
+    /// A file that lists the blocks of an ONNX network, for when they are not found; `show --save-cut` writes one
     #[arg(long, value_name = "FILE")]
     cut: Option<PathBuf>,
 }
@@ -59,7 +59,7 @@ impl OpenArgs {
         self.options(backend)?.open(target)
     }
 
-    /// What means nothing for any of these networks is an error, not passed over.
+    /// Checks that every option applies to one of the networks at least.
     pub(super) fn check_used(&self, opened: &[(&Path, &AnyNetwork)], backend: &Backend) -> Result<()> {
         let names: Vec<String> = opened.iter().map(|(path, _)| path.display().to_string()).collect();
         let wrong = |option: &str, what: &str| Err(Error::Usage(format!("{option}: {what}, not {}", names.join(", "))));

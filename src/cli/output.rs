@@ -61,9 +61,14 @@ pub(super) fn save(dir: &Path, page: &Report, measured: &[Measurements]) -> Resu
         write_atomic(&dir.join(name), table.as_bytes())?;
     }
     write_atomic(&path, (numbers + "\n").as_bytes())?;
+    save_page(dir, page)
+}
+
+/// Writes a report as data and as a page.
+pub(super) fn save_page(dir: &Path, page: &Report) -> Result<(), Error> {
     // The facts tell the time: without them equal work makes equal bytes.
-    let page_data = Report { facts: Vec::new(), ..page.clone() };
-    write_atomic(&dir.join(REPORT_DATA), json(&page_data).as_bytes())?;
+    let data = Report { facts: Vec::new(), ..page.clone() };
+    write_atomic(&dir.join(REPORT_DATA), json(&data).as_bytes())?;
     write_atomic(&dir.join("report.html"), html(page).as_bytes())
 }
 

@@ -48,15 +48,14 @@ impl Report {
         output::print(&format!("{}\n", dir.join("report.html").display()))
     }
 
-    /// Reads the report, or makes it of the measurements alone where there is none.
+    /// Makes the report of the measurements of one network; of several, whose report is more than that, reads it.
     fn read(&self) -> anyhow::Result<Page> {
         let path = self.dir.join(output::REPORT_DATA);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?),
-            Err(_) => {
-                let measured = Measurements::read(&self.dir)?;
-                Ok(report(&output::title(&measured), Vec::new(), &measured, &[], Vec::new())?)
-            }
+        if path.exists() && !self.dir.join("plan.json").exists() {
+            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+            return Ok(serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?);
         }
+        let measured = Measurements::read(&self.dir)?;
+        Ok(report(&output::title(&measured), Vec::new(), &measured, &[], Vec::new())?)
     }
 }

@@ -221,6 +221,7 @@ impl<'a> Measure<'a> {
         let (plan, data) = self.prepare(network, data, &selected, Some(shard))?;
         let store = Store::new(Some(directory.path()), &plan)?;
         directory.begin(&plan, &store, self.resumes)?;
+        directory.save_training(&self.training)?;
         let meter = Meter { progress, done: 0, total: 0 };
         let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
         runner.run(&selected, |_, _| Ok(())).map(drop)

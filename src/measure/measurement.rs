@@ -63,11 +63,12 @@ pub trait Measurement: Send + Sync + 'static {
     const NAME: &'static str;
     /// What is measured, in one line of help.
     const ABOUT: &'static str;
-    /// The keys of the output in the JSON of all measurements. With more keys than one the output is an object that has
-    /// them.
+    /// The keys of the output in the JSON of all measurements. If there are several, the output is a JSON object with these
+    /// fields.
     const KEYS: &'static [&'static str] = &[Self::NAME];
 
-    /// Returns why a network has nothing to measure, as what follows its name; `None` where it has.
+    /// Returns the reason why this measurement does not apply, or `None` if it applies. The reason is printed after the
+    /// network's name.
     fn why_not(&self, _scope: &Scope) -> Option<String> {
         None
     }

@@ -30,6 +30,8 @@ pub fn merge(
     parts.sort_by_key(|(plan, _)| plan.shard.map(|shard| shard.number));
     let Some((first, _)) = parts.first() else { return Err(Error::argument("shards", "none, expected a directory")) };
     let plan = Plan { shard: None, ..first.clone() };
+    let training = Directory::new(parts[0].1).training()?;
+    data.map_or(Ok(()), |data| check_samples(data, &plan))?;
     let measurements: Vec<&dyn AnyMeasurement> = plan
         .measurements
         .iter()
@@ -52,8 +54,24 @@ pub fn merge(
         outputs.insert(measurement.name().to_owned(), output);
     }
     let score = Score::of(&found.baseline);
-    directory.map_or(Ok(()), |directory| directory.save_baseline(&score))?;
-    Ok(assemble(&plan, score, outputs))
+    if let Some(directory) = &directory {
+        directory.save_baseline(&score)?;
+        directory.save_training(&training)?;
+    }
+    Ok(Measurements { training, ..assemble(&plan, score, outputs) })
+}
+
+/// Checks that samples can be those that were measured.
+fn check_samples(data: &EvalSet, plan: &Plan) -> Result<()> {
+    let (found, expected) = (data.dataset.shape().to_vec(), plan.scope.outline.input.clone());
+    if found != expected {
+        return Err(Error::Shape { name: "samples of the data set".into(), found, expected });
+    }
+    if data.len() == plan.scope.samples {
+        return Ok(());
+    }
+    let (name, measured) = (&plan.data.name, plan.scope.samples);
+    Err(Error::argument("data", format!("{} samples, but {measured} of {name} were measured", data.len())))
 }
 
 /// Reads the plan of every shard: all of one work, each part of the samples once.

@@ -222,7 +222,10 @@ impl<N: Network> Runner<'_, N> {
         probes: &mut [(String, Box<dyn AnyProbe>)],
         measurements: &[&dyn AnyMeasurement],
     ) -> Result<Vec<Prediction>> {
-        let saved: SavedPass = self.store.load(file)?.unwrap_or_default();
+        // A pass that has not fed all of these probes begins anew: a probe has to see every sample.
+        let has = |saved: &SavedPass, probe: &str| saved.probes.iter().any(|(name, _)| name == probe);
+        let saved: Option<SavedPass> = self.store.load(file)?;
+        let saved = saved.filter(|saved| probes.iter().all(|(name, _)| has(saved, name))).unwrap_or_default();
         let mut predictions = saved.predictions;
         let state = if predictions.is_empty() { list.start_state() } else { RecurrentState::restore(&saved.recurrent) };
         for (name, bytes) in &saved.probes {
@@ -295,7 +298,7 @@ impl<N: Network> Runner<'_, N> {
             if self.plan.shard.is_none() {
                 saved[place].scatter(self.data.len(), found);
                 if found.baseline.is_empty() && *intervention != Intervention::OtherStep {
-                    found.baseline = saved[place].predictions.swap_remove(0);
+                    found.baseline = saved[place].predictions[0].clone();
                 }
             }
         }

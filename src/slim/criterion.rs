@@ -89,7 +89,7 @@ impl Criterion {
             Self::ReadoutGain => ("readout-gain", "What the loss of a fitted linear read-out falls by"),
             Self::Gate => ("gate", "How open the transform gate is"),
             Self::Greedy => {
-                ("greedy", "Accuracy without the block, and of equals loss, measured again after each removal")
+                ("greedy", "Accuracy without the block (the loss breaks ties), measured again after each removal")
             }
             Self::Deepest => ("deepest", "The last block first: a control"),
             Self::Random => ("random", "A random order: a control"),

@@ -32,8 +32,8 @@ pub(super) struct Slim {
     /// Leave out blocks as long as no more than so many percentage points of accuracy are lost
     #[arg(long, value_name = "POINTS", value_parser = points)]
     keep_accuracy: Option<f64>,
-    /// Leave out blocks as long as the loss grows by no more than so many nats; of a language model .05 nats are a perplexity
-    /// that is a twentieth higher
+    /// Leave out blocks as long as the loss grows by no more than so many nats; for a language model, 0.05 nats raise
+    /// perplexity by about 5 %
     #[arg(long, value_name = "NATS", value_parser = not_negative)]
     keep_loss: Option<f64>,
     /// Leave out blocks until no more than so many parameters remain
@@ -151,7 +151,7 @@ impl Slim {
         if let Some(dir) = &self.report {
             let json = serde_json::to_string_pretty(&slimming)? + "\n";
             write_atomic(&dir.join("slim.json"), json.as_bytes())?;
-            write_atomic(&dir.join("report.html"), report::html(&page).as_bytes())?;
+            output::save_page(dir, &page)?;
         }
         if self.json { output::print_json(&slimming) } else { output::print(&report::text(&page, output::width())) }
     }
