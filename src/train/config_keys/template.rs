@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// Values that differ from the defaults, because a kind of network could not be trained without them.
 fn needed_values(kind: ModelKind) -> &'static [(&'static str, &'static str)] {
     match kind {
-        ModelKind::Mlp => &[("train.clip_norm", "1.0")],
-        ModelKind::Resnet | ModelKind::Highway110 | ModelKind::HighwayMnist => &[],
+        ModelKind::Mlp | ModelKind::HighwayMnist => &[("train.clip_norm", "1.0")],
+        ModelKind::Resnet | ModelKind::Highway110 => &[],
         ModelKind::Imagenet | ModelKind::Highway50 | ModelKind::HighwayFull50 => {
             &[("data.resize", "256"), ("data.crop", "224")]
         }

@@ -128,7 +128,7 @@ fn a_template_has_the_defaults() {
         let mut expected = parse(kind, &[]).unwrap();
         assert_eq!(resolve(kind, &found).unwrap(), resolve(kind, &expected).unwrap(), "{}", kind.name());
         match kind {
-            ModelKind::Mlp => expected.train.clip_norm = 1.0,
+            ModelKind::Mlp | ModelKind::HighwayMnist => expected.train.clip_norm = 1.0,
             ModelKind::Imagenet | ModelKind::Highway50 | ModelKind::HighwayFull50 => {
                 (expected.data.resize, expected.data.crop) = (Some(256), Some(224));
             }
