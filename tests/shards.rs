@@ -12,7 +12,10 @@ use unrolled::nn::{Network, Wiring};
 
 /// Streamed means of shards are merged by Chan's formula, which rounds otherwise than a stream: largest relative difference.
 const MERGED: f64 = 1e-12;
-/// Outputs that are counted from predictions alone: they must be equal to the bit.
+/// The matrix products of a language model's output layer round by how many words stand in a batch, and streams that are parted
+/// are other batches: largest difference of a loss, in nats.
+const OF_TEXTS: f64 = 1e-6;
+/// Outputs that are counted from predictions alone: they must be equal to the bit, but for those of texts.
 const COUNTED: [&str; 9] =
     ["lesion", "shuffle", "ablation", "several", "pairs", "repeats", "iteration", "readouts", "early_exit"];
 
@@ -37,22 +40,26 @@ fn shards<N: Network>(network: &N, data: &EvalSet, measure: &Measure, of: usize,
 }
 
 /// Every path at which two documents differ by more than is allowed for it.
-fn differences(path: &str, whole: &Value, merged: &Value, found: &mut Vec<String>) {
-    let is_exact = COUNTED.iter().any(|name| path.starts_with(&format!("/{name}/")) || path.starts_with("/baseline"));
+fn differences(path: &str, [whole, merged]: [&Value; 2], tolerance: f64, found: &mut Vec<String>) {
+    let is_counted = COUNTED.iter().any(|name| path.starts_with(&format!("/{name}/"))) || path.starts_with("/baseline");
+    let is_exact = is_counted && tolerance == MERGED;
     match (whole, merged) {
         (Value::Object(a), Value::Object(b)) => {
             if a.keys().ne(b.keys()) {
                 found.push(format!("{path}: other keys"));
             }
-            a.iter().for_each(|(key, value)| differences(&format!("{path}/{key}"), value, &b[key], found));
+            a.iter().for_each(|(key, value)| differences(&format!("{path}/{key}"), [value, &b[key]], tolerance, found));
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().for_each(|(i, (a, b))| differences(&format!("{path}/{i}"), a, b, found));
+            a.iter()
+                .zip(b)
+                .enumerate()
+                .for_each(|(i, (a, b))| differences(&format!("{path}/{i}"), [a, b], tolerance, found));
         }
         (Value::Number(a), Value::Number(b)) if !is_exact && a.is_f64() => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             // A figure that is zero but for rounding has no relative error; those here are of order 1.
-            if (a - b).abs() > MERGED * a.abs().max(1.0) {
+            if (a - b).abs() > tolerance * a.abs().max(1.0) {
                 found.push(format!("{path}: {a} and {b}"));
             }
         }
@@ -61,10 +68,10 @@ fn differences(path: &str, whole: &Value, merged: &Value, found: &mut Vec<String
     }
 }
 
-fn assert_alike(whole: &Measurements, merged: &Measurements, what: &str) {
+fn assert_alike(whole: &Measurements, merged: &Measurements, tolerance: f64, what: &str) {
     let mut found = Vec::new();
     let json = |measured: &Measurements| serde_json::to_value(measured).unwrap();
-    differences("", &json(whole), &json(merged), &mut found);
+    differences("", [&json(whole), &json(merged)], tolerance, &mut found);
     assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
 }
 
@@ -78,7 +85,7 @@ fn any_number_of_shards_gives_the_same_report() {
         let dir = tempfile::tempdir().unwrap();
         let parts = shards(&network, &data, &measure, of, dir.path());
         let merged = merge(&parts, &[], Some(&data), Some(&dir.path().join("merged"))).unwrap();
-        assert_alike(&whole, &merged, &format!("{of} shards"));
+        assert_alike(&whole, &merged, MERGED, &format!("{of} shards"));
         let read = Measurements::read(&dir.path().join("merged")).unwrap();
         assert!(read == [merged], "what is written is what is returned");
     }
@@ -91,7 +98,7 @@ fn more_shards_than_samples_are_merged_too() {
     let whole = measure.run(&network, &data, &mut ()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let parts = shards(&network, &data, &measure, 5, dir.path());
-    assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), "5 shards of 3 samples");
+    assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), MERGED, "5 shards of 3 samples");
 }
 
 /// Sentences that depend on nothing.
@@ -126,7 +133,7 @@ fn shards_of_a_text_remember_as_the_whole_does() {
     for of in [2, 3, 7] {
         let dir = tempfile::tempdir().unwrap();
         let parts = shards(&model, &data, &measure, of, dir.path());
-        assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), &format!("{of} shards of a text"));
+        assert_alike(&whole, &merge(&parts, &[], None, None).unwrap(), OF_TEXTS, &format!("{of} shards of a text"));
     }
 }
 

