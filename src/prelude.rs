@@ -3,7 +3,7 @@
 pub use crate::data::{DataSpec, Dataset, Normalization, Split};
 pub use crate::kernel::Backend;
 pub use crate::measure::{
-    Ablation, AnyMeasurement, Estimate, Estimation, EvalSet, Gates, Gradients, Influence, Intervention, Iteration,
+    Ablation, AnyMeasurement, Cka, Estimate, Estimation, EvalSet, Gates, Gradients, Influence, Intervention, Iteration,
     Lesion, Measure, Measurement, Measurements, Observed, Pairs, Patches, PerBlock, Prediction, Presented, Probe,
     Progress, Readouts, Repeats, Scope, Score, Several, Shard, Shuffle, Theory, merge, predict, predict_along,
 };

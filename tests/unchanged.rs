@@ -31,7 +31,8 @@ use serde_json::Value;
 /// Keys of the outermost objects that may be new since the files were kept, each with a comment that says why.
 const ADDED: &[&str] = &[
     // Of the format of measurements.
-    "version",
+    "version", // A measurement that is new.
+    "cka",
 ];
 
 /// Places that may differ from what was kept, each with the reason: `("*/measure/readouts/*/linear", "fitted longer")`.

@@ -25,6 +25,7 @@ pub static REGISTRY: &[&dyn AnyMeasurement] = &[
     &super::Shuffle,
     &super::Gates,
     &super::Influence,
+    &super::Cka,
     &super::Gradients,
     &super::Readouts,
     &super::Ablation,
