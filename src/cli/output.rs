@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
-use unrolled::report::{Report, Section, Table, csv, html, json, text};
+use unrolled::report::{Report, Section, Table, counted, csv, html, json, separated, short, text};
 use unrolled::{Error, write_atomic};
 
 /// The file in the directory of a report that `unrolled report` draws again.
@@ -83,14 +83,13 @@ pub(super) fn score(score: &Score, outline: &Outline) -> String {
         false => String::new(),
     };
     let accuracy = Metric::Accuracy;
-    let samples = if score.samples == 1 { "sample" } else { "samples" };
     format!(
-        "{perplexity}accuracy {:.2} % ({}), loss {:.4} ± {:.4} nats, {} {samples}\n",
+        "{perplexity}accuracy {:.2} % ({}), loss {:.4} ± {:.4} nats, {}\n",
         accuracy.value(score),
         interval(accuracy.range(score), " %"),
         score.loss,
         score.loss_ci95,
-        count(score.samples),
+        counted(score.samples as usize, "sample"),
     )
 }
 
@@ -99,7 +98,6 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
     let blocks = outline.blocks().count();
     let section = Section { tables: vec![table], ..Section::default() };
     let page = Report { sections: vec![section], ..Report::default() };
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let sides: Vec<String> = outline.input.iter().map(usize::to_string).collect();
     format!(
         "{}\ninput {}, {} classes, {}, {}, {} parameters, {} FLOPs a sample\n\n{}",
@@ -108,31 +106,10 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
         outline.classes,
         counted(outline.stages.len(), "stage"),
         counted(blocks, "block"),
-        count(outline.parameters),
+        separated(outline.parameters as f64),
         short(outline.flops),
         text(&page, width()).trim_start_matches('\n'),
     )
-}
-
-/// Returns a number with separators, such as `1,234`.
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = (0..digits.len().div_ceil(3))
-        .rev()
-        .map(|group| &digits[digits.len().saturating_sub(3 * (group + 1))..digits.len() - 3 * group])
-        .collect();
-    groups.join(",")
-}
-
-/// Returns a number in three digits or so, such as `1.7 M`.
-fn short(number: u64) -> String {
-    let scaled = |unit: f64, name: &str| format!("{:.1} {name}", number as f64 / unit);
-    match number {
-        0..1_000 => number.to_string(),
-        1_000..1_000_000 => scaled(1e3, "k"),
-        1_000_000..1_000_000_000 => scaled(1e6, "M"),
-        _ => format!("{:.2} G", number as f64 / 1e9),
-    }
 }
 
 /// The facts that close a report.
@@ -171,18 +148,11 @@ fn civil(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{civil, count};
+    use super::civil;
 
     #[test]
     fn dates_are_those_of_the_calendar() {
         let dates = [(0, "1970-01-01"), (11_016, "2000-02-29"), (11_017, "2000-03-01"), (20_781, "2026-11-24")];
         dates.iter().for_each(|(days, date)| assert_eq!(civil(*days), *date));
-    }
-
-    #[test]
-    fn counts_have_separators() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(number), text);
-        }
     }
 }

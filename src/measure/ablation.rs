@@ -9,7 +9,7 @@ use super::cost::Cost;
 use super::lesion::{LesionResult, removable};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::PerBlock;
-use super::sentences::{findings, finite_mean, missing_figures};
+use super::sentences::{findings, finite_mean};
 use crate::nn::{BlockId, Route};
 use crate::report::{Cell, Chart, Column, Figure, Format, Mark, Section, Table};
 
@@ -64,8 +64,6 @@ impl Measurement for Ablation {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "A block's step replaced".into(),
             about: vec![
@@ -77,7 +75,7 @@ impl Measurement for Ablation {
                  network, taken sample by sample, with 95 % intervals."
                     .into(),
             ],
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content([figure(networks)]),
             tables,
             ..Section::default()

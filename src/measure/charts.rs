@@ -149,20 +149,27 @@ pub fn block_table<T>(
     cells: impl Fn(&Presented<T>, BlockId) -> Option<Vec<Cell>>,
 ) -> Table {
     let key = vec![Column::new("block", "block", Format::Text)];
+    row_table((name, title), RowKey::Block, networks, [key, columns].concat(), |network| {
+        let row = |id| Some([vec![Cell::Block(id)], cells(network, id)?].concat());
+        network.outline.blocks().filter_map(|(id, _)| row(id)).collect()
+    })
+}
+
+/// Returns a table with the rows that a function makes of each network. Before the columns stands the network, where there
+/// are several.
+pub fn row_table<T>(
+    (name, title): (&str, &str),
+    key: RowKey,
+    networks: &[Presented<T>],
+    columns: Vec<Column>,
+    rows: impl Fn(&Presented<T>) -> Vec<Vec<Cell>>,
+) -> Table {
     let rows = networks.iter().flat_map(|network| {
-        let blocks = network.outline.blocks().filter_map(|(id, _)| Some((id, cells(network, id)?)));
-        blocks
-            .map(|(id, cells)| named_row(networks, network, [vec![Cell::Block(id)], cells].concat()))
-            .collect::<Vec<_>>()
+        let own = rows(network).into_iter();
+        own.map(|cells| named_row(networks, network, cells)).collect::<Vec<_>>()
     });
-    Table {
-        name: name.into(),
-        title: title.into(),
-        key: RowKey::Block,
-        columns: named_columns(networks, [key, columns].concat()),
-        rows: rows.collect(),
-        brief_rows: None,
-    }
+    let columns = named_columns(networks, columns);
+    Table { rows: rows.collect(), ..Table::new(name, title, key, columns) }
 }
 
 /// Returns columns with one for the network's name before them, where there are several networks.

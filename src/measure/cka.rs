@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BatchOutputs, BlockView};
-use super::charts::{named_columns, named_row, stage_maps, with_content};
+use super::charts::{row_table, stage_maps, with_content};
 use super::cost::Cost;
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::moments::average;
@@ -91,13 +91,12 @@ impl Measurement for Cka {
     fn present(&self, networks: &[Presented<Vec<BlockSimilarity>>]) -> Section {
         let columns = ["first", "second"].map(|name| Column::new(name, name, Format::Text));
         let cka = Column::new("cka", "CKA", Format::Fixed3);
-        let row = |network: &Presented<_>, pair: &BlockSimilarity| {
-            named_row(networks, network, vec![pair.first.into(), pair.second.into(), Cell::Number(pair.cka)])
-        };
-        let rows = networks.iter().flat_map(|n| n.output.iter().map(|pair| row(n, pair)).collect::<Vec<_>>());
-        let columns = named_columns(networks, [columns.to_vec(), vec![cka]].concat());
-        let table = Table::new("cka", "Linear CKA of all pairs of blocks of a stage", RowKey::Other, columns);
-        let table = Table { rows: rows.collect(), brief_rows: Some(10), ..table };
+        let row = |pair: &BlockSimilarity| vec![pair.first.into(), pair.second.into(), Cell::Number(pair.cka)];
+        let named = ("cka", "Linear CKA of all pairs of blocks of a stage");
+        let columns = [columns.to_vec(), vec![cka]].concat();
+        let table =
+            row_table(named, RowKey::Other, networks, columns, |network| network.output.iter().map(row).collect());
+        let table = Table { brief_rows: Some(10), ..table };
         Section {
             title: "How alike the blocks of a stage are".into(),
             about: vec![

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::charts::{baselines, chance, named_columns, named_row, score_axis};
+use super::charts::{baselines, chance, row_table, score_axis};
 use super::moments::average;
 use super::readouts::ReadoutsResult;
 use super::score::Score;
@@ -11,7 +11,7 @@ use super::sentences::number;
 use super::{Metric, Prediction, Presented};
 use crate::float_json;
 use crate::nn::Outline;
-use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, Scale, Series, Table};
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Series, Table};
 
 /// Samples leave at the first block after which a fitted read-out gives a class at least this probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,15 +133,10 @@ pub(super) fn table(networks: &[Presented<ReadoutsResult>]) -> Option<Table> {
         let first = vec![Cell::Text(exit.readout.clone())];
         [first, shares, Metric::Accuracy.score_cells(&exit.score), vec![exit.score.samples.into()]].concat()
     };
-    let rows = networks.iter().flat_map(|n| exits(n).map(move |exit| named_row(networks, n, row(exit))));
-    let rows: Vec<Vec<Cell>> = rows.collect();
-    (!rows.is_empty()).then(|| Table {
-        name: "early-exit".into(),
-        title: "Early exit at every threshold".into(),
-        columns: named_columns(networks, columns.concat()),
-        rows,
-        ..Table::default()
-    })
+    let named = ("early-exit", "Early exit at every threshold");
+    let table =
+        row_table(named, RowKey::Other, networks, columns.concat(), |network| exits(network).map(row).collect());
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Returns the early exits of a network.

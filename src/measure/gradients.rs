@@ -10,7 +10,7 @@ use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::moments::RunningMean;
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock};
-use super::sentences::{counted, findings, finite_mean, missing_figures, number};
+use super::sentences::{counted, findings, finite_mean, number};
 use crate::nn::{BlockId, Route};
 use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Scale, Section, Table};
 
@@ -64,8 +64,6 @@ impl Measurement for Gradients {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "Steps down the loss".into(),
             about: vec![
@@ -77,7 +75,7 @@ impl Measurement for Gradients {
                  gradient is zero are left out. Blocks that change the shape of the estimate have no cosine."
                     .into(),
             ],
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content([figure(networks)]),
             tables,
             ..Section::default()

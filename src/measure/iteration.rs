@@ -3,11 +3,11 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::charts::{estimate_cell, metric, named_columns, named_row, stage_names, with_content};
+use super::charts::{estimate_cell, metric, row_table, stage_names, with_content};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::repeats::{TIMES, last_blocks};
 use super::score::{Estimate, mean};
-use super::sentences::{findings, finite_mean, missing_figures, number};
+use super::sentences::{findings, finite_mean, number};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
@@ -111,12 +111,10 @@ impl Measurement for Iteration {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "How iterative the stages are".into(),
             about: about(networks),
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content([figure(networks)]),
             tables,
             ..Section::default()
@@ -196,15 +194,10 @@ fn table(networks: &Networks) -> Table {
         let cell = |(_, _, index): Index| index(indices).map_or(Cell::Empty, estimate_cell);
         [vec![stage.as_str().into()], INDICES.map(cell).to_vec()].concat()
     };
-    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |stage| named_row(networks, n, row(stage))));
-    Table {
-        name: "iteration".into(),
-        title: "Indices of every stage".into(),
-        key: RowKey::Stage,
-        columns: named_columns(networks, [vec![Column::text("stage", "stage")], indices.to_vec()].concat()),
-        rows: rows.collect(),
-        brief_rows: None,
-    }
+    let columns = [vec![Column::text("stage", "stage")], indices.to_vec()].concat();
+    row_table(("iteration", "Indices of every stage"), RowKey::Stage, networks, columns, |network| {
+        network.output.iter().map(row).collect()
+    })
 }
 
 /// The orders in which two blocks of a stage have changed places.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::{Estimate, PerBlock, Score, mean};
-use super::sentences::{counted, findings, finite_mean, missing_figures};
+use super::sentences::{counted, findings, finite_mean};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Outline, Route};
 use crate::report::{Cell, Chart, Column, Figure, Format, Mark, Section, Table};
@@ -68,8 +68,6 @@ impl Measurement for Lesion {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "Leaving one block out".into(),
             about: vec![
@@ -86,7 +84,7 @@ impl Measurement for Lesion {
                     }
                 ),
             ],
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content(figures(networks)),
             tables,
             ..Section::default()

@@ -6,7 +6,7 @@ use super::charts::{estimate_cell, metric, named_columns, named_row, stage_maps,
 use super::lesion::{LesionResult, removable};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::{Estimate, mean};
-use super::sentences::{counted, findings, missing_figures, number};
+use super::sentences::{counted, findings, number};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
@@ -100,8 +100,6 @@ impl Measurement for Pairs {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "Leaving two blocks out".into(),
             about: vec![
@@ -112,7 +110,7 @@ impl Measurement for Pairs {
                  one makes the other dispensable."
                     .into(),
             ],
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content(figures(networks)),
             tables,
             ..Section::default()

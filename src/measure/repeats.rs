@@ -3,12 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Intervention;
-use super::charts::{
-    baselines, chance, estimate_cell, metric, named_columns, named_row, score_axis, stage_names, with_content,
-};
+use super::charts::{baselines, chance, estimate_cell, metric, row_table, score_axis, stage_names, with_content};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::{Estimate, Score, share};
-use super::sentences::{counted, findings, missing_figures};
+use super::sentences::{counted, findings};
 use crate::nn::{BlockId, Outline, Route};
 use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
@@ -82,8 +80,6 @@ impl Measurement for Repeats {
             return Section::default();
         }
         let tables = vec![table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables));
         Section {
             title: "Applying the last block again".into(),
             about: vec![
@@ -97,7 +93,7 @@ impl Measurement for Repeats {
                  after the first run. What remains is a change of direction. Blocks that change the shape cannot run again."
                     .into(),
             ],
-            findings: said,
+            findings: findings(networks, &tables, sentence),
             figures: with_content([
                 figure(networks, ("repeats", "The estimate as it is"), false),
                 figure(networks, ("repeats-rescaled", "The estimate scaled back"), true),
@@ -157,6 +153,7 @@ fn figure(networks: &Networks, (name, title): (&str, &str), rescaled: bool) -> F
 }
 
 /// Returns a row for every number of runs.
+/// Returns a row for every block and number of runs, which the terminal does not show.
 fn table(networks: &Networks) -> Table {
     let metric = metric(networks);
     let columns = [
@@ -177,15 +174,11 @@ fn table(networks: &Networks) -> Table {
         let last = vec![estimate_cell(repeat.agreement), repeat.score.samples.into()];
         [first, metric.score_cells(&repeat.score), last].concat()
     };
-    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |repeat| named_row(networks, n, row(repeat))));
-    Table {
-        name: "repeats".into(),
-        title: "The last block of every stage applied again".into(),
-        key: RowKey::Block,
-        columns: named_columns(networks, columns.concat()),
-        rows: rows.collect(),
-        brief_rows: Some(0),
-    }
+    let title = "The last block of every stage applied again";
+    let table = row_table(("repeats", title), RowKey::Block, networks, columns.concat(), |network| {
+        network.output.iter().map(row).collect()
+    });
+    Table { brief_rows: Some(0), ..table }
 }
 
 #[cfg(test)]

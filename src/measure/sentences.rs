@@ -1,7 +1,8 @@
 //! Sentences of a report: the numbers in them, and what is said about figures that are missing.
 
 use super::measurement::Presented;
-use crate::report::{Cell, Finding, Format, Table};
+pub(crate) use crate::report::counted;
+use crate::report::{Cell, Finding, Format, Table, separated};
 
 /// Returns a number as it stands in a sentence, with its unit where the format is [`Format::Percent`].
 pub(super) fn number(value: f64, format: Format) -> String {
@@ -30,32 +31,23 @@ fn real(value: f64) -> String {
     }
 }
 
-/// Returns a whole number with separators: `1,234`.
-fn separated(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Returns a count and its noun, in the plural unless the count is one.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    format!("{} {noun}{}", separated(count as f64), if count == 1 { "" } else { "s" })
-}
-
 /// Returns the mean of the finite values; `None` where there are none.
 pub(super) fn finite_mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let finite: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
 }
 
-/// Returns the sentences that a function has to say about the networks.
+/// Returns the sentences that a function has to say about the networks, then how many figures of the tables are not finite.
 pub(super) fn findings<T>(
+    networks: &[Presented<T>],
+    tables: &[Table],
+    sentence: impl Fn(&Presented<T>) -> Option<String>,
+) -> Vec<Finding> {
+    [sentences(networks, sentence), missing_figures(networks, tables)].concat()
+}
+
+/// Returns the sentences that a function has to say about the networks.
+pub(super) fn sentences<T>(
     networks: &[Presented<T>],
     sentence: impl Fn(&Presented<T>) -> Option<String>,
 ) -> Vec<Finding> {
@@ -66,7 +58,7 @@ pub(super) fn findings<T>(
 /// Returns a sentence for every network with numbers in the tables that are not finite: how many there are.
 pub(super) fn missing_figures<T>(networks: &[Presented<T>], tables: &[Table]) -> Vec<Finding> {
     let of_tables = if tables.len() == 1 { "of the table" } else { "of the tables" };
-    findings(networks, |network| {
+    sentences(networks, |network| {
         let is_named = |row: &&Vec<Cell>| networks.len() == 1 || row[0] == Cell::Text(network.name.to_owned());
         let cells = tables.iter().flat_map(|table| &table.rows).filter(is_named).flatten();
         let count = cells.filter(|cell| !is_finite(cell)).count();

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::Intervention;
-use super::charts::{baselines, chance, metric, named_columns, named_row, score_axis};
+use super::charts::{baselines, chance, metric, row_table, score_axis};
 use super::lesion::removable;
 use super::mean_score::MeanScore;
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
-use super::sentences::{counted, findings, missing_figures};
+use super::sentences::{counted, findings};
 use crate::nn::Route;
 use crate::random::{Purpose, shuffle, stream};
-use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, Scale, Section, Series, Table};
+use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
 /// More and more blocks left out at random.
 pub struct Several;
@@ -82,8 +82,6 @@ impl Measurement for Several {
             return Section::default();
         }
         let tables = vec![means_table(networks), table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables[1..]));
         Section {
             title: "Leaving several blocks out".into(),
             about: vec![format!(
@@ -92,7 +90,7 @@ impl Measurement for Several {
                  others.",
                 metric(networks).name()
             )],
-            findings: said,
+            findings: findings(networks, &tables[1..], sentence),
             figures: vec![figure(networks)],
             tables,
             ..Section::default()
@@ -147,14 +145,9 @@ fn means_table(networks: &Networks) -> Table {
         vec![Column::new("removed", "left out at random", Format::Count), Column::new("draws", "draws", Format::Count)];
     let columns = [counts, MeanScore::columns(metric(networks))].concat();
     let row = |(removed, score): (usize, MeanScore)| [vec![removed.into(), score.count.into()], score.cells()].concat();
-    let rows = networks.iter().flat_map(|n| means(n).into_iter().map(move |mean| named_row(networks, n, row(mean))));
-    Table {
-        name: "several-means".into(),
-        title: "Blocks left out at random".into(),
-        columns: named_columns(networks, columns),
-        rows: rows.collect(),
-        ..Table::default()
-    }
+    row_table(("several-means", "Blocks left out at random"), RowKey::Other, networks, columns, |network| {
+        means(network).into_iter().map(row).collect()
+    })
 }
 
 /// Returns a row for every draw; the terminal has the other table.
@@ -170,15 +163,11 @@ fn table(networks: &Networks) -> Table {
         let first = vec![draw.removed.into(), draw.seed.into(), draw.route.as_str().into()];
         [first, metric.score_cells(&draw.score), vec![draw.score.samples.into()]].concat()
     };
-    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |draw| named_row(networks, n, row(draw))));
-    Table {
-        name: "several".into(),
-        title: "Every draw".into(),
-        columns: named_columns(networks, [first, metric.score_columns(""), samples].concat()),
-        rows: rows.collect(),
-        brief_rows: Some(0),
-        ..Table::default()
-    }
+    let columns = [first, metric.score_columns(""), samples].concat();
+    let table = row_table(("several", "Every draw"), RowKey::Other, networks, columns, |network| {
+        network.output.iter().map(row).collect()
+    });
+    Table { brief_rows: Some(0), ..table }
 }
 
 #[cfg(test)]

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Intervention;
-use super::charts::{baselines, chance, metric, named_columns, named_row, panel, score_axis};
+use super::charts::{baselines, chance, metric, panel, row_table, score_axis};
 use super::mean_score::MeanScore;
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::score::Score;
-use super::sentences::{counted, findings, missing_figures};
+use super::sentences::{counted, findings};
 use crate::float_json;
 use crate::nn::{BlockId, Outline, Route};
 use crate::random::{Purpose, stream, uniform_index};
-use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, Scale, Section, Series, Table};
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
 /// Blocks exchanged within stages, against Kendall's tau.
 pub struct Shuffle;
@@ -108,8 +108,6 @@ impl Measurement for Shuffle {
             return Section::default();
         }
         let tables = vec![swaps_table(networks), table(networks)];
-        let mut said = findings(networks, sentence);
-        said.extend(missing_figures(networks, &tables[1..]));
         Section {
             title: "Other orders of the blocks".into(),
             about: vec![
@@ -118,7 +116,7 @@ impl Measurement for Shuffle {
                  where as many pairs are exchanged as kept."
                     .into(),
             ],
-            findings: said,
+            findings: findings(networks, &tables[1..], sentence),
             figures: vec![figure(networks)],
             tables,
             ..Section::default()
@@ -204,14 +202,9 @@ fn swaps_table(networks: &Networks) -> Table {
         let counts = [group.swaps, group.score.count].map(|count| Cell::Number(count as f64));
         [counts.to_vec(), vec![Cell::Number(group.kendall_tau)], group.score.cells()].concat()
     };
-    let rows = networks.iter().flat_map(|n| groups(n).into_iter().map(move |group| named_row(networks, n, row(group))));
-    Table {
-        name: "shuffle-swaps".into(),
-        title: "Orders by number of swaps".into(),
-        columns: named_columns(networks, columns),
-        rows: rows.collect(),
-        ..Table::default()
-    }
+    row_table(("shuffle-swaps", "Orders by number of swaps"), RowKey::Other, networks, columns, |network| {
+        groups(network).into_iter().map(row).collect()
+    })
 }
 
 /// Returns a row for every order; the terminal has the other table.
@@ -229,15 +222,11 @@ fn table(networks: &Networks) -> Table {
         let first = vec![swaps, seed, Cell::Text(order.route.clone()), Cell::Number(order.kendall_tau)];
         [first, metric.score_cells(&order.score), vec![Cell::Number(order.score.samples as f64)]].concat()
     };
-    let rows = networks.iter().flat_map(|n| n.output.iter().map(move |order| named_row(networks, n, row(order))));
-    Table {
-        name: "shuffle".into(),
-        title: "Every order".into(),
-        columns: named_columns(networks, [first, metric.score_columns(""), samples].concat()),
-        rows: rows.collect(),
-        brief_rows: Some(0),
-        ..Table::default()
-    }
+    let columns = [first, metric.score_columns(""), samples].concat();
+    let table = row_table(("shuffle", "Every order"), RowKey::Other, networks, columns, |network| {
+        network.output.iter().map(row).collect()
+    });
+    Table { brief_rows: Some(0), ..table }
 }
 
 /// Kendall's tau between a route's order of blocks and the trained one, over all pairs of blocks of the network.

@@ -6,5 +6,5 @@
 mod render;
 mod section;
 
-pub use render::{SvgOptions, Theme, csv, figures, html, json, svg, text};
+pub use render::{SvgOptions, Theme, counted, csv, figures, html, json, separated, short, svg, text};
 pub use section::*;

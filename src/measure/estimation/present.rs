@@ -4,7 +4,7 @@ use super::BlockEstimation;
 use crate::measure::Presented;
 use crate::measure::charts::{BlockAxis, block_table, panel, stage_names, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
-use crate::measure::sentences::{findings, missing_figures, number};
+use crate::measure::sentences::{findings, number};
 use crate::nn::BlockId;
 use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Panel, Scale, Section, Table};
 
@@ -20,8 +20,6 @@ pub(super) fn section(networks: &Networks) -> Section {
         return Section::default();
     }
     let tables = vec![table(networks)];
-    let mut said = findings(networks, sentence);
-    said.extend(missing_figures(networks, &tables));
     Section {
         title: "Estimation error".into(),
         about: vec![
@@ -35,7 +33,7 @@ pub(super) fn section(networks: &Networks) -> Section {
              definition."
                 .into(),
         ],
-        findings: said,
+        findings: findings(networks, &tables, sentence),
         figures: with_content([errors(networks), deviations(networks)]),
         tables,
         ..Section::default()

@@ -7,7 +7,7 @@ use super::{BlockGates, GateActivity};
 use crate::measure::Presented;
 use crate::measure::charts::{BlockAxis, panel, with_content};
 use crate::measure::score::PerBlock;
-use crate::measure::sentences::{counted, findings, finite_mean, missing_figures, number};
+use crate::measure::sentences::{counted, finite_mean, missing_figures, number, sentences};
 use crate::nn::{BlockId, StageOutline};
 use crate::report::{Axis, Chart, Figure, Finding, Format, HeatMap, Mark, Panel, Point, Scale, Section, Series};
 
@@ -67,9 +67,9 @@ pub(super) fn section(networks: &Networks) -> Section {
         return Section::default();
     }
     let tables = vec![tables::blocks(networks), tables::channels(networks), tables::histograms(networks)];
-    let mut said: Vec<Finding> =
-        gates.iter().flat_map(|gate| findings(networks, |network| sentence(network, *gate))).collect();
-    said.extend(missing_figures(networks, &tables[..1]));
+    let mut findings: Vec<Finding> =
+        gates.iter().flat_map(|gate| sentences(networks, |network| sentence(network, *gate))).collect();
+    findings.extend(missing_figures(networks, &tables[..1]));
     Section {
         title: "Gates".into(),
         about: vec![
@@ -78,7 +78,7 @@ pub(super) fn section(networks: &Networks) -> Section {
              is near 0 and `C` near 1 a unit copies its input. All figures are over the samples that were measured."
                 .into(),
         ],
-        findings: said,
+        findings,
         figures: with_content(gates.into_iter().flat_map(|gate| figures(networks, gate))),
         tables,
         ..Section::default()

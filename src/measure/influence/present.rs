@@ -2,13 +2,11 @@
 
 use super::{BlockInfluence, BlockRun, InfluenceResult, LONGEST_RUN};
 use crate::measure::Presented;
-use crate::measure::charts::{
-    BlockAxis, block_table, estimate_cell, named_columns, named_row, stage_maps, with_content, zero,
-};
+use crate::measure::charts::{BlockAxis, block_table, estimate_cell, row_table, stage_maps, with_content, zero};
 use crate::measure::score::Estimate;
-use crate::measure::sentences::{findings, missing_figures, number};
+use crate::measure::sentences::{findings, number};
 use crate::nn::BlockId;
-use crate::report::{Axis, Cell, Chart, Column, Figure, Format, HeatMap, Mark, Scale, Section, Table};
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, HeatMap, Mark, RowKey, Scale, Section, Table};
 
 /// The networks of a report.
 type Networks<'a> = [Presented<'a, InfluenceResult>];
@@ -19,8 +17,6 @@ pub(super) fn section(networks: &Networks) -> Section {
         return Section::default();
     }
     let tables = vec![blocks_table(networks), least_table(networks), runs_table(networks)];
-    let mut said = findings(networks, sentence);
-    said.extend(missing_figures(networks, &tables));
     Section {
         title: "How much blocks change the estimate".into(),
         about: vec![
@@ -32,7 +28,7 @@ pub(super) fn section(networks: &Networks) -> Section {
              Blocks that change the shape of the estimate have neither figure."
                 .into(),
         ],
-        findings: said,
+        findings: findings(networks, &tables, sentence),
         figures: figures(networks),
         tables,
         ..Section::default()
@@ -132,7 +128,7 @@ fn runs_table(networks: &Networks) -> Table {
 /// Returns a table of runs, which the terminal does not show.
 fn table(
     networks: &Networks,
-    (name, title): (&str, &str),
+    named: (&str, &str),
     runs: impl Fn(&Presented<InfluenceResult>) -> Vec<BlockRun>,
 ) -> Table {
     let columns = vec![
@@ -144,15 +140,8 @@ fn table(
     let row = |run: BlockRun| {
         vec![run.first.into(), run.last.into(), Cell::from(run.blocks), estimate_cell(run.angular_distance)]
     };
-    let rows = networks.iter().flat_map(|n| runs(n).into_iter().map(move |run| named_row(networks, n, row(run))));
-    Table {
-        name: name.into(),
-        title: title.into(),
-        columns: named_columns(networks, columns),
-        rows: rows.collect(),
-        brief_rows: Some(0),
-        ..Table::default()
-    }
+    let rows = |network: &Presented<InfluenceResult>| runs(network).into_iter().map(row).collect();
+    Table { brief_rows: Some(0), ..row_table(named, RowKey::Other, networks, columns, rows) }
 }
 
 #[cfg(test)]

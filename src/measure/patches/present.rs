@@ -2,9 +2,9 @@
 
 use super::{BlockPatches, Patch, frame};
 use crate::measure::Presented;
-use crate::measure::charts::{named_columns, named_row, with_content};
+use crate::measure::charts::{row_table, with_content};
 use crate::measure::score::PerBlock;
-use crate::measure::sentences::{findings, number};
+use crate::measure::sentences::{number, sentences};
 use crate::nn::{BlockId, StageOutline};
 use crate::picture::shown_size;
 use crate::report::{Cell, Column, Figure, Format, Panel, Picture, Pictures, RowKey, Section, Table};
@@ -34,7 +34,7 @@ pub(super) fn section(networks: &Networks) -> Section {
              more and more of the samples are those that excite the filter at the end of the stage."
                 .into(),
         ],
-        findings: findings(networks, sentence),
+        findings: sentences(networks, sentence),
         figures: with_content([figure(networks)]),
         tables: vec![shared_table(networks), table(networks)],
         ..Section::default()
@@ -152,18 +152,10 @@ fn shared_table(networks: &Networks) -> Table {
             [found.last.filter, found.last.patches.len(), first, before].map(|count| Cell::Number(count as f64));
         vec![Cell::Text(found.stage.name.clone()), filter, greatest, count, first, before]
     };
-    let rows = networks.iter().flat_map(|network| {
-        let stages = stages(network).into_iter();
-        stages.map(|stage| named_row(networks, network, row(stage))).collect::<Vec<_>>()
-    });
-    Table {
-        name: "patches-shared".into(),
-        title: "Samples that excite the filter of a stage most".into(),
-        key: RowKey::Stage,
-        columns: named_columns(networks, columns),
-        rows: rows.collect(),
-        brief_rows: None,
-    }
+    let title = "Samples that excite the filter of a stage most";
+    row_table(("patches-shared", title), RowKey::Stage, networks, columns, |network| {
+        stages(network).into_iter().map(row).collect()
+    })
 }
 
 /// Returns a row for every patch; the terminal has the other table.
@@ -189,19 +181,11 @@ fn table(networks: &Networks) -> Table {
         let first = vec![Cell::Block(id), count(block.filter), count(patch.sample), class, activation];
         [first, places.to_vec()].concat()
     };
-    let rows = networks.iter().flat_map(|network| {
+    let table = row_table(("patches", "Every patch"), RowKey::Block, networks, columns, |network| {
         let blocks = network.output.iter();
-        let patches = blocks.flat_map(|(id, block)| block.patches.iter().map(move |patch| (*id, block, patch)));
-        patches.map(move |(id, block, patch)| named_row(networks, network, row(id, block, patch)))
+        blocks.flat_map(|(id, block)| block.patches.iter().map(move |patch| row(*id, block, patch))).collect()
     });
-    Table {
-        name: "patches".into(),
-        title: "Every patch".into(),
-        key: RowKey::Block,
-        columns: named_columns(networks, columns),
-        rows: rows.collect(),
-        brief_rows: Some(0),
-    }
+    Table { brief_rows: Some(0), ..table }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{BlockReadouts, Readout, ReadoutsResult};
 use crate::measure::charts::{BlockAxis, block_table, estimate_cell, metric, with_content};
 use crate::measure::fitted::MOST_SAMPLES;
-use crate::measure::sentences::{counted, findings, missing_figures, number};
+use crate::measure::sentences::{counted, findings, number, sentences};
 use crate::measure::{Metric, Presented, early_exit};
 use crate::nn::BlockId;
 use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Scale, Section, Table};
@@ -48,15 +48,12 @@ pub(super) fn section(networks: &Networks) -> Section {
     }
     let mut tables = vec![table(networks)];
     tables.extend(early_exit::table(networks));
-    let mut said = findings(networks, sentence);
-    said.extend(findings(networks, early_exit::sentence));
-    said.extend(missing_figures(networks, &tables));
     let mut figures = vec![scores(networks), agreements(networks)];
     figures.push(early_exit::figure(networks));
     Section {
         title: "Reading out after a block".into(),
         about: about(networks),
-        findings: said,
+        findings: [sentences(networks, sentence), findings(networks, &tables, early_exit::sentence)].concat(),
         figures: with_content(figures),
         tables,
         ..Section::default()

@@ -4,7 +4,7 @@ use super::BlockTheory;
 use crate::measure::Presented;
 use crate::measure::charts::{BlockAxis, block_table, panel, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
-use crate::measure::sentences::{findings, finite_mean, missing_figures, number};
+use crate::measure::sentences::{findings, finite_mean, number};
 use crate::nn::BlockId;
 use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Reference, Scale, Section, Series, Table};
 
@@ -17,8 +17,6 @@ pub(super) fn section(networks: &Networks) -> Section {
         return Section::default();
     }
     let tables = vec![table(networks)];
-    let mut said = findings(networks, sentence);
-    said.extend(missing_figures(networks, &tables));
     Section {
         title: "The predictions of Section 3".into(),
         about: vec![
@@ -30,7 +28,7 @@ pub(super) fn section(networks: &Networks) -> Section {
              differs from the old estimate."
                 .into(),
         ],
-        findings: said,
+        findings: findings(networks, &tables, sentence),
         figures: figures(networks),
         tables,
         ..Section::default()

@@ -12,6 +12,7 @@ mod text;
 pub use csv::csv;
 pub use html::html;
 pub use json::json;
+pub use number::{counted, separated, short};
 pub use svg::{SvgOptions, Theme, figures, svg};
 pub use text::text;
 

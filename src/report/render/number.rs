@@ -110,7 +110,7 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// Formats a whole number with separators: `1,234`.
-fn separated(value: f64) -> String {
+pub fn separated(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::from(if value < 0.0 { "\u{2212}" } else { "" });
     for (place, digit) in digits.chars().enumerate() {
@@ -123,7 +123,7 @@ fn separated(value: f64) -> String {
 }
 
 /// Formats a count in thousands, millions or billions: `81.2 M`.
-pub(super) fn short(count: u64) -> String {
+pub fn short(count: u64) -> String {
     let value = count as f64;
     match count {
         0..1_000 => count.to_string(),
@@ -139,7 +139,7 @@ pub(super) fn shape(sizes: &[usize]) -> String {
 }
 
 /// Formats a count with its noun, in the plural unless the count is one.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", separated(count as f64), if count == 1 { "" } else { "s" })
 }
 
@@ -173,6 +173,13 @@ mod tests {
         ];
         for (value, format, expected) in cases {
             assert_eq!(number(value, format), expected, "{value} as {format:?}");
+        }
+    }
+
+    #[test]
+    fn counts_have_separators() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(separated(f64::from(number)), text);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::sparsity::class_range;
 use super::{Gate, GateActivity, Networks, column_means, mean_histogram};
-use crate::measure::charts::{estimate_cell, named_columns, named_row};
+use crate::measure::charts::{estimate_cell, row_table};
 use crate::nn::BlockId;
 use crate::report::{Cell, Column, Format, RowKey, Table};
 
@@ -24,7 +24,7 @@ pub(super) fn blocks(networks: &Networks) -> Table {
         sparsity("per_class_least", "of classes, least"),
         sparsity("per_class_greatest", "of classes, greatest"),
     ];
-    let rows = rows(networks, |gate, id, activity| {
+    gate_table(("gates", "Gates of every block"), networks, columns, |gate, id, activity| {
         let numbers = [
             activity.std_over_samples,
             activity.std_over_units,
@@ -35,15 +35,7 @@ pub(super) fn blocks(networks: &Networks) -> Table {
         let first = vec![Cell::Block(id), Cell::Text(gate.name().into()), estimate_cell(activity.mean)];
         let classes = class_range(activity).map(|(mean, [least, greatest])| [mean, least, greatest].map(Cell::Number));
         vec![[first, numbers.map(Cell::Number).to_vec(), classes.unwrap_or_default().to_vec()].concat()]
-    });
-    Table {
-        name: "gates".into(),
-        title: "Gates of every block".into(),
-        key: RowKey::Block,
-        columns: named_columns(networks, columns),
-        rows,
-        brief_rows: None,
-    }
+    })
 }
 
 /// Returns a row for every field of the heat maps.
@@ -55,7 +47,8 @@ pub(super) fn channels(networks: &Networks) -> Table {
         Column::new("last_channel", "last channel", Format::Count),
         Column::new("mean_fraction", "mean", Format::Fixed3),
     ];
-    let rows = rows(networks, |gate, id, activity| {
+    let named = ("gate-channels", "Channel means of every gate");
+    let table = gate_table(named, networks, columns, |gate, id, activity| {
         let row = |column: super::Column| {
             let [first, last] = [column.first, column.last].map(|channel| Cell::Number(channel as f64));
             let mean = column.mean.map_or(Cell::Empty, Cell::Number);
@@ -63,14 +56,7 @@ pub(super) fn channels(networks: &Networks) -> Table {
         };
         column_means(activity).into_iter().map(row).collect()
     });
-    Table {
-        name: "gate-channels".into(),
-        title: "Channel means of every gate".into(),
-        key: RowKey::Block,
-        columns: named_columns(networks, columns),
-        rows,
-        brief_rows: Some(0),
-    }
+    Table { brief_rows: Some(0), ..table }
 }
 
 /// Returns a row for every bin of the mean histograms.
@@ -81,31 +67,26 @@ pub(super) fn histograms(networks: &Networks) -> Table {
         Column::new("high", "to", Format::Fixed2),
         Column::new("share_fraction", "share of the values", Format::Percent),
     ];
-    let mut rows = Vec::new();
-    for (network, gate) in networks.iter().flat_map(|network| Gate::BOTH.map(|gate| (network, gate))) {
-        for ([low, high], share) in mean_histogram(&gate.all(network)) {
-            let numbers = [low, high, share].map(Cell::Number).to_vec();
-            rows.push(named_row(networks, network, [vec![Cell::Text(gate.name().into())], numbers].concat()));
-        }
-    }
-    Table {
-        name: "gate-histograms".into(),
-        title: "Distribution of the values of gates, averaged over the blocks".into(),
-        columns: named_columns(networks, columns),
-        rows,
-        brief_rows: Some(0),
-        ..Table::default()
-    }
+    let named = ("gate-histograms", "Distribution of the values of gates, averaged over the blocks");
+    let table = row_table(named, RowKey::Other, networks, columns, |network| {
+        let row = |gate: Gate, ([low, high], share): ([f64; 2], f64)| {
+            [vec![gate.name().into()], [low, high, share].map(Cell::Number).to_vec()].concat()
+        };
+        let rows = |gate: Gate| mean_histogram(&gate.all(network)).into_iter().map(move |bin| row(gate, bin));
+        Gate::BOTH.into_iter().flat_map(rows).collect()
+    });
+    Table { brief_rows: Some(0), ..table }
 }
 
-/// Returns the rows that a function makes of every gate, block by block.
-fn rows(networks: &Networks, of: impl Fn(Gate, BlockId, &GateActivity) -> Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
-    let mut rows = Vec::new();
-    for network in networks {
-        for (id, gate) in network.outline.blocks().flat_map(|(id, _)| Gate::BOTH.map(|gate| (id, gate))) {
-            let made = gate.of(network, id).map(|activity| of(gate, id, activity)).unwrap_or_default();
-            rows.extend(made.into_iter().map(|row| named_row(networks, network, row)));
-        }
-    }
-    rows
+/// Returns a table with the rows that a function makes of every gate, block by block.
+fn gate_table(
+    named: (&str, &str),
+    networks: &Networks,
+    columns: Vec<Column>,
+    rows: impl Fn(Gate, BlockId, &GateActivity) -> Vec<Vec<Cell>>,
+) -> Table {
+    row_table(named, RowKey::Block, networks, columns, |network| {
+        let gates = network.outline.blocks().flat_map(|(id, _)| Gate::BOTH.map(|gate| (id, gate)));
+        gates.filter_map(|(id, gate)| Some(rows(gate, id, gate.of(network, id)?))).flatten().collect()
+    })
 }
