@@ -10,8 +10,9 @@ use super::cost::bytes_per_sample;
 use super::directory::Directory;
 use super::measurement::{AnyMeasurement, REGISTRY, Scope, named};
 use super::plan::Plan;
+use super::progress::{Meter, Progress};
 use super::results::Measurements;
-use super::run::{Meter, Progress, Runner};
+use super::run::Runner;
 use super::sample_order::Shard;
 use super::score::Score;
 use super::store::Store;
@@ -172,7 +173,7 @@ impl<'a> Measure<'a> {
         let score = match baseline {
             Some(score) if todo.is_empty() => score,
             _ => {
-                let meter = Meter { progress, done: 0, total: 0 };
+                let meter = Meter::new(progress);
                 let mut runner = Runner {
                     network,
                     data: &data,
@@ -222,7 +223,7 @@ impl<'a> Measure<'a> {
         let store = Store::new(Some(directory.path()), &plan)?;
         directory.begin(&plan, &store, self.resumes)?;
         directory.save_training(&self.training)?;
-        let meter = Meter { progress, done: 0, total: 0 };
+        let meter = Meter::new(progress);
         let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
         runner.run(&selected, |_, _| Ok(())).map(drop)
     }

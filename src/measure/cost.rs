@@ -1,6 +1,6 @@
 //! How long a measurement takes and how much memory it needs, for the progress bar and the batch size.
 //!
-//! Work is told in FLOPs of the network's layers; everything else in as many FLOPs as take that long. The factors were
+//! Work is counted in FLOPs of the network's layers; everything else in as many FLOPs as take that long. The factors were
 //! measured on a ResNet-20 and need only be right to a factor of two.
 
 use crate::nn::{BlockId, BlockOutline, Outline, Route, StageOutline, Step};

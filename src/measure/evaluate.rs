@@ -18,7 +18,7 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Runs a whole network over all samples. `progress` hears of every batch's number of samples.
+    /// Runs a whole network over all samples. `progress` is called with the number of samples of every batch.
     ///
     /// # Errors
     /// Where the samples do not fit the network, or cannot be read.
@@ -39,7 +39,7 @@ impl Baseline {
     }
 }
 
-/// Returns the score of a whole network. `progress` hears of every batch's number of samples.
+/// Returns the score of a whole network. `progress` is called with the number of samples of every batch.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
@@ -55,7 +55,7 @@ pub fn predicted_classes<N: Network>(network: &N, data: &EvalSet) -> Result<Vec<
     Ok(predict(network, data, |_| ())?.iter().map(|prediction| prediction.class).collect())
 }
 
-/// Returns what a whole network predicts for every sample. `progress` hears of every batch's number of samples.
+/// Returns what a whole network predicts for every sample. `progress` is called with the number of samples of every batch.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
@@ -71,7 +71,7 @@ pub fn predict<N: Network>(network: &N, data: &EvalSet, mut progress: impl FnMut
 }
 
 /// Returns what a network predicts for every sample along each route. Routes that begin alike share the computation of
-/// their common beginning. `progress` hears of the work that is finished, in FLOPs or what takes as long.
+/// their common beginning. `progress` is called with the work that is finished, in FLOPs or what takes as long.
 ///
 /// # Errors
 /// Where the samples do not fit the network or cannot be read, or a route leaves out a block that cannot be.

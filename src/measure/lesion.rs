@@ -94,7 +94,7 @@ impl Measurement for Lesion {
 
 type Networks<'a> = [Presented<'a, PerBlock<LesionResult>>];
 
-/// Returns the mean cost, the greatest, and how many costs cannot be told from zero.
+/// Returns the mean cost, the greatest, and how many intervals contain zero.
 fn sentence(network: &Presented<PerBlock<LesionResult>>) -> Option<String> {
     let metric = network.metric();
     let costs = network.output.iter().map(|(id, lesion)| (id, metric.cost(lesion)));

@@ -130,7 +130,7 @@ pub struct Presented<'a, T> {
 }
 
 impl<T> Presented<'_, T> {
-    /// What its predictions are told by.
+    /// Returns the metric of its predictions.
     pub fn metric(&self) -> Metric {
         Metric::of(self.outline)
     }

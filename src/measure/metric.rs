@@ -1,4 +1,4 @@
-//! What the predictions of a network are told by: their accuracy, or for a language model its perplexity.
+//! The metric of predictions: their accuracy, or for a language model its perplexity.
 
 use super::lesion::LesionResult;
 use super::score::{Estimate, Score};
@@ -6,7 +6,7 @@ use super::sentences::number;
 use crate::nn::Outline;
 use crate::report::{Cell, Column, Format, Scale};
 
-/// What predictions are told by, and in which unit a loss of it is counted.
+/// The metric of predictions, with the unit of what a change costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     /// The share of correct predictions. A cost is counted in percentage points.

@@ -27,7 +27,7 @@ pub struct RepeatedBlock {
     /// The score.
     #[serde(flatten)]
     pub score: Score,
-    /// Share of samples for which the network still says what it said.
+    /// Share of samples whose predicted class is that of the whole network.
     pub agreement: Estimate,
 }
 

@@ -3,15 +3,15 @@
 //! Whatever is finished is saved: the pass and every sweep from time to time, every measurement as soon as it is
 //! analysed. Work that was interrupted continues where it was saved, and ends with the same numbers to the bit.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::cost::CostModel;
 use super::intervention::{Change, ChangedNetwork, MeanStepProbe, MeanSteps};
-use super::measurement::{AnyMeasurement, Observed};
+use super::measurement::AnyMeasurement;
+use super::observations::Observations;
 use super::plan::Plan;
 use super::probe::{AnyProbe, PassedBatch, run_probes};
+use super::progress::Meter;
 use super::sample_order::SampleList;
 use super::store::{SavedPass, SavedSweep, Store};
 use super::sweep::{SweepState, sweep};
@@ -19,68 +19,9 @@ use super::{EvalSet, Intervention, Prediction};
 use crate::nn::{Network, RecurrentState, Route};
 use crate::{Error, Result};
 
-/// Hears how far work has come, and may stop it.
-pub trait Progress {
-    /// Called often, with the work that is finished and all there is, in FLOPs or what takes as long. `Break` stops the work;
-    /// what is finished is kept where there is a directory for it.
-    fn update(&mut self, done: u64, total: u64) -> ControlFlow<()>;
-
-    /// Called when a measurement is finished.
-    fn finished(&mut self, _name: &str) {}
-}
-
-/// Hears nothing.
-impl Progress for () {
-    fn update(&mut self, _: u64, _: u64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
-impl<F: FnMut(u64, u64) -> ControlFlow<()>> Progress for F {
-    fn update(&mut self, done: u64, total: u64) -> ControlFlow<()> {
-        self(done, total)
-    }
-}
-
 /// Names of the files of a store that belong to no measurement.
 pub(super) const PASS: &str = "activations";
 const MEAN_STEPS: &str = "mean-steps";
-
-/// What was observed of the samples of a plan.
-#[derive(Default)]
-pub(super) struct Observations {
-    /// The whole network's prediction for every sample, in the data set's order.
-    pub(super) baseline: Vec<Prediction>,
-    /// The probe of each measurement.
-    pub(super) probes: HashMap<String, Box<dyn AnyProbe>>,
-    /// The predictions along each route, in the data set's order, and how many of them are known.
-    pub(super) routes: HashMap<(Intervention, String), (Vec<Prediction>, usize)>,
-}
-
-impl Observations {
-    /// Returns what one measurement makes of them.
-    pub(super) fn analyse(
-        &mut self,
-        measurement: &dyn AnyMeasurement,
-        plan: &Plan,
-        data: Option<&EvalSet>,
-    ) -> Result<serde_json::Value> {
-        let probe = self.probes.remove(measurement.name());
-        let planned = plan.measurements.iter().find(|planned| planned.name == measurement.name());
-        let keys = planned.iter().flat_map(|planned| &planned.routes);
-        let samples = plan.scope.samples;
-        let predictions = keys.map(|key| match self.routes.get(key) {
-            Some((predictions, known)) if *known == samples => Ok(predictions.as_slice()),
-            found => {
-                let known = found.map_or(0, |(_, known)| *known);
-                let what = format!("unfinished, {known} of {samples} samples are known along the route {}", key.1);
-                Err(Error::mismatch(measurement.name(), what))
-            }
-        });
-        let predictions = predictions.collect::<Result<_>>()?;
-        measurement.analyse(&plan.scope, Observed { baseline: &self.baseline, probe, predictions }, data)
-    }
-}
 
 /// The work of one plan on one network.
 pub(super) struct Runner<'a, N> {
@@ -93,28 +34,12 @@ pub(super) struct Runner<'a, N> {
     pub(super) meter: Meter<'a>,
 }
 
-/// The work that is done and to be done.
-pub(super) struct Meter<'a> {
-    pub(super) progress: &'a mut dyn Progress,
-    pub(super) done: u64,
-    pub(super) total: u64,
-}
-
-impl Meter<'_> {
-    fn advance(&mut self, work: u64) -> Result<()> {
-        self.done += work;
-        match self.progress.update(self.done, self.total) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::Interrupted),
-        }
-    }
-}
-
 /// Routes that one sweep follows.
 type Group = (Intervention, Vec<Route>);
 
 impl<N: Network> Runner<'_, N> {
-    /// Observes everything that some measurements ask for. `finished` hears of each as soon as all of it is observed.
+    /// Observes everything that some measurements ask for. `finished` is called for each as soon as all of it is
+    /// observed.
     pub(super) fn run(
         &mut self,
         measurements: &[&dyn AnyMeasurement],
@@ -352,17 +277,6 @@ impl SavedSweep {
     fn keep(&mut self, state: SweepState) {
         self.recurrent = state.recurrent.iter().map(RecurrentState::save).collect();
         self.predictions = state.predictions;
-    }
-
-    /// Puts the predictions where they belong among those of all samples.
-    pub(super) fn scatter(&self, samples: usize, found: &mut Observations) {
-        let Some((_, routes)) = self.predictions.split_first() else { return };
-        for (route, predictions) in self.routes.iter().zip(routes) {
-            let all = found.routes.entry((self.intervention, route.clone()));
-            let (all, known) = all.or_insert_with(|| (vec![Prediction::default(); samples], 0));
-            self.samples.iter().zip(predictions).for_each(|(&sample, &prediction)| all[sample] = prediction);
-            *known += predictions.len();
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sentences of a report: the numbers in them, and what is said about figures that are missing.
+//! Sentences of a report: the numbers in them, and one about figures that are not finite.
 
 use super::measurement::Presented;
 pub(crate) use crate::report::counted;

@@ -29,7 +29,7 @@ impl SweepState {
 
 /// Runs the samples of a list along every route, and along the whole network, which the divergence is from.
 ///
-/// `progress` hears of the work that is finished, in FLOPs or what takes as long, and may end the sweep by an error; `state`
+/// `progress` is called with the work that is finished, in FLOPs or what takes as long, and may end the sweep by an error; `state`
 /// then holds all batches before. A sweep continues where its state stands.
 ///
 /// # Errors
@@ -78,7 +78,7 @@ pub(super) fn sweep<N: Network>(
 
 /// Follows sorted routes from their common beginning to where each of them ends.
 ///
-/// `taken` hears of every step, and with `None` of every head. The smaller branch is followed first, so that few estimates
+/// `taken` is called for every step, and with `None` for every head. The smaller branch is followed first, so that few estimates
 /// wait: of lesions never more than two at a time.
 fn follow<N: Network>(
     network: &N,

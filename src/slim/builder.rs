@@ -119,7 +119,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
         self.run(Some(out), &mut |_, _, _| ())
     }
 
-    /// Removes the blocks, and writes the slimmed network where `out` names a file. `progress` hears what is under way, how
+    /// Removes the blocks, and writes the slimmed network where `out` names a file. `progress` is called with what is under way, how
     /// much of it is done, and how much there is.
     ///
     /// # Errors
@@ -141,12 +141,12 @@ impl<'a, P: Prunable> Slim<'a, P> {
             if let Some(choice) = &mut choice {
                 score_rankings(self.prunable, &proving, &mut choice.rankings, removed.len(), progress)?;
             }
-            let (recovered, heard) = (&self.recovery, std::cell::RefCell::new(progress));
-            let mut hear = |what: &str, done, all| (heard.borrow_mut())(what, done, all);
+            let (recovered, shared) = (&self.recovery, std::cell::RefCell::new(progress));
+            let mut report = |what: &str, done, all| (shared.borrow_mut())(what, done, all);
             let recover = |planned: &P::Network| {
-                self.prunable.recover(planned, recovered, &mut |what, done, all| (heard.borrow_mut())(what, done, all))
+                self.prunable.recover(planned, recovered, &mut |what, done, all| (shared.borrow_mut())(what, done, all))
             };
-            Some(verify(self.prunable, &route, &proving, recover, out, &mut hear)?)
+            Some(verify(self.prunable, &route, &proving, recover, out, &mut report)?)
         } else {
             None
         };

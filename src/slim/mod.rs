@@ -46,5 +46,5 @@ pub use results::{Chosen, Ranking, Removal, Sizes, Slimmed, Slimming, Version};
 pub use select::{Selection, removable, select_blocks};
 pub use verify::{draft_name, score_rankings, verify};
 
-/// Is told what is being done, how much of it is done, and how much there is in all.
+/// Called with what is being done, how much of it is done, and how much there is in all.
 pub type ProgressFn<'a> = &'a mut dyn FnMut(&str, u64, u64);

@@ -77,12 +77,12 @@ pub fn select_blocks<P: Prunable>(
     let outline = network.outline();
     let (candidates, _) = removable(prunable);
     check_reachable(prunable, source, goal, &removals(outline, &candidates))?;
-    let mut hear = |done, all| {
+    let mut report = |done, all| {
         progress("measuring blocks", done, all);
         std::ops::ControlFlow::Continue(())
     };
     let measure = Measure::new().only(MEASURED)?.skip_inapplicable().seed(seed);
-    let measured = measure.run(network, source, &mut hear)?;
+    let measured = measure.run(network, source, &mut report)?;
     let figures = Figures::new(&measured)?;
     let order = |criterion: Criterion| {
         criterion.order(&figures, &candidates, seed).map(|(values, order)| (criterion, values, order))
