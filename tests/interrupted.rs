@@ -171,6 +171,34 @@ fn measurements_of_one_network_add_up_and_others_are_refused() {
     assert!(before == files(&parts), "nothing is touched by what is refused");
 }
 
+/// Work that keeps checkpoints by itself does not wait for a second Ctrl-C.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_training_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut train = Command::new(env!("CARGO_BIN_EXE_unrolled"));
+    train.args(["train", "configs/demo/highway.toml", "--set", "train.epochs=100000", "--out"]).arg(&run);
+    let mut child = train.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !run.join("metrics.jsonl").exists() {
+        assert!(std::time::Instant::now() < deadline, "an epoch is finished");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if std::time::Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("still training");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
+}
+
 /// A pass that was stored has fed the probes of its measurements, and no others.
 #[test]
 fn a_measurement_that_is_added_sees_every_sample() {

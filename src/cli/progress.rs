@@ -7,28 +7,33 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unrolled::measure::Progress;
 
-/// Whether Ctrl-C was pressed. A signal has nowhere else to leave its word.
+/// Whether Ctrl-C was pressed. A signal handler can tell it nowhere else.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Whether work is under way that asks for it.
+static CAN_STOP: AtomicBool = AtomicBool::new(false);
 
-/// Lets Ctrl-C end work at the next batch, so that what is finished is kept. Pressed again it ends the program at once.
+/// Lets Ctrl-C end work that has a [`Bar`] at the next batch, so that what is finished is kept. Pressed again, or where there is
+/// no such work, it ends the program at once.
 pub(super) fn stop_on_interrupt() {
     // Without a handler the program ends at once, as any other does.
     let _ = ctrlc::set_handler(|| {
-        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if !CAN_STOP.load(Ordering::Relaxed) || IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
     });
 }
 
-/// A bar on standard error, hidden where that is no terminal; it shows the time left.
+/// A bar on standard error, hidden where that is no terminal; it shows the time left. While it lives Ctrl-C stops the work.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     pub(super) fn new(what: &str) -> Self {
+        CAN_STOP.store(true, Ordering::Relaxed);
         Self(bar(0, what))
     }
 
     pub(super) fn finish(&self) {
+        CAN_STOP.store(false, Ordering::Relaxed);
         self.0.finish_and_clear();
     }
 }
