@@ -27,6 +27,7 @@ fn outline() -> Outline {
         name,
         input,
         classes: 10,
+        answer: Answer::default(),
         is_language_model,
         parameters,
         flops,
@@ -63,7 +64,7 @@ impl Network for Iterated {
 
     fn head(&self, estimate: Vec<f32>, _: &mut RecurrentState) -> Result<Logits> {
         let values = estimate.iter().flat_map(|x| (0..10).map(move |class| x * class as f32)).collect();
-        Ok(Logits { values, classes: 10 })
+        Ok(Logits::new(values, 10))
     }
 
     fn values(&self, estimate: &Vec<f32>) -> (Vec<f32>, usize) {

@@ -9,7 +9,7 @@ pub use crate::measure::{
 };
 pub use crate::model::{Model, ModelConfig, ModelKind};
 pub use crate::nn::{
-    BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
+    Answer, AnswerKind, BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
     StageOutline, Wiring,
 };
 pub use crate::open::{AnyNetwork, EvalSetOptions, OpenOptions};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 use unrolled::kernel::{Backend, Kernels};
+use unrolled::nn::{AnswerKind, AnswerOptions, Positions};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
@@ -37,9 +38,35 @@ pub(super) struct OpenArgs {
     /// Leave out arrays that the network has no place for
     #[arg(long)]
     partial: bool,
+    #[command(flatten)]
+    answers: AnswerArgs,
     /// A file that lists the blocks of an ONNX network, for when they are not found; `show --save-cut` writes one
     #[arg(long, value_name = "FILE")]
     cut: Option<PathBuf>,
+}
+
+/// What the file of an ONNX network may leave open about its answers.
+#[derive(Args)]
+struct AnswerArgs {
+    /// The output of an ONNX network that holds its answers; the first one by default
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// What the answers of an ONNX network are: classes, or values that are compared by cosine or mse
+    #[arg(long, value_name = "KIND")]
+    answer: Option<AnswerKind>,
+    /// Which positions of a sample count: all, last, or a number from 0
+    #[arg(long, value_name = "WHICH")]
+    positions: Option<Positions>,
+    /// The input of an ONNX network that is 0 at positions which do not count
+    #[arg(long, value_name = "NAME")]
+    mask: Option<String>,
+}
+
+impl AnswerArgs {
+    fn options(&self) -> AnswerOptions {
+        let Self { output, answer, positions, mask } = self;
+        AnswerOptions { output: output.clone(), mask: mask.clone(), kind: *answer, positions: *positions }
+    }
 }
 
 impl NetworkArgs {
@@ -66,6 +93,9 @@ impl OpenArgs {
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
             return wrong("--cut", "for ONNX files alone");
         }
+        if self.answers.options() != AnswerOptions::default() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
+            return wrong("--output, --answer, --positions, --mask", "for ONNX files alone");
+        }
         if opened.iter().all(|(path, _)| open::is_graph_path(path)) {
             if backend.device != Device::flex() {
                 return wrong("--device", "for networks of layers; a graph runs on the CPU");
@@ -85,7 +115,7 @@ impl OpenArgs {
     }
 
     fn options(&self, backend: &Backend) -> Result<OpenOptions> {
-        let mut options = OpenOptions::new().partial(self.partial).backend(backend);
+        let mut options = OpenOptions::new().partial(self.partial).answers(self.answers.options()).backend(backend);
         if let Some(arch) = &self.arch {
             options = options.arch(open::read_arch(arch)?);
         }

@@ -53,10 +53,15 @@ pub struct Dataset {
     indices: Vec<usize>,
     normalization: Normalization,
     is_labelled: bool,
+    /// The labels at the positions of each sample, where there are several.
+    position_labels: Option<Vec<Arc<[u32]>>>,
     streams: usize,
 }
 
 impl Dataset {
+    /// The label of a position that does not count, -100 in files.
+    pub const IGNORED: u32 = u32::MAX;
+
     /// Returns the words and characters of a text; `None` for other data sets.
     pub fn vocabulary(&self) -> Option<&Vocabulary> {
         match &*self.storage {
@@ -117,6 +122,20 @@ impl Dataset {
         &self.labels
     }
 
+    /// Returns the number of labels of a sample, where it has one at each of its positions.
+    pub fn label_positions(&self) -> Option<usize> {
+        Some(self.position_labels.as_ref()?.first()?.len())
+    }
+
+    /// Returns the label at a position of a sample; `None` where the position does not count. A sample with a single label
+    /// has it at every position.
+    pub fn label_at(&self, sample: usize, position: usize) -> Option<u32> {
+        match &self.position_labels {
+            Some(labels) => Some(labels[sample][position]).filter(|&label| label != Self::IGNORED),
+            None => Some(self.labels[sample]),
+        }
+    }
+
     /// Returns a CRC-32 of the content: shape, class names, labels, and the values in memory or the names of the image
     /// files. A training that is resumed compares it with that of its checkpoint.
     pub fn fingerprint(&self) -> u32 {
@@ -124,6 +143,8 @@ impl Dataset {
         self.shape.iter().for_each(|&side| sum.update(&(side as u64).to_le_bytes()));
         self.classes.iter().for_each(|class| sum.update(class.as_bytes()));
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
+        let position_labels = self.position_labels.iter().flatten().flat_map(|labels| labels.iter());
+        position_labels.for_each(|label| sum.update(&label.to_le_bytes()));
         match &*self.storage {
             Storage::Bytes(bytes, _) => sum.update(bytes),
             Storage::Text(text) => text.content().for_each(|number| sum.update(&number.to_le_bytes())),

@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
+use super::Dataset;
 use crate::{Error, Result};
 
 /// The largest integer up to which f32 holds every integer.
 const MAX_EXACT_INTEGER: f64 = 16_777_216.0;
 /// The most bytes of a header.
 const MAX_HEADER: usize = 1 << 16;
+/// The label of a position that does not count, as PyTorch's losses have it.
+const IGNORED: f32 = -100.0;
 /// The name of the array that holds the labels.
 const LABELS: &str = "labels";
 
@@ -18,6 +22,8 @@ const LABELS: &str = "labels";
 pub(super) struct ArrayFile {
     pub(super) arrays: Vec<NamedArray>,
     pub(super) labels: Option<Vec<u32>>,
+    /// The labels at the positions of each row, where the array has several a row.
+    pub(super) position_labels: Option<Vec<Arc<[u32]>>>,
 }
 
 /// An array with one row per sample.
@@ -37,7 +43,8 @@ impl NamedArray {
     }
 }
 
-/// Reads a `.npy` file or all arrays of a `.npz` file. An array named `labels` holds the labels.
+/// Reads a `.npy` file or all arrays of a `.npz` file. An array named `labels` holds the labels: one a row, or
+/// one for each position of a row, of which -100 does not count.
 pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     let file = File::open(path).map_err(Error::io(path))?;
     let wrong = |what: String| Error::file(path, what);
@@ -53,11 +60,7 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     } else {
         arrays.push(read_array("array", BufReader::new(file)).map_err(wrong)?);
     }
-    let labels = arrays.iter().position(|(array, _)| array.name == LABELS && array.shape.is_empty());
-    let labels = labels.map(|place| arrays.remove(place));
-    if let Some((array, _)) = arrays.iter().find(|(array, _)| array.name == LABELS) {
-        return Err(wrong(format!("'labels' has {:?} values a row, expected one number", array.shape)));
-    }
+    let labels = arrays.iter().position(|(array, _)| array.name == LABELS).map(|place| arrays.remove(place));
     let Some((first, rows)) = arrays.first() else { return Err(wrong("no array of samples in it".into())) };
     let counts = arrays.iter().chain(&labels).map(|(array, count)| (&array.name, *count));
     if let Some((name, count)) = counts.clone().find(|(_, count)| count != rows) {
@@ -72,15 +75,29 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
             return Err(wrong(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name)));
         }
     }
-    let label = |&v: &f32| {
-        if v >= 0.0 && v.fract() == 0.0 {
-            Ok(v as u32)
-        } else {
-            Err(wrong(format!("label {v}, expected a number from 0")))
+    let mut file =
+        ArrayFile { arrays: arrays.into_iter().map(|(array, _)| array).collect(), labels: None, position_labels: None };
+    if let Some((array, _)) = labels {
+        let positions = array.shape.iter().product::<usize>();
+        let numbers = array.values.iter().map(|&value| label(value, positions > 1));
+        let numbers: Vec<u32> = numbers.collect::<std::result::Result<_, _>>().map_err(wrong)?;
+        match positions {
+            0 => return Err(wrong("'labels' has no values".into())),
+            1 => file.labels = Some(numbers),
+            _ => file.position_labels = Some(numbers.chunks_exact(positions).map(Arc::from).collect()),
         }
-    };
-    let labels = labels.map(|(array, _)| array.values.iter().map(label).collect()).transpose()?;
-    Ok(ArrayFile { arrays: arrays.into_iter().map(|(array, _)| array).collect(), labels })
+    }
+    Ok(file)
+}
+
+/// Returns the label that a number is.
+fn label(value: f32, can_be_ignored: bool) -> std::result::Result<u32, String> {
+    match value {
+        IGNORED if can_be_ignored => Ok(Dataset::IGNORED),
+        value if value >= 0.0 && value.fract() == 0.0 => Ok(value as u32),
+        value if can_be_ignored => Err(format!("label {value}, expected a number from 0, or -100 for none")),
+        value => Err(format!("label {value}, expected a number from 0")),
+    }
 }
 
 /// Reads one array and the number of its rows. The error message says what is wrong with the file.

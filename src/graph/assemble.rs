@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ParseResult;
+use super::answer::AnswerReader;
 use super::build::Shapes;
 use super::cost::{self, CostCounter};
 use super::edit::Edit;
@@ -14,7 +15,7 @@ use super::network::{Block, GraphInput, GraphNetwork, Stage};
 use super::partition::{Part, Partition};
 use super::source_name::source_name;
 use super::subgraph::Subgraph;
-use crate::nn::{BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
+use crate::nn::{AnswerOptions, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
 use crate::text::one_line;
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
@@ -42,13 +43,11 @@ pub(super) fn assemble(
     (inputs, batch): (Vec<GraphInput>, Option<usize>),
     partition: Partition,
     shapes: Shapes,
+    options: &AnswerOptions,
 ) -> ParseResult<GraphNetwork> {
     let samples = batch.unwrap_or(2);
-    let output = &graph.values[partition.output].name;
-    let classes = classes(&shapes[&partition.output], samples).ok_or_else(|| {
-        let shape = &shapes[&partition.output];
-        format!("output '{output}' has shape {shape:?}, expected [batch, classes] or [batch, positions, classes]")
-    })?;
+    let output = (partition.output, shapes[&partition.output].as_slice());
+    let answers = AnswerReader::new(&graph, output, samples, &inputs, options)?;
     // Convolutions have the channels first, matrix products have them last.
     let has_convolution = |block: &BlockMatch| {
         let nodes = Subgraph::between(&graph, block.input, &[block.output]).nodes;
@@ -79,7 +78,8 @@ pub(super) fn assemble(
     let outline = Outline {
         name: name(path, &inputs, batch),
         input: sample_shape(&inputs),
-        classes,
+        classes: answers.classes(),
+        answer: answers.answer(),
         is_language_model: false,
         parameters: 0,
         flops: 0,
@@ -90,6 +90,8 @@ pub(super) fn assemble(
     let outline = counter.complete(outline, &graph, &all, &shapes, samples);
     Ok(GraphNetwork {
         given_boundaries: None,
+        answer_options: options.clone(),
+        answers,
         skip_count: 0,
         path: path.to_owned(),
         graph: Arc::new(graph),
@@ -223,16 +225,6 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
         receptive_field: None,
     };
     Ok((parts, outline))
-}
-
-/// Returns the number of classes of an output of this shape.
-fn classes(shape: &[usize], batch: usize) -> Option<usize> {
-    match shape {
-        [first, classes] | [first, _, classes] | [first, classes, 1, 1] if *first == batch && *classes > 0 => {
-            Some(*classes)
-        }
-        _ => None,
-    }
 }
 
 /// Returns the shape of one sample of an estimate with its channels first.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rten::Value;
 
 use super::ParseResult;
+use super::answer::answer_value;
 use super::assemble;
 use super::engine::{Engine, from_floats, shape_of};
 use super::find_blocks::{self, BlockMatch, NoBlocks};
@@ -17,7 +18,7 @@ use super::post_dominators::PostDominators;
 use super::raw_graph::FLOAT32;
 use super::subgraph::Subgraph;
 use super::wiring::SkipConnection;
-use crate::nn::{Samples, compare_with_whole};
+use crate::nn::{AnswerOptions, Samples, compare_with_whole};
 use crate::random::{Purpose, normal, stream};
 use crate::text::one_line;
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ pub(super) type Shapes = HashMap<usize, Vec<usize>>;
 pub fn find_blocks(path: &Path) -> Result<Vec<[String; 2]>> {
     let wrong = |what: String| Error::file(path, one_line(&what));
     let graph = GraphNetwork::read(path)?;
-    let output = logits_value(&graph).map_err(wrong)?;
+    let output = answer_value(&graph, None).map_err(wrong)?;
     let (blocks, _) = find_blocks::find_blocks(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?;
     let partition = Partition::new(&graph, output, blocks).map_err(wrong)?;
     read_inputs(&graph, &[]).map_err(wrong)?;
@@ -74,9 +75,22 @@ impl GraphNetwork {
     /// # Ok::<(), unrolled::Error>(())
     /// ```
     pub fn open(path: &Path, boundaries: Option<&[Vec<[String; 2]>]>, shapes: &[Vec<usize>]) -> Result<Self> {
+        Self::open_with(path, boundaries, shapes, &AnswerOptions::default())
+    }
+
+    /// Opens an ONNX file as [`GraphNetwork::open`] does, with what the caller says of its answers.
+    ///
+    /// # Errors
+    /// As [`GraphNetwork::open`]; also where the graph has no such output, mask or position.
+    pub fn open_with(
+        path: &Path,
+        boundaries: Option<&[Vec<[String; 2]>]>,
+        shapes: &[Vec<usize>],
+        answers: &AnswerOptions,
+    ) -> Result<Self> {
         let graph = Self::read(path)?;
         let wrong = |what: String| Error::file(path, one_line(&what));
-        let output = logits_value(&graph).map_err(wrong)?;
+        let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
         let ((blocks, skip_count), counts) = match boundaries {
             Some(stages) => {
                 let (blocks, counts) = given_blocks(&graph, output, stages).map_err(wrong)?;
@@ -87,7 +101,7 @@ impl GraphNetwork {
                 (found, Vec::new())
             }
         };
-        let network = Self::from_blocks(path, graph, (blocks, counts), shapes, true)?;
+        let network = Self::from_blocks(path, graph, (blocks, counts), (shapes, answers), true)?;
         Ok(Self { given_boundaries: boundaries.map(<[_]>::to_vec), skip_count, ..network })
     }
 
@@ -104,11 +118,11 @@ impl GraphNetwork {
         path: &Path,
         graph: Graph,
         (blocks, counts): (Vec<BlockMatch>, Vec<usize>),
-        shapes: &[Vec<usize>],
+        (shapes, answers): (&[Vec<usize>], &AnswerOptions),
         is_fused: bool,
     ) -> Result<Self> {
         let wrong = |what: String| Error::file(path, one_line(&what));
-        let output = logits_value(&graph).map_err(wrong)?;
+        let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
         let partition = Partition { counts, ..Partition::new(&graph, output, blocks).map_err(wrong)? };
         let (inputs, batch) = read_inputs(&graph, shapes).map_err(wrong)?;
         let plain = Engine::open(path, &graph, false)?;
@@ -123,7 +137,7 @@ impl GraphNetwork {
         };
         let fused = if is_fused { Some(Engine::open(path, &graph, true)?) } else { None };
         let mut network =
-            assemble::assemble(path, (graph, plain), (inputs, batch), partition, shapes).map_err(wrong)?;
+            assemble::assemble(path, (graph, plain), (inputs, batch), partition, shapes, answers).map_err(wrong)?;
         if let Some(fused) = fused {
             let plain = std::mem::replace(&mut network.engine, Arc::new(fused));
             network.is_fused = true;
@@ -161,12 +175,6 @@ fn explain(graph: &Graph, why: &NoBlocks) -> String {
             graph.describe_node(*node)
         ),
     }
-}
-
-/// Returns the value that holds the logits: the first output that depends on the inputs.
-fn logits_value(graph: &Graph) -> ParseResult<usize> {
-    let is_computed = |value: &&usize| graph.values[**value].producer.is_some() && !graph.values[**value].is_constant;
-    graph.outputs.iter().find(is_computed).copied().ok_or_else(|| "none of its outputs is computed".into())
 }
 
 /// Element types of inputs, as ONNX numbers them, that the engine does not have.

@@ -66,7 +66,8 @@ impl Network for GraphNetwork {
             side_inputs.push(values.split_off(1));
             chunks.append(&mut values);
         }
-        Ok(Activation { chunks: Arc::new(chunks), side_inputs: Arc::new(side_inputs), samples: samples.shape[0] })
+        let mask = self.input_mask(samples).map(Arc::new);
+        Ok(Activation { chunks: Arc::new(chunks), side_inputs: Arc::new(side_inputs), samples: samples.shape[0], mask })
     }
 
     fn enter_stage(&self, stage: usize, estimate: Activation) -> Result<Activation> {
@@ -114,7 +115,7 @@ impl Network for GraphNetwork {
     fn head(&self, estimate: Activation, _: &mut RecurrentState) -> Result<Logits> {
         let estimate = self.run_chain(&self.after_last_stage, estimate)?;
         let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
-        self.logits(&outputs, estimate.samples)
+        self.logits(&outputs, estimate.samples, estimate.mask.as_ref().map(|mask| mask.as_slice()))
     }
 
     fn fingerprint(&self) -> u32 {
@@ -134,6 +135,14 @@ impl Network for GraphNetwork {
         }
         all.truncate(estimate.samples * units);
         (all, channels)
+    }
+
+    fn position_mask(&self, estimate: &Activation) -> Option<Vec<bool>> {
+        let mask = estimate.mask.as_deref()?;
+        let shape = shape_of(estimate.chunks.first()?);
+        let (channels, _) = self.channels(&shape);
+        let positions = shape[1..].iter().product::<usize>() / channels.max(1);
+        (mask.len() == estimate.samples * positions).then(|| mask.clone())
     }
 
     fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {

@@ -1,11 +1,11 @@
-//! Samples as inputs of a graph, and logits from its outputs.
+//! Samples as inputs of a graph.
 //!
 //! A file can fix the batch that its graph takes. Samples are cut into chunks of this batch, and the last sample is
 //! repeated to fill the last chunk. Where the batch is free, all samples are one chunk.
 
 use rten::Value;
 
-use super::engine::{from_floats, shape_of, to_floats};
+use super::engine::from_floats;
 use super::network::GraphNetwork;
 use crate::nn::{Logits, Samples};
 use crate::{Error, Result};
@@ -50,26 +50,16 @@ impl GraphNetwork {
             Ok(outputs.swap_remove(0))
         };
         let outputs: Result<Vec<Value>> = self.input_chunks(samples)?.into_iter().map(run).collect();
-        self.logits(&outputs?, samples.shape[0])
+        self.logits(&outputs?, samples.shape[0], self.input_mask(samples).as_deref())
     }
 
-    /// Returns the logits in the outputs of all chunks. Those of a sequence are the logits at its last position. Where the
-    /// graph ends in a softmax they are the logarithms of its outputs, of which a softmax gives the same probabilities.
-    pub(super) fn logits(&self, outputs: &[Value], samples: usize) -> Result<Logits> {
-        let classes = self.outline.classes;
-        let mut values: Vec<f32> = Vec::new();
-        for output in outputs {
-            let shape = shape_of(output);
-            let all = to_floats(output).ok_or_else(|| self.error("its output holds no floats"))?;
-            let row = all.len() / shape.first().copied().unwrap_or(1).max(1);
-            all.chunks_exact(row.max(1)).for_each(|row| values.extend(&row[row.len() - classes.min(row.len())..]));
-        }
-        values.truncate(samples * classes);
-        if self.head.to.first().is_some_and(|&output| self.graph.produced_by(output, &["Softmax"]).is_some()) {
-            // The logarithm of 0 is not finite. A NaN is kept.
-            let least = f32::MIN_POSITIVE;
-            values.iter_mut().for_each(|p| *p = if *p < least { least } else { *p }.ln());
-        }
-        Ok(Logits { values, classes })
+    /// Returns whether each position of some samples counts, `[samples, positions]`; `None` where no input says so.
+    pub(super) fn input_mask(&self, samples: &Samples) -> Option<Vec<bool>> {
+        let place = self.answers.mask_input()?;
+        let length = |input: &super::network::GraphInput| input.shape.iter().product::<usize>();
+        let first: usize = self.inputs[..place].iter().map(length).sum();
+        let size: usize = self.inputs.iter().map(length).sum();
+        let rows = samples.values.chunks_exact(size);
+        Some(rows.flat_map(|row| row[first..first + length(&self.inputs[place])].iter().map(|&v| v != 0.0)).collect())
     }
 }

@@ -6,11 +6,12 @@
 //! 2. `find_blocks` finds the blocks with `post_dominators`, and `wiring` reads how each is wired;
 //! 3. `partition` cuts the graph at the blocks, `assemble` makes stages of them, `cost` counts parameters and FLOPs,
 //!    `source_name` names each block as the exporter did;
-//! 4. `engine` runs the parts; `network` and `forward` make a [`Network`](crate::nn::Network) of them.
+//! 4. `answer` says which output holds the answers and what they are; `engine` runs the parts; `network` and `forward` make a [`Network`](crate::nn::Network) of them.
 //!
 //! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
 //! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files. `fingerprint` identifies a graph by what would be written.
 
+mod answer;
 mod assemble;
 mod build;
 mod cost;

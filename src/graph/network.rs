@@ -5,19 +5,23 @@ use std::sync::Arc;
 
 use rten::Value;
 
+use super::answer::AnswerReader;
 use super::build::Shapes;
 use super::edit::Edit;
 use super::engine::Engine;
 use super::find_blocks::BlockMatch;
 use super::linked_graph::Graph;
 use super::partition::Part;
-use crate::nn::{BlockId, Outline};
+use crate::nn::{AnswerOptions, BlockId, Outline};
 use crate::{Error, Result};
 
 /// A network that is the graph of an ONNX file. It can be measured and slimmed, but not trained.
 pub struct GraphNetwork {
     /// The blocks that the caller gave, where they were not found.
     pub(super) given_boundaries: Option<Vec<Vec<[String; 2]>>>,
+    /// What the caller said of the answers, and how they are read.
+    pub(super) answer_options: AnswerOptions,
+    pub(super) answers: AnswerReader,
     /// The number of sums with a skip connection in the whole graph.
     pub(super) skip_count: usize,
     pub(super) path: PathBuf,
@@ -85,6 +89,8 @@ pub struct Activation {
     /// Of each chunk the values that the stem computes and later parts need.
     pub(super) side_inputs: Arc<Vec<Vec<Value>>>,
     pub(super) samples: usize,
+    /// Whether each position counts, `[samples, positions]`; `None` where all do.
+    pub(super) mask: Option<Arc<Vec<bool>>>,
 }
 
 impl GraphNetwork {
@@ -100,7 +106,7 @@ impl GraphNetwork {
         self.stages.iter().map(|stage| blocks.by_ref().take(stage.blocks.len()).collect()).collect()
     }
 
-    /// Returns a text of two lines: what was found in the graph, and that it was checked.
+    /// Returns a text of three lines: what was found in the graph, that it was checked, and what its answers are.
     pub fn summary(&self) -> String {
         let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
         let sums = match (&self.given_boundaries, self.skip_count.saturating_sub(blocks)) {
@@ -117,8 +123,9 @@ impl GraphNetwork {
             count => format!("; values from before the blocks that they need: {count}"),
         };
         format!(
-            "graph of {} nodes, {sums}{side_inputs}\nblock by block it computes what it computes as a whole, bit for bit\n",
-            self.graph.nodes.len()
+            "graph of {} nodes, {sums}{side_inputs}\nblock by block it computes what it computes as a whole, bit for bit\n{}\n",
+            self.graph.nodes.len(),
+            self.answers.describe(&self.graph)
         )
     }
 
@@ -141,7 +148,7 @@ impl GraphNetwork {
             self.outline.input.clone_from(shape);
             return Ok(());
         }
-        let fitted = Self::open(&self.path, self.given_boundaries.as_deref(), shapes)?;
+        let fitted = Self::open_with(&self.path, self.given_boundaries.as_deref(), shapes, &self.answer_options)?;
         if !fits(&fitted.inputs) {
             let place = fitted.inputs.iter().zip(shapes).position(|(i, s)| i.shape != *s).unwrap_or(0);
             let input = &fitted.inputs[place];

@@ -86,6 +86,8 @@ impl GraphNetwork {
         let outline = self.outline_of(outlines, &blocks, &edit, removed.len());
         Ok(Self {
             given_boundaries: self.given_boundaries.clone(),
+            answer_options: self.answer_options.clone(),
+            answers: self.answers.clone(),
             skip_count: self.skip_count,
             path: self.path.clone(),
             graph: Arc::clone(&self.graph),
@@ -140,7 +142,9 @@ impl GraphNetwork {
         let blocks = self.blocks.iter().map(|block| with_values(block, &find)).collect::<Result<Vec<_>>>()?;
         let counts = self.stages.iter().map(|stage| stage.blocks.len()).collect();
         let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|input| input.shape.clone()).collect();
-        let mut network = Self::from_blocks(path, graph, (blocks, counts), &shapes, self.is_fused)?;
+        let mut network = Self::from_blocks(path, graph, (blocks, counts), (&shapes, &self.answer_options), self.is_fused)?;
+        network.answers.select_like(&self.answers);
+        network.outline.answer = network.answers.answer();
         network.outline.input.clone_from(&self.outline.input);
         // A block can be named differently where the nodes around it are gone.
         let names = self.outline.blocks().map(|(_, block)| block.source_name.clone());

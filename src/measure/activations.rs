@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::nn::{BlockActivations, BlockId, Network, Wiring};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, Wiring};
 
 /// The estimates of one stage for the batch that passes, as far as it has come.
 #[derive(Debug, Default)]
@@ -128,10 +128,8 @@ pub struct BatchOutputs<'a> {
     pub samples: &'a [usize],
     /// The label of every sample.
     pub labels: &'a [u32],
-    /// `[batch, classes]`, row-major: the outputs before the softmax.
-    pub logits: &'a [f32],
-    /// The number of classes.
-    pub classes: usize,
+    /// The outputs before the softmax.
+    pub logits: &'a Logits,
 }
 
 /// Returns the inner product, summed in f64 along eight lanes so that it fills a vector register.

@@ -147,7 +147,7 @@ fn exits<'a>(network: &'a Presented<ReadoutsResult>) -> impl Iterator<Item = &'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{BlockOutline, StageOutline};
+    use crate::nn::{Answer, BlockOutline, StageOutline};
 
     fn outline() -> Outline {
         let block = |flops| BlockOutline {
@@ -163,6 +163,7 @@ mod tests {
         };
         let stage = StageOutline { name: "stage1".into(), shape: vec![1], blocks: vec![block(30), block(50)] };
         Outline {
+            answer: Answer::default(),
             is_language_model: false,
             name: String::new(),
             input: vec![1, 1, 1],
@@ -179,7 +180,10 @@ mod tests {
     /// 2, the third nowhere.
     #[test]
     fn a_sample_leaves_where_it_is_first_confident() {
-        let answer = |confidence, is_correct| Prediction { class: 0, is_correct, loss: 1.0, kl: 0.0, confidence };
+        let answer = |confidence, is_correct| {
+            let accuracy = f64::from(u8::from(is_correct));
+            Prediction { positions: 1, accuracy, loss: 1.0, confidence, ..Prediction::default() }
+        };
         let first = vec![answer(0.95, true), answer(0.4, true), answer(0.3, true)];
         let second = vec![answer(0.2, false), answer(0.92, false), answer(0.4, true)];
         let whole = vec![answer(1.0, false), answer(1.0, true), answer(0.6, true)];

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::Prediction;
 use crate::data::{Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
-use crate::nn::{Outline, Samples};
+use crate::nn::{AnswerKind, Logits, Outline, Samples};
 use crate::{Error, Result};
 
 /// The samples that a network is measured with, normalized as it takes them.
@@ -57,13 +59,32 @@ impl EvalSet {
         batches(&self.dataset, &config)
     }
 
-    /// Returns the prediction for one row of logits. `whole` is the row of the whole network.
+    /// Returns the prediction for each sample of a batch. `samples` are their places in the data set, `whole` the outputs of
+    /// the whole network.
     ///
     /// Samples without labels are labelled with what the whole network predicts: a prediction is correct where it agrees,
-    /// and its loss is its divergence.
-    pub fn prediction(&self, logits: &[f32], label: u32, whole: &[f32]) -> Prediction {
-        let prediction = Prediction::new(logits, label, whole);
-        if self.dataset.is_labelled() { prediction } else { prediction.unlabelled() }
+    /// and its loss is its divergence. A position counts where it is neither masked nor [ignored](Dataset::IGNORED).
+    pub fn predictions(&self, kind: AnswerKind, samples: &[usize], logits: &Logits, whole: &Logits) -> Vec<Prediction> {
+        let is_labelled = self.dataset.is_labelled();
+        let prediction = |(row, &sample): (usize, &usize)| {
+            let (answers, wholes) = (logits.sample(row), whole.sample(row));
+            let is_whole = std::ptr::eq(logits, whole);
+            let answers = answers.chunks_exact(logits.classes).zip(wholes.chunks_exact(whole.classes)).enumerate();
+            let at = |(position, (answer, whole)): (usize, (&[f32], &[f32]))| {
+                let whole = if is_whole { answer } else { whole };
+                if !logits.counts(row, position) {
+                    return None;
+                }
+                if kind != AnswerKind::Classes {
+                    return Some(Prediction::distance(kind, answer, whole));
+                }
+                let label = self.dataset.label_at(sample, position)?;
+                let prediction = Prediction::new(answer, label, whole);
+                Some(if is_labelled { prediction } else { prediction.unlabelled() })
+            };
+            Prediction::mean(answers.filter_map(at))
+        };
+        samples.par_iter().enumerate().map(prediction).collect()
     }
 
     /// Checks that a network takes these samples and has as many classes.
@@ -77,6 +98,11 @@ impl EvalSet {
                 found: self.dataset.shape().to_vec(),
                 expected: outline.input.clone(),
             });
+        }
+        let positions = outline.answer.positions;
+        if let Some(have) = self.dataset.label_positions().filter(|&have| have != positions) {
+            let why = format!("the data set has {have} a sample, the network answers at {positions} positions");
+            return Err(Error::mismatch("labels", why));
         }
         let (have, need) = (self.dataset.classes().len(), outline.classes);
         if have != need {

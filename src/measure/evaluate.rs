@@ -4,17 +4,19 @@ use super::probe::run_probes;
 use super::sample_order::SampleList;
 use super::score::Score;
 use super::sweep::{SweepState, sweep};
+use super::prediction::highest;
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
-use crate::nn::{Network, RecurrentState, Route};
+use crate::data::Dataset;
+use crate::nn::{Logits, Network, RecurrentState, Route};
 
 /// What a network predicts for all samples: what every other route is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Baseline {
     /// One prediction a sample, in the data set's order.
     pub predictions: Vec<Prediction>,
-    /// `[samples, classes]`, row-major: the outputs before the softmax.
-    pub logits: Vec<f32>,
+    /// The outputs for each batch.
+    pub outputs: Vec<Logits>,
 }
 
 impl Baseline {
@@ -22,18 +24,33 @@ impl Baseline {
     ///
     /// # Errors
     /// Where the samples do not fit the network, or cannot be read.
-    pub fn new<N: Network>(network: &N, data: &EvalSet, mut progress: impl FnMut(u64)) -> Result<Self> {
+    pub fn new<N: Network>(network: &N, data: &EvalSet, progress: impl FnMut(u64)) -> Result<Self> {
+        Self::along(network, data, &Route::identity(network.outline()), None, progress)
+    }
+
+    /// Runs a network along a route over all samples. Predictions are compared with those of `whole`, or else with their
+    /// own.
+    ///
+    /// # Errors
+    /// As [`Baseline::new`].
+    pub(crate) fn along<N: Network>(
+        network: &N,
+        data: &EvalSet,
+        route: &Route,
+        whole: Option<&Self>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Self> {
         data.check(network.outline())?;
         let mut found = Self::default();
         let mut state = RecurrentState::new(data.dataset.streams());
-        let whole = Route::identity(network.outline());
-        for batch in data.batches()? {
-            let (samples, labels) = samples(batch?);
-            let logits = network.forward_along(&whole, &samples, &mut state)?;
-            let rows = logits.values.chunks_exact(logits.classes).zip(&labels);
-            found.predictions.extend(rows.map(|(row, &label)| data.prediction(row, label, row)));
-            found.logits.extend(logits.values);
-            progress(labels.len() as u64);
+        for (place, batch) in data.batches()?.enumerate() {
+            let batch = batch?;
+            let indices = batch.indices.clone();
+            let logits = network.forward_along(route, &samples(batch).0, &mut state)?;
+            let whole = whole.and_then(|whole| whole.outputs.get(place)).unwrap_or(&logits);
+            found.predictions.extend(data.predictions(network.outline().answer.kind, &indices, &logits, whole));
+            found.outputs.push(logits);
+            progress(indices.len() as u64);
         }
         Ok(found)
     }
@@ -47,12 +64,24 @@ pub fn evaluate<N: Network>(network: &N, data: &EvalSet, progress: impl FnMut(u6
     Ok(Score::of(&predict(network, data, progress)?))
 }
 
-/// Returns the class that a whole network predicts for every sample: the labels of samples that have none.
+/// Returns the classes that a whole network predicts for every sample, one for each of its positions: the labels of samples
+/// that have none. A masked position has the label [`Dataset::IGNORED`](crate::data::Dataset::IGNORED).
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn predicted_classes<N: Network>(network: &N, data: &EvalSet) -> Result<Vec<u32>> {
-    Ok(predict(network, data, |_| ())?.iter().map(|prediction| prediction.class).collect())
+    data.check(network.outline())?;
+    let mut state = RecurrentState::new(data.dataset.streams());
+    let whole = Route::identity(network.outline());
+    let mut classes = Vec::new();
+    for batch in data.batches()? {
+        let logits = network.forward_along(&whole, &samples(batch?).0, &mut state)?;
+        let counts = |row: usize| logits.counts(row / logits.positions, row % logits.positions);
+        let rows = logits.values.chunks_exact(logits.classes).enumerate();
+        let class = |(row, answer)| if counts(row) { highest(answer) as u32 } else { Dataset::IGNORED };
+        classes.extend(rows.map(class));
+    }
+    Ok(classes)
 }
 
 /// Returns what a whole network predicts for every sample. `progress` is called with the number of samples of every batch.

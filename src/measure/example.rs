@@ -2,7 +2,7 @@
 
 use super::measurement::Presented;
 use super::score::{Estimate, Score};
-use crate::nn::{BlockId, BlockOutline, Outline, ReceptiveField, Shortcut, StageOutline, Wiring};
+use crate::nn::{Answer, BlockId, BlockOutline, Outline, ReceptiveField, Shortcut, StageOutline, Wiring};
 use crate::report::{Cell, Panel, Section};
 
 /// A network with so many blocks in each stage; the first block of every stage but the first changes the shape.
@@ -27,6 +27,7 @@ pub(crate) fn outline(blocks: &[usize]) -> Outline {
         name: "resnet-8 full".into(),
         input: vec![3, 8, 8],
         classes: 10,
+        answer: Answer::default(),
         is_language_model: false,
         parameters: 1000,
         flops: 10_000,
@@ -39,7 +40,7 @@ pub(crate) fn outline(blocks: &[usize]) -> Outline {
 /// A score of 100 samples.
 pub(crate) fn score(accuracy: f64) -> Score {
     let accuracy_ci95 = [accuracy - 0.05, accuracy + 0.05];
-    Score { accuracy, loss: 1.0 - accuracy, samples: 100, accuracy_ci95, loss_ci95: 0.01 }
+    Score { accuracy, loss: 1.0 - accuracy, samples: 100, positions: None, accuracy_ci95, loss_ci95: 0.01 }
 }
 
 /// Networks `a`, `b`, … with an accuracy of 0.9 and these outputs.

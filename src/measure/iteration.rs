@@ -9,7 +9,7 @@ use super::repeats::{TIMES, last_blocks};
 use super::score::{Estimate, mean};
 use super::sentences::{findings, finite_mean, number};
 use super::{Intervention, Metric, Prediction};
-use crate::nn::{BlockId, Route};
+use crate::nn::{AnswerKind, BlockId, Route};
 use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
@@ -87,15 +87,21 @@ impl Measurement for Iteration {
     const NAME: &'static str = "iteration";
     const ABOUT: &'static str = "Whether a stage converges, its blocks are alike, and its last one can go on";
 
+    fn why_not(&self, scope: &Scope) -> Option<String> {
+        let is_unbounded = scope.outline.answer.kind == AnswerKind::Mse;
+        is_unbounded.then(|| "a squared error has no value of chance to compare with".into())
+    }
+
     fn routes(&self, scope: &Scope) -> Vec<(Intervention, Route)> {
         curves(scope).0
     }
 
     fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> IndexMap<String, IterationIndices> {
         let classes = scope.outline.classes as f64;
-        let (figure, chance): (fn(&Prediction) -> f64, f64) = match scope.outline.is_language_model {
-            true => (|p| -p.loss, -classes.ln()),
-            false => (Prediction::hit, 1.0 / classes),
+        let (figure, chance): (fn(&Prediction) -> f64, f64) = match Metric::of(&scope.outline) {
+            Metric::Accuracy => (|p| p.accuracy, 1.0 / classes),
+            Metric::Perplexity => (|p| -p.loss, -classes.ln()),
+            Metric::Distance(_) => (|p| 1.0 - p.loss, 0.0),
         };
         let index = |curve: &Curve| index(observed, curve, (figure, chance));
         let (_, stages) = curves(scope);
@@ -138,6 +144,7 @@ fn about(networks: &Networks) -> Vec<String> {
     let (lost, chance) = match metric(networks) {
         Metric::Accuracy => ("accuracy", "`1/classes`"),
         Metric::Perplexity => ("log-probability of the next word", "`-ln(words)`"),
+        Metric::Distance(_) => ("cosine with the whole network's answer", "0"),
     };
     let most = TIMES[TIMES.len() - 1];
     vec![
@@ -236,11 +243,16 @@ fn index(observed: &Observed<()>, curve: &Curve, (figure, chance): (fn(&Predicti
         return None;
     }
     let whole = observed.baseline;
+    let positions = whole.iter().map(|p| f64::from(p.positions)).sum::<f64>() / whole.len() as f64;
+    // Every position counts once: 1 where each sample has one.
+    let share = |n: usize| f64::from(whole[n].positions) / positions;
     let lost = |n: usize| -> f64 {
         let points = curve.0.iter();
-        points.map(|&(route, weight)| weight * (figure(&whole[n]) - figure(&observed.predictions[route][n]))).sum()
+        let lost: f64 =
+            points.map(|&(route, weight)| weight * (figure(&whole[n]) - figure(&observed.predictions[route][n]))).sum();
+        share(n) * lost
     };
-    let had = |n: usize| figure(&whole[n]) - chance;
+    let had = |n: usize| share(n) * (figure(&whole[n]) - chance);
     let samples = 0..whole.len();
     let base = mean(samples.clone().map(had)).value;
     if base <= 0.0 {

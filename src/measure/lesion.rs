@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
 use super::measurement::{Measurement, Observed, Presented, Scope};
-use super::score::{Estimate, PerBlock, Score, mean};
+use super::score::{Estimate, PerBlock, Score, paired};
 use super::sentences::{counted, findings, finite_mean};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Outline, Route};
@@ -28,11 +28,10 @@ pub struct LesionResult {
 impl LesionResult {
     /// Returns what leaving out costs, compared sample by sample with the predictions of the whole network.
     pub fn new(whole: &[Prediction], without: &[Prediction]) -> Self {
-        let pairs = whole.iter().zip(without);
         Self {
             score: Score::of(without),
-            accuracy_cost: mean(pairs.clone().map(|(w, o)| w.hit() - o.hit())),
-            loss_cost: mean(pairs.map(|(w, o)| o.loss - w.loss)),
+            accuracy_cost: paired(whole, without, |p| p.accuracy),
+            loss_cost: paired(without, whole, |p| p.loss),
         }
     }
 }
@@ -81,6 +80,7 @@ impl Measurement for Lesion {
                     match metric(networks) {
                         Metric::Accuracy => "the accuracy of the whole network minus the accuracy without the block",
                         Metric::Perplexity => "the loss without the block minus the loss of the whole network",
+                        Metric::Distance(_) => "how far the answers without the block are from those of the whole network",
                     }
                 ),
             ],

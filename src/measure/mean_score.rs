@@ -30,9 +30,11 @@ impl MeanScore {
 
     /// Returns the columns of a mean and its standard error.
     pub(super) fn columns(metric: Metric) -> Vec<Column> {
-        let (name, format, error_format) = match metric {
-            Metric::Accuracy => ("accuracy_fraction", Format::Percent, Format::Points),
-            Metric::Perplexity => ("perplexity", Format::Fixed2, Format::Fixed2),
+        let name = metric.key();
+        let (format, error_format) = match metric {
+            Metric::Accuracy => (Format::Percent, Format::Points),
+            Metric::Perplexity => (Format::Fixed2, Format::Fixed2),
+            Metric::Distance(_) => (Format::Real, Format::Real),
         };
         let unit = if metric == Metric::Accuracy { ", points" } else { "" };
         vec![

@@ -1,9 +1,10 @@
-//! The metric of predictions: their accuracy, or for a language model its perplexity.
+//! The metric of predictions: their accuracy, for a language model its perplexity, for answers that are no classes their
+//! distance from those of the whole network.
 
 use super::lesion::LesionResult;
 use super::score::{Estimate, Score};
 use super::sentences::number;
-use crate::nn::Outline;
+use crate::nn::{AnswerKind, Outline};
 use crate::report::{Cell, Column, Format, Scale};
 
 /// The metric of predictions, with the unit of what a change costs.
@@ -13,12 +14,19 @@ pub enum Metric {
     Accuracy,
     /// `exp(loss)`. A cost is counted in nats of loss.
     Perplexity,
+    /// How far the answers are from those of the whole network, where they are no classes: 1 minus the cosine, or the mean
+    /// squared error.
+    Distance(AnswerKind),
 }
 
 impl Metric {
     /// Returns the metric of a network.
     pub fn of(outline: &Outline) -> Self {
-        if outline.is_language_model { Self::Perplexity } else { Self::Accuracy }
+        match outline.answer.kind {
+            AnswerKind::Classes if outline.is_language_model => Self::Perplexity,
+            AnswerKind::Classes => Self::Accuracy,
+            kind => Self::Distance(kind),
+        }
     }
 
     /// The name in the middle of a sentence.
@@ -26,6 +34,18 @@ impl Metric {
         match self {
             Self::Accuracy => "accuracy",
             Self::Perplexity => "perplexity",
+            Self::Distance(AnswerKind::Mse) => "squared error",
+            Self::Distance(_) => "cosine distance",
+        }
+    }
+
+    /// The name of a column that holds its values.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy_fraction",
+            Self::Perplexity => "perplexity",
+            Self::Distance(AnswerKind::Mse) => "squared_error",
+            Self::Distance(_) => "cosine_distance",
         }
     }
 
@@ -34,6 +54,8 @@ impl Metric {
         match self {
             Self::Accuracy => "Accuracy",
             Self::Perplexity => "Perplexity",
+            Self::Distance(AnswerKind::Mse) => "Squared error",
+            Self::Distance(_) => "Cosine distance",
         }
     }
 
@@ -42,6 +64,8 @@ impl Metric {
         match self {
             Self::Accuracy => "accuracy, %",
             Self::Perplexity => "perplexity",
+            Self::Distance(AnswerKind::Mse) => "mean squared error",
+            Self::Distance(_) => "cosine distance",
         }
     }
 
@@ -50,6 +74,7 @@ impl Metric {
         match self {
             Self::Accuracy => 100.0 * score.accuracy,
             Self::Perplexity => score.loss.exp(),
+            Self::Distance(_) => score.loss,
         }
     }
 
@@ -58,6 +83,7 @@ impl Metric {
         match self {
             Self::Accuracy => score.accuracy_ci95.map(|end| 100.0 * end),
             Self::Perplexity => [score.loss - score.loss_ci95, score.loss + score.loss_ci95].map(f64::exp),
+            Self::Distance(_) => [score.loss - score.loss_ci95, score.loss + score.loss_ci95],
         }
     }
 
@@ -66,6 +92,8 @@ impl Metric {
         match self {
             Self::Accuracy => 100.0 / outline.classes as f64,
             Self::Perplexity => outline.classes as f64,
+            Self::Distance(AnswerKind::Mse) => f64::NAN,
+            Self::Distance(_) => 1.0,
         }
     }
 
@@ -74,6 +102,7 @@ impl Metric {
         match self {
             Self::Accuracy => Scale::Between(0.0, 100.0),
             Self::Perplexity => Scale::Logarithmic,
+            Self::Distance(_) => Scale::Including(vec![0.0]),
         }
     }
 
@@ -81,7 +110,7 @@ impl Metric {
     pub fn cost(self, lesion: &LesionResult) -> Estimate {
         match self {
             Self::Accuracy => lesion.accuracy_cost,
-            Self::Perplexity => lesion.loss_cost,
+            Self::Perplexity | Self::Distance(_) => lesion.loss_cost,
         }
     }
 
@@ -89,7 +118,7 @@ impl Metric {
     pub fn in_unit(self, Estimate { value, ci95 }: Estimate) -> Estimate {
         match self {
             Self::Accuracy => Estimate { value: 100.0 * value, ci95: 100.0 * ci95 },
-            Self::Perplexity => Estimate { value, ci95 },
+            Self::Perplexity | Self::Distance(_) => Estimate { value, ci95 },
         }
     }
 
@@ -98,6 +127,7 @@ impl Metric {
         match self {
             Self::Accuracy => "points",
             Self::Perplexity => "nats",
+            Self::Distance(_) => self.name(),
         }
     }
 
@@ -106,6 +136,8 @@ impl Metric {
         match self {
             Self::Accuracy => "points of accuracy",
             Self::Perplexity => "nats of loss",
+            Self::Distance(AnswerKind::Mse) => "of squared error",
+            Self::Distance(_) => "of cosine distance",
         }
     }
 
@@ -114,6 +146,7 @@ impl Metric {
         match self {
             Self::Accuracy => number(value / 100.0, Format::Percent),
             Self::Perplexity => number(value, Format::Fixed2),
+            Self::Distance(_) => number(value, Format::Real),
         }
     }
 
@@ -121,7 +154,7 @@ impl Metric {
     pub fn format_cost(self, cost: f64) -> String {
         match self {
             Self::Accuracy => number(cost, Format::Points),
-            Self::Perplexity => number(cost, Format::Real),
+            Self::Perplexity | Self::Distance(_) => number(cost, Format::Real),
         }
     }
 
@@ -133,6 +166,7 @@ impl Metric {
         match self {
             Self::Accuracy => vec![accuracy, loss],
             Self::Perplexity => vec![perplexity, loss, accuracy.detail()],
+            Self::Distance(_) => vec![Column::new(self.key(), &format!("{}{suffix}", self.name()), Format::Real)],
         }
     }
 
@@ -143,6 +177,7 @@ impl Metric {
         match self {
             Self::Accuracy => vec![accuracy, loss],
             Self::Perplexity => vec![Cell::Range(self.value(score), self.range(score)), loss, accuracy],
+            Self::Distance(_) => vec![loss],
         }
     }
 
@@ -153,6 +188,9 @@ impl Metric {
         match self {
             Self::Accuracy => vec![accuracy, loss.detail()],
             Self::Perplexity => vec![loss, accuracy.detail()],
+            Self::Distance(_) => {
+                vec![Column::new(&format!("{}_cost", self.key()), &format!("cost, {}", self.name()), Format::Real)]
+            }
         }
     }
 
@@ -162,6 +200,7 @@ impl Metric {
         match self {
             Self::Accuracy => vec![cell(lesion.accuracy_cost), cell(lesion.loss_cost)],
             Self::Perplexity => vec![cell(lesion.loss_cost), cell(lesion.accuracy_cost)],
+            Self::Distance(_) => vec![cell(lesion.loss_cost)],
         }
     }
 }
@@ -173,7 +212,7 @@ mod tests {
     #[test]
     fn a_language_model_is_told_by_perplexity_and_nats() {
         let loss = 100_f64.ln();
-        let score = Score { accuracy: 0.3, loss, samples: 9, accuracy_ci95: [0.2, 0.4], loss_ci95: 0.01 };
+        let score = Score { accuracy: 0.3, loss, samples: 9, positions: None, accuracy_ci95: [0.2, 0.4], loss_ci95: 0.01 };
         let [low, high] = Metric::Perplexity.range(&score);
         assert!((low - 99.005).abs() < 1e-3 && (high - 101.005).abs() < 1e-3, "{low} {high}");
         assert!((Metric::Perplexity.value(&score) - 100.0).abs() < 1e-9);

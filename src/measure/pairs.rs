@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::charts::{estimate_cell, metric, named_columns, named_row, stage_maps, with_content};
 use super::lesion::{LesionResult, removable};
 use super::measurement::{Measurement, Observed, Presented, Scope};
-use super::score::{Estimate, mean};
+use super::score::{Estimate, position_mean};
 use super::sentences::{counted, findings, number};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Route};
@@ -82,13 +82,14 @@ impl Measurement for Pairs {
             let beyond = |figure: fn(&Prediction) -> f64| {
                 let members = single(first)?.iter().zip(single(second)?);
                 let all = members.zip(*both).zip(observed.baseline);
-                Some(mean(all.map(|(((a, b), both), w)| figure(both) + figure(w) - figure(a) - figure(b))))
+                let beyond = all.map(|(((a, b), both), w)| (w.positions, figure(both) + figure(w) - figure(a) - figure(b)));
+                Some(position_mean(beyond))
             };
             Some(BlockPair {
                 first,
                 second,
                 lesion: LesionResult::new(observed.baseline, both),
-                interaction_accuracy: beyond(|p| -p.hit())?,
+                interaction_accuracy: beyond(|p| -p.accuracy)?,
                 interaction_loss: beyond(|p| p.loss)?,
             })
         };

@@ -2,25 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a network predicts for one sample, along one route.
+use crate::nn::AnswerKind;
+
+/// What a network predicts for one sample, along one route. Where a network answers at several positions of a sample,
+/// figures are means over the positions that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// The class of the highest output; of equal outputs the first, as `argmax` does.
-    pub class: u32,
-    /// Whether the class is the label. A prediction with a NaN is never correct.
-    pub is_correct: bool,
-    /// The cross-entropy, nats.
+    /// The number of positions whose answers count; 1 for most networks.
+    pub positions: u32,
+    /// The share of the positions whose highest output is the label; of equal outputs the first counts, as in `argmax`. An
+    /// answer with a NaN is never correct. NaN for answers that are no classes.
+    pub accuracy: f64,
+    /// The cross-entropy, nats. For answers that are no classes, how far they are from those of the whole network: 1 minus
+    /// the cosine, or the mean squared error.
     pub loss: f64,
     /// The Kullback-Leibler divergence of this distribution `q` from that of the whole network `p`, `Σ p·ln(p/q)`, nats.
+    /// NaN for answers that are no classes.
     pub kl: f64,
-    /// The probability of the predicted class.
+    /// The probability of the predicted class. NaN for answers that are no classes.
     pub confidence: f64,
+    /// The share of the positions whose highest output is that of the whole network. NaN for answers that are no classes.
+    pub agreement: f64,
 }
 
 impl Prediction {
     /// Returns the prediction for one row of logits. `whole` is the row of the whole network.
     pub fn new(logits: &[f32], label: u32, whole: &[f32]) -> Self {
-        let class = logits.iter().enumerate().fold(0, |best, (k, z)| if *z > logits[best] { k } else { best });
+        let class = highest(logits);
         let is_whole = std::ptr::eq(logits, whole);
         let ours = LogSoftmax::new(logits);
         let theirs = if is_whole { ours } else { LogSoftmax::new(whole) };
@@ -30,24 +38,68 @@ impl Prediction {
             if p == f64::NEG_INFINITY { 0.0 } else { p.exp() * (p - ours.of(*q)) }
         };
         let at_label = logits[label as usize];
+        let is_correct = class == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan());
         Self {
-            class: class as u32,
-            is_correct: class == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan()),
+            positions: 1,
+            accuracy: one_if(is_correct),
             loss: -ours.of(at_label),
             confidence: ours.of(logits[class]).exp(),
             kl: if is_whole { 0.0 } else { logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0) },
+            agreement: one_if(is_whole || class == highest(whole)),
         }
     }
 
-    /// Returns 1 where the prediction is correct, 0 where not. The mean over samples is the accuracy.
-    pub fn hit(&self) -> f64 {
-        f64::from(u8::from(self.is_correct))
+    /// Returns how far an answer that is no class is from that of the whole network.
+    pub(super) fn distance(kind: AnswerKind, answer: &[f32], whole: &[f32]) -> Self {
+        let sum = |product: fn(f64, f64) -> f64| -> f64 {
+            answer.iter().zip(whole).map(|(a, w)| product(f64::from(*a), f64::from(*w))).sum()
+        };
+        let loss = match kind {
+            AnswerKind::Mse => sum(|a, w| (a - w) * (a - w)) / answer.len() as f64,
+            _ if std::ptr::eq(answer, whole) => 0.0,
+            _ => 1.0 - sum(|a, w| a * w) / (sum(|a, _| a * a) * sum(|_, w| w * w)).sqrt(),
+        };
+        let [accuracy, kl, confidence, agreement] = [f64::NAN; 4];
+        Self { positions: 1, accuracy, loss, kl, confidence, agreement }
+    }
+
+    /// Returns the prediction for a sample from those at its positions: their means.
+    pub(super) fn mean(positions: impl Iterator<Item = Self>) -> Self {
+        let mut sum = Self::default();
+        for one in positions {
+            // A single position is kept as it is.
+            if sum.positions == 0 {
+                sum = one;
+                continue;
+            }
+            sum.positions += one.positions;
+            sum.accuracy += one.accuracy;
+            sum.loss += one.loss;
+            sum.kl += one.kl;
+            sum.confidence += one.confidence;
+            sum.agreement += one.agreement;
+        }
+        if sum.positions > 1 {
+            let share = 1.0 / f64::from(sum.positions);
+            let Self { accuracy, loss, kl, confidence, agreement, .. } = &mut sum;
+            [accuracy, loss, kl, confidence, agreement].into_iter().for_each(|figure| *figure *= share);
+        }
+        sum
     }
 
     /// Returns the same prediction for a sample without a label: its loss is its divergence from the whole network.
     pub(super) fn unlabelled(self) -> Self {
         Self { loss: self.kl, ..self }
     }
+}
+
+/// Returns the place of the highest value; of equal values the first.
+pub(super) fn highest(logits: &[f32]) -> usize {
+    logits.iter().enumerate().fold(0, |best, (k, z)| if *z > logits[best] { k } else { best })
+}
+
+fn one_if(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
 }
 
 /// The logarithm of a softmax, `z - ln Σ exp(z)`, in f64.
@@ -77,8 +129,8 @@ mod tests {
     #[test]
     fn a_nan_is_never_correct() {
         let nan = Prediction::new(&[f32::NAN, 0.0], 0, &[0.0, 0.0]);
-        assert!(!nan.is_correct && nan.loss.is_nan());
-        assert!(!Prediction::new(&[1.0, f32::NAN], 0, &[0.0, 0.0]).is_correct);
+        assert!(nan.accuracy == 0.0 && nan.loss.is_nan());
+        assert_eq!(Prediction::new(&[1.0, f32::NAN], 0, &[0.0, 0.0]).accuracy, 0.0);
     }
 
     #[test]
@@ -88,6 +140,26 @@ mod tests {
         let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
         assert!((prediction.kl - expected).abs() < 1e-7, "{prediction:?} {expected}");
         assert_eq!(Prediction::new(&[3.0, 1.0], 1, &[3.0, 1.0]).kl, 0.0);
-        assert_eq!((prediction.class, prediction.is_correct, prediction.confidence), (0, false, 0.5));
+        assert_eq!((prediction.accuracy, prediction.confidence, prediction.agreement), (0.0, 0.5, 1.0));
+    }
+
+    #[test]
+    fn a_prediction_is_the_mean_over_positions() {
+        let at = |logits: [f32; 2], label| Prediction::new(&logits, label, &[1.0, 0.0]);
+        let positions = [at([2.0, 0.0], 0), at([0.0, 1.0], 0), at([3.0, 0.0], 0)];
+        let mean = Prediction::mean(positions.iter().copied());
+        assert_eq!((mean.positions, mean.accuracy, mean.agreement), (3, 2.0 / 3.0, 2.0 / 3.0));
+        let losses = positions.iter().map(|p| p.loss).sum::<f64>() / 3.0;
+        assert!((mean.loss - losses).abs() < 1e-15);
+        assert_eq!(Prediction::mean(positions[..1].iter().copied()), positions[0]);
+        assert_eq!(Prediction::mean(std::iter::empty()).positions, 0);
+    }
+
+    #[test]
+    fn answers_that_are_no_classes_are_compared_by_distance() {
+        let cosine = Prediction::distance(AnswerKind::Cosine, &[1.0, 1.0], &[2.0, 0.0]);
+        assert!((cosine.loss - (1.0 - 0.5_f64.sqrt())).abs() < 1e-12 && cosine.accuracy.is_nan());
+        let mse = Prediction::distance(AnswerKind::Mse, &[1.0, 1.0], &[2.0, 0.0]);
+        assert_eq!((mse.loss, mse.positions), (1.0, 1));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -150,11 +149,9 @@ pub(super) fn run_probes<N: Network>(
         let logits = network.head(estimate, &mut state)?;
         pass.pull_gradients_back()?;
         let StageActivations { samples, labels, .. } = pass.activations;
-        let outputs =
-            BatchOutputs { samples: &samples, labels: &labels, logits: &logits.values, classes: logits.classes };
+        let outputs = BatchOutputs { samples: &samples, labels: &labels, logits: &logits };
         probes.iter_mut().for_each(|probe| probe.batch(&outputs));
-        let rows = logits.values.par_chunks_exact(logits.classes).zip(&labels);
-        let predictions = rows.map(|(row, &label)| data.prediction(row, label, row)).collect();
+        let predictions = data.predictions(network.outline().answer.kind, &samples, &logits, &logits);
         after_batch(PassedBatch { predictions, state: &state, probes })?;
     }
     Ok(())

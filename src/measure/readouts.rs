@@ -11,7 +11,7 @@ use super::early_exit::{EarlyExit, early_exit};
 use super::fitted::{self, Fits, ReadoutProbe};
 use super::measurement::{Measurement, Observed, Presented, Scope};
 use super::probe::Probe;
-use super::score::{Estimate, PerBlock, Score, mean, share};
+use super::score::{Estimate, PerBlock, Score, position_mean, share};
 use super::{Intervention, Prediction};
 use crate::float_json;
 use crate::nn::{BlockId, Route};
@@ -135,12 +135,12 @@ fn readouts(whole: &[Prediction], predictions: &[&[Prediction]]) -> Vec<Readout>
     let mut settled = vec![true; whole.len()];
     let mut found: Vec<Readout> = Vec::new();
     for predictions in predictions.iter().rev() {
-        let agrees: Vec<bool> = predictions.iter().zip(whole).map(|(p, w)| p.class == w.class).collect();
+        let agrees: Vec<bool> = predictions.iter().map(|p| p.agreement == 1.0).collect();
         settled.iter_mut().zip(&agrees).for_each(|(settled, agrees)| *settled &= agrees);
         found.push(Readout {
             score: Score::of(predictions),
-            agreement: share(agrees.iter().copied()),
-            kl_nats: mean(predictions.iter().map(|p| p.kl)),
+            agreement: position_mean(predictions.iter().map(|p| (p.positions, p.agreement))),
+            kl_nats: position_mean(predictions.iter().map(|p| (p.positions, p.kl))),
             settled: share(settled.iter().copied()).value,
         });
     }

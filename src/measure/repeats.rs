@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Intervention;
 use super::charts::{baselines, chance, estimate_cell, metric, row_table, score_axis, stage_names, with_content};
 use super::measurement::{Measurement, Observed, Presented, Scope};
-use super::score::{Estimate, Score, share};
+use super::score::{Estimate, Score, position_mean};
 use super::sentences::{counted, findings};
 use crate::nn::{BlockId, Outline, Route};
 use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
@@ -70,7 +70,7 @@ impl Measurement for Repeats {
             times,
             rescaled: along == Intervention::Rescaled,
             score: Score::of(predictions),
-            agreement: share(predictions.iter().zip(observed.baseline).map(|(p, w)| p.class == w.class)),
+            agreement: position_mean(predictions.iter().map(|p| (p.positions, p.agreement))),
         };
         repeats(&scope.outline).into_iter().zip(&observed.predictions).map(result).collect()
     }

@@ -4,7 +4,7 @@ use super::cost::CostModel;
 use super::sample_order::SampleList;
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
-use crate::nn::{Network, RecurrentState, Route, Step};
+use crate::nn::{Logits, Network, RecurrentState, Route, Step};
 
 /// Where a sweep stands: what it has predicted so far, and what the network carries along each route.
 #[derive(Clone)]
@@ -52,23 +52,24 @@ pub(super) fn sweep<N: Network>(
     let cost = CostModel::new(network.outline());
     let list = list.skip(state.done());
     for batch in data.batches_with(list.samples.clone(), list.batch(data.batch))? {
-        let (samples, labels) = samples(batch?);
-        let mut logits: Vec<Vec<f32>> = vec![Vec::new(); steps.len()];
+        let batch = batch?;
+        let indices = batch.indices.clone();
+        let (samples, _) = samples(batch);
+        let mut logits = vec![Logits::default(); steps.len()];
         let mut recurrent = state.recurrent.clone();
-        let mut advance = |work: u64| progress(labels.len() as u64 * work);
+        let mut advance = |work: u64| progress(indices.len() as u64 * work);
         let first = network.stem(&samples)?;
         advance(cost.stem())?;
         let mut reach_end = |route: usize, estimate: N::Estimate| {
-            logits[route] = network.head(estimate, &mut recurrent[route])?.values;
+            logits[route] = network.head(estimate, &mut recurrent[route])?;
             Ok(())
         };
         follow(network, &steps, &order, first, &mut reach_end, &mut |step| {
             advance(step.map_or(cost.head(), |step| cost.step(step)))
         })?;
-        let classes = network.outline().classes;
+        let kind = network.outline().answer.kind;
         for (predictions, route) in state.predictions.iter_mut().zip(&logits) {
-            let rows = route.chunks_exact(classes).zip(logits[0].chunks_exact(classes)).zip(&labels);
-            predictions.extend(rows.map(|((row, whole), &label)| data.prediction(row, label, whole)));
+            predictions.extend(data.predictions(kind, &indices, route, &logits[0]));
         }
         state.recurrent = recurrent;
         after_batch(state)?;

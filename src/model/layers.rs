@@ -7,7 +7,7 @@ use super::layers_config::LayersConfig;
 use super::resolve::ResolvedConfig;
 use super::stem::Stem;
 use crate::Result;
-use crate::nn::{
+use crate::nn::{Answer, 
     Block, BlockId, BlockOutline, ForwardContext, NetworkBuilder, Outline, ReceptiveField, Shape, Stage, StageOutline,
 };
 
@@ -45,6 +45,7 @@ impl Layers {
             name: describe(resolved),
             input: input.to_vec(),
             classes,
+            answer: Answer::default(),
             is_language_model: resolved.char_lm.is_some(),
             parameters,
             flops: builder.flops,

@@ -220,7 +220,7 @@ impl Network for Model {
         let logits = self.layers.head.forward(&mut context, estimate);
         *state = context.state().clone();
         let classes = logits.dims()[1];
-        Ok(Logits { values: tensor_to_vec(logits), classes })
+        Ok(Logits::new(tensor_to_vec(logits), classes))
     }
 
     fn head_gradient(&self, estimate: &FeatureMap, labels: &[u32]) -> Result<Option<FeatureMap>> {

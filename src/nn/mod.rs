@@ -3,6 +3,7 @@
 //! The module also has the interface between networks and measurements: the [`Network`] trait, the [`Outline`] of a network,
 //! and a [`Route`] through its blocks.
 
+mod answer;
 mod block;
 mod block_id;
 mod body;
@@ -23,6 +24,7 @@ mod shortcut;
 mod stage;
 mod wiring;
 
+pub use answer::{Answer, AnswerKind, AnswerOptions, Positions};
 pub use block::{Block, BlockActivations, BlockConfig, LastRelu};
 pub use block_id::BlockId;
 pub use body::{ActivationOrder, Body, BodyConfig, BodyKind, GateKind};

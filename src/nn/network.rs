@@ -14,12 +14,34 @@ pub struct Samples {
 }
 
 /// The outputs of a network before the softmax.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Logits {
-    /// `[batch, classes]`, row-major.
+    /// `[batch, positions, classes]`, row-major. Most networks have one position.
     pub values: Vec<f32>,
-    /// Number of classes.
+    /// Number of classes, or of the values of an answer that are no classes.
     pub classes: usize,
+    /// Number of positions of a sample, as [`Answer::positions`](super::Answer::positions) says.
+    pub positions: usize,
+    /// Whether each position counts, `[batch, positions]`; `None` where all do.
+    pub mask: Option<Vec<bool>>,
+}
+
+impl Logits {
+    /// Returns the outputs of a network that answers once a sample, `[batch, classes]`, row-major.
+    pub fn new(values: Vec<f32>, classes: usize) -> Self {
+        Self { values, classes, positions: 1, mask: None }
+    }
+
+    /// Returns the outputs for one sample, `[positions, classes]`.
+    pub(crate) fn sample(&self, sample: usize) -> &[f32] {
+        let size = self.positions * self.classes;
+        &self.values[sample * size..(sample + 1) * size]
+    }
+
+    /// Returns whether an answer counts: that of a position of a sample.
+    pub(crate) fn counts(&self, sample: usize, position: usize) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask[sample * self.positions + position])
+    }
 }
 
 /// A network as a sequence of stem, stages of blocks, and head, which pass one estimate on.
@@ -34,7 +56,7 @@ pub struct Logits {
 /// ```
 /// use unrolled::Result;
 /// use unrolled::nn::{
-///     BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
+///     Answer, BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
 ///     StageOutline, Wiring,
 /// };
 ///
@@ -61,7 +83,7 @@ pub struct Logits {
 ///         Ok(estimate)
 ///     }
 ///     fn head(&self, values: Vec<f32>, _state: &mut RecurrentState) -> Result<Logits> {
-///         Ok(Logits { values, classes: 2 })
+///         Ok(Logits::new(values, 2))
 ///     }
 ///     fn values(&self, estimate: &Vec<f32>) -> (Vec<f32>, usize) {
 ///         (estimate.clone(), 2)
@@ -87,6 +109,7 @@ pub struct Logits {
 ///     name: "toy".into(),
 ///     input: vec![2, 1, 1],
 ///     classes: 2,
+///     answer: Answer::default(),
 ///     is_language_model: false,
 ///     parameters: 0,
 ///     flops: 0,
@@ -221,6 +244,12 @@ pub trait Network {
     /// Returns the values of an estimate, `[batch, units]` row-major, and its number of channels. The units of a channel
     /// are adjacent.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
+
+    /// Returns which positions of an estimate count, `[batch, positions]`, where some are masked, such as the padding of
+    /// short sentences. The estimate has as many positions: the units of a channel. `None` where all count.
+    fn position_mask(&self, _estimate: &Self::Estimate) -> Option<Vec<bool>> {
+        None
+    }
 
     /// Builds an estimate of the shape of `like` from values in the order of [`Network::values`].
     fn rebuild(&self, like: &Self::Estimate, values: Vec<f32>) -> Self::Estimate;

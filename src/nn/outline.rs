@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockId, ReceptiveField, Wiring};
+use super::{Answer, BlockId, ReceptiveField, Wiring};
 
 /// The structure of a network from input to output: shapes, parameters and FLOPs, but no values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,8 +11,11 @@ pub struct Outline {
     pub name: String,
     /// Shape of one input, `[channels, height, width]`.
     pub input: Vec<usize>,
-    /// Number of classes.
+    /// Number of classes, or of the values of an answer that are no classes.
     pub classes: usize,
+    /// What the network answers with. In JSON it is left out where that is one answer of classes a sample.
+    #[serde(default, skip_serializing_if = "Answer::is_one_class")]
+    pub answer: Answer,
     /// Whether the network predicts the next word of a text. Its score is then the perplexity.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_language_model: bool,

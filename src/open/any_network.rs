@@ -10,7 +10,7 @@ use crate::data::{Normalization, Vocabulary};
 use crate::graph::Activation;
 use crate::kernel::FeatureMap;
 use crate::model::Epoch;
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, RecurrentState, Samples, Step};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, Positions, RecurrentState, Samples, Step};
 use crate::{Error, Result};
 
 /// A network that was opened: a model of this crate, or the graph of an ONNX file.
@@ -117,6 +117,19 @@ impl AnyNetwork {
     /// [`Error::Shape`] where the graph takes other shapes. The inputs of a model are checked when samples enter it.
     pub fn fit_inputs(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
         dispatch!(self, opened => opened.fit_inputs(shapes))
+    }
+
+    /// Makes some positions of a sample count alone.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a position that a sample does not have, and for a network that answers once a sample.
+    pub fn select_positions(&mut self, positions: Positions) -> Result<()> {
+        dispatch!(self, opened => opened.select_positions(positions))
+    }
+
+    /// Returns whether the caller said which positions count.
+    pub fn are_positions_given(&self) -> bool {
+        dispatch!(self, opened => opened.are_positions_given())
     }
 
     /// Returns the blocks of every stage of a graph, as the names of the values that enter and leave each; `None` for a
@@ -263,6 +276,10 @@ impl Network for AnyNetwork {
 
     fn values(&self, estimate: &AnyEstimate) -> (Vec<f32>, usize) {
         dispatch!(self, opened => opened.network().values(estimate_of(estimate)))
+    }
+
+    fn position_mask(&self, estimate: &AnyEstimate) -> Option<Vec<bool>> {
+        dispatch!(self, opened => opened.network().position_mask(estimate_of(estimate)))
     }
 
     fn rebuild(&self, like: &AnyEstimate, values: Vec<f32>) -> AnyEstimate {

@@ -6,7 +6,7 @@ use super::AnyNetwork;
 use crate::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use crate::measure::{EvalSet, predicted_classes};
 use crate::model::check_classes;
-use crate::nn::Network;
+use crate::nn::{AnswerKind, Network, Positions};
 use crate::{Error, Result};
 
 /// The number of samples that run through a network at once, where nobody says otherwise.
@@ -94,11 +94,14 @@ impl EvalSetOptions {
         if data.dataset.is_labelled() {
             return Ok(data);
         }
+        if network.outline().answer.kind != AnswerKind::Classes {
+            return Ok(data);
+        }
         let classes = predicted_classes(network, &data)?;
         let EvalSet { dataset, normalization, batch } = data;
         let dataset =
             Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
-        let dataset = dataset.with_labels(classes, network.outline().classes)?;
+        let dataset = dataset.with_position_labels(&classes, network.outline().classes)?;
         Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
     }
 
@@ -157,9 +160,14 @@ fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
         let shapes = dataset.arrays().map(|all| all.iter().map(|(_, shape)| shape.to_vec()).collect());
         network.fit_inputs(&shapes.unwrap_or_else(|| vec![dataset.shape().to_vec()]))?;
     }
-    if dataset.arrays().is_none() {
-        return Ok(dataset);
+    let (answer, classes) = (network.outline().answer, network.outline().classes);
+    if answer.kind != AnswerKind::Classes {
+        return Ok(dataset.without_labels(classes));
     }
-    let labels = dataset.labels().to_vec();
-    dataset.with_labels(labels, network.outline().classes)
+    let has_one_label = dataset.is_labelled() && dataset.label_positions().is_none();
+    if has_one_label && answer.positions > 1 && !network.are_positions_given() {
+        // As of a decoder, which is asked for the next token.
+        network.select_positions(Positions::Last)?;
+    }
+    if dataset.arrays().is_some() { dataset.with_class_count(classes) } else { Ok(dataset) }
 }

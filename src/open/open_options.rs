@@ -8,6 +8,7 @@ use super::{AnyNetwork, OpenedModel};
 use crate::data::Normalization;
 use crate::kernel::Backend;
 use crate::model::{Metadata, ModelConfig};
+use crate::nn::AnswerOptions;
 use crate::{Error, Result};
 
 /// Options for opening a network: what the file does not say, and where to compute.
@@ -31,6 +32,8 @@ pub struct OpenOptions {
     pub(super) partial: bool,
     #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "only graphs have boundaries"))]
     pub(super) boundaries: Option<Vec<Vec<[String; 2]>>>,
+    #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "only graphs leave their answers open"))]
+    pub(super) answers: AnswerOptions,
     pub(super) backend: Backend,
 }
 
@@ -43,6 +46,7 @@ impl Default for OpenOptions {
             labels: None,
             partial: false,
             boundaries: None,
+            answers: AnswerOptions::default(),
             backend: Backend::cpu(),
         }
     }
@@ -91,6 +95,13 @@ impl OpenOptions {
     #[must_use]
     pub fn boundaries(self, boundaries: impl Into<Vec<Vec<[String; 2]>>>) -> Self {
         Self { boundaries: Some(boundaries.into()), ..self }
+    }
+
+    /// Sets what an ONNX file leaves open about its answers: which output holds them, what they are, and which positions
+    /// count.
+    #[must_use]
+    pub fn answers(self, answers: AnswerOptions) -> Self {
+        Self { answers, ..self }
     }
 
     /// Sets where a model is computed: a device, or a device with its kernels. The default is the CPU with native kernels.

@@ -6,7 +6,7 @@ use super::{AnyNetwork, LoadReport, OpenOptions};
 use crate::data::{Normalization, Vocabulary};
 use crate::graph::GraphNetwork;
 use crate::model::Epoch;
-use crate::nn::Network;
+use crate::nn::{Network, Positions};
 use crate::{Error, Result};
 
 const NEEDS_BOTH: &str = "an ONNX file has none, give both mean and std";
@@ -18,11 +18,12 @@ pub struct OpenedGraph {
     pub network: GraphNetwork,
     normalization: Option<Normalization>,
     labels: Option<Vec<String>>,
+    are_positions_given: bool,
 }
 
 impl OpenedGraph {
     pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
-        let network = GraphNetwork::open(path, options.boundaries.as_deref(), &[])?;
+        let network = GraphNetwork::open_with(path, options.boundaries.as_deref(), &[], &options.answers)?;
         options.check_labels(network.outline().classes)?;
         let normalization = match (options.mean.clone(), options.std.clone()) {
             (None, None) => None,
@@ -37,13 +38,15 @@ impl OpenedGraph {
             }
             options.check_normalization(normalization, network.outline().input[0])?;
         }
-        Ok(Self { network, normalization, labels: options.labels.clone() })
+        let are_positions_given = options.answers.positions.is_some();
+        Ok(Self { network, normalization, labels: options.labels.clone(), are_positions_given })
     }
 
     /// Returns the same with another network in its place, such as a slimmed one.
     pub(crate) fn with_network(&self, network: GraphNetwork) -> AnyNetwork {
         let (normalization, labels) = (self.normalization.clone(), self.labels.clone());
-        AnyNetwork::Graph(Box::new(Self { network, normalization, labels }))
+        let are_positions_given = self.are_positions_given;
+        AnyNetwork::Graph(Box::new(Self { network, normalization, labels, are_positions_given }))
     }
 
     pub(crate) fn network(&self) -> &GraphNetwork {
@@ -84,6 +87,14 @@ impl OpenedGraph {
 
     pub(super) fn fit_inputs(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
         self.network.fit_inputs(shapes)
+    }
+
+    pub(super) fn select_positions(&mut self, positions: Positions) -> Result<()> {
+        self.network.select_positions(positions)
+    }
+
+    pub(super) fn are_positions_given(&self) -> bool {
+        self.are_positions_given
     }
 
     pub(super) fn boundaries(&self) -> Option<Vec<Vec<[String; 2]>>> {

@@ -11,7 +11,7 @@ use super::{apply, default_metadata, infer_config, prefixes, pytorch, safetensor
 use crate::data::{Normalization, Vocabulary};
 use crate::kernel::Backend;
 use crate::model::{Epoch, Metadata, Model, from_bytes, to_bytes};
-use crate::nn::{ForwardContext, Network, Samples, compare_with_whole, tensor_to_vec};
+use crate::nn::{ForwardContext, Network, Positions, Samples, compare_with_whole, tensor_to_vec};
 use crate::random::{Purpose, normal, stream};
 use crate::{Error, Result, train};
 
@@ -144,6 +144,14 @@ impl OpenedModel {
 
     pub(super) fn input_names(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    pub(super) fn select_positions(&mut self, _: Positions) -> Result<()> {
+        Err(Error::argument("positions", "for ONNX files; this network answers once a sample"))
+    }
+
+    pub(super) fn are_positions_given(&self) -> bool {
+        false
     }
 
     pub(super) fn fit_inputs(&mut self, _: &[Vec<usize>]) -> Result<()> {

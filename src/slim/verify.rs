@@ -7,9 +7,9 @@ use super::latency::latency;
 use super::results::{Ranking, Sizes, Slimmed, Version};
 use super::select::{removals, without};
 use super::{ProgressFn, Prunable, RecoveredNetwork};
-use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along, samples};
+use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along};
 use crate::nn::Outline;
-use crate::nn::{Network, RecurrentState, Route};
+use crate::nn::{Network, Route};
 use crate::{Error, Result, write_atomic_checked};
 
 /// Slims a network along a route, recovers it, writes it to `out` where that is given, and measures its scores and sizes.
@@ -139,28 +139,18 @@ fn outputs(
     route: &Route,
     source: &EvalSet,
     whole: &Baseline,
-    mut advance: impl FnMut(u64),
+    advance: impl FnMut(u64),
 ) -> Result<Baseline> {
-    let mut found = Baseline::default();
-    let mut memory = RecurrentState::new(source.dataset.streams());
-    for batch in source.batches()? {
-        let (samples, labels) = samples(batch?);
-        let logits = network.forward_along(route, &samples, &mut memory)?;
-        let rows = &whole.logits[found.logits.len()..][..logits.values.len()];
-        let pairs = logits.values.chunks_exact(logits.classes).zip(rows.chunks_exact(logits.classes));
-        found.predictions.extend(pairs.zip(&labels).map(|((row, whole), &label)| source.prediction(row, label, whole)));
-        found.logits.extend(logits.values);
-        advance(labels.len() as u64);
-    }
-    Ok(found)
+    Baseline::along(network, source, route, Some(whole), advance)
 }
 
 /// Compares all outputs bit for bit. The error says by how much they differ.
 fn same(expected: &Baseline, found: &Baseline, what: &str) -> std::result::Result<(), String> {
-    let bits = |logits: &[f32]| logits.iter().map(|z| z.to_bits()).collect::<Vec<_>>();
-    if bits(&expected.logits) == bits(&found.logits) {
+    let outputs = |baseline: &Baseline| baseline.outputs.iter().flat_map(|logits| logits.values.clone()).collect();
+    let (expected, found): (Vec<f32>, Vec<f32>) = (outputs(expected), outputs(found));
+    if expected.iter().map(|z| z.to_bits()).eq(found.iter().map(|z| z.to_bits())) {
         return Ok(());
     }
-    let apart = expected.logits.iter().zip(&found.logits).map(|(e, f)| (e - f).abs()).fold(0.0, f32::max);
+    let apart = expected.iter().zip(&found).map(|(e, f)| (e - f).abs()).fold(0.0, f32::max);
     Err(format!("{what} answer differently, by up to {apart:e}; nothing is written"))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::npy::NamedArray;
 use super::super::text::{Vocabulary, stream_order};
-use super::open::check_labels;
+use super::open::{check_labels, check_position_labels};
 use super::{Dataset, Storage};
 use crate::random::{Purpose, shuffle, stream};
 use crate::{Error, Result};
@@ -50,6 +50,48 @@ impl Dataset {
         check_labels(&labels, self.labels.len(), classes)?;
         self.classes = (0..classes).map(|class| class.to_string()).collect();
         self.labels = labels;
+        self.position_labels = None;
+        Ok(self)
+    }
+
+    /// Returns the data set with labels `[samples, positions]`, row-major, and with `classes` classes, whose names are their
+    /// numbers. A position with the label [`Dataset::IGNORED`] does not count.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if the number of labels is none of the samples, or a label is not less than `classes`.
+    pub fn with_position_labels(mut self, labels: &[u32], classes: usize) -> Result<Self> {
+        let positions = labels.len() / self.len().max(1);
+        if positions * self.len() != labels.len() || labels.is_empty() {
+            return Err(Error::mismatch("labels", format!("{} for {} samples", labels.len(), self.len())));
+        }
+        check_position_labels(labels, classes)?;
+        if positions == 1 {
+            return self.with_labels(labels.to_vec(), classes);
+        }
+        self.classes = (0..classes).map(|class| class.to_string()).collect();
+        let counted = |labels: &[u32]| labels.iter().copied().find(|&label| label != Self::IGNORED).unwrap_or(0);
+        self.labels = labels.chunks_exact(positions).map(counted).collect();
+        self.position_labels = Some(labels.chunks_exact(positions).map(Arc::from).collect());
+        Ok(self)
+    }
+
+    /// Returns the data set without labels, for answers of so many values that are no classes.
+    #[must_use]
+    pub fn without_labels(mut self, values: usize) -> Self {
+        self.classes = (0..values).map(|value| value.to_string()).collect();
+        self.labels.iter_mut().for_each(|label| *label = 0);
+        (self.position_labels, self.is_labelled) = (None, false);
+        self
+    }
+
+    /// Returns the data set with `classes` classes, whose names are their numbers, and the labels that it has.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if a label is not less than `classes`.
+    pub fn with_class_count(mut self, classes: usize) -> Result<Self> {
+        check_labels(&self.labels, self.len(), classes)?;
+        self.position_labels.iter().flatten().try_for_each(|labels| check_position_labels(labels, classes))?;
+        self.classes = (0..classes).map(|class| class.to_string()).collect();
         Ok(self)
     }
 
@@ -110,6 +152,7 @@ impl Dataset {
         let mut all = self.with_streams(1);
         all.labels.truncate(n);
         all.indices.truncate(n);
+        all.position_labels.iter_mut().for_each(|labels| labels.truncate(n));
         all.with_streams(streams)
     }
 
@@ -118,6 +161,7 @@ impl Dataset {
         let n = n.min(self.labels.len());
         self.labels.drain(..n);
         self.indices.drain(..n);
+        self.position_labels.iter_mut().for_each(|labels| drop(labels.drain(..n)));
         self
     }
 
@@ -144,6 +188,8 @@ impl Dataset {
                 indices: half.iter().map(|&sample| self.indices[sample]).collect(),
                 normalization: self.normalization.clone(),
                 is_labelled: self.is_labelled,
+                position_labels: (self.position_labels.as_ref())
+                    .map(|labels| half.iter().map(|&sample| Arc::clone(&labels[sample])).collect()),
                 streams: self.streams,
             }
         })

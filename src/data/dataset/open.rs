@@ -46,6 +46,7 @@ impl Dataset {
             labels: images.labels,
             normalization: Normalization::usual(kind),
             is_labelled: true,
+            position_labels: None,
             streams: 1,
         })
     }
@@ -98,7 +99,7 @@ impl Dataset {
         }
         let shape = [channels, height, width];
         let array = NamedArray { name: "array".into(), shape: shape.to_vec(), values };
-        let mut dataset = Self::from_array_file(ArrayFile { arrays: vec![array], labels: None });
+        let mut dataset = Self::from_array_file(ArrayFile { arrays: vec![array], labels: None, position_labels: None });
         if let Some(labels) = labels {
             check_labels(&labels, samples, classes.len())?;
             dataset.labels = labels;
@@ -117,23 +118,28 @@ impl Dataset {
             storage: Arc::new(Storage::Folder(folder)),
             normalization: Normalization::usual(DataKind::Folder),
             is_labelled: true,
+            position_labels: None,
             streams: 1,
         }
     }
 
-    fn from_array_file(ArrayFile { arrays, labels }: ArrayFile) -> Self {
+    fn from_array_file(ArrayFile { arrays, labels, position_labels }: ArrayFile) -> Self {
         let sizes = arrays.iter().map(|array| array.shape.iter().product::<usize>());
         let shape = match arrays.as_slice() {
             [NamedArray { shape, .. }] if shape.len() == 3 => [shape[0], shape[1], shape[2]],
             _ => [1, 1, sizes.sum()],
         };
         let rows = arrays[0].values.len() / arrays[0].shape.iter().product::<usize>().max(1);
-        let is_labelled = labels.is_some();
-        let labels = labels.unwrap_or_else(|| vec![0; rows]);
-        let classes = (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect();
+        let is_labelled = labels.is_some() || position_labels.is_some();
+        let counted = |labels: &Arc<[u32]>| labels.iter().copied().find(|&label| label != Self::IGNORED).unwrap_or(0);
+        let first = position_labels.as_ref().map(|samples| samples.iter().map(counted).collect());
+        let labels = labels.or(first).unwrap_or_else(|| vec![0; rows]);
+        let all = position_labels.iter().flatten().flat_map(|labels| labels.iter()).chain(&labels);
+        let greatest = all.copied().filter(|&label| label != Self::IGNORED).max().unwrap_or(0);
+        let classes = (0..=greatest).map(|class| class.to_string()).collect();
         let normalization = Normalization::usual(DataKind::Arrays);
         let (storage, indices) = (Arc::new(Storage::Arrays(arrays)), (0..labels.len()).collect());
-        Self { storage, shape, classes, labels, indices, normalization, is_labelled, streams: 1 }
+        Self { storage, shape, classes, labels, indices, normalization, is_labelled, position_labels, streams: 1 }
     }
 
     pub(super) fn from_text(text: TextDataset) -> Result<Self> {
@@ -146,6 +152,7 @@ impl Dataset {
             labels,
             normalization: Normalization::usual(DataKind::Text),
             is_labelled: true,
+            position_labels: None,
             streams: 1,
             storage: Arc::new(Storage::Text(text)),
         };
@@ -159,7 +166,19 @@ pub(super) fn check_labels(labels: &[u32], samples: usize, classes: usize) -> Re
         return Err(Error::mismatch("labels", format!("{} for {samples} samples", labels.len())));
     }
     match labels.iter().find(|&&label| label as usize >= classes) {
-        Some(label) => Err(Error::mismatch(format_args!("label {label}"), format!("there are {classes} classes"))),
+        Some(label) => Err(no_class(*label, classes)),
         None => Ok(()),
     }
+}
+
+/// Checks that the label of each position is a class or [ignored](Dataset::IGNORED).
+pub(super) fn check_position_labels(labels: &[u32], classes: usize) -> Result<()> {
+    match labels.iter().find(|&&label| label != Dataset::IGNORED && label as usize >= classes) {
+        Some(label) => Err(no_class(*label, classes)),
+        None => Ok(()),
+    }
+}
+
+fn no_class(label: u32, classes: usize) -> Error {
+    Error::mismatch(format_args!("label {label}"), format!("there are {classes} classes"))
 }

@@ -1,7 +1,7 @@
 //! Networks that saw the same samples, compared sample by sample.
 
 use super::super::results::Measurements;
-use super::super::score::{Estimate, mean};
+use super::super::score::{Estimate, paired};
 use super::super::{Metric, Prediction};
 use crate::report::{Cell, Column, Format, Report, RowKey, Table};
 
@@ -35,8 +35,8 @@ pub fn compare_predictions(report: &mut Report, networks: &[Measurements], predi
             Cell::Number(only_other as f64),
         ]);
         let (difference, what) = match metric {
-            Metric::Accuracy => (accuracy, "points of accuracy"),
-            Metric::Perplexity => (loss, "nats of loss"),
+            Metric::Accuracy => (accuracy, metric.long_unit()),
+            Metric::Perplexity | Metric::Distance(_) => (loss, metric.long_unit()),
         };
         let Estimate { value, ci95 } = metric.in_unit(difference);
         let verdict = if value.abs() <= ci95 { "zero lies within the interval" } else { "zero lies outside" };
@@ -57,10 +57,10 @@ struct Differences {
 fn differences(own: &[Prediction], other: &[Prediction]) -> Differences {
     let pairs = || own.iter().zip(other);
     Differences {
-        accuracy: mean(pairs().map(|(a, b)| a.hit() - b.hit())),
-        loss: mean(pairs().map(|(a, b)| a.loss - b.loss)),
-        only_own: pairs().filter(|(a, b)| a.is_correct && !b.is_correct).count(),
-        only_other: pairs().filter(|(a, b)| !a.is_correct && b.is_correct).count(),
+        accuracy: paired(own, other, |p| p.accuracy),
+        loss: paired(own, other, |p| p.loss),
+        only_own: pairs().filter(|(a, b)| a.accuracy > b.accuracy).count(),
+        only_other: pairs().filter(|(a, b)| a.accuracy < b.accuracy).count(),
     }
 }
 
@@ -70,7 +70,10 @@ mod tests {
 
     #[test]
     fn a_difference_is_paired() {
-        let prediction = |is_correct, loss| Prediction { is_correct, loss, ..Prediction::default() };
+        let prediction = |is_correct, loss| {
+            let accuracy = f64::from(u8::from(is_correct));
+            Prediction { positions: 1, accuracy, loss, ..Prediction::default() }
+        };
         let one: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 9, 0.5 + f64::from(i % 7))).collect();
         let other: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 8, 1.0 + f64::from(i % 7))).collect();
         let found = differences(&one, &other);

@@ -5,7 +5,7 @@ mod figures;
 mod parts;
 
 use super::svg::{SvgOptions, Theme};
-use crate::nn::{BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
+use crate::nn::{Answer, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
 use crate::report::section::*;
 
 pub(super) use depth::{comparison, deep};
@@ -30,6 +30,7 @@ pub(super) fn outline(name: &str, wiring: Wiring, stages: &[usize]) -> Outline {
         name: name.into(),
         input: vec![3, 32, 32],
         classes: 10,
+        answer: Answer::default(),
         is_language_model: false,
         parameters,
         flops: 250_966_016,

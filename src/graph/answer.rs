@@ -1,0 +1,292 @@
+//! What the answers of a graph are: which output holds them, what their values are, and which positions count.
+
+use super::ParseResult;
+use super::linked_graph::Graph;
+use super::network::{GraphInput, GraphNetwork};
+use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions};
+use crate::text::one_line;
+use crate::{Error, Result};
+
+/// How the answers are read from the output.
+#[derive(Clone, Debug)]
+pub(super) struct AnswerReader {
+    /// The output that holds the answers.
+    output: usize,
+    /// The number of classes, or of the values of an answer.
+    classes: usize,
+    /// The number of positions of the output.
+    positions: usize,
+    /// Whether the output is `[batch, classes, positions…]`, as of images of classes, and not `[batch, positions, classes]`.
+    is_classes_first: bool,
+    kind: AnswerKind,
+    /// How the kind is known; `None` where it is assumed.
+    reason: Option<String>,
+    selected: Positions,
+    /// The place among the inputs of the one that says which positions count, and its name.
+    mask: Option<(usize, String)>,
+    /// Whether the outputs are probabilities.
+    is_softmax: bool,
+}
+
+/// ONNX's number of the type of truth values.
+const BOOL: i64 = 9;
+
+/// Returns the value that holds the answers: the output of this name, or the first one that is computed from an input.
+pub(super) fn answer_value(graph: &Graph, name: Option<&str>) -> ParseResult<usize> {
+    let is_computed = |value: &&usize| graph.values[**value].producer.is_some() && !graph.values[**value].is_constant;
+    let computed = || graph.outputs.iter().filter(is_computed);
+    let Some(name) = name else {
+        return computed().next().copied().ok_or_else(|| "none of its outputs is computed".into());
+    };
+    let found = graph.value_named(name).filter(|value| computed().any(|output| output == value));
+    found.ok_or_else(|| format!("no output '{}', it has {}", one_line(name), names(graph)))
+}
+
+/// Returns the names of the outputs that are computed.
+fn names(graph: &Graph) -> String {
+    let computed = graph.outputs.iter().filter(|&&value| graph.values[value].producer.is_some());
+    computed.map(|&value| format!("'{}'", one_line(&graph.values[value].name))).collect::<Vec<_>>().join(", ")
+}
+
+impl AnswerReader {
+    /// Returns how the output of this shape is read, in a run of `batch` samples.
+    pub(super) fn new(
+        graph: &Graph,
+        (output, shape): (usize, &[usize]),
+        batch: usize,
+        inputs: &[GraphInput],
+        options: &AnswerOptions,
+    ) -> ParseResult<Self> {
+        let name = one_line(&graph.values[output].name);
+        let guess = guess_kind(graph, output, shape);
+        let kind = options.kind.unwrap_or_else(|| guess.as_ref().map_or(AnswerKind::Classes, |(kind, _)| *kind));
+        let reason = match options.kind {
+            Some(_) => Some("as was said".to_owned()),
+            None => guess.map(|(_, reason)| reason),
+        };
+        let (classes, positions, is_classes_first) = match (shape, kind) {
+            ([first, ..], _) if *first != batch => (0, 0, false),
+            ([_], AnswerKind::Cosine | AnswerKind::Mse) => (1, 1, false),
+            ([_, classes] | [_, classes, 1, 1], _) => (*classes, 1, false),
+            ([_, positions, classes], _) => (*classes, *positions, false),
+            ([_, classes, positions @ ..], AnswerKind::Classes) if positions.len() == 2 => {
+                (*classes, positions.iter().product(), true)
+            }
+            ([_, values @ ..], AnswerKind::Cosine | AnswerKind::Mse) => (values.iter().product(), 1, false),
+            _ => (0, 0, false),
+        };
+        if classes == 0 || positions == 0 {
+            return Err(format!(
+                "output '{name}' has shape {shape:?}, expected [batch, classes], [batch, positions, classes] or [batch, \
+                 classes, height, width]; name another output, or say that its values are compared by cosine or mse"
+            ));
+        }
+        let mut reader = Self {
+            output,
+            classes,
+            positions,
+            is_classes_first,
+            kind,
+            reason,
+            selected: Positions::All,
+            mask: find_mask(graph, inputs, positions, options.mask.as_deref())?,
+            is_softmax: graph.produced_by(output, &["Softmax"]).is_some(),
+        };
+        reader.select(options.positions.unwrap_or(Positions::All))?;
+        Ok(reader)
+    }
+
+    /// Makes some positions count alone.
+    pub(super) fn select(&mut self, selected: Positions) -> ParseResult<()> {
+        if let Positions::At(position) = selected
+            && position >= self.positions
+        {
+            return Err(format!("no position {position}, it answers at {} positions, counted from 0", self.positions));
+        }
+        self.selected = selected;
+        Ok(())
+    }
+
+    /// Makes the positions count that count in another network.
+    pub(super) fn select_like(&mut self, other: &Self) {
+        self.selected = other.selected;
+    }
+
+    /// Returns the number of classes, or of the values of an answer.
+    pub(super) fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Returns what the network answers with.
+    pub(super) fn answer(&self) -> Answer {
+        let positions = if self.selected == Positions::All { self.positions } else { 1 };
+        Answer { kind: self.kind, positions }
+    }
+
+    /// Returns the place among the inputs of the one that says which positions count.
+    pub(super) fn mask_input(&self) -> Option<usize> {
+        self.mask.as_ref().map(|(place, _)| *place)
+    }
+
+    /// Returns a line that says what the answers are.
+    pub(super) fn describe(&self, graph: &Graph) -> String {
+        let what = match self.kind {
+            AnswerKind::Classes => format!("{} classes", self.classes),
+            AnswerKind::Cosine => format!("vectors of {} values, compared by their cosine", self.classes),
+            AnswerKind::Mse => format!("{} numbers, compared by their squared error", self.classes),
+        };
+        let place = match (self.positions, self.selected) {
+            (1, _) => String::new(),
+            (count, Positions::All) => format!(" at each of {count} positions"),
+            (count, Positions::Last) => format!(" at the last of {count} positions"),
+            (count, Positions::At(position)) => format!(" at position {position} of {count}"),
+        };
+        let mask = self.mask.as_ref().map_or(String::new(), |(_, name)| format!(", where '{name}' is not 0"));
+        let others = match graph.outputs.len() {
+            1 => String::new(),
+            count => format!(", one of {count} outputs: {}", names(graph)),
+        };
+        let reason = self.reason.as_deref().unwrap_or("assumed; cosine and mse compare answers that are no classes");
+        format!("answers: {what}{place}{mask} ({reason}); output '{}'{others}", one_line(&graph.values[self.output].name))
+    }
+}
+
+/// Returns what the values of an output are and how that is known; `None` where the graph does not say.
+fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKind, String)> {
+    let name = graph.values[output].name.to_lowercase();
+    let is_named = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let ends_in = |ops: &[&str]| graph.produced_by(output, ops).map(|node| node.op.clone());
+    if let Some(op) = ends_in(&["Softmax", "LogSoftmax"]) {
+        return Some((AnswerKind::Classes, format!("it ends in {op}")));
+    }
+    if is_named(&["logit", "prob", "class"]) {
+        return Some((AnswerKind::Classes, "by its name".into()));
+    }
+    if is_named(&["embed", "hidden_state", "pooler_output", "pooled_output"]) {
+        return Some((AnswerKind::Cosine, "by its name".into()));
+    }
+    if is_named(&["box"]) && shape.last() == Some(&4) {
+        return Some((AnswerKind::Mse, "by its name".into()));
+    }
+    if let Some(op) = ends_in(&["LpNormalization", "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"])
+    {
+        return Some((AnswerKind::Cosine, format!("it ends in {op}")));
+    }
+    if is_divided_by_norm(graph, output) {
+        return Some((AnswerKind::Cosine, "its vectors have the length 1".into()));
+    }
+    match shape {
+        [_] | [_, 1] | [_, _, 1] => Some((AnswerKind::Mse, "a single value is no class".into())),
+        _ => None,
+    }
+}
+
+/// Returns whether a value is divided by its own Euclidean norm.
+fn is_divided_by_norm(graph: &Graph, value: usize) -> bool {
+    let divisor = graph.produced_by(value, &["Div"]).and_then(|node| node.inputs.get(1).copied().flatten());
+    // The norm may be bounded from below and expanded to the shape of the vectors.
+    let mut before = divisor;
+    for _ in 0..4 {
+        let Some(value) = before else { return false };
+        if graph.produced_by(value, &["ReduceL2"]).is_some() {
+            return true;
+        }
+        before = graph.produced_by(value, &["Clip", "Expand", "Max", "Add"]).and_then(|node| node.inputs[0]);
+    }
+    false
+}
+
+/// Returns the input that says which positions count, and its name.
+fn find_mask(
+    graph: &Graph,
+    inputs: &[GraphInput],
+    positions: usize,
+    named: Option<&str>,
+) -> ParseResult<Option<(usize, String)>> {
+    let found = |place: usize| Some((place, inputs[place].name.clone()));
+    if let Some(name) = named {
+        let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
+        let place = inputs.iter().position(|input| input.name == name);
+        let place = place.ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", one_line(name), all()))?;
+        return Ok(found(place));
+    }
+    let is_mask = |&place: &usize| {
+        let (input, value) = (&inputs[place], &graph.values[graph.inputs[place]]);
+        let name = input.name.to_lowercase();
+        // Whether a padding mask marks what counts or what does not, its name does not say.
+        let is_named = name.contains("mask") && !name.contains("pad");
+        input.shape.len() == 1 && input.is_integer && (value.element_type == BOOL || is_named)
+    };
+    let masks: Vec<usize> = (0..inputs.len()).filter(is_mask).collect();
+    let fitting: Vec<usize> = masks.iter().copied().filter(|&place| inputs[place].shape[0] == positions).collect();
+    match (fitting.as_slice(), masks.as_slice()) {
+        ([one], _) | ([], [one]) => Ok(found(*one)),
+        _ => Ok(None),
+    }
+}
+
+impl GraphNetwork {
+    /// Makes some positions of a sample count alone.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a position that a sample does not have.
+    pub fn select_positions(&mut self, positions: Positions) -> Result<()> {
+        self.answers.select(positions).map_err(|why| Error::argument("positions", why))?;
+        self.outline.answer = self.answers.answer();
+        Ok(())
+    }
+
+    /// Returns the answers for some samples, of the outputs for each chunk and of which positions of the inputs count.
+    ///
+    /// Where the graph ends in a softmax they are the logarithms of its outputs, of which a softmax gives the same
+    /// probabilities.
+    pub(super) fn logits(&self, outputs: &[rten::Value], samples: usize, mask: Option<&[bool]>) -> Result<Logits> {
+        let reader = &self.answers;
+        let size = reader.positions * reader.classes;
+        let mut values: Vec<f32> = Vec::with_capacity(samples * size);
+        for output in outputs {
+            let all = super::engine::to_floats(output).ok_or_else(|| self.error("its output holds no floats"))?;
+            let shape = super::engine::shape_of(output);
+            if all.len() != shape.first().copied().unwrap_or(1) * size {
+                return Err(self.error(format!("output of shape {shape:?} in place of {size} values a sample")));
+            }
+            values.extend(all);
+        }
+        values.truncate(samples * size);
+        if reader.is_classes_first {
+            values = values.chunks_exact(size).flat_map(|row| reader.positions_first(row)).collect();
+        }
+        if reader.is_softmax && reader.kind == AnswerKind::Classes {
+            // The logarithm of 0 is not finite. A NaN is kept.
+            let least = f32::MIN_POSITIVE;
+            values.iter_mut().for_each(|p| *p = if *p < least { least } else { *p }.ln());
+        }
+        let mask = mask.filter(|mask| mask.len() == samples * reader.positions).map(<[bool]>::to_vec);
+        let logits = Logits { values, classes: reader.classes, positions: reader.positions, mask };
+        Ok(reader.selected_of(logits, samples))
+    }
+}
+
+impl AnswerReader {
+    /// Transposes `[classes, positions]` to `[positions, classes]`.
+    fn positions_first<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        (0..self.positions).flat_map(move |position| row.iter().skip(position).step_by(self.positions).copied())
+    }
+
+    /// Returns the answers at the positions that were selected.
+    fn selected_of(&self, logits: Logits, samples: usize) -> Logits {
+        let place = |sample: usize| match self.selected {
+            Positions::All => None,
+            Positions::At(position) => Some(position),
+            Positions::Last => (0..self.positions).rev().find(|&at| logits.counts(sample, at)).or(Some(self.positions - 1)),
+        };
+        if self.selected == Positions::All || self.positions == 1 {
+            return logits;
+        }
+        let places: Vec<(usize, usize)> = (0..samples).filter_map(|n| Some((n, place(n)?))).collect();
+        let row = |&(n, at): &(usize, usize)| &logits.sample(n)[at * self.classes..(at + 1) * self.classes];
+        let mask = logits.mask.as_ref().map(|_| places.iter().map(|&(n, at)| logits.counts(n, at)).collect());
+        let values = places.iter().flat_map(row).copied().collect();
+        Logits { values, classes: self.classes, positions: 1, mask }
+    }
+}
