@@ -35,7 +35,7 @@ fn answers(model: &Model, source: &EvalSet, route: &str) -> Vec<Prediction> {
 }
 
 fn accuracy(answers: &[Prediction]) -> f64 {
-    answers.iter().map(Prediction::hit).sum::<f64>() / answers.len() as f64
+    answers.iter().map(|answer| answer.accuracy).sum::<f64>() / answers.len() as f64
 }
 
 /// The last stage's last block again, by hand: after every run the estimate is as long as after the first.

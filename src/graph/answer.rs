@@ -119,8 +119,7 @@ impl AnswerReader {
 
     /// Returns what the network answers with.
     pub(super) fn answer(&self) -> Answer {
-        let positions = if self.selected == Positions::All { self.positions } else { 1 };
-        Answer { kind: self.kind, positions }
+        Answer { kind: self.kind, positions: self.positions, selected: self.selected }
     }
 
     /// Returns the place among the inputs of the one that says which positions count.
@@ -262,7 +261,7 @@ impl GraphNetwork {
             values.iter_mut().for_each(|p| *p = if *p < least { least } else { *p }.ln());
         }
         let mask = mask.filter(|mask| mask.len() == samples * reader.positions).map(<[bool]>::to_vec);
-        let logits = Logits { values, classes: reader.classes, positions: reader.positions, mask };
+        let logits = Logits { values, classes: reader.classes, positions: reader.positions, mask, places: None };
         Ok(reader.selected_of(logits, samples))
     }
 }
@@ -287,6 +286,7 @@ impl AnswerReader {
         let row = |&(n, at): &(usize, usize)| &logits.sample(n)[at * self.classes..(at + 1) * self.classes];
         let mask = logits.mask.as_ref().map(|_| places.iter().map(|&(n, at)| logits.counts(n, at)).collect());
         let values = places.iter().flat_map(row).copied().collect();
-        Logits { values, classes: self.classes, positions: 1, mask }
+        let places = Some(places.iter().map(|&(_, at)| at).collect());
+        Logits { values, classes: self.classes, positions: 1, mask, places }
     }
 }

@@ -7,7 +7,7 @@ use rten::Value;
 use super::engine::{from_floats, shape_of, to_floats};
 use super::network::{Activation, GraphNetwork};
 use super::partition::Part;
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, RecurrentState, Samples};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Samples};
 use crate::{Error, Result};
 
 impl GraphNetwork {
@@ -137,12 +137,12 @@ impl Network for GraphNetwork {
         (all, channels)
     }
 
-    fn position_mask(&self, estimate: &Activation) -> Option<Vec<bool>> {
+    fn position_mask(&self, estimate: &Activation) -> Option<PositionMask> {
         let mask = estimate.mask.as_deref()?;
         let shape = shape_of(estimate.chunks.first()?);
         let (channels, _) = self.channels(&shape);
         let positions = shape[1..].iter().product::<usize>() / channels.max(1);
-        (mask.len() == estimate.samples * positions).then(|| mask.clone())
+        (mask.len() == estimate.samples * positions).then(|| PositionMask { counts: mask.clone(), positions })
     }
 
     fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Wiring};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, PositionMask, Wiring};
 
 /// The estimates of one stage for the batch that passes, as far as it has come.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub struct StageActivations {
     pub estimates: Vec<Vec<f32>>,
     /// The number of channels that the units divide into.
     pub channels: usize,
+    /// Which positions count; `None` where all do. Values at positions that do not count are 0.
+    pub mask: Option<PositionMask>,
 }
 
 impl StageActivations {
@@ -32,6 +34,27 @@ impl StageActivations {
     /// The number of units of the stage's estimates.
     pub fn units(&self) -> usize {
         self.after().len() / self.labels.len().max(1)
+    }
+
+    /// Whether each position of a sample counts; `None` where all do.
+    pub fn mask_of(&self, sample: usize) -> Option<&[bool]> {
+        self.mask.as_ref().map(|mask| mask.row(sample))
+    }
+
+    /// Whether any position of a sample counts.
+    pub fn has_positions(&self, sample: usize) -> bool {
+        self.mask_of(sample).is_none_or(|mask| mask.contains(&true))
+    }
+
+    /// The latest block's estimate of a sample, averaged for each channel over the positions that count.
+    pub fn channel_means(&self, sample: usize) -> impl Iterator<Item = f32> + '_ {
+        let units = self.units();
+        let counted = self.mask_of(sample).map(|mask| mask.iter().filter(|counts| **counts).count() as f64);
+        let row = &self.after()[sample * units..(sample + 1) * units];
+        row.chunks_exact(units / self.channels.max(1)).map(move |channel| {
+            let sum: f64 = channel.iter().map(|&v| f64::from(v)).sum();
+            (sum / counted.unwrap_or(channel.len() as f64)) as f32
+        })
     }
 
     /// The units of one sample of an estimate; empty where it has another shape.
@@ -70,11 +93,21 @@ pub(super) fn values_of<'a, N: Network>(
     network: &'a N,
     activations: &'a BlockActivations<N::Estimate>,
 ) -> impl Fn(Value) -> Option<(Vec<f32>, usize)> + 'a {
+    let values = |estimate| masked_values(network, estimate);
     move |value| match value {
-        Value::New => Some(network.values(&activations.h)),
-        Value::Transform => activations.transform.as_ref().map(|gate| network.values(gate)),
-        Value::Carry => activations.carry.as_ref().map(|gate| network.values(gate)),
+        Value::New => Some(values(&activations.h)),
+        Value::Transform => activations.transform.as_ref().map(values),
+        Value::Carry => activations.carry.as_ref().map(values),
     }
+}
+
+/// Returns the values of an estimate and its channels, with zeros at masked positions.
+fn masked_values<N: Network>(network: &N, estimate: &N::Estimate) -> (Vec<f32>, usize) {
+    let (mut values, channels) = network.values(estimate);
+    if let Some(mask) = network.position_mask(estimate) {
+        mask.apply(&mut values);
+    }
+    (values, channels)
 }
 
 impl<'a> BlockView<'a> {

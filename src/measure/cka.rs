@@ -7,7 +7,6 @@ use super::activations::{BatchOutputs, BlockView};
 use super::charts::{row_table, stage_maps, with_content};
 use super::cost::Cost;
 use super::measurement::{Measurement, Observed, Presented, Scope};
-use super::moments::average;
 use super::probe::Probe;
 use crate::nn::BlockId;
 use crate::report::{Cell, Column, Figure, Finding, Format, HeatMap, RowKey, Section, Table};
@@ -119,13 +118,9 @@ impl Measurement for Cka {
 
 impl Probe for CkaProbe {
     fn block(&mut self, block: &BlockView) {
-        let (stage, units) = (block.stage, block.stage.units());
         let features = &mut self.features[block.id.stage][block.id.block];
-        let rows = stage.after().chunks_exact(units).zip(&stage.samples);
-        for (estimate, _) in rows.filter(|(_, sample)| **sample < MOST_SAMPLES) {
-            let channels = estimate.chunks_exact(units / stage.channels);
-            features.extend(channels.map(|c| average(c.iter().map(|&v| f64::from(v))) as f32));
-        }
+        let kept = block.stage.samples.iter().enumerate().filter(|(_, sample)| **sample < MOST_SAMPLES);
+        kept.for_each(|(row, _)| features.extend(block.stage.channel_means(row)));
     }
 
     fn batch(&mut self, outputs: &BatchOutputs) {

@@ -37,7 +37,7 @@ pub(super) fn bytes_per_sample(outline: &Outline, costs: &[Cost], routes: usize)
     let widest = outline.stages.iter().map(units).max().unwrap_or(0).max(input);
     // A 3x3 convolution that unfolds its input holds nine copies of it beside input, output, gates and skip.
     let working = 16 * widest;
-    let outputs = (routes + 1) as u64 * (outline.classes * outline.answer.positions) as u64;
+    let outputs = (routes + 1) as u64 * (outline.classes * outline.answer.count()) as u64;
     let floats = (stages().max().unwrap_or(0) + working + outputs).max(1);
     size_of::<f32>() as u64 * floats + costs.iter().map(|cost| cost.bytes).sum::<u64>()
 }

@@ -141,10 +141,11 @@ impl Probe for EstimationProbe {
             let open = errors.open.entry(sample / self.group).or_insert_with(|| vec![Moments::default(); rows]);
             let estimates = (0..activations.estimates.len()).map(|row| activations.row(row, n));
             for (moments, estimate) in open.iter_mut().zip(estimates).filter(|(_, estimate)| !estimate.is_empty()) {
-                moments.add(estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)));
+                let errors = estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t));
+                moments.add_masked(errors, activations.mask_of(n));
             }
             if let Some(moments) = open.last_mut() {
-                moments.add(target.iter().map(|&t| f64::from(t)));
+                moments.add_masked(target.iter().map(|&t| f64::from(t)), activations.mask_of(n));
             }
             self.close(stage, sample / self.group);
         }

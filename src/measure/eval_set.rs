@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Prediction;
 use crate::data::{Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::nn::{AnswerKind, Logits, Outline, Samples};
+use crate::report::counted;
 use crate::{Error, Result};
 
 /// The samples that a network is measured with, normalized as it takes them.
@@ -78,7 +79,7 @@ impl EvalSet {
                 if kind != AnswerKind::Classes {
                     return Some(Prediction::distance(kind, answer, whole));
                 }
-                let label = self.dataset.label_at(sample, position)?;
+                let label = self.dataset.label_at(sample, logits.place(row, position))?;
                 let prediction = Prediction::new(answer, label, whole);
                 Some(if is_labelled { prediction } else { prediction.unlabelled() })
             };
@@ -101,7 +102,7 @@ impl EvalSet {
         }
         let positions = outline.answer.positions;
         if let Some(have) = self.dataset.label_positions().filter(|&have| have != positions) {
-            let why = format!("the data set has {have} a sample, the network answers at {positions} positions");
+            let why = format!("the data set has {have} a sample, the network answers at {}", counted(positions, "position"));
             return Err(Error::mismatch("labels", why));
         }
         let (have, need) = (self.dataset.classes().len(), outline.classes);

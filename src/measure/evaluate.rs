@@ -7,7 +7,6 @@ use super::sweep::{SweepState, sweep};
 use super::prediction::highest;
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
-use crate::data::Dataset;
 use crate::nn::{Logits, Network, RecurrentState, Route};
 
 /// What a network predicts for all samples: what every other route is compared with.
@@ -65,7 +64,7 @@ pub fn evaluate<N: Network>(network: &N, data: &EvalSet, progress: impl FnMut(u6
 }
 
 /// Returns the classes that a whole network predicts for every sample, one for each of its positions: the labels of samples
-/// that have none. A masked position has the label [`Dataset::IGNORED`](crate::data::Dataset::IGNORED).
+/// that have none.
 ///
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
@@ -76,10 +75,7 @@ pub fn predicted_classes<N: Network>(network: &N, data: &EvalSet) -> Result<Vec<
     let mut classes = Vec::new();
     for batch in data.batches()? {
         let logits = network.forward_along(&whole, &samples(batch?).0, &mut state)?;
-        let counts = |row: usize| logits.counts(row / logits.positions, row % logits.positions);
-        let rows = logits.values.chunks_exact(logits.classes).enumerate();
-        let class = |(row, answer)| if counts(row) { highest(answer) as u32 } else { Dataset::IGNORED };
-        classes.extend(rows.map(class));
+        classes.extend(logits.values.chunks_exact(logits.classes).map(|answer| highest(answer) as u32));
     }
     Ok(classes)
 }

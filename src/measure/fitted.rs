@@ -10,7 +10,6 @@ use super::Prediction;
 use super::activations::{BatchOutputs, BlockView};
 use super::cost::UNIT;
 use super::measurement::Scope;
-use super::moments::average;
 use super::prediction::LogSoftmax;
 use super::softmax::{STEPS, Softmax, Whitened};
 use crate::nn::{Outline, StageOutline};
@@ -45,10 +44,16 @@ pub(super) struct Fits {
     pub(super) tuned: Vec<Vec<Prediction>>,
 }
 
+/// Whether read-outs can be fitted: to classes, of which a sample has one. What a language model says of a word depends on the
+/// words before it too.
+pub(super) fn is_fitted(outline: &Outline) -> bool {
+    outline.answer.is_one_class() && !outline.is_language_model
+}
+
 /// The work of all fits.
 pub(super) fn work(scope: &Scope) -> u64 {
     let outline = &scope.outline;
-    if scope.samples < LEAST_SAMPLES || outline.is_language_model {
+    if scope.samples < LEAST_SAMPLES || !is_fitted(outline) {
         return 0;
     }
     let [half, classes] = [scope.samples.min(MOST_SAMPLES) / 2, outline.classes].map(|n| n as u64);
@@ -69,14 +74,9 @@ impl ReadoutProbe {
     }
 
     pub(super) fn add_block(&mut self, block: &BlockView) {
-        let stage = block.stage;
-        let (positions, units) = (stage.units() / stage.channels, stage.units());
         let features = &mut self.features[block.id.stage][block.id.block];
-        let kept = stage.after().chunks_exact(units).zip(&stage.samples).filter(|(_, sample)| **sample < MOST_SAMPLES);
-        for (estimate, _) in kept {
-            let channels = estimate.chunks_exact(positions);
-            features.extend(channels.map(|c| average(c.iter().map(|&v| f64::from(v))) as f32));
-        }
+        let kept = block.stage.samples.iter().enumerate().filter(|(_, sample)| **sample < MOST_SAMPLES);
+        kept.for_each(|(row, _)| features.extend(block.stage.channel_means(row)));
     }
 
     pub(super) fn add_outputs(&mut self, outputs: &BatchOutputs) {

@@ -83,6 +83,8 @@ struct Activity {
     samples: Vec<(usize, f64, f64)>,
     histogram: Vec<u64>,
     open: u64,
+    /// The number of values that were counted.
+    values: u64,
     /// `[class]`: number of samples; `[class][channel]` sums; `[class][unit]` sums where they are kept.
     class_counts: Vec<u64>,
     class_channels: Vec<Vec<f64>>,
@@ -132,7 +134,10 @@ impl Probe for GateProbe {
             let units = values.len() / block.stage.labels.len();
             let kept = kept.get_or_insert_with(|| Activity::new(channels, units, self.classes));
             let samples = block.stage.samples.iter().zip(&block.stage.labels);
-            values.chunks_exact(units).zip(samples).for_each(|(gate, (&n, &label))| kept.add(gate, n, label as usize));
+            let rows = values.chunks_exact(units).zip(samples).enumerate();
+            for (row, (gate, (&n, &label))) in rows.filter(|(row, _)| block.stage.has_positions(*row)) {
+                kept.add(gate, n, label as usize, block.stage.mask_of(row));
+            }
         }
     }
 
@@ -156,24 +161,29 @@ impl Activity {
             samples: Vec::new(),
             histogram: vec![0; BINS],
             open: 0,
+            values: 0,
             class_counts: vec![0; classes],
             class_channels: vec![vec![0.0; channels]; classes],
             class_units: (units * classes <= CLASS_UNITS).then(|| vec![vec![0.0; units]; classes]),
         }
     }
 
-    fn add(&mut self, sample: &[f32], place: usize, class: usize) {
-        self.moments.add(sample.iter().map(|&g| f64::from(g)));
-        let values = || sample.iter().map(|&g| f64::from(g));
-        self.samples.push((place, average(values()), hoyer(values())));
-        for &g in sample {
+    fn add(&mut self, sample: &[f32], place: usize, class: usize, mask: Option<&[bool]>) {
+        self.moments.add_masked(sample.iter().map(|&g| f64::from(g)), mask);
+        let positions = sample.len() / self.channels;
+        let counts = |unit: usize| mask.is_none_or(|mask| mask[unit % positions]);
+        let counted = sample.iter().enumerate().filter(|(unit, _)| counts(*unit)).map(|(_, &g)| g);
+        let values: Vec<f64> = counted.clone().map(f64::from).collect();
+        self.samples.push((place, average(values.iter().copied()), hoyer(values.iter().copied())));
+        for g in counted {
             self.histogram[((g * BINS as f32) as usize).min(BINS - 1)] += 1;
             self.open += u64::from(g > 0.5);
         }
+        self.values += values.len() as u64;
         self.class_counts[class] += 1;
-        let positions = sample.len() / self.channels;
-        for (sum, channel) in self.class_channels[class].iter_mut().zip(sample.chunks_exact(positions)) {
-            *sum += average(channel.iter().map(|&g| f64::from(g)));
+        let per_channel = values.len() / self.channels;
+        for (sum, channel) in self.class_channels[class].iter_mut().zip(values.chunks_exact(per_channel.max(1))) {
+            *sum += average(channel.iter().copied());
         }
         if let Some(units) = &mut self.class_units {
             units[class].iter_mut().zip(sample).for_each(|(sum, &g)| *sum += f64::from(g));
@@ -185,6 +195,7 @@ impl Activity {
         self.samples.extend(other.samples);
         self.histogram.iter_mut().zip(&other.histogram).for_each(|(own, count)| *own += count);
         self.open += other.open;
+        self.values += other.values;
         self.class_counts.iter_mut().zip(&other.class_counts).for_each(|(own, count)| *own += count);
         let channels = self.class_channels.iter_mut().flatten().zip(other.class_channels.iter().flatten());
         channels.for_each(|(own, sum)| *own += sum);
@@ -196,10 +207,14 @@ impl Activity {
         // In the order of the data set, so that sums do not depend on who has seen which sample.
         let mut samples = self.samples.clone();
         samples.sort_by_key(|&(place, ..)| place);
-        let means = self.moments.means();
-        let values = (means.len() * samples.len()) as f64;
+        let (means, all_means) = (self.moments.means(), self.moments.all_means());
+        let values = self.values as f64;
         let centre = average(means.iter().copied());
-        let positions = means.len() / self.channels;
+        let positions = all_means.len() / self.channels;
+        let of_channel = |means: &[f64]| {
+            let counted: Vec<f64> = means.iter().copied().filter(|mean| !mean.is_nan()).collect();
+            average(counted.into_iter()) as f32
+        };
         let class_mean = |sums: &Vec<f64>, &n: &u64| sums.iter().map(|s| (s / n as f64) as f32).collect();
         let by_class = self.class_channels.iter().zip(&self.class_counts);
         GateActivity {
@@ -218,7 +233,7 @@ impl Activity {
                 // The factor 1/n of an average does not change its sparsity.
                 .map(|(sums, &n)| if n > 0 { hoyer(sums.iter().copied()) } else { f64::NAN })
                 .collect(),
-            channels: means.chunks_exact(positions).map(|c| average(c.iter().copied()) as f32).collect(),
+            channels: all_means.chunks_exact(positions).map(of_channel).collect(),
             class_channels: by_class.map(|(sums, n)| class_mean(sums, n)).collect(),
         }
     }

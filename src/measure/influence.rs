@@ -131,14 +131,15 @@ impl Probe for InfluenceProbe {
     fn block(&mut self, block: &BlockView) {
         let (before, units) = (block.stage.before(), block.stage.units());
         let ratio = &mut self.stages[block.id.stage].ratios[block.id.block];
-        for (f, a) in block.residual().chunks_exact(units).zip(before.chunks_exact(units)) {
+        let samples = block.residual().chunks_exact(units).zip(before.chunks_exact(units)).enumerate();
+        for (_, (f, a)) in samples.filter(|(sample, _)| block.stage.has_positions(*sample)) {
             ratio.add((dot(f, f) / dot(a, a)).sqrt());
         }
     }
 
     fn stage(&mut self, stage: usize, activations: &StageActivations) {
         let stage = &mut self.stages[stage];
-        for sample in 0..activations.labels.len() {
+        for sample in (0..activations.labels.len()).filter(|&sample| activations.has_positions(sample)) {
             let estimates = 0..activations.estimates.len();
             let rows: Vec<&[f32]> = estimates.map(|row| activations.row(row, sample)).collect();
             let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();

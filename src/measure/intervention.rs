@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::activations::{BlockView, StageActivations, dot};
+use super::activations::{BlockView, dot};
 use super::probe::Probe;
 use crate::Result;
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, RecurrentState, Samples};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Samples};
 
 /// What is changed of a network besides its route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,44 +36,60 @@ pub(super) type MeanSteps = HashMap<BlockId, Vec<f32>>;
 /// Sums the step `a_k - a_(k-1)` of every unit over the samples.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct MeanStepProbe {
-    sums: HashMap<BlockKey, Vec<f64>>,
-    samples: f64,
+    steps: HashMap<BlockKey, StepSums>,
+}
+
+/// The sum of a block's steps, and the number of samples that have a value, of each unit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StepSums {
+    sums: Vec<f64>,
+    counts: Vec<f64>,
 }
 
 /// A block as a pair of numbers: binary formats cannot take a name for a key.
 type BlockKey = (usize, usize);
 
 impl MeanStepProbe {
-    /// Returns the mean steps.
+    /// Returns the mean steps; 0 of a unit that no sample has a value of.
     pub(super) fn means(&self) -> MeanSteps {
-        let mean = |sums: &Vec<f64>| sums.iter().map(|sum| (sum / self.samples) as f32).collect();
-        self.sums.iter().map(|(&(stage, block), sums)| (BlockId { stage, block }, mean(sums))).collect()
+        let unit = |(sum, count): (&f64, &f64)| if *count > 0.0 { (sum / count) as f32 } else { 0.0 };
+        let mean = |steps: &StepSums| steps.sums.iter().zip(&steps.counts).map(unit).collect();
+        self.steps.iter().map(|(&(stage, block), steps)| (BlockId { stage, block }, mean(steps))).collect()
+    }
+
+    fn steps(&mut self, block: BlockKey, units: usize) -> &mut StepSums {
+        let none = || StepSums { sums: vec![0.0; units], counts: vec![0.0; units] };
+        self.steps.entry(block).or_insert_with(none)
     }
 }
 
 impl Probe for MeanStepProbe {
     fn block(&mut self, block: &BlockView) {
-        let StageActivations { labels, .. } = block.stage;
-        if block.id == (BlockId { stage: 0, block: 0 }) {
-            self.samples += labels.len() as f64;
-        }
         let (before, after, units) = (block.stage.before(), block.stage.after(), block.stage.units());
         if before.is_empty() {
             return;
         }
-        let sums = self.sums.entry((block.id.stage, block.id.block)).or_insert_with(|| vec![0.0; units]);
-        for (after, before) in after.chunks_exact(units).zip(before.chunks_exact(units)) {
+        let StepSums { sums, counts } = self.steps((block.id.stage, block.id.block), units);
+        for (sample, (after, before)) in after.chunks_exact(units).zip(before.chunks_exact(units)).enumerate() {
+            // Values at masked positions are 0 before and after.
             for ((sum, a), b) in sums.iter_mut().zip(after).zip(before) {
                 *sum += f64::from(*a) - f64::from(*b);
+            }
+            match block.stage.mask_of(sample) {
+                None => counts.iter_mut().for_each(|count| *count += 1.0),
+                Some(mask) => {
+                    let counted = counts.iter_mut().zip(mask.iter().cycle()).filter(|(_, counts)| **counts);
+                    counted.for_each(|(count, _)| *count += 1.0);
+                }
             }
         }
     }
 
     fn merge(&mut self, other: Self) {
-        self.samples += other.samples;
-        for (block, sums) in other.sums {
-            let own = self.sums.entry(block).or_insert_with(|| vec![0.0; sums.len()]);
-            own.iter_mut().zip(sums).for_each(|(own, sum)| *own += sum);
+        for (block, other) in other.steps {
+            let own = self.steps(block, other.sums.len());
+            own.sums.iter_mut().zip(other.sums).for_each(|(own, sum)| *own += sum);
+            own.counts.iter_mut().zip(other.counts).for_each(|(own, count)| *own += count);
         }
     }
 }
@@ -124,8 +140,16 @@ impl<N: Network> Network for ChangedNetwork<'_, N> {
         let next = self.network.repeat_block(at, estimate)?;
         let (mut after, _) = self.network.values(&next);
         let units = self.outline().stages[at.stage].shape.iter().product::<usize>();
-        for (before, after) in before.chunks_exact(units).zip(after.chunks_exact_mut(units)) {
-            let scale = (dot(before, before) / dot(after, after)).sqrt() as f32;
+        let mask = self.network.position_mask(&next);
+        for (sample, (before, after)) in before.chunks_exact(units).zip(after.chunks_exact_mut(units)).enumerate() {
+            let square = |values: &[f32]| match &mask {
+                Some(mask) => {
+                    let counted = values.iter().zip(mask.row(sample).iter().cycle()).filter(|(_, counts)| **counts);
+                    counted.map(|(v, _)| f64::from(*v) * f64::from(*v)).sum()
+                }
+                None => dot(values, values),
+            };
+            let scale = (square(before) / square(after)).sqrt() as f32;
             // An estimate of zeros stays as it is.
             if scale.is_finite() {
                 after.iter_mut().for_each(|a| *a *= scale);
@@ -162,6 +186,10 @@ impl<N: Network> Network for ChangedNetwork<'_, N> {
 
     fn values(&self, estimate: &N::Estimate) -> (Vec<f32>, usize) {
         self.network.values(estimate)
+    }
+
+    fn position_mask(&self, estimate: &N::Estimate) -> Option<PositionMask> {
+        self.network.position_mask(estimate)
     }
 
     fn rebuild(&self, like: &N::Estimate, values: Vec<f32>) -> N::Estimate {

@@ -5,9 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::score::{Estimate, Z95};
 
 /// Mean and variance of every unit over the samples seen so far (Welford; merged as by Chan et al. 1979).
+///
+/// Where positions of samples are masked, a unit has as many values as samples have its position. A unit that has none is no
+/// unit of any figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moments {
     count: f64,
+    /// The number of values of every unit; empty as long as that is the number of samples.
+    counts: Vec<f64>,
     mean: Vec<f64>,
     /// Sum of the squared deviations from the mean.
     squares: Vec<f64>,
@@ -29,6 +34,39 @@ impl Moments {
         }
     }
 
+    /// Adds one sample, of which the units of some positions count: unit `u` is at position `u % mask.len()`. Without a mask
+    /// all count.
+    pub(super) fn add_masked(&mut self, sample: impl ExactSizeIterator<Item = f64>, mask: Option<&[bool]>) {
+        let Some(mask) = mask else {
+            // Those after a masked sample are counted unit by unit too.
+            self.counts.iter_mut().for_each(|count| *count += 1.0);
+            if self.counts.is_empty() {
+                return self.add(sample);
+            }
+            self.count += 1.0;
+            let units = self.mean.iter_mut().zip(&mut self.squares).zip(&self.counts);
+            return units.zip(sample).for_each(|(((mean, squares), count), x)| add_value(mean, squares, *count, x));
+        };
+        if self.mean.is_empty() {
+            self.mean = vec![0.0; sample.len()];
+            self.squares = vec![0.0; sample.len()];
+        }
+        self.count_units();
+        self.count += 1.0;
+        let units = self.mean.iter_mut().zip(&mut self.squares).zip(&mut self.counts).zip(mask.iter().cycle());
+        for ((((mean, squares), count), _), x) in units.zip(sample).filter(|((_, counts), _)| **counts) {
+            *count += 1.0;
+            add_value(mean, squares, *count, x);
+        }
+    }
+
+    /// Counts unit by unit from now on.
+    fn count_units(&mut self) {
+        if self.counts.is_empty() {
+            self.counts = vec![self.count; self.mean.len()];
+        }
+    }
+
     /// Adds all samples that another value has seen.
     pub(super) fn merge(&mut self, other: &Self) {
         if other.count == 0.0 {
@@ -39,6 +77,22 @@ impl Moments {
             return;
         }
         let count = self.count + other.count;
+        if !self.counts.is_empty() || !other.counts.is_empty() {
+            self.count_units();
+            let mut other = other.clone();
+            other.count_units();
+            for unit in 0..self.mean.len() {
+                let (own, others) = (self.counts[unit], other.counts[unit]);
+                let apart = other.mean[unit] - self.mean[unit];
+                self.counts[unit] += others;
+                if others > 0.0 {
+                    self.mean[unit] += apart * others / (own + others);
+                    self.squares[unit] += other.squares[unit] + apart * apart * own * others / (own + others);
+                }
+            }
+            self.count = count;
+            return;
+        }
         let units = self.mean.iter_mut().zip(&mut self.squares);
         for ((mean, squares), (m, s)) in units.zip(other.mean.iter().zip(&other.squares)) {
             let apart = m - *mean;
@@ -53,14 +107,35 @@ impl Moments {
         self.count
     }
 
-    /// The mean of every unit.
-    pub(super) fn means(&self) -> &[f64] {
-        &self.mean
+    /// Whether a unit has values.
+    fn is_counted(&self, unit: usize) -> bool {
+        self.counts.get(unit).is_none_or(|count| *count > 0.0)
+    }
+
+    /// The figure of every unit that has values.
+    fn of_units(&self, figure: impl Fn(usize) -> f64) -> Vec<f64> {
+        (0..self.mean.len()).filter(|&unit| self.is_counted(unit)).map(figure).collect()
+    }
+
+    /// The number of values of every unit that has any.
+    pub(super) fn counts(&self) -> Vec<f64> {
+        self.of_units(|unit| self.counts.get(unit).copied().unwrap_or(self.count))
+    }
+
+    /// The mean of every unit that has values.
+    pub(super) fn means(&self) -> Vec<f64> {
+        self.of_units(|unit| self.mean[unit])
+    }
+
+    /// The mean of every unit; NaN where it has no values.
+    pub(super) fn all_means(&self) -> Vec<f64> {
+        let mean = |unit: usize| if self.is_counted(unit) { self.mean[unit] } else { f64::NAN };
+        (0..self.mean.len()).map(mean).collect()
     }
 
     /// The mean, averaged over the units.
     pub(super) fn mean(&self) -> f64 {
-        average(self.mean.iter().copied())
+        average(self.means().into_iter())
     }
 
     /// The standard deviation over the samples (with n - 1), averaged over the units.
@@ -68,17 +143,25 @@ impl Moments {
         average(self.deviations().into_iter())
     }
 
-    /// The standard deviation of every unit over the samples (with n - 1).
+    /// The standard deviation over the samples (with n - 1) of every unit that has values.
     pub(super) fn deviations(&self) -> Vec<f64> {
-        let n = (self.count - 1.0).max(1.0);
-        self.squares.iter().map(|s| (s / n).sqrt()).collect()
+        let n = |unit: usize| self.counts.get(unit).copied().unwrap_or(self.count);
+        self.of_units(|unit| (self.squares[unit] / (n(unit) - 1.0).max(1.0)).sqrt())
     }
 
     /// The root of the mean square over samples and units.
     pub(super) fn rms(&self) -> f64 {
-        let squares = self.mean.iter().zip(&self.squares).map(|(m, s)| m * m + s / self.count);
-        average(squares).sqrt()
+        let n = |unit: usize| self.counts.get(unit).copied().unwrap_or(self.count);
+        let squares = self.of_units(|unit| self.mean[unit] * self.mean[unit] + self.squares[unit] / n(unit));
+        average(squares.into_iter()).sqrt()
     }
+}
+
+/// Adds the value number `count` to a mean and a sum of squared deviations.
+fn add_value(mean: &mut f64, squares: &mut f64, count: f64, x: f64) {
+    let before = x - *mean;
+    *mean += before / count;
+    *squares += before * (x - *mean);
 }
 
 /// Mean and variance of one figure over the samples seen so far.
@@ -138,6 +221,46 @@ pub(super) fn average(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn masked_values_count_nowhere() {
+        let values: Vec<[f64; 4]> = (0..9).map(|i| [f64::from(i), 2.0 - f64::from(i * i), 0.5, f64::from(i % 3)]).collect();
+        // Two channels at two positions; the second position of every third sample is masked, as is all of the last one.
+        let masks: Vec<[bool; 2]> = (0..9).map(|i| [i < 8, i % 3 > 0 && i < 8]).collect();
+        let of = |range: std::ops::Range<usize>| {
+            let mut moments = Moments::default();
+            range.for_each(|i| {
+                let mask = if i == 1 { None } else { Some(masks[i].as_slice()) };
+                moments.add_masked(values[i].into_iter(), mask);
+            });
+            moments
+        };
+        let whole = of(0..9);
+        let mut merged = of(0..2);
+        [2..6, 6..9].into_iter().for_each(|range| merged.merge(&of(range)));
+        for unit in 0..4 {
+            let counted: Vec<f64> = (0..9).filter(|&i| masks[i][unit % 2]).map(|i| values[i][unit]).collect();
+            let n = counted.len() as f64;
+            let mean = counted.iter().sum::<f64>() / n;
+            let variance = counted.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            for moments in [&whole, &merged] {
+                assert_eq!(moments.counts()[unit], n);
+                assert!((moments.means()[unit] - mean).abs() < 1e-12, "{unit}");
+                assert!((moments.deviations()[unit] - variance.sqrt()).abs() < 1e-12, "{unit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_without_values_is_no_unit() {
+        let (mut padded, mut plain) = (Moments::default(), Moments::default());
+        for i in 0..5 {
+            padded.add_masked([f64::from(i), 77.0].into_iter(), Some(&[true, false]));
+            plain.add([f64::from(i)].into_iter());
+        }
+        assert_eq!([padded.mean(), padded.std(), padded.rms()], [plain.mean(), plain.std(), plain.rms()]);
+        assert!(padded.all_means()[1].is_nan());
+    }
 
     #[test]
     fn merged_moments_are_those_of_all_samples() {

@@ -186,7 +186,10 @@ impl<'a, N: Network> ProbedPass<'a, N> {
             estimate = network.enter_stage(s, estimate)?;
             self.activations.estimates.clear();
             if !self.probes.is_empty() {
-                let entering = if stage.keeps_shape() { network.values(&estimate).0 } else { Vec::new() };
+                let mut entering = if stage.keeps_shape() { network.values(&estimate).0 } else { Vec::new() };
+                if let Some(mask) = network.position_mask(&estimate) {
+                    mask.apply(&mut entering);
+                }
                 self.activations.estimates.push(entering);
             }
             for block in 0..stage.blocks.len() {
@@ -205,7 +208,11 @@ impl<'a, N: Network> ProbedPass<'a, N> {
         }
         let before = self.steps.is_some().then(|| estimate.clone());
         let inside = network.block_activations(id, estimate)?;
-        let (values, channels) = network.values(&inside.estimate);
+        let (mut values, channels) = network.values(&inside.estimate);
+        self.activations.mask = network.position_mask(&inside.estimate);
+        if let Some(mask) = &self.activations.mask {
+            mask.apply(&mut values);
+        }
         self.activations.estimates.push(values);
         self.activations.channels = channels;
         let block = network.outline().block(id);
@@ -227,7 +234,10 @@ impl<'a, N: Network> ProbedPass<'a, N> {
             let Some(before) = self.network.backward_step(step, &entering, &gradient)? else { return Ok(()) };
             gradient = before;
             let (Step::Run(id), Some(residual)) = (step, residual) else { continue };
-            let values = self.network.values(&gradient).0;
+            let mut values = self.network.values(&gradient).0;
+            if let Some(mask) = self.network.position_mask(&entering) {
+                mask.apply(&mut values);
+            }
             let units = values.len() / labels.len();
             self.probes.iter_mut().for_each(|probe| probe.gradient(id, &residual, &values, units));
         }

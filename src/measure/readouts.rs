@@ -78,8 +78,7 @@ impl Measurement for Readouts {
     }
 
     fn probe(&self, scope: &Scope) -> Option<ReadoutProbe> {
-        // What a network says of a word depends on the words before it too.
-        (!scope.outline.is_language_model).then(|| ReadoutProbe::new(&scope.outline))
+        fitted::is_fitted(&scope.outline).then(|| ReadoutProbe::new(&scope.outline))
     }
 
     fn cost(&self, scope: &Scope) -> Cost {

@@ -114,20 +114,20 @@ impl Measurement for Theory {
     }
 }
 
-fn add_all(moments: &mut Moments, values: &[f32], units: usize) {
-    values.chunks_exact(units).for_each(|row| moments.add(row.iter().map(|&v| f64::from(v))));
+fn add_all(moments: &mut Moments, values: &[f32], stage: &StageActivations) {
+    let rows = values.chunks_exact(stage.units()).enumerate();
+    rows.for_each(|(n, row)| moments.add_masked(row.iter().map(|&v| f64::from(v)), stage.mask_of(n)));
 }
 
 impl Probe for TheoryProbe {
     fn block(&mut self, view: &BlockView) {
         let stage = &mut self.stages[view.id.stage];
-        let units = view.stage.units();
         let mut h = Vec::new();
         if !view.stage.before().is_empty() {
             let block = &mut stage.blocks[view.id.block];
-            add_all(&mut block.residual, view.residual(), units);
+            add_all(&mut block.residual, view.residual(), view.stage);
             if let Some((gate, _)) = view.transform_gate() {
-                add_all(&mut block.gate, gate, units);
+                add_all(&mut block.gate, gate, view.stage);
                 h = view.new_value().to_vec();
             }
         }
@@ -138,19 +138,20 @@ impl Probe for TheoryProbe {
         let stage = &mut self.stages[stage];
         let new_values = std::mem::take(&mut stage.new_values);
         let units = activations.units();
+        let mask = |sample| activations.mask_of(sample);
         for (sample, target) in activations.after().chunks_exact(units).enumerate() {
             let apart = |a: &[f32], b: &[f32]| -> Vec<f64> {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect()
             };
             let rows = (0..activations.estimates.len()).map(|row| activations.row(row, sample)).enumerate();
             for (row, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
-                stage.errors[row].add(apart(estimate, target).into_iter());
+                stage.errors[row].add_masked(apart(estimate, target).into_iter(), mask(sample));
             }
             for (k, h) in new_values.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
                 let h = &h[sample * units..(sample + 1) * units];
                 let block = &mut stage.blocks[k];
-                block.new_error.add(apart(h, target).into_iter());
-                block.apart.add(apart(h, activations.row(k, sample)).into_iter());
+                block.new_error.add_masked(apart(h, target).into_iter(), mask(sample));
+                block.apart.add_masked(apart(h, activations.row(k, sample)).into_iter(), mask(sample));
             }
         }
     }
@@ -175,8 +176,9 @@ impl Stage {
         let (means, deviations) = (residual.means(), residual.deviations());
         let moving = means.iter().zip(&deviations).filter(|(_, d)| **d > 0.0);
         let relative: Vec<f64> = moving.map(|(m, d)| m.abs() / d).collect();
-        let standard_error = |d: f64| d / residual.count().sqrt();
-        let plausible = means.iter().zip(&deviations).filter(|(m, d)| m.abs() <= Z95 * standard_error(**d)).count();
+        let counts = residual.counts();
+        let units = means.iter().zip(&deviations).zip(&counts);
+        let plausible = units.filter(|((m, d), n)| m.abs() <= Z95 * **d / n.sqrt()).count();
         let (before, after) = (self.errors[k].deviations(), self.errors[k + 1].deviations());
         // A unit without error before and after, such as one that is never active, says nothing.
         let erring: Vec<_> = before.iter().zip(&after).filter(|(b, a)| **b > 0.0 || **a > 0.0).collect();
@@ -203,7 +205,7 @@ impl Block {
         let (new, apart) = (self.new_error.deviations(), self.apart.deviations());
         let units = error.iter().zip(&new).zip(&apart).zip(self.gate.means());
         let defined = units.filter(|(((_, _), d), _)| **d > 0.0);
-        defined.map(|(((e, g), d), t)| ((e * e + d * d - g * g) / (2.0 * d * d), *t)).collect()
+        defined.map(|(((e, g), d), t)| ((e * e + d * d - g * g) / (2.0 * d * d), t)).collect()
     }
 }
 

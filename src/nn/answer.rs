@@ -12,8 +12,11 @@ use crate::{Error, Result};
 pub struct Answer {
     /// What the values of one answer are, and how two answers are compared.
     pub kind: AnswerKind,
-    /// Answers of one sample: 1, or the number of its positions, such as the words of a sentence or the pixels of an image.
+    /// The number of positions of a sample that the network answers at, such as the words of a sentence or the pixels of an
+    /// image; 1 where it answers once.
     pub positions: usize,
+    /// The positions whose answers count.
+    pub selected: Positions,
 }
 
 /// What the values of one answer are.
@@ -56,8 +59,18 @@ pub struct AnswerOptions {
 }
 
 impl Answer {
-    /// Returns whether it is one answer of classes a sample.
+    /// Returns the number of answers of a sample: 1, or the number of its positions where all are selected.
+    pub fn count(&self) -> usize {
+        if self.selected == Positions::All { self.positions } else { 1 }
+    }
+
+    /// Returns whether a sample has one answer, which is a class.
     pub fn is_one_class(&self) -> bool {
+        self.kind == AnswerKind::Classes && self.count() == 1
+    }
+
+    /// Returns whether it is the default.
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -65,7 +78,7 @@ impl Answer {
 impl Default for Answer {
     /// One answer of classes a sample.
     fn default() -> Self {
-        Self { kind: AnswerKind::Classes, positions: 1 }
+        Self { kind: AnswerKind::Classes, positions: 1, selected: Positions::All }
     }
 }
 

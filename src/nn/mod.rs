@@ -35,7 +35,7 @@ pub use forward_context::{ForwardContext, TrainingStep};
 pub use layer::{BATCH_NORM_MOMENTUM, BatchNorm, Init, Layer, Window};
 pub(crate) use loss::unit_loss_gradients;
 pub use loss::{Loss, cross_entropy};
-pub use network::{Logits, Network, Samples};
+pub use network::{Logits, Network, PositionMask, Samples};
 pub use outline::{BlockOutline, Outline, Shortcut, StageOutline};
 pub(crate) use parameters::tensor_to_vec;
 pub use parameters::{Parameter, ParameterId, Parameters, Role};

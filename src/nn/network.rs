@@ -20,16 +20,44 @@ pub struct Logits {
     pub values: Vec<f32>,
     /// Number of classes, or of the values of an answer that are no classes.
     pub classes: usize,
-    /// Number of positions of a sample, as [`Answer::positions`](super::Answer::positions) says.
+    /// Number of answers of a sample, as [`Answer::count`](super::Answer::count) says.
     pub positions: usize,
-    /// Whether each position counts, `[batch, positions]`; `None` where all do.
+    /// Whether each answer counts, `[batch, positions]`; `None` where all do.
     pub mask: Option<Vec<bool>>,
+    /// The position in the sample of each of its answers, `[batch, positions]`; `None` where they are all of its positions.
+    pub places: Option<Vec<usize>>,
+}
+
+/// Which positions of some samples count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionMask {
+    /// Whether each position counts, `[batch, positions]`, row-major.
+    pub counts: Vec<bool>,
+    /// The number of positions of a sample.
+    pub positions: usize,
+}
+
+impl PositionMask {
+    /// Returns whether each position of a sample counts.
+    pub fn row(&self, sample: usize) -> &[bool] {
+        &self.counts[sample * self.positions..(sample + 1) * self.positions]
+    }
+
+    /// Replaces the values `[batch, channels, positions]` at positions that do not count by 0.
+    pub fn apply(&self, values: &mut [f32]) {
+        let samples = self.counts.len() / self.positions;
+        let size = values.len() / samples.max(1);
+        for (sample, values) in values.chunks_exact_mut(size.max(1)).enumerate() {
+            let counts = self.row(sample).iter().cycle();
+            values.iter_mut().zip(counts).filter(|(_, counts)| !**counts).for_each(|(value, _)| *value = 0.0);
+        }
+    }
 }
 
 impl Logits {
     /// Returns the outputs of a network that answers once a sample, `[batch, classes]`, row-major.
     pub fn new(values: Vec<f32>, classes: usize) -> Self {
-        Self { values, classes, positions: 1, mask: None }
+        Self { values, classes, positions: 1, mask: None, places: None }
     }
 
     /// Returns the outputs for one sample, `[positions, classes]`.
@@ -38,7 +66,12 @@ impl Logits {
         &self.values[sample * size..(sample + 1) * size]
     }
 
-    /// Returns whether an answer counts: that of a position of a sample.
+    /// Returns the position in the sample of one of its answers.
+    pub(crate) fn place(&self, sample: usize, position: usize) -> usize {
+        self.places.as_ref().map_or(position, |places| places[sample * self.positions + position])
+    }
+
+    /// Returns whether one of the answers for a sample counts.
     pub(crate) fn counts(&self, sample: usize, position: usize) -> bool {
         self.mask.as_ref().is_none_or(|mask| mask[sample * self.positions + position])
     }
@@ -245,9 +278,9 @@ pub trait Network {
     /// are adjacent.
     fn values(&self, estimate: &Self::Estimate) -> (Vec<f32>, usize);
 
-    /// Returns which positions of an estimate count, `[batch, positions]`, where some are masked, such as the padding of
-    /// short sentences. The estimate has as many positions: the units of a channel. `None` where all count.
-    fn position_mask(&self, _estimate: &Self::Estimate) -> Option<Vec<bool>> {
+    /// Returns which positions of an estimate count, where some are masked, such as the padding of short sentences. A channel
+    /// of the estimate has as many units. `None` where all count.
+    fn position_mask(&self, _estimate: &Self::Estimate) -> Option<PositionMask> {
         None
     }
 

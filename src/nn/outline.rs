@@ -13,8 +13,8 @@ pub struct Outline {
     pub input: Vec<usize>,
     /// Number of classes, or of the values of an answer that are no classes.
     pub classes: usize,
-    /// What the network answers with. In JSON it is left out where that is one answer of classes a sample.
-    #[serde(default, skip_serializing_if = "Answer::is_one_class")]
+    /// What the network answers with. In JSON it is left out where that is one class a sample.
+    #[serde(default, skip_serializing_if = "Answer::is_default")]
     pub answer: Answer,
     /// Whether the network predicts the next word of a text. Its score is then the perplexity.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -10,7 +10,7 @@ use crate::data::{Normalization, Vocabulary};
 use crate::graph::Activation;
 use crate::kernel::FeatureMap;
 use crate::model::Epoch;
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, Positions, RecurrentState, Samples, Step};
+use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, Positions, RecurrentState, Samples, Step};
 use crate::{Error, Result};
 
 /// A network that was opened: a model of this crate, or the graph of an ONNX file.
@@ -278,7 +278,7 @@ impl Network for AnyNetwork {
         dispatch!(self, opened => opened.network().values(estimate_of(estimate)))
     }
 
-    fn position_mask(&self, estimate: &AnyEstimate) -> Option<Vec<bool>> {
+    fn position_mask(&self, estimate: &AnyEstimate) -> Option<PositionMask> {
         dispatch!(self, opened => opened.network().position_mask(estimate_of(estimate)))
     }
 

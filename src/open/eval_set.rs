@@ -165,7 +165,7 @@ fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
         return Ok(dataset.without_labels(classes));
     }
     let has_one_label = dataset.is_labelled() && dataset.label_positions().is_none();
-    if has_one_label && answer.positions > 1 && !network.are_positions_given() {
+    if has_one_label && answer.count() > 1 && !network.are_positions_given() {
         // As of a decoder, which is asked for the next token.
         network.select_positions(Positions::Last)?;
     }
