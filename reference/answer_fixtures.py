@@ -16,6 +16,7 @@ from onnx import TensorProto, checker, helper, numpy_helper, save
 OUT = Path(__file__).parent.parent / "tests" / "answers"
 IGNORED = -100
 WORDS, WIDTH, CLASSES, LAYERS = 20, 8, 5, 2
+POINTWISE = {"kernel_shape": [1, 1], "strides": [1, 1], "dilations": [1, 1], "pads": [0] * 4}
 
 
 class Graph:
@@ -157,11 +158,11 @@ def segmenter(rng):
     blocks = [rng.normal(size=(4, 4, 1, 1), scale=0.5).astype(np.float32) for _ in range(3)]
     last = rng.normal(size=(3, 4, 1, 1)).astype(np.float32)
     graph = Graph()
-    x = graph.add("Conv", "image", graph.array(first, "first"))
+    x = graph.add("Conv", "image", graph.array(first, "first"), **POINTWISE)
     for place, weight in enumerate(blocks):
-        body = graph.add("Relu", graph.add("Conv", x, graph.array(weight, f"block{place}")))
+        body = graph.add("Relu", graph.add("Conv", x, graph.array(weight, f"block{place}"), **POINTWISE))
         x = graph.add("Add", x, body)
-    graph.add("Conv", x, graph.array(last, "last"), name="classes")
+    graph.add("Conv", x, graph.array(last, "last"), name="classes", **POINTWISE)
     graph.save(
         OUT / "segmenter.onnx",
         [("image", TensorProto.FLOAT, ["batch", 1, 4, 4])],

@@ -9,8 +9,8 @@ pub use crate::measure::{
 };
 pub use crate::model::{Model, ModelConfig, ModelKind};
 pub use crate::nn::{
-    Answer, AnswerKind, BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route, Samples, Shortcut,
-    StageOutline, Wiring,
+    Answer, AnswerKind, BlockActivations, BlockId, BlockOutline, Logits, Network, Outline, RecurrentState, Route,
+    Samples, Shortcut, StageOutline, Wiring,
 };
 pub use crate::open::{AnyNetwork, EvalSetOptions, OpenOptions};
 pub use crate::report::{Report, Section};

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use unrolled::measure::{Estimation, EvalSet, Influence, Lesion, Measurements, evaluate};
 use unrolled::nn::{AnswerKind, AnswerOptions, Network, Positions};
 use unrolled::open::{AnyNetwork, OpenOptions};
+use unrolled::slim::{Goal, Slim};
 
 /// NumPy computes in f64, the engine in f32.
 const CLOSE: f64 = 1e-5;
@@ -86,12 +87,7 @@ fn every_position_that_is_labelled_and_not_masked_counts_once() {
 /// Sentences with four masked positions more have the same figures, whatever is measured.
 #[test]
 fn masked_positions_count_nowhere() {
-    let find = |data: &str| {
-        let mut found = serde_json::to_value(measured("tagger.onnx", AnswerOptions::default(), data)).unwrap();
-        // The outline has the shapes of the samples.
-        found.as_object_mut().unwrap().remove("network");
-        found
-    };
+    let find = |data: &str| serde_json::to_value(measured("tagger.onnx", AnswerOptions::default(), data)).unwrap();
     let (plain, padded) = (find("tagger.npz"), find("tagger-padded.npz"));
     let measurements = plain.as_object().unwrap();
     assert!(measurements.len() > 8, "{:?}", measurements.keys());
@@ -110,8 +106,9 @@ fn assert_close(one: &serde_json::Value, other: &serde_json::Value, path: &str) 
             a.iter().zip(b).enumerate().for_each(|(i, (a, b))| assert_close(a, b, &format!("{path}[{i}]")));
         }
         (Object(a), Object(b)) if a.keys().eq(b.keys()) => {
-            // FLOPs and receptive fields are those of longer samples.
-            let keys = a.keys().filter(|key| !["flops", "shape", "input", "positions_of"].contains(&key.as_str()));
+            // Sizes and FLOPs are those of longer samples.
+            let of_length = ["target", "name", "input", "shape", "flops", "answer"];
+            let keys = a.keys().filter(|key| !of_length.contains(&key.as_str()));
             keys.for_each(|key| assert_close(&a[key], &b[key], &format!("{path}.{key}")));
         }
         _ => assert_eq!(one, other, "{path}"),
@@ -183,9 +180,15 @@ fn what_is_not_there_is_named() {
     let none = AnswerOptions::default();
     let name = |text: &str| Some(text.to_owned());
     for (answers, expected) in [
-        (AnswerOptions { output: name("boxes"), ..none.clone() }, "no output 'boxes', it has 'logits', 'sentence_embedding'"),
+        (
+            AnswerOptions { output: name("boxes"), ..none.clone() },
+            "no output 'boxes', it has 'logits', 'sentence_embedding'",
+        ),
         (AnswerOptions { mask: name("padding"), ..none.clone() }, "no input 'padding'"),
-        (AnswerOptions { positions: Some(Positions::At(16)), ..none.clone() }, "no position 16, it answers at 16 positions"),
+        (
+            AnswerOptions { positions: Some(Positions::At(16)), ..none.clone() },
+            "no position 16, it answers at 16 positions",
+        ),
     ] {
         let message = open(answers).err().unwrap().to_string();
         assert!(message.contains(expected) && message.lines().count() == 1, "{message}");
@@ -195,5 +198,19 @@ fn what_is_not_there_is_named() {
     let mut network = open(answers).unwrap();
     let data = EvalSet::open("arrays:tests/answers/tagger.npz").unwrap();
     let message = data.for_network(&mut network).unwrap_err().to_string();
-    assert!(message.contains("labels") && message.contains("6 a sample") && message.contains("1 position"), "{message}");
+    assert!(
+        message.contains("labels") && message.contains("6 a sample") && message.contains("1 position"),
+        "{message}"
+    );
+}
+
+#[test]
+fn answers_that_are_no_classes_have_no_accuracy_to_keep() {
+    let output = Some("sentence_embedding".to_owned());
+    let (network, data) = opened("tagger.onnx", AnswerOptions { output, ..AnswerOptions::default() }, "tagger.npz");
+    let slim = |goal| Slim::new(&network, &data).goal(Some(goal)).run(None, &mut |_, _, _| ());
+    let message = slim(Goal::KeepAccuracy(1.0)).err().unwrap().to_string();
+    assert!(message.contains("no classes") && message.contains("loss"), "{message}");
+    let slimming = slim(Goal::KeepLoss(0.5)).unwrap();
+    assert!(!slimming.removed.is_empty() && slimming.removed.len() < 4, "{:?}", slimming.removed);
 }

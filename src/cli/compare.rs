@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, predict, report};
+use unrolled::nn::Network;
 use unrolled::open::AnyNetwork;
 use unrolled::{Error, check_writable};
 
@@ -92,7 +93,7 @@ impl Compare {
     }
 
     fn measure(&self, name: &str, network: &AnyNetwork, data: &EvalSet) -> anyhow::Result<Measurements> {
-        let described = self.data.describe(data.dataset.is_labelled());
+        let described = self.data.describe(data, network.outline());
         let measure = self.what.measure()?.skip_inapplicable().names(name, &described);
         let measure = measure.training(network.history().to_vec());
         let mut bar = Bar::new(&format!("measuring {name}"));

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use unrolled::data::{ResizeCrop, Split};
 use unrolled::measure::EvalSet;
+use unrolled::nn::{Answer, AnswerKind, Outline};
 use unrolled::open::{AnyNetwork, EvalSetOptions};
 use unrolled::{Error, Result};
 
@@ -99,10 +100,11 @@ impl DataArgs {
         }
     }
 
-    /// The data as a report names them.
-    pub(super) fn describe(&self, is_labelled: bool) -> String {
+    /// The data as a report names them, with what the network answers with where that is not one class a sample.
+    pub(super) fn describe(&self, data: &EvalSet, outline: &Outline) -> String {
         let part = match self.part.split {
-            _ if !is_labelled => {
+            _ if outline.answer.kind != AnswerKind::Classes => "compared with the answers of the whole network",
+            _ if !data.dataset.is_labelled() => {
                 "without labels: accuracy is agreement with the whole network, loss divergence from it"
             }
             _ if self.data.starts_with("arrays:") => "with labels",
@@ -110,7 +112,11 @@ impl DataArgs {
             Part::Valid => "validation split",
             Part::Test => "test split",
         };
-        format!("{}, {part}", self.data)
+        let answers = match outline.answer == Answer::default() {
+            true => String::new(),
+            false => format!("; {}", outline.answer.describe(outline.classes)),
+        };
+        format!("{}, {part}{answers}", self.data)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use unrolled::kernel::Backend;
 use unrolled::measure::{Measurements, Shard, report};
+use unrolled::nn::Network;
 use unrolled::{Error, check_writable};
 
 use super::data_args::DataArgs;
@@ -56,7 +57,7 @@ impl Measure {
         let mut network = self.network.open(backend)?;
         let name = self.network.name();
         let data = self.data.for_network(&name, &mut network)?;
-        let described = self.data.describe(data.dataset.is_labelled());
+        let described = self.data.describe(&data, network.outline());
         let mut measure = self.what.measure()?.names(&name, &described).resume(self.resume).keep_store(self.keep_store);
         measure = measure.save_every(Duration::from_secs_f64(self.save_every)).training(network.history().to_vec());
         if let Some(dir) = &self.out {

@@ -93,7 +93,9 @@ impl OpenArgs {
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
             return wrong("--cut", "for ONNX files alone");
         }
-        if self.answers.options() != AnswerOptions::default() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
+        if self.answers.options() != AnswerOptions::default()
+            && !opened.iter().any(|(path, _)| open::is_graph_path(path))
+        {
             return wrong("--output, --answer, --positions, --mask", "for ONNX files alone");
         }
         if opened.iter().all(|(path, _)| open::is_graph_path(path)) {

@@ -100,10 +100,10 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
     let page = Report { sections: vec![section], ..Report::default() };
     let sides: Vec<String> = outline.input.iter().map(usize::to_string).collect();
     format!(
-        "{}\ninput {}, {} classes, {}, {}, {} parameters, {} FLOPs a sample\n\n{}",
+        "{}\ninput {}, {}, {}, {}, {} parameters, {} FLOPs a sample\n\n{}",
         outline.name,
         sides.join("×"),
-        outline.classes,
+        outline.answer.describe(outline.classes),
         counted(outline.stages.len(), "stage"),
         counted(blocks, "block"),
         separated(outline.parameters as f64),

@@ -33,19 +33,30 @@ const BOOL: i64 = 9;
 
 /// Returns the value that holds the answers: the output of this name, or the first one that is computed from an input.
 pub(super) fn answer_value(graph: &Graph, name: Option<&str>) -> ParseResult<usize> {
-    let is_computed = |value: &&usize| graph.values[**value].producer.is_some() && !graph.values[**value].is_constant;
-    let computed = || graph.outputs.iter().filter(is_computed);
+    let mut outputs = computed_outputs(graph);
     let Some(name) = name else {
-        return computed().next().copied().ok_or_else(|| "none of its outputs is computed".into());
+        return outputs.next().map(|(_, value)| value).ok_or_else(|| "none of its outputs is computed".into());
     };
-    let found = graph.value_named(name).filter(|value| computed().any(|output| output == value));
+    let found = outputs.find(|(output, _)| *output == name).map(|(_, value)| value);
     found.ok_or_else(|| format!("no output '{}', it has {}", one_line(name), names(graph)))
+}
+
+/// Returns the outputs that are computed from an input, each with its name in the file.
+fn computed_outputs(graph: &Graph) -> impl Iterator<Item = (&str, usize)> {
+    let is_computed = |value: usize| graph.values[value].producer.is_some() && !graph.values[value].is_constant;
+    let outputs = graph.raw.outputs.iter().map(String::as_str).zip(graph.outputs.iter().copied());
+    outputs.filter(move |(_, value)| is_computed(*value))
 }
 
 /// Returns the names of the outputs that are computed.
 fn names(graph: &Graph) -> String {
-    let computed = graph.outputs.iter().filter(|&&value| graph.values[value].producer.is_some());
-    computed.map(|&value| format!("'{}'", one_line(&graph.values[value].name))).collect::<Vec<_>>().join(", ")
+    computed_outputs(graph).map(|(name, _)| format!("'{}'", one_line(name))).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the name of an output in the file.
+fn name_of(graph: &Graph, output: usize) -> &str {
+    let named = computed_outputs(graph).find(|(_, value)| *value == output);
+    named.map_or(graph.values[output].name.as_str(), |(name, _)| name)
 }
 
 impl AnswerReader {
@@ -57,7 +68,7 @@ impl AnswerReader {
         inputs: &[GraphInput],
         options: &AnswerOptions,
     ) -> ParseResult<Self> {
-        let name = one_line(&graph.values[output].name);
+        let name = one_line(name_of(graph, output));
         let guess = guess_kind(graph, output, shape);
         let kind = options.kind.unwrap_or_else(|| guess.as_ref().map_or(AnswerKind::Classes, |(kind, _)| *kind));
         let reason = match options.kind {
@@ -129,30 +140,20 @@ impl AnswerReader {
 
     /// Returns a line that says what the answers are.
     pub(super) fn describe(&self, graph: &Graph) -> String {
-        let what = match self.kind {
-            AnswerKind::Classes => format!("{} classes", self.classes),
-            AnswerKind::Cosine => format!("vectors of {} values, compared by their cosine", self.classes),
-            AnswerKind::Mse => format!("{} numbers, compared by their squared error", self.classes),
-        };
-        let place = match (self.positions, self.selected) {
-            (1, _) => String::new(),
-            (count, Positions::All) => format!(" at each of {count} positions"),
-            (count, Positions::Last) => format!(" at the last of {count} positions"),
-            (count, Positions::At(position)) => format!(" at position {position} of {count}"),
-        };
         let mask = self.mask.as_ref().map_or(String::new(), |(_, name)| format!(", where '{name}' is not 0"));
-        let others = match graph.outputs.len() {
-            1 => String::new(),
+        let others = match computed_outputs(graph).count() {
+            0 | 1 => String::new(),
             count => format!(", one of {count} outputs: {}", names(graph)),
         };
         let reason = self.reason.as_deref().unwrap_or("assumed; cosine and mse compare answers that are no classes");
-        format!("answers: {what}{place}{mask} ({reason}); output '{}'{others}", one_line(&graph.values[self.output].name))
+        let what = self.answer().describe(self.classes);
+        format!("answers: {what}{mask} ({reason}); output '{}'{others}", one_line(name_of(graph, self.output)))
     }
 }
 
 /// Returns what the values of an output are and how that is known; `None` where the graph does not say.
 fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKind, String)> {
-    let name = graph.values[output].name.to_lowercase();
+    let name = name_of(graph, output).to_lowercase();
     let is_named = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let ends_in = |ops: &[&str]| graph.produced_by(output, ops).map(|node| node.op.clone());
     if let Some(op) = ends_in(&["Softmax", "LogSoftmax"]) {
@@ -167,7 +168,8 @@ fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKi
     if is_named(&["box"]) && shape.last() == Some(&4) {
         return Some((AnswerKind::Mse, "by its name".into()));
     }
-    if let Some(op) = ends_in(&["LpNormalization", "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"])
+    if let Some(op) =
+        ends_in(&["LpNormalization", "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"])
     {
         return Some((AnswerKind::Cosine, format!("it ends in {op}")));
     }
@@ -206,7 +208,8 @@ fn find_mask(
     if let Some(name) = named {
         let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
         let place = inputs.iter().position(|input| input.name == name);
-        let place = place.ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", one_line(name), all()))?;
+        let place = place
+            .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", one_line(name), all()))?;
         return Ok(found(place));
     }
     let is_mask = |&place: &usize| {
@@ -277,7 +280,9 @@ impl AnswerReader {
         let place = |sample: usize| match self.selected {
             Positions::All => None,
             Positions::At(position) => Some(position),
-            Positions::Last => (0..self.positions).rev().find(|&at| logits.counts(sample, at)).or(Some(self.positions - 1)),
+            Positions::Last => {
+                (0..self.positions).rev().find(|&at| logits.counts(sample, at)).or(Some(self.positions - 1))
+            }
         };
         if self.selected == Positions::All || self.positions == 1 {
             return logits;

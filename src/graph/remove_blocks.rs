@@ -142,7 +142,8 @@ impl GraphNetwork {
         let blocks = self.blocks.iter().map(|block| with_values(block, &find)).collect::<Result<Vec<_>>>()?;
         let counts = self.stages.iter().map(|stage| stage.blocks.len()).collect();
         let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|input| input.shape.clone()).collect();
-        let mut network = Self::from_blocks(path, graph, (blocks, counts), (&shapes, &self.answer_options), self.is_fused)?;
+        let mut network =
+            Self::from_blocks(path, graph, (blocks, counts), (&shapes, &self.answer_options), self.is_fused)?;
         network.answers.select_like(&self.answers);
         network.outline.answer = network.answers.answer();
         network.outline.input.clone_from(&self.outline.input);

@@ -102,7 +102,8 @@ impl EvalSet {
         }
         let positions = outline.answer.positions;
         if let Some(have) = self.dataset.label_positions().filter(|&have| have != positions) {
-            let why = format!("the data set has {have} a sample, the network answers at {}", counted(positions, "position"));
+            let why =
+                format!("the data set has {have} a sample, the network answers at {}", counted(positions, "position"));
             return Err(Error::mismatch("labels", why));
         }
         let (have, need) = (self.dataset.classes().len(), outline.classes);

@@ -1,10 +1,10 @@
 //! Predictions without any measurement: of the whole network, and along routes.
 
+use super::prediction::highest;
 use super::probe::run_probes;
 use super::sample_order::SampleList;
 use super::score::Score;
 use super::sweep::{SweepState, sweep};
-use super::prediction::highest;
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
 use crate::nn::{Logits, Network, RecurrentState, Route};

@@ -80,7 +80,8 @@ impl ReadoutProbe {
     }
 
     pub(super) fn add_outputs(&mut self, outputs: &BatchOutputs) {
-        let rows = outputs.logits.values.chunks_exact(outputs.logits.classes).zip(outputs.samples.iter().zip(outputs.labels));
+        let rows =
+            outputs.logits.values.chunks_exact(outputs.logits.classes).zip(outputs.samples.iter().zip(outputs.labels));
         for (row, (&sample, &label)) in rows.filter(|(_, (sample, _))| **sample < MOST_SAMPLES) {
             self.samples.push(sample);
             self.labels.push(label);

@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn a_language_model_is_told_by_perplexity_and_nats() {
         let loss = 100_f64.ln();
-        let score = Score { accuracy: 0.3, loss, samples: 9, positions: None, accuracy_ci95: [0.2, 0.4], loss_ci95: 0.01 };
+        let score =
+            Score { accuracy: 0.3, loss, samples: 9, positions: None, accuracy_ci95: [0.2, 0.4], loss_ci95: 0.01 };
         let [low, high] = Metric::Perplexity.range(&score);
         assert!((low - 99.005).abs() < 1e-3 && (high - 101.005).abs() < 1e-3, "{low} {high}");
         assert!((Metric::Perplexity.value(&score) - 100.0).abs() < 1e-9);

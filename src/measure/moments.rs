@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn masked_values_count_nowhere() {
-        let values: Vec<[f64; 4]> = (0..9).map(|i| [f64::from(i), 2.0 - f64::from(i * i), 0.5, f64::from(i % 3)]).collect();
+        let values: Vec<[f64; 4]> =
+            (0..9).map(|i| [f64::from(i), 2.0 - f64::from(i * i), 0.5, f64::from(i % 3)]).collect();
         // Two channels at two positions; the second position of every third sample is masked, as is all of the last one.
         let masks: Vec<[bool; 2]> = (0..9).map(|i| [i < 8, i % 3 > 0 && i < 8]).collect();
         let of = |range: std::ops::Range<usize>| {

@@ -82,7 +82,8 @@ impl Measurement for Pairs {
             let beyond = |figure: fn(&Prediction) -> f64| {
                 let members = single(first)?.iter().zip(single(second)?);
                 let all = members.zip(*both).zip(observed.baseline);
-                let beyond = all.map(|(((a, b), both), w)| (w.positions, figure(both) + figure(w) - figure(a) - figure(b)));
+                let beyond =
+                    all.map(|(((a, b), both), w)| (w.positions, figure(both) + figure(w) - figure(a) - figure(b)));
                 Some(position_mean(beyond))
             };
             Some(BlockPair {

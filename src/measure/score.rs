@@ -121,7 +121,12 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        let prediction = |is_correct| Prediction { positions: 1, accuracy: f64::from(u8::from(is_correct)), loss: 1.0, ..Prediction::default() };
+        let prediction = |is_correct| Prediction {
+            positions: 1,
+            accuracy: f64::from(u8::from(is_correct)),
+            loss: 1.0,
+            ..Prediction::default()
+        };
         let score = Score::of(&(0..10).map(|i| prediction(i < 8)).collect::<Vec<_>>());
         // Wilson's interval for 8 of 10: 0.4902 to 0.9433.
         assert!((score.accuracy_ci95[0] - 0.4902).abs() < 1e-4, "{score:?}");
@@ -131,7 +136,8 @@ mod tests {
 
     /// Sentences of one and of three words.
     fn sentences(accuracies: &[(u32, f64)]) -> Score {
-        let prediction = |&(positions, accuracy)| Prediction { positions, accuracy, loss: accuracy, ..Prediction::default() };
+        let prediction =
+            |&(positions, accuracy)| Prediction { positions, accuracy, loss: accuracy, ..Prediction::default() };
         Score::of(&accuracies.iter().map(prediction).collect::<Vec<_>>())
     }
 

@@ -7,8 +7,9 @@ use super::layers_config::LayersConfig;
 use super::resolve::ResolvedConfig;
 use super::stem::Stem;
 use crate::Result;
-use crate::nn::{Answer, 
-    Block, BlockId, BlockOutline, ForwardContext, NetworkBuilder, Outline, ReceptiveField, Shape, Stage, StageOutline,
+use crate::nn::{
+    Answer, Block, BlockId, BlockOutline, ForwardContext, NetworkBuilder, Outline, ReceptiveField, Shape, Stage,
+    StageOutline,
 };
 
 /// The layers of a network. Their arrays are in its [`Parameters`](crate::nn::Parameters).

@@ -69,6 +69,22 @@ impl Answer {
         self.kind == AnswerKind::Classes && self.count() == 1
     }
 
+    /// Returns a text such as `10 classes` or `5 classes at each of 40 positions`, for answers of so many classes or values.
+    pub fn describe(&self, classes: usize) -> String {
+        let what = match self.kind {
+            AnswerKind::Classes => format!("{classes} classes"),
+            AnswerKind::Cosine => format!("vectors of {classes} values, compared by their cosine"),
+            AnswerKind::Mse => format!("{classes} numbers, compared by their squared error"),
+        };
+        let place = match (self.positions, self.selected) {
+            (1, _) => String::new(),
+            (count, Positions::All) => format!(" at each of {count} positions"),
+            (count, Positions::Last) => format!(" at the last of {count} positions"),
+            (count, Positions::At(position)) => format!(" at position {position} of {count}"),
+        };
+        what + &place
+    }
+
     /// Returns whether it is the default.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()

@@ -10,7 +10,9 @@ use crate::data::{Normalization, Vocabulary};
 use crate::graph::Activation;
 use crate::kernel::FeatureMap;
 use crate::model::Epoch;
-use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, Positions, RecurrentState, Samples, Step};
+use crate::nn::{
+    BlockActivations, BlockId, Logits, Network, Outline, PositionMask, Positions, RecurrentState, Samples, Step,
+};
 use crate::{Error, Result};
 
 /// A network that was opened: a model of this crate, or the graph of an ONNX file.

@@ -4,7 +4,7 @@ use super::Prunable;
 use super::latency::latency;
 use super::select::without;
 use crate::measure::EvalSet;
-use crate::nn::{BlockId, Network};
+use crate::nn::{AnswerKind, BlockId, Network};
 use crate::{Error, Result};
 
 /// How many blocks are removed.
@@ -81,6 +81,9 @@ pub(super) fn check_reachable<P: Prunable>(
     let name = &prunable.network().outline().name;
     match goal {
         _ if all.is_empty() => Err(Error::unsupported(name, "none of its blocks can be left out for good")),
+        Some(goal @ Goal::KeepAccuracy(_)) if prunable.network().outline().answer.kind != AnswerKind::Classes => {
+            Err(goal.error("answers that are no classes have no accuracy; bound their distance as a loss"))
+        }
         None | Some(Goal::KeepAccuracy(_) | Goal::KeepLoss(_)) => Ok(()),
         Some(goal @ Goal::Remove(count)) if count > all.len() => {
             let most = all.len();

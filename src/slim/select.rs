@@ -4,7 +4,7 @@ use super::criterion::{Figures, MEASURED, reported};
 use super::goal::{Goal, check_reachable, unreachable};
 use super::results::{Chosen, Removal};
 use super::{Criterion, ProgressFn, Prunable};
-use crate::measure::{EvalSet, Measure, PerBlock, Score, predict_along};
+use crate::measure::{EvalSet, Measure, Metric, PerBlock, Score, predict_along};
 use crate::nn::Outline;
 use crate::nn::{BlockId, Network, Route};
 use crate::{Error, Result};
@@ -173,9 +173,9 @@ impl<P: Prunable> Search<'_, '_, P> {
             };
             let mut ranked: Vec<(BlockId, Score)> = open.into_iter().zip(scores).collect();
             let by_loss = |a: &Score, b: &Score| a.loss.total_cmp(&b.loss);
-            ranked.sort_by(|(_, a), (_, b)| match outline.is_language_model {
-                true => by_loss(a, b),
-                false => b.accuracy.total_cmp(&a.accuracy).then(by_loss(a, b)),
+            ranked.sort_by(|(_, a), (_, b)| match Metric::of(outline) {
+                Metric::Perplexity | Metric::Distance(_) => by_loss(a, b),
+                Metric::Accuracy => b.accuracy.total_cmp(&a.accuracy).then(by_loss(a, b)),
             });
             let best = ranked.first().filter(|(_, score)| !self.loses_too_much(score)).copied();
             // The last block of a stage is not ranked and keeps its place at the end.

@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use unrolled::kernel::Backend;
 use unrolled::measure::EvalSet;
+use unrolled::nn::Network;
 use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
@@ -132,7 +133,7 @@ impl Slim {
     fn slim<P: Prunable>(&self, network: &P, data: &EvalSet) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.check_draft(network)?;
-        let described = self.data.describe(data.dataset.is_labelled());
+        let described = self.data.describe(data, network.network().outline());
         let slim =
             slim::Slim::new(network, data).names(&self.network.name(), &described).by(self.by).memory(self.memory);
         let slim = self.settle(slim.goal(self.goal()), network, data)?;
