@@ -142,8 +142,8 @@ fn figures(networks: &Networks) -> [Figure; 2] {
     let cost = |pair: &BlockPair| metric.in_unit(metric.cost(&pair.lesion)).value;
     let interaction = |pair: &BlockPair| pair.interaction_loss.value;
     let figure = |name: &str, title: &str, panels| Figure { panels, ..Figure::new(name, title).shared() };
-    let costs = |map: HeatMap| HeatMap { value_label: format!("cost, {}", metric.long_unit()), ..map };
-    let interactions = |map| HeatMap { value_label: "interaction, nats of loss".into(), is_diverging: true, ..map };
+    let costs = |map: HeatMap| map.value("cost", metric.long_unit());
+    let interactions = |map: HeatMap| HeatMap { is_diverging: true, ..map.value("interaction", "nats of loss") };
     [
         figure("pairs-cost", "Cost of leaving both out", stage_maps(networks, |n, s| map(n, s, cost).map(costs))),
         figure(

@@ -174,7 +174,7 @@ fn figure(networks: &Networks) -> Figure {
         Series { name: network.name.to_owned(), network: Some(network.place), mark: Mark::Points, points }
     });
     let chart = Chart {
-        x: Axis { label: "Kendall's tau to the trained order".into(), scale: Scale::Including(vec![1.0]) },
+        x: Axis::new("Kendall's tau to the trained order", Scale::Including(vec![1.0])),
         y: score_axis(metric),
         series: series.collect(),
         references: baselines(networks).into_iter().chain(chance(networks)).collect(),
