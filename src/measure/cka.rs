@@ -142,7 +142,7 @@ impl Probe for CkaProbe {
 /// Returns the inner products of all pairs of samples, `[samples, samples]`, with zeros on the diagonal.
 fn kernel(features: &[f32], places: &[usize]) -> Vec<f64> {
     let n = places.len();
-    let channels = features.len() / n;
+    let channels = features.len().checked_div(n).unwrap_or(0);
     let row = |place: usize| &features[places[place] * channels..(places[place] + 1) * channels];
     let mut kernel = vec![0.0; n * n];
     for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
@@ -155,7 +155,7 @@ fn kernel(features: &[f32], places: &[usize]) -> Vec<f64> {
 /// Returns the unbiased estimate of the Hilbert-Schmidt independence criterion of two kernels without diagonals:
 /// `[tr(KL) + 1ᵀK1·1ᵀL1/((n-1)(n-2)) - 2/(n-2)·1ᵀKL1] / (n(n-3))` (Song et al. 2012).
 fn hsic(k: &[f64], l: &[f64], n: usize) -> f64 {
-    let sums = |kernel: &[f64]| -> Vec<f64> { kernel.chunks_exact(n).map(|row| row.iter().sum()).collect() };
+    let sums = |kernel: &[f64]| -> Vec<f64> { kernel.chunks_exact(n.max(1)).map(|row| row.iter().sum()).collect() };
     let (of_k, of_l) = (sums(k), sums(l));
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let total = |sums: &[f64]| sums.iter().sum::<f64>();
