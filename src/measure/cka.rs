@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::activations::{BatchOutputs, BlockView};
 use super::charts::{row_table, stage_maps, with_content};
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::average;
 use super::probe::Probe;
 use crate::nn::BlockId;
@@ -68,7 +68,7 @@ impl Measurement for Cka {
         Cost { analysis: stages.sum(), ..Cost::of_probe(&scope.outline, |_, _| 50) }
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<CkaProbe>) -> Vec<BlockSimilarity> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<CkaProbe>) -> Vec<BlockSimilarity> {
         let Some(probe) = &observed.probe else { return Vec::new() };
         // Shards put their samples together in any order.
         let mut places: Vec<usize> = (0..probe.samples.len()).collect();

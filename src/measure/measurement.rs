@@ -29,8 +29,8 @@ pub static REGISTRY: &[&dyn AnyMeasurement] = &[
     &super::Gradients,
     &super::Readouts,
     &super::Ablation,
-    &super::Several,
-    &super::Pairs,
+    &super::MultiLesion,
+    &super::PairLesion,
     &super::Repeats,
     &super::Iteration,
     &super::Theory,
@@ -90,7 +90,7 @@ pub trait Measurement: Send + Sync + 'static {
     }
 
     /// Returns what was measured. A pure function: the same observations give the same output.
-    fn analyse(&self, scope: &Scope, observed: &Observed<Self::Probe>) -> Self::Output;
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<Self::Probe>) -> Self::Output;
 
     /// Adds what only the samples themselves can tell, such as pictures. Without samples at hand this is left out.
     ///
@@ -105,7 +105,7 @@ pub trait Measurement: Send + Sync + 'static {
 }
 
 /// What an analysis starts from.
-pub struct Observed<'a, P> {
+pub struct AnalysisInput<'a, P> {
     /// The whole network's prediction for every sample, in the data set's order.
     pub baseline: &'a [Prediction],
     /// What the probe has seen of all samples.
@@ -156,7 +156,12 @@ pub trait AnyMeasurement: Send + Sync {
     ///
     /// # Errors
     /// Where a sample cannot be read.
-    fn analyse(&self, scope: &Scope, observed: Observed<Box<dyn AnyProbe>>, data: Option<&EvalSet>) -> Result<Value>;
+    fn analyse(
+        &self,
+        scope: &Scope,
+        observed: AnalysisInput<Box<dyn AnyProbe>>,
+        data: Option<&EvalSet>,
+    ) -> Result<Value>;
     /// Checks that a JSON value is an output of this measurement.
     ///
     /// # Errors
@@ -198,10 +203,15 @@ impl<M: Measurement> AnyMeasurement for M {
         Measurement::cost(self, scope)
     }
 
-    fn analyse(&self, scope: &Scope, observed: Observed<Box<dyn AnyProbe>>, data: Option<&EvalSet>) -> Result<Value> {
+    fn analyse(
+        &self,
+        scope: &Scope,
+        observed: AnalysisInput<Box<dyn AnyProbe>>,
+        data: Option<&EvalSet>,
+    ) -> Result<Value> {
         let probe = observed.probe.and_then(|probe| probe.into_any().downcast::<M::Probe>().ok()).map(|probe| *probe);
-        let Observed { baseline, predictions, .. } = observed;
-        let mut output = Measurement::analyse(self, scope, &Observed { baseline, probe, predictions });
+        let AnalysisInput { baseline, predictions, .. } = observed;
+        let mut output = Measurement::analyse(self, scope, &AnalysisInput { baseline, probe, predictions });
         if let Some(data) = data {
             self.illustrate(scope, &mut output, data)?;
         }
@@ -266,7 +276,7 @@ mod tests {
             let scope = Scope { outline, samples, seed: 0, has_gradients: true, is_image: true, classes };
             for measurement in REGISTRY {
                 let predictions = measurement.routes(&scope).iter().map(|_| &[][..]).collect();
-                let observed = Observed { baseline: &[], probe: measurement.probe(&scope), predictions };
+                let observed = AnalysisInput { baseline: &[], probe: measurement.probe(&scope), predictions };
                 let output = measurement.analyse(&scope, observed, None).unwrap();
                 measurement.check_output(&output).unwrap();
             }

@@ -131,10 +131,10 @@ impl<N: Network> Runner<'_, N> {
         own * pass + sweeps.sum::<u64>() + if self.plan.shard.is_none() { analysis } else { 0 }
     }
 
-    /// The samples that follow the routes of an intervention, and how many of them form a circle.
+    /// The samples that follow the routes of an intervention, and how many of them form a group.
     fn list(&self, intervention: Intervention) -> (SampleList, usize) {
         match intervention {
-            Intervention::OtherStep => SampleList::in_circles(self.data, self.plan.scope.seed, self.plan.shard),
+            Intervention::OtherStep => SampleList::in_shuffled_groups(self.data, self.plan.scope.seed, self.plan.shard),
             _ => (SampleList::of_shard(self.data, self.plan.shard), 1),
         }
     }
@@ -191,7 +191,7 @@ impl<N: Network> Runner<'_, N> {
         }
         let mut saved: Vec<SavedSweep> = self.store.load(name)?.unwrap_or_default();
         for (place, (intervention, routes)) in groups.iter().enumerate() {
-            let (list, circle) = self.list(*intervention);
+            let (list, group) = self.list(*intervention);
             if saved.len() <= place {
                 saved.push(SavedSweep {
                     intervention: *intervention,
@@ -203,7 +203,7 @@ impl<N: Network> Runner<'_, N> {
             let change = match intervention {
                 Intervention::None => None,
                 Intervention::MeanStep => Some(Change::MeanStep(means)),
-                Intervention::OtherStep => Some(Change::OtherStep(circle)),
+                Intervention::OtherStep => Some(Change::OtherStep(group)),
                 Intervention::Rescaled => Some(Change::Rescaled),
             };
             match change {
