@@ -42,7 +42,7 @@ impl Measurement for Zeros {
         Some(ZeroProbe::default())
     }
 
-    fn analyse(&self, _: &Scope, observed: &Observed<ZeroProbe>) -> PerBlock<f64> {
+    fn analyse(&self, _: &Scope, observed: &AnalysisInput<ZeroProbe>) -> PerBlock<f64> {
         let counts = observed.probe.iter().flat_map(|probe| &probe.0);
         counts.map(|&(id, [zeros, values])| (id, zeros as f64 / values as f64)).collect()
     }

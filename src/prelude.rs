@@ -3,9 +3,10 @@
 pub use crate::data::{DataSpec, Dataset, Normalization, Split};
 pub use crate::kernel::Backend;
 pub use crate::measure::{
-    Ablation, AnyMeasurement, Cka, Estimate, Estimation, EvalSet, Gates, Gradients, Influence, Intervention, Iteration,
-    Lesion, Measure, Measurement, Measurements, Observed, Pairs, Patches, PerBlock, Prediction, Presented, Probe,
-    Progress, Readouts, Repeats, Scope, Score, Several, Shard, Shuffle, Theory, merge, predict, predict_along,
+    Ablation, AnalysisInput, AnyMeasurement, Cka, Estimate, Estimation, EvalSet, Gates, Gradients, Influence,
+    Intervention, Iteration, Lesion, Measure, Measurement, Measurements, MultiLesion, PairLesion, Patches, PerBlock,
+    Prediction, Presented, Probe, Progress, Readouts, Repeats, Scope, Score, Shard, Shuffle, Theory, merge, predict,
+    predict_along,
 };
 pub use crate::model::{Model, ModelConfig, ModelKind};
 pub use crate::nn::{

@@ -1,35 +1,17 @@
-//! A measurement that is killed and resumed ends in the same bytes as one that never stopped, and nothing in a directory is
-//! lost.
+//! A measurement that is killed and resumed ends in the same bytes as one that never stopped, but for the facts at the end
+//! of the page, and nothing in a directory is lost.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use burn::tensor::Device;
-use unrolled::model::{Metadata, Model, ModelConfig, ModelKind, to_bytes};
-use unrolled::nn::Wiring;
+mod common;
+
+use common::write_network as network;
 
 /// How often the measurement is killed.
 const KILLS: usize = 10;
-
-/// Writes a model file of a random network.
-fn network(path: &Path, seed: u64) {
-    let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(8).with_wiring(Wiring::Full);
-    let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
-    let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
-    let metadata = Metadata {
-        model: model.config().clone(),
-        input: [1, 8, 8],
-        classes,
-        characters: None,
-        mean: vec![0.0],
-        std: vec![1.0],
-        data: "digits".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    std::fs::write(path, to_bytes(&model, &metadata, &[], Default::default()).unwrap()).unwrap();
-}
 
 fn measure(network: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unrolled"));
@@ -158,9 +140,10 @@ fn measurements_of_one_network_add_up_and_others_are_refused() {
     }
     let before = files(&parts);
     for (network, more, message) in [
-        (&other, &["--only", "gates"][..], "plan.json: network"),
-        (&path, &["--only", "gates", "--seed", "7"], "seed 0, expected 7"),
-        (&path, &["--only", "gates", "--shard", "1/2"], "holds all samples, expected shard 1/2"),
+        (&other, &["--only", "gates"][..], "plan.json: holds network"),
+        (&path, &["--only", "gates", "--seed", "7"], "holds seed 0, seed 7 was asked for"),
+        (&path, &["--only", "gates", "--split", "train"], "plan.json: holds data"),
+        (&path, &["--only", "gates", "--shard", "1/2"], "holds all samples, shard 1/2 was asked for"),
     ] {
         let output = measure(network, &parts, more).output().unwrap();
         let said = text(&output.stderr);

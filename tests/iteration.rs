@@ -125,7 +125,7 @@ fn no_route_is_drawn_twice() {
     let routes: Vec<String> = routes.iter().map(|(_, route)| route.to_string()).collect();
     assert_eq!(routes, ["2,1", "1-2"]);
     let measured = measured(&model, &digits(), &["several", "shuffle"], 0);
-    let several = measured.require::<Several>().unwrap();
+    let several = measured.require::<MultiLesion>().unwrap();
     let distinct: HashSet<(usize, &str)> = several.iter().map(|s| (s.removed, s.route.as_str())).collect();
     assert_eq!((distinct.len(), several.len()), (3, 3));
 }

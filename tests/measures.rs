@@ -316,7 +316,7 @@ fn blocks_left_out_together_are_routes() {
         let answers = predict_along(&model, &source, &[route], |_| ()).unwrap();
         mean(answers[0].iter().map(|a| a.loss))
     };
-    let pairs = measured.require::<Pairs>().unwrap();
+    let pairs = measured.require::<PairLesion>().unwrap();
     assert_eq!(pairs.len(), 10);
     let pair =
         pairs.iter().find(|pair| pair.first == id("stage1.block2") && pair.second == id("stage1.block4")).unwrap();
@@ -325,7 +325,7 @@ fn blocks_left_out_together_are_routes() {
     let repeat = &measured.require::<Repeats>().unwrap()[1];
     assert_eq!((repeat.block, repeat.times), (id("stage1.block5"), 2));
     assert!((repeat.score.loss - loss("1-5,5,5")).abs() < EXACT);
-    for several in measured.require::<Several>().unwrap() {
+    for several in measured.require::<MultiLesion>().unwrap() {
         assert!((several.score.loss - loss(&several.route)).abs() < EXACT);
         let left = Route::parse(&several.route, model.outline()).unwrap().stages()[0].len();
         assert_eq!(left, 5 - several.removed);

@@ -1,5 +1,6 @@
 //! Measurements of shards, put together, are those of all samples; whatever does not belong together is refused.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -146,7 +147,8 @@ fn what_does_not_belong_together_is_named() {
     let says = |parts: &[PathBuf]| merge(parts, &[], None, None).unwrap_err().to_string();
     let path = |name: &str| dir.path().join(name);
 
-    assert!(says(&parts[..2]).ends_with("shards 1/3 are missing"), "{}", says(&parts[..2]));
+    assert!(says(&parts[..2]).ends_with("shard 1/3 is missing; 2 of 3 were given"), "{}", says(&parts[..2]));
+    assert!(says(&parts[..1]).ends_with("shards 1/3, 2/3 are missing; 1 of 3 was given"), "{}", says(&parts[..1]));
     let twice = says(&[parts.clone(), vec![parts[0].clone()]].concat());
     assert!(twice.contains("shard 3/3, which") && twice.contains("3-3"), "{twice}");
 
@@ -157,7 +159,23 @@ fn what_does_not_belong_together_is_named() {
     let fewer = digits(19);
     measure.clone().directory(&path("fewer")).run_shard(&network, &fewer, Shard { number: 3, of: 3 }, &mut ()).unwrap();
     let message = says(&[parts[1].clone(), parts[2].clone(), path("fewer")]);
-    assert!(message.contains("data digits ("), "{message}");
+    assert!(message.contains("fewer: 19 samples, expected 20"), "{message}");
+    let others = EvalSet::open("digits").unwrap().split(unrolled::data::Split::Train).limit(20).build().unwrap();
+    measure
+        .clone()
+        .directory(&path("others"))
+        .run_shard(&network, &others, Shard { number: 3, of: 3 }, &mut ())
+        .unwrap();
+    let message = says(&[parts[1].clone(), parts[2].clone(), path("others")]);
+    assert!(message.contains("others: data digits ("), "{message}");
+    let unlike = merge(&parts, &[], Some(&others), None).unwrap_err().to_string();
+    assert!(unlike.contains("data: other samples than those of digits that were measured"), "{unlike}");
+    let too_few = merge(&parts, &[], Some(&fewer), None).unwrap_err().to_string();
+    assert!(too_few.contains("data: 19 samples, but 20 of digits were measured"), "{too_few}");
+    let lesion = Measure::new().only(["lesion"]).unwrap().names("net", "digits").directory(&parts[0]).resume(true);
+    let added = lesion.run_shard(&network, &data, Shard { number: 3, of: 3 }, &mut ()).unwrap_err().to_string();
+    let expected = "holds shard 3/3 of lesion,influence, and a shard cannot be added to; lesion was asked for";
+    assert!(added.contains(expected), "{added}");
     let seeded = measure.clone().seed(5).directory(&path("seeded"));
     seeded.run_shard(&network, &data, Shard { number: 3, of: 3 }, &mut ()).unwrap();
     let message = says(&[parts[1].clone(), parts[2].clone(), path("seeded")]);
@@ -190,4 +208,43 @@ fn what_does_not_belong_together_is_named() {
     assert!(says(&parts).contains("lesion: unfinished"), "{}", says(&parts));
     std::fs::write(&file, bytes).unwrap();
     merge(&parts, &[], None, None).unwrap();
+}
+
+/// A shard whose probes have not seen all of its samples is named, and nothing is written.
+#[test]
+fn every_shard_has_its_whole_pass() {
+    let (network, data) = (resnet(Wiring::Residual, 3), digits(40));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let passes =
+        |parts: &[PathBuf]| -> Vec<PathBuf> { parts.iter().map(|part| part.join("store/activations.bin")).collect() };
+    for names in [&["influence"][..], &["lesion", "influence"], &["cka"]] {
+        let measure = Measure::new().only(names).unwrap().names("net", "digits");
+        let parts = shards(&network, &data, &measure, 2, &dir.path().join(names.join("-")));
+        let says = || merge(&parts, &[], None, Some(&out)).unwrap_err().to_string();
+        let kept: Vec<Vec<u8>> = passes(&parts).iter().map(|file| std::fs::read(file).unwrap()).collect();
+        let probed = names.last().unwrap();
+        let expected = format!("{probed}: unfinished, store/activations.bin is missing; resume the shard");
+        for missing in [&[0][..], &[1], &[0, 1]] {
+            missing.iter().for_each(|&part| std::fs::remove_file(&passes(&parts)[part]).unwrap());
+            let first = parts.iter().rev().find(|part| !part.join("store/activations.bin").exists()).unwrap();
+            assert_eq!(says(), format!("{}: {expected}", first.display()));
+            passes(&parts).iter().zip(&kept).for_each(|(file, bytes)| std::fs::write(file, bytes).unwrap());
+        }
+        // One that was stopped in the middle.
+        std::fs::remove_dir_all(parts[0].join("store")).unwrap();
+        let stopped = measure.clone().directory(&parts[0]).save_every(std::time::Duration::ZERO);
+        let data = EvalSet { batch: 8, ..data.clone() };
+        let part = Shard { number: 2, of: 2 };
+        let mut batches = 0;
+        let mut stop = |done: u64, _: u64| {
+            batches += usize::from(done > 0);
+            if batches == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        stopped.run_shard(&network, &data, part, &mut stop).unwrap_err();
+        assert!(says().contains("store/activations.bin has 16 of 20 samples; resume the shard"), "{}", says());
+        assert!(!out.exists());
+        stopped.resume(true).run_shard(&network, &data, part, &mut ()).unwrap();
+        merge(&parts, &[], None, None).unwrap();
+    }
 }

@@ -64,8 +64,12 @@ pub fn write_atomic_checked<T>(
 /// results go there.
 ///
 /// # Errors
-/// [`Error::Io`] that names the directory.
+/// [`Error::Io`] that names the directory; [`Error::File`] that names a link to nothing.
 pub fn check_writable(directory: &Path) -> Result<()> {
+    let is_dangling = |path: &&Path| path.symlink_metadata().is_ok() && !path.exists();
+    if let Some(link) = directory.ancestors().find(is_dangling) {
+        return Err(Error::file(link, "a link to nothing; make the directory that it names, or name another one"));
+    }
     let existing = directory.ancestors().find(|path| *path == Path::new("") || path.exists());
     let existing = existing.filter(|path| *path != Path::new("")).unwrap_or(Path::new("."));
     tempfile::Builder::new()

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use unrolled::Error;
 use unrolled::kernel::Backend;
-use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, predict, report};
+use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, report};
 use unrolled::nn::Network;
 use unrolled::open::AnyNetwork;
-use unrolled::{Error, check_writable};
 
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
 use super::network_args::OpenArgs;
 use super::output;
 use super::progress::Bar;
+use super::report_directory::{ReportDirectory, ReportKind};
 
 /// Arguments of `compare`.
 #[derive(Args)]
@@ -39,7 +40,7 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
-        check_writable(&self.out)?;
+        let directory = ReportDirectory::open(&self.out, ReportKind::Comparison)?;
         // All are opened and held against the data before any is measured.
         let mut opened = Vec::new();
         for path in &self.networks {
@@ -56,15 +57,16 @@ impl Compare {
         let mut measured = Vec::new();
         let mut predictions = Vec::new();
         for (name, network, data) in &all {
-            measured.push(self.measure(name, network, data)?);
-            predictions.push(predict(network, data, |_| ())?);
+            let (of_network, predicted) = self.measure(name, network, data)?;
+            measured.push(of_network);
+            predictions.push(predicted);
         }
         let mut page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
         if is_same_samples(&all) {
             let slices: Vec<&[Prediction]> = predictions.iter().map(Vec::as_slice).collect();
             compare_predictions(&mut page, &measured, &slices);
         }
-        output::save(&self.out, &page, &measured)?;
+        directory.save(&page, &measured)?;
         if self.json {
             let all: Vec<Measurements> = measured.into_iter().map(Measurements::without_pictures).collect();
             return output::print_json(&all);
@@ -92,12 +94,18 @@ impl Compare {
         Ok(())
     }
 
-    fn measure(&self, name: &str, network: &AnyNetwork, data: &EvalSet) -> anyhow::Result<Measurements> {
+    /// Measures one network; returns also what it predicts for every sample.
+    fn measure(
+        &self,
+        name: &str,
+        network: &AnyNetwork,
+        data: &EvalSet,
+    ) -> anyhow::Result<(Measurements, Vec<Prediction>)> {
         let described = self.data.describe(data, network.outline());
         let measure = self.what.measure()?.skip_inapplicable().names(name, &described);
         let measure = measure.training(network.history().to_vec());
         let mut bar = Bar::new(&format!("measuring {name}"));
-        let measured = measure.run(network, data, &mut bar);
+        let measured = measure.run_with_predictions(network, data, &mut bar);
         bar.finish();
         Ok(measured?)
     }

@@ -35,19 +35,19 @@ pub(super) struct OptionalDataArgs {
 #[derive(Args)]
 struct PartArgs {
     /// Which part of the data
-    #[arg(long, value_enum, default_value_t = Part::Test)]
+    #[arg(long, value_enum, default_value_t = Part::Test, requires = "data")]
     split: Part,
     /// Use the first N samples only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "data")]
     limit: Option<std::num::NonZeroUsize>,
     /// Samples that run through the network at once
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", requires = "data")]
     batch: std::num::NonZeroUsize,
     /// For a folder: resize the shorter side to so many pixels
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", requires = "data")]
     resize: Option<usize>,
     /// For a folder: then cut out the middle, so many pixels a side
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", requires = "data")]
     crop: Option<usize>,
 }
 

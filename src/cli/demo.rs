@@ -11,6 +11,7 @@ use unrolled::measure::{EvalSet, Measure, report};
 use unrolled::train::{Experiment, RunDirectory};
 
 use super::progress::Bar;
+use super::report_directory::{ReportDirectory, ReportKind};
 use super::{output, train};
 
 /// Arguments of `demo`.
@@ -58,6 +59,7 @@ impl Demo {
         let parse = |(name, text)| Ok((name, Experiment::parse(text, &overrides, name)?));
         let experiments: Vec<(&str, Experiment)> = EXPERIMENTS.into_iter().map(parse).collect::<anyhow::Result<_>>()?;
         // Whatever stands in the way is found before anything is trained.
+        let directory = ReportDirectory::open(&self.out, ReportKind::Demo)?;
         experiments.iter().try_for_each(|(name, experiment)| RunDirectory::clear(&self.out.join(name), experiment))?;
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
@@ -71,7 +73,7 @@ impl Demo {
         }
         let title = "Three deep networks, and how they refine their estimates";
         let page = report(title, INTRO.map(str::to_owned).to_vec(), &networks, &[], output::facts(begun))?;
-        output::save(&self.out, &page, &networks)?;
+        directory.save(&page, &networks)?;
         for network in &networks {
             output::print(&format!("{:<9} {}", network.target, output::score(&network.baseline, &network.outline)))?;
         }

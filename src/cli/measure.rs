@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::{Measurements, Shard, report};
 use unrolled::nn::Network;
-use unrolled::{Error, check_writable};
 
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
 use super::network_args::NetworkArgs;
 use super::output;
 use super::progress::Bar;
+use super::report_directory::{ReportDirectory, ReportKind};
 
 /// Arguments of `measure`.
 #[derive(Args)]
@@ -53,7 +54,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 impl Measure {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let begun = Instant::now();
-        self.out.as_deref().map_or(Ok(()), check_writable)?;
+        let directory =
+            self.out.as_deref().map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
         let mut network = self.network.open(backend)?;
         let name = self.network.name();
         let data = self.data.for_network(&name, &mut network)?;
@@ -76,15 +78,18 @@ impl Measure {
         let outcome = measure.run(&network, &data, &mut bar);
         bar.finish();
         let measured = self.say_how_to_resume(outcome)?;
-        self.finish(measured, begun)
+        self.finish(measured, directory.as_ref(), begun)
     }
 
-    fn finish(&self, measured: Measurements, begun: Instant) -> anyhow::Result<()> {
+    fn finish(
+        &self,
+        measured: Measurements,
+        directory: Option<&ReportDirectory>,
+        begun: Instant,
+    ) -> anyhow::Result<()> {
         let measured = std::slice::from_ref(&measured);
         let page = report(&output::title(measured), Vec::new(), measured, &[], output::facts(begun))?;
-        if let Some(dir) = &self.out {
-            output::save(dir, &page, measured)?;
-        }
+        directory.map_or(Ok(()), |directory| directory.save(&page, measured))?;
         if self.json {
             return output::print_json(&measured[0].clone().without_pictures());
         }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use unrolled::check_writable;
 use unrolled::measure::{merge, report};
 
 use super::data_args::OptionalDataArgs;
 use super::output;
+use super::report_directory::{ReportDirectory, ReportKind};
 
 /// Arguments of `merge`.
 #[derive(Args)]
@@ -29,12 +29,12 @@ pub(super) struct Merge {
 impl Merge {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        check_writable(&self.out)?;
+        let directory = ReportDirectory::open(&self.out, ReportKind::Measurement)?;
         let data = self.data.open()?;
         let measured = merge(&self.shards, &[], data.as_ref(), Some(&self.out))?;
         let measured = [measured];
         let page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
-        output::save(&self.out, &page, &measured)?;
+        directory.save(&page, &measured)?;
         let [measured] = measured;
         if self.json {
             return output::print_json(&measured.without_pictures());

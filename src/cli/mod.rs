@@ -13,6 +13,7 @@ mod network_args;
 pub(crate) mod output;
 mod progress;
 mod report;
+mod report_directory;
 mod show;
 mod slim;
 mod train;

@@ -1,4 +1,4 @@
-//! What commands share: standard output that may be closed, the files of a report, and the facts at its end.
+//! What commands share: standard output that may be closed, and the title and the facts of a report.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,11 +6,7 @@ use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
-use unrolled::report::{Report, Section, Table, counted, csv, html, json, separated, short, text};
-use unrolled::{Error, write_atomic};
-
-/// The file in the directory of a report that `unrolled report` draws again.
-pub(super) const REPORT_DATA: &str = "report.json";
+use unrolled::report::{Report, Section, Table, counted, separated, short, text};
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -46,30 +42,6 @@ pub(super) fn title(measured: &[Measurements]) -> String {
         }
         all => format!("{} networks side by side", all.len()),
     }
-}
-
-/// Writes the report as a page and as data, the numbers as JSON, and a CSV file for each table.
-pub(super) fn save(dir: &Path, page: &Report, measured: &[Measurements]) -> Result<(), Error> {
-    let measured: Vec<Measurements> = measured.iter().cloned().map(Measurements::without_pictures).collect();
-    let numbers = match &measured[..] {
-        [one] => serde_json::to_string_pretty(one),
-        all => serde_json::to_string_pretty(all),
-    };
-    let path = dir.join("measurements.json");
-    let numbers = numbers.map_err(|e| Error::file(&path, e.to_string()))?;
-    for (name, table) in csv(page) {
-        write_atomic(&dir.join(name), table.as_bytes())?;
-    }
-    write_atomic(&path, (numbers + "\n").as_bytes())?;
-    save_page(dir, page)
-}
-
-/// Writes a report as data and as a page.
-pub(super) fn save_page(dir: &Path, page: &Report) -> Result<(), Error> {
-    // The facts tell the time: without them equal work makes equal bytes.
-    let data = Report { facts: Vec::new(), ..page.clone() };
-    write_atomic(&dir.join(REPORT_DATA), json(&data).as_bytes())?;
-    write_atomic(&dir.join("report.html"), html(page).as_bytes())
 }
 
 /// Returns a score in one line; that of a language model begins with its perplexity.

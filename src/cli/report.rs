@@ -1,14 +1,14 @@
 //! `report`: a report drawn again, and its figures as files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use unrolled::measure::{Measurements, report};
-use unrolled::report::{Report as Page, SvgOptions, figures, html};
-use unrolled::{Error, write_atomic};
+use unrolled::report::{Report as Page, SvgOptions, counted, figures};
 
 use super::output;
+use super::report_directory::{ReportDirectory, ReportKind, directory_of, read_report};
 
 /// Arguments of `report`.
 #[derive(Args)]
@@ -21,16 +21,26 @@ pub(super) struct Report {
     /// Font family of the figures' text
     #[arg(long, value_name = "FAMILY", requires = "figures")]
     font: Option<String>,
-    /// Width of the figures, in pixels
-    #[arg(long, value_name = "PIXELS", requires = "figures")]
+    /// Width of the figures with their margins, in pixels: from 200 to 4000
+    #[arg(long, value_name = "PIXELS", requires = "figures", value_parser = widths())]
     width: Option<u32>,
+}
+
+/// Returns the parser of a width that a figure can have.
+fn widths() -> clap::builder::RangedI64ValueParser<u32> {
+    let (least, greatest) = SvgOptions::WIDTHS.into_inner();
+    clap::value_parser!(u32).range(i64::from(least)..=i64::from(greatest))
 }
 
 impl Report {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let page = Page { facts: output::facts(begun), ..self.read()? };
-        let dir = if self.dir.is_dir() { self.dir.as_path() } else { self.dir.parent().unwrap_or(&self.dir) };
+        // A file that belongs to a report stands for its directory; one alone gets a report beside it.
+        let path = if self.dir.is_dir() { &self.dir } else { directory_of(&self.dir).unwrap_or(&self.dir) };
+        let (page, kind) = read(path)?;
+        let page = Page { facts: output::facts(begun), ..page };
+        let parent = || path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let directory = ReportDirectory::reopen(if path.is_dir() { path } else { parent() }, kind)?;
         if self.figures {
             let default = SvgOptions::default();
             let options = SvgOptions {
@@ -39,23 +49,22 @@ impl Report {
                 ..default
             };
             let figures = figures(&page, &options);
-            for (name, svg) in &figures {
-                write_atomic(&dir.join("figures").join(name), svg.as_bytes())?;
-            }
-            return output::print(&format!("{} figures in {}\n", figures.len(), dir.join("figures").display()));
+            let count = figures.len();
+            let folder = directory.save_figures(&page, figures)?;
+            return output::print(&format!("{} in {}\n", counted(count, "figure"), folder.display()));
         }
-        write_atomic(&dir.join("report.html"), html(&page).as_bytes())?;
-        output::print(&format!("{}\n", dir.join("report.html").display()))
+        output::print(&format!("{}\n", directory.save_page(&page)?.display()))
     }
+}
 
-    /// Makes the report of the measurements of one network; of several, whose report is more than that, reads it.
-    fn read(&self) -> anyhow::Result<Page> {
-        let path = self.dir.join(output::REPORT_DATA);
-        if path.exists() && !self.dir.join("plan.json").exists() {
-            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-            return Ok(serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?);
-        }
-        let measured = Measurements::read(&self.dir)?;
-        Ok(report(&output::title(&measured), Vec::new(), &measured, &[], Vec::new())?)
+/// Makes the report of the measurements of one network; of several, whose report is more than that, reads it.
+fn read(path: &Path) -> anyhow::Result<(Page, ReportKind)> {
+    if !path.join("plan.json").exists()
+        && let Some(page) = read_report(path)?
+    {
+        return Ok((page, ReportKind::Comparison));
     }
+    let measured = Measurements::read(path)?;
+    let kind = if measured.len() == 1 { ReportKind::Measurement } else { ReportKind::Comparison };
+    Ok((report(&output::title(&measured), Vec::new(), &measured, &[], Vec::new())?, kind))
 }

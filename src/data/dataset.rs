@@ -140,11 +140,28 @@ impl Dataset {
     /// files. A training that is resumed compares it with that of its checkpoint.
     pub fn fingerprint(&self) -> u32 {
         let mut sum = crc32fast::Hasher::new();
-        self.shape.iter().for_each(|&side| sum.update(&(side as u64).to_le_bytes()));
+        self.add_shape(&mut sum);
         self.classes.iter().for_each(|class| sum.update(class.as_bytes()));
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
         let position_labels = self.position_labels.iter().flatten().flat_map(|labels| labels.iter());
         position_labels.for_each(|label| sum.update(&label.to_le_bytes()));
+        self.add_samples(&mut sum);
+        sum.finalize()
+    }
+
+    /// Returns a CRC-32 of the samples alone: shape, and the values in memory or the names of the image files.
+    pub fn fingerprint_of_samples(&self) -> u32 {
+        let mut sum = crc32fast::Hasher::new();
+        self.add_shape(&mut sum);
+        self.add_samples(&mut sum);
+        sum.finalize()
+    }
+
+    fn add_shape(&self, sum: &mut crc32fast::Hasher) {
+        self.shape.iter().for_each(|&side| sum.update(&(side as u64).to_le_bytes()));
+    }
+
+    fn add_samples(&self, sum: &mut crc32fast::Hasher) {
         match &*self.storage {
             Storage::Bytes(bytes, _) => sum.update(bytes),
             Storage::Text(text) => text.content().for_each(|number| sum.update(&number.to_le_bytes())),
@@ -153,7 +170,6 @@ impl Dataset {
                 arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));
             }
         }
-        sum.finalize()
     }
 
     /// Returns the usual normalization of this data set.

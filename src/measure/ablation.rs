@@ -7,7 +7,7 @@ use super::Intervention;
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
 use super::cost::Cost;
 use super::lesion::{LesionResult, removable};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::PerBlock;
 use super::sentences::{findings, finite_mean};
 use crate::nn::{BlockId, Route};
@@ -51,7 +51,7 @@ impl Measurement for Ablation {
         Cost::of_probe(&scope.outline, |_, _| 50)
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> PerBlock<BlockAblation> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> PerBlock<BlockAblation> {
         let blocks = ablated(scope);
         let (mean, resampled) = observed.predictions.split_at(blocks.len());
         let cost = |predictions: &[_]| LesionResult::new(observed.baseline, predictions);

@@ -1,22 +1,22 @@
 //! The entry point: which measurements, where they are kept, and running them.
 
+mod prepare;
+
 use std::path::Path;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::cost::bytes_per_sample;
 use super::directory::Directory;
-use super::measurement::{AnyMeasurement, REGISTRY, Scope, named};
-use super::plan::Plan;
+use super::measurement::{AnyMeasurement, REGISTRY, named};
 use super::progress::{Meter, Progress};
-use super::results::Measurements;
+use super::results::{Measurements, assemble};
 use super::run::Runner;
 use super::sample_order::Shard;
 use super::score::Score;
 use super::store::Store;
-use super::{EvalSet, memory};
+use super::{EvalSet, Prediction, predict};
 use crate::model::Epoch;
 use crate::nn::Network;
 use crate::{Error, Result};
@@ -122,7 +122,7 @@ impl<'a> Measure<'a> {
         Self { directory: Some(Directory::new(path)), ..self }
     }
 
-    /// Continues work that was interrupted. It ends with the same bytes as work that was not.
+    /// Continues work that was interrupted. It ends with the same numbers, to the bit, as work that was not.
     #[must_use]
     pub fn resume(self, resumes: bool) -> Self {
         Self { resumes, ..self }
@@ -158,6 +158,33 @@ impl<'a> Measure<'a> {
     /// Where the samples do not fit the network or cannot be read, a selected measurement does not fit, the directory holds
     /// other work, or `progress` asks to stop ([`Error::Interrupted`]).
     pub fn run<N: Network>(&self, network: &N, data: &EvalSet, progress: &mut dyn Progress) -> Result<Measurements> {
+        Ok(self.run_and_observe(network, data, progress)?.0)
+    }
+
+    /// Takes the measurements, and returns beside them what the whole network predicts for every sample, in the data set's
+    /// order.
+    ///
+    /// # Errors
+    /// As [`Measure::run`].
+    pub fn run_with_predictions<N: Network>(
+        &self,
+        network: &N,
+        data: &EvalSet,
+        progress: &mut dyn Progress,
+    ) -> Result<(Measurements, Vec<Prediction>)> {
+        let (measured, predictions) = self.run_and_observe(network, data, progress)?;
+        // A directory that has all of the measurements keeps their results, not what was predicted.
+        let predictions = predictions.map_or_else(|| predict(network, data, |_| ()), Ok)?;
+        Ok((measured, predictions))
+    }
+
+    /// Takes the measurements, and returns what the whole network predicted meanwhile; `None` where nothing was left to do.
+    fn run_and_observe<N: Network>(
+        &self,
+        network: &N,
+        data: &EvalSet,
+        progress: &mut dyn Progress,
+    ) -> Result<(Measurements, Option<Vec<Prediction>>)> {
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
         let store = Store::new(self.directory.as_ref().map(Directory::path), &plan)?;
@@ -170,8 +197,8 @@ impl<'a> Measure<'a> {
         }
         let todo: Vec<&dyn AnyMeasurement> =
             selected.iter().copied().filter(|m| !finished.contains_key(m.name())).collect();
-        let score = match baseline {
-            Some(score) if todo.is_empty() => score,
+        let (score, predictions) = match baseline {
+            Some(score) if todo.is_empty() => (score, None),
             _ => {
                 let meter = Meter::new(progress);
                 let mut runner = Runner {
@@ -190,7 +217,7 @@ impl<'a> Measure<'a> {
                     finished.insert(measurement.name().to_owned(), output);
                     Ok(())
                 })?;
-                Score::of(&observations.baseline)
+                (Score::of(&observations.baseline), Some(observations.baseline))
             }
         };
         if let Some(directory) = &self.directory {
@@ -200,7 +227,8 @@ impl<'a> Measure<'a> {
                 store.remove()?;
             }
         }
-        Ok(Measurements { training: self.training.clone(), ..assemble(&plan, score, finished) })
+        let measured = Measurements { training: self.training.clone(), ..assemble(&plan, score, finished) };
+        Ok((measured, predictions))
     }
 
     /// Observes one part of the samples, and keeps what is seen in the directory. [`merge`](super::merge()) makes
@@ -226,72 +254,5 @@ impl<'a> Measure<'a> {
         let meter = Meter::new(progress);
         let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
         runner.run(&selected, |_, _| Ok(())).map(drop)
-    }
-
-    /// Returns the samples with a batch for which the estimates of the selected measurements fit into memory.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where memory that was asked for is too little for one sample.
-    pub fn within_memory<N: Network>(&self, network: &N, data: &EvalSet) -> Result<EvalSet> {
-        Ok(self.prepare(network, data, &self.selected(network, data)?, None)?.1)
-    }
-
-    /// Returns the selected measurements that fit a network.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where one was selected by name and does not.
-    pub fn selected<N: Network>(&self, network: &N, data: &EvalSet) -> Result<Vec<&'a dyn AnyMeasurement>> {
-        let scope = Scope::new(network, data, self.seed);
-        let (fit, others): (Vec<_>, Vec<_>) =
-            self.measurements.iter().copied().partition(|m| m.why_not(&scope).is_none());
-        match others.first() {
-            Some(misfit) if self.is_selected && !self.skips_inapplicable => {
-                let why = misfit.why_not(&scope).unwrap_or_default();
-                let possible: Vec<&str> =
-                    REGISTRY.iter().filter(|m| m.why_not(&scope).is_none()).map(|m| m.name()).collect();
-                let why = format!(
-                    "{}: nothing to measure in {}, {why}; expected of {}",
-                    misfit.name(),
-                    scope.outline.name,
-                    possible.join(", ")
-                );
-                Err(Error::argument("only", why))
-            }
-            _ => Ok(fit),
-        }
-    }
-
-    /// The plan, and the samples with a batch that fits into memory.
-    fn prepare<N: Network>(
-        &self,
-        network: &N,
-        data: &EvalSet,
-        selected: &[&dyn AnyMeasurement],
-        shard: Option<Shard>,
-    ) -> Result<(Plan, EvalSet)> {
-        let [name, data_name] = &self.names;
-        let name = if name.is_empty() { &network.outline().name } else { name };
-        let plan = Plan::new(network, data, [name, data_name], self.seed, selected, shard);
-        let costs: Vec<_> = selected.iter().map(|m| m.cost(&plan.scope)).collect();
-        let routes = plan.measurements.iter().map(|planned| planned.routes.len()).max().unwrap_or(0);
-        let needed = bytes_per_sample(network.outline(), &costs, routes);
-        let fitting = memory::samples(self.memory, needed, name)?;
-        Ok((plan, EvalSet { batch: data.batch.min(fitting), ..data.clone() }))
-    }
-}
-
-/// Puts outputs together, in the order of the registry, those of other programs last.
-pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<String, Value>) -> Measurements {
-    let known = REGISTRY.iter().filter_map(|m| finished.shift_remove_entry(m.name()));
-    let mut outputs: IndexMap<String, Value> = known.collect();
-    outputs.extend(finished);
-    Measurements {
-        target: plan.network.name.clone(),
-        data: plan.data.name.clone(),
-        seed: plan.scope.seed,
-        outline: plan.scope.outline.clone(),
-        baseline,
-        outputs,
-        training: Vec::new(),
     }
 }

@@ -37,10 +37,10 @@ impl BlockAxis {
     /// Returns the axis of a chart.
     pub fn axis(&self) -> Axis {
         match &self.blocks {
-            Some(blocks) => Axis { label: "block".into(), scale: Scale::Blocks(blocks.clone()) },
+            Some(blocks) => Axis::new("block", Scale::Blocks(blocks.clone())),
             None => {
                 let label = if self.stage.is_some() { "relative depth in the stage" } else { "relative depth" };
-                Axis { label: label.into(), scale: Scale::RelativeDepth }
+                Axis::new(label, Scale::RelativeDepth)
             }
         }
     }
@@ -127,12 +127,12 @@ pub fn metric<T>(networks: &[Presented<T>]) -> Metric {
 
 /// Returns the vertical axis of scores.
 pub fn score_axis(metric: Metric) -> Axis {
-    Axis { label: metric.label().into(), scale: metric.scale() }
+    Axis::new(metric.name(), metric.scale()).unit(metric.value_unit())
 }
 
 /// Returns the vertical axis of costs, with zero.
 pub fn cost_axis(metric: Metric) -> Axis {
-    Axis { label: format!("cost, {}", metric.long_unit()), scale: Scale::Including(vec![0.0]) }
+    Axis::new("cost", Scale::Including(vec![0.0])).unit(metric.long_unit())
 }
 
 /// Returns the blocks of one stage or of all.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::activations::{BatchOutputs, BlockView};
 use super::charts::{row_table, stage_maps, with_content};
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::probe::Probe;
 use crate::nn::BlockId;
 use crate::report::{Cell, Column, Figure, Finding, Format, HeatMap, RowKey, Section, Table};
@@ -67,7 +67,7 @@ impl Measurement for Cka {
         Cost { analysis: stages.sum(), ..Cost::of_probe(&scope.outline, |_, _| 50) }
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<CkaProbe>) -> Vec<BlockSimilarity> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<CkaProbe>) -> Vec<BlockSimilarity> {
         let Some(probe) = &observed.probe else { return Vec::new() };
         // Shards put their samples together in any order.
         let mut places: Vec<usize> = (0..probe.samples.len()).collect();
@@ -137,7 +137,7 @@ impl Probe for CkaProbe {
 /// Returns the inner products of all pairs of samples, `[samples, samples]`, with zeros on the diagonal.
 fn kernel(features: &[f32], places: &[usize]) -> Vec<f64> {
     let n = places.len();
-    let channels = features.len() / n;
+    let channels = features.len().checked_div(n).unwrap_or(0);
     let row = |place: usize| &features[places[place] * channels..(places[place] + 1) * channels];
     let mut kernel = vec![0.0; n * n];
     for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
@@ -150,7 +150,7 @@ fn kernel(features: &[f32], places: &[usize]) -> Vec<f64> {
 /// Returns the unbiased estimate of the Hilbert-Schmidt independence criterion of two kernels without diagonals:
 /// `[tr(KL) + 1ᵀK1·1ᵀL1/((n-1)(n-2)) - 2/(n-2)·1ᵀKL1] / (n(n-3))` (Song et al. 2012).
 fn hsic(k: &[f64], l: &[f64], n: usize) -> f64 {
-    let sums = |kernel: &[f64]| -> Vec<f64> { kernel.chunks_exact(n).map(|row| row.iter().sum()).collect() };
+    let sums = |kernel: &[f64]| -> Vec<f64> { kernel.chunks_exact(n.max(1)).map(|row| row.iter().sum()).collect() };
     let (of_k, of_l) = (sums(k), sums(l));
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let total = |sums: &[f64]| sums.iter().sum::<f64>();

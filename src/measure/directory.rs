@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::plan::{Plan, PlannedMeasurement, VERSION};
+use super::measurement::REGISTRY;
+use super::plan::{Difference, Plan, PlannedMeasurement, VERSION};
 use super::score::Score;
-use super::store::Store;
+use super::store::{FOLDER, Store};
 use crate::model::Epoch;
 use crate::{Error, Result, write_atomic};
 
@@ -48,19 +49,8 @@ impl Directory {
         let path = self.path.join(PLAN);
         match self.plan()? {
             Some(found) => {
-                if let Some(difference) = plan.difference(&found) {
-                    return Err(Error::file(path, format!("{difference}; name another directory")));
-                }
-                if found.shard != plan.shard {
-                    let name =
-                        |plan: &Plan| plan.shard.map_or("all samples".to_owned(), |shard| format!("shard {shard}"));
-                    let what = format!("holds {}, expected {}; name another directory", name(&found), name(&plan));
-                    return Err(Error::file(path, what));
-                }
-                if plan.shard.is_some() && found.measurements != plan.measurements {
-                    let what =
-                        format!("shard of {}, expected {}", names(&found.measurements), names(&plan.measurements));
-                    return Err(Error::file(path, what));
+                if let Some(what) = why_not_added_to(&found, &plan) {
+                    return Err(Error::file(path, format!("{what}; name another directory")));
                 }
                 if store.has_files() && !resumes {
                     let what = "unfinished measurements; resume them, or name another directory";
@@ -72,7 +62,9 @@ impl Directory {
             }
             None if resumes => return Err(Error::file(&self.path, "nothing to resume, there is no plan.json")),
             None => {
-                if let Some(file) = REPORT.iter().map(|name| self.path.join(name)).find(|file| file.exists()) {
+                let names = REPORT.iter().chain(&[OUTPUTS, FOLDER]);
+                if let Some(file) = names.map(|name| self.path.join(name)).find(|file| file.symlink_metadata().is_ok())
+                {
                     let what = "is there already, and belongs to no measurement here; name another directory";
                     return Err(Error::file(file, what));
                 }
@@ -102,10 +94,16 @@ impl Directory {
     }
 
     /// Reads the outputs that are finished.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names one that is damaged.
     pub(super) fn outputs(&self) -> Result<IndexMap<String, Value>> {
         let mut outputs = IndexMap::new();
         for planned in self.plan()?.into_iter().flat_map(|plan| plan.measurements) {
-            if let Some(output) = read_json(&self.output_path(&planned.name))? {
+            let path = self.output_path(&planned.name);
+            if let Some(output) = read_json(&path)? {
+                check_output(&planned.name, &output)
+                    .map_err(|e| Error::file(&path, format!("damaged: {e}; remove the file and measure again")))?;
                 outputs.insert(planned.name, output);
             }
         }
@@ -138,8 +136,35 @@ impl Directory {
     }
 }
 
-fn names(measurements: &[PlannedMeasurement]) -> String {
+/// Returns why work of a plan cannot be added to a directory that holds another plan; `None` where it can.
+fn why_not_added_to(found: &Plan, asked: &Plan) -> Option<String> {
+    if let Some(Difference { found, expected, is_plural }) = asked.difference(found) {
+        return Some(format!("holds {found}, {expected} {} asked for", if is_plural { "were" } else { "was" }));
+    }
+    if found.shard != asked.shard {
+        let name = |plan: &Plan| plan.shard.map_or("all samples".to_owned(), |shard| format!("shard {shard}"));
+        let verb = if asked.shard.is_some() { "was" } else { "were" };
+        return Some(format!("holds {}, {} {verb} asked for", name(found), name(asked)));
+    }
+    let shard = asked.shard.filter(|_| found.measurements != asked.measurements)?;
+    Some(format!(
+        "holds shard {shard} of {}, and a shard cannot be added to; {} was asked for",
+        names(&found.measurements),
+        names(&asked.measurements)
+    ))
+}
+
+/// Returns the names of measurements, separated by commas.
+pub(super) fn names(measurements: &[PlannedMeasurement]) -> String {
     measurements.iter().map(|planned| planned.name.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Checks that a JSON value is an output of the measurement of this name. Those of other programs may be anything.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub(super) fn check_output(name: &str, output: &Value) -> std::result::Result<(), String> {
+    REGISTRY.iter().find(|measurement| measurement.name() == name).map_or(Ok(()), |m| m.check_output(output))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -83,7 +83,7 @@ pub(super) fn figure(networks: &[Presented<ReadoutsResult>]) -> Figure {
         point.note(format!("probability {}", exit.threshold))
     };
     let chart = |kind: &str| {
-        let x = Axis::new("computation, % of the whole network's", Scale::Including(vec![100.0]));
+        let x = Axis::new("computation", Scale::Including(vec![100.0])).unit("% of the whole network's");
         let mut chart = Chart::new(&format!("{kind} read-outs"), x, score_axis(Metric::Accuracy));
         for network in networks {
             let mut points: Vec<Point> = exits(network).filter(|exit| exit.readout == kind).map(point).collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::StageActivations;
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::{Moments, average};
 use super::probe::Probe;
 use super::score::PerBlock;
@@ -118,7 +118,7 @@ impl Measurement for Estimation {
         Cost::of_probe(&scope.outline, |_, _| 150)
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<EstimationProbe>) -> PerBlock<BlockEstimation> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<EstimationProbe>) -> PerBlock<BlockEstimation> {
         let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
         let blocks =
             scope.outline.stages.iter().zip(stages).flat_map(|(stage, errors)| {

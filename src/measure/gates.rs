@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::BlockView;
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::{Moments, average};
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock, mean};
@@ -112,7 +112,7 @@ impl Measurement for Gates {
         Cost::of_probe(&scope.outline, |_, block| 300 * u64::from(block.wiring.is_gated()))
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<GateProbe>) -> PerBlock<BlockGates> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<GateProbe>) -> PerBlock<BlockGates> {
         let found = observed.probe.iter().flat_map(|probe| probe.stages.iter().flatten());
         let blocks = scope.outline.blocks().zip(found).map(|((id, _), activity)| {
             let [transform, carry] = activity.each_ref().map(|gate| gate.as_ref().map(Activity::result));

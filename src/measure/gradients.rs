@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::activations::dot;
 use super::charts::{BlockAxis, block_table, estimate_cell, with_content, zero};
 use super::cost::{Cost, CostModel, estimate_bytes};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::RunningMean;
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock};
@@ -53,7 +53,7 @@ impl Measurement for Gradients {
         Cost { probe: 3 * run, bytes: 2 * estimate_bytes(&scope.outline).1, analysis: 0 }
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<GradientProbe>) -> PerBlock<Estimate> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<GradientProbe>) -> PerBlock<Estimate> {
         let cosines = observed.probe.iter().flat_map(|probe| probe.stages.iter().flatten());
         let blocks = scope.outline.blocks().zip(cosines).filter(|(_, cosine)| !cosine.is_empty());
         blocks.map(|((id, _), cosine)| (id, cosine.estimate())).collect()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations, dot};
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::RunningMean;
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock};
@@ -102,7 +102,7 @@ impl Measurement for Influence {
         Cost::of_probe(&scope.outline, |stage, _| 100 + 10 * stage.blocks.len() as u64)
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<InfluenceProbe>) -> InfluenceResult {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<InfluenceProbe>) -> InfluenceResult {
         let mut result = InfluenceResult::default();
         let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
         for (outline, stage) in scope.outline.stages.iter().zip(stages) {

@@ -99,7 +99,7 @@ impl Probe for MeanStepProbe {
 pub(super) enum Change<'a> {
     /// See [`Intervention::MeanStep`].
     MeanStep(&'a MeanSteps),
-    /// See [`Intervention::OtherStep`]: so many successive samples form a circle and take the step of the next in it.
+    /// See [`Intervention::OtherStep`]: so many successive samples form a group and take the step of the next in it.
     OtherStep(usize),
     /// See [`Intervention::Rescaled`].
     Rescaled,
@@ -166,12 +166,12 @@ impl<N: Network> Network for ChangedNetwork<'_, N> {
                 let mean = &means[&at];
                 values.chunks_exact_mut(mean.len()).for_each(|a| a.iter_mut().zip(mean).for_each(|(a, m)| *a += m));
             }
-            Change::OtherStep(circle) => {
+            Change::OtherStep(group) => {
                 let (after, _) = self.network.values(&self.network.block(at, estimate.clone())?);
                 let units = self.outline().stages[at.stage].shape.iter().product::<usize>();
                 let steps: Vec<f32> = after.iter().zip(&values).map(|(y, x)| y - x).collect();
-                let circles = values.chunks_mut(units * circle).zip(steps.chunks(units * circle));
-                for (values, steps) in circles {
+                let groups = values.chunks_mut(units * group).zip(steps.chunks(units * group));
+                for (values, steps) in groups {
                     let next = steps[units..].iter().chain(&steps[..units]);
                     values.iter_mut().zip(next).for_each(|(a, step)| *a += step);
                 }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::charts::{estimate_cell, metric, row_table, stage_names, with_content};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::repeats::{TIMES, last_blocks};
 use super::score::{Estimate, mean};
 use super::sentences::{findings, finite_mean, number};
@@ -96,7 +96,7 @@ impl Measurement for Iteration {
         curves(scope).0
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> IndexMap<String, IterationIndices> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> IndexMap<String, IterationIndices> {
         let classes = scope.outline.classes as f64;
         let (figure, chance): (fn(&Prediction) -> f64, f64) = match Metric::of(&scope.outline) {
             Metric::Accuracy => (|p| p.accuracy, 1.0 / classes),
@@ -238,7 +238,11 @@ fn weights(points: &'static [usize]) -> impl Iterator<Item = (usize, f64)> {
 /// language model the log-probability of the next word stands in the place of accuracy. The interval is that of a ratio of
 /// two means over the same samples, by the first order of its expansion. `None` without points; NaN where the network is
 /// no better than chance.
-fn index(observed: &Observed<()>, curve: &Curve, (figure, chance): (fn(&Prediction) -> f64, f64)) -> Option<Estimate> {
+fn index(
+    observed: &AnalysisInput<()>,
+    curve: &Curve,
+    (figure, chance): (fn(&Prediction) -> f64, f64),
+) -> Option<Estimate> {
     if curve.0.is_empty() {
         return None;
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::{Estimate, PerBlock, Score, paired};
 use super::sentences::{counted, findings, finite_mean};
 use super::{Intervention, Metric, Prediction};
@@ -57,7 +57,7 @@ impl Measurement for Lesion {
         removable(&scope.outline).into_iter().map(|id| (Intervention::None, whole.without_block(id))).collect()
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> PerBlock<LesionResult> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> PerBlock<LesionResult> {
         let lesions = removable(&scope.outline).into_iter().zip(&observed.predictions);
         lesions.map(|(id, without)| (id, LesionResult::new(observed.baseline, without))).collect()
     }

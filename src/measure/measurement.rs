@@ -29,8 +29,8 @@ pub static REGISTRY: &[&dyn AnyMeasurement] = &[
     &super::Gradients,
     &super::Readouts,
     &super::Ablation,
-    &super::Several,
-    &super::Pairs,
+    &super::MultiLesion,
+    &super::PairLesion,
     &super::Repeats,
     &super::Iteration,
     &super::Theory,
@@ -90,7 +90,7 @@ pub trait Measurement: Send + Sync + 'static {
     }
 
     /// Returns what was measured. A pure function: the same observations give the same output.
-    fn analyse(&self, scope: &Scope, observed: &Observed<Self::Probe>) -> Self::Output;
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<Self::Probe>) -> Self::Output;
 
     /// Adds what only the samples themselves can tell, such as pictures. Without samples at hand this is left out.
     ///
@@ -105,7 +105,7 @@ pub trait Measurement: Send + Sync + 'static {
 }
 
 /// What an analysis starts from.
-pub struct Observed<'a, P> {
+pub struct AnalysisInput<'a, P> {
     /// The whole network's prediction for every sample, in the data set's order.
     pub baseline: &'a [Prediction],
     /// What the probe has seen of all samples.
@@ -156,7 +156,17 @@ pub trait AnyMeasurement: Send + Sync {
     ///
     /// # Errors
     /// Where a sample cannot be read.
-    fn analyse(&self, scope: &Scope, observed: Observed<Box<dyn AnyProbe>>, data: Option<&EvalSet>) -> Result<Value>;
+    fn analyse(
+        &self,
+        scope: &Scope,
+        observed: AnalysisInput<Box<dyn AnyProbe>>,
+        data: Option<&EvalSet>,
+    ) -> Result<Value>;
+    /// Checks that a JSON value is an output of this measurement.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    fn check_output(&self, output: &Value) -> std::result::Result<(), String>;
     /// See [`Measurement::present`].
     ///
     /// # Errors
@@ -193,14 +203,26 @@ impl<M: Measurement> AnyMeasurement for M {
         Measurement::cost(self, scope)
     }
 
-    fn analyse(&self, scope: &Scope, observed: Observed<Box<dyn AnyProbe>>, data: Option<&EvalSet>) -> Result<Value> {
+    fn analyse(
+        &self,
+        scope: &Scope,
+        observed: AnalysisInput<Box<dyn AnyProbe>>,
+        data: Option<&EvalSet>,
+    ) -> Result<Value> {
         let probe = observed.probe.and_then(|probe| probe.into_any().downcast::<M::Probe>().ok()).map(|probe| *probe);
-        let Observed { baseline, predictions, .. } = observed;
-        let mut output = Measurement::analyse(self, scope, &Observed { baseline, probe, predictions });
+        let AnalysisInput { baseline, predictions, .. } = observed;
+        let mut output = Measurement::analyse(self, scope, &AnalysisInput { baseline, probe, predictions });
         if let Some(data) = data {
             self.illustrate(scope, &mut output, data)?;
         }
         serde_json::to_value(&output).map_err(|e| Error::unsupported(M::NAME, format!("the output is no JSON: {e}")))
+    }
+
+    fn check_output(&self, output: &Value) -> std::result::Result<(), String> {
+        match serde_json::from_value::<M::Output>(output.clone()) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(format!("no output of {}: {e}", M::NAME)),
+        }
     }
 
     fn present(&self, networks: &[Presented<&Value>]) -> Result<Section> {
@@ -225,4 +247,39 @@ fn typed<'a, M: Measurement>(network: &Presented<'a, &Value>) -> Result<Presente
 pub fn named(name: &str) -> Result<&'static dyn AnyMeasurement> {
     let found = REGISTRY.iter().find(|measurement| measurement.name() == name);
     found.copied().ok_or_else(|| Error::unknown("measurement", name, REGISTRY.iter().map(|m| m.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::example::outline;
+
+    #[test]
+    fn the_readme_lists_every_measurement_as_the_help_does() {
+        let readme = include_str!("../../README.md");
+        let table = readme.lines().skip_while(|line| !line.starts_with("| measurement |")).skip(2);
+        let rows: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), REGISTRY.len());
+        for (row, measurement) in rows.iter().zip(REGISTRY) {
+            let start = format!("| {} | {}", measurement.name(), measurement.about());
+            let rest = row.strip_prefix(&start).unwrap_or_else(|| panic!("'{row}' begins with '{start}'"));
+            assert!(rest == " |" || rest.starts_with(": "), "{row}");
+        }
+    }
+
+    /// Probes that have seen nothing, and routes along which nothing was predicted.
+    #[test]
+    fn no_analysis_fails_without_samples() {
+        for samples in [0, 8] {
+            let outline = outline(&[3, 2]);
+            let classes = (0..outline.classes).map(|class| class.to_string()).collect();
+            let scope = Scope { outline, samples, seed: 0, has_gradients: true, is_image: true, classes };
+            for measurement in REGISTRY {
+                let predictions = measurement.routes(&scope).iter().map(|_| &[][..]).collect();
+                let observed = AnalysisInput { baseline: &[], probe: measurement.probe(&scope), predictions };
+                let output = measurement.analyse(&scope, observed, None).unwrap();
+                measurement.check_output(&output).unwrap();
+            }
+        }
+    }
 }

@@ -59,7 +59,12 @@ impl Metric {
         }
     }
 
-    /// The label of an axis.
+    /// The unit of a value; empty where it has none.
+    pub fn value_unit(self) -> &'static str {
+        if self == Self::Accuracy { "%" } else { "" }
+    }
+
+    /// The heading of a column of values, with their unit.
     pub fn label(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy, %",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::measurement::{AnyMeasurement, Observed};
+use super::measurement::{AnalysisInput, AnyMeasurement};
 use super::plan::Plan;
 use super::probe::AnyProbe;
 use super::store::SavedSweep;
@@ -41,7 +41,7 @@ impl Observations {
             }
         });
         let predictions = predictions.collect::<Result<_>>()?;
-        measurement.analyse(&plan.scope, Observed { baseline: &self.baseline, probe, predictions }, data)
+        measurement.analyse(&plan.scope, AnalysisInput { baseline: &self.baseline, probe, predictions }, data)
     }
 }
 

@@ -67,13 +67,14 @@ fn short_names(paths: &[&str]) -> Vec<String> {
 fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let metric = networks.first().map_or(Metric::Accuracy, |network| Metric::of(&network.outline));
     let cost = format!("mean cost of one block left out, {}", metric.unit());
+    let format = if metric == Metric::Accuracy { Format::Fixed2 } else { Format::Real };
     let columns = [
         vec![Column::text("network", "network"), Column::text("target", "file or run").detail()],
         vec![Column::new("parameters", "parameters", Format::Count)],
         metric.score_columns("").into_iter().map(|column| Column { is_brief: true, ..column }).collect(),
         vec![Column::new("samples", "samples", Format::Count)],
         vec![
-            Column::new("mean_lesion_cost", &cost, Format::Real),
+            Column::new("mean_lesion_cost", &cost, format),
             Column::text("std_over_std_of_a", "std of a - A over std of A: first block, last but one").detail(),
         ],
     ];
@@ -147,14 +148,10 @@ fn training(networks: &[Measurements], names: &[String]) -> Option<Section> {
     let named = vec![Column::text("network", "network").detail()];
     let table = Table::new("training", "Every epoch", RowKey::Other, [named, columns.to_vec()].concat());
     let mut table = Table { brief_rows: Some(0), ..table };
-    let mut charts = [("Loss", "cross-entropy, nats".to_owned()), (metric.title(), metric.label().to_owned())].map(
-        |(title, label)| Chart {
-            title: title.into(),
-            x: Axis { label: "epoch".into(), scale: Scale::Linear },
-            y: Axis { label, scale: Scale::Linear },
-            ..Chart::default()
-        },
-    );
+    let value = (metric.title(), metric.name(), metric.value_unit());
+    let mut charts = [("Loss", "cross-entropy", "nats"), value].map(|(title, label, unit)| {
+        Chart::new(title, Axis::new("epoch", Scale::Linear), Axis::new(label, Scale::Linear).unit(unit))
+    });
     let mut section = Section::new("training", "Training").about(format!(
         "Mean cross-entropy and {} after each epoch of the training that made the networks: of the {held_out} split, and, \
          dashed, of the training split while it was being learnt.",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::EvalSet;
 use super::activations::BlockView;
 use super::cost::Cost;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::Moments;
 use super::probe::Probe;
 use super::score::PerBlock;
@@ -126,7 +126,7 @@ impl Measurement for Patches {
         Cost::of_probe(&scope.outline, |_, _| 50)
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<PatchProbe>) -> PerBlock<BlockPatches> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<PatchProbe>) -> PerBlock<BlockPatches> {
         let mut all = PerBlock::new();
         let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
         for (outline, stage) in scope.outline.stages.iter().zip(stages) {

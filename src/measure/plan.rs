@@ -29,6 +29,9 @@ pub struct Plan {
     pub network: Identity,
     /// The samples, as they enter the network.
     pub data: Identity,
+    /// A checksum of the samples alone, which tells without the network whether others are the same.
+    #[serde(default)]
+    pub samples_checksum: Option<String>,
     /// What the measurements are planned for.
     pub scope: Scope,
     /// The measurements, with the routes that each follows.
@@ -69,6 +72,7 @@ impl Plan {
             version: VERSION,
             network: Identity { name: network_name, checksum: format!("{:08x}", network.fingerprint()) },
             data: Identity { name: data_name, checksum: format!("{data_checksum:08x}") },
+            samples_checksum: Some(checksum_of_samples(data)),
             measurements: planned.collect(),
             scope,
             shard,
@@ -86,16 +90,55 @@ impl Plan {
         routes.iter().map(parsed).collect()
     }
 
-    /// Says how another plan differs in what both have to share: version, network, data, seed. `None` where it does not.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let differs = |what: &str, ours: &str, theirs: &str| {
-            (ours != theirs).then(|| format!("{what} {theirs}, expected {ours}"))
-        };
-        differs("written by store version", &self.version.to_string(), &other.version.to_string())
-            .or_else(|| self.network.difference(&other.network, "network"))
-            .or_else(|| self.data.difference(&other.data, "data"))
-            .or_else(|| differs("seed", &self.scope.seed.to_string(), &other.scope.seed.to_string()))
-            .or_else(|| (self.scope != other.scope).then(|| "another outline of the same network".to_owned()))
+    /// Returns the first difference of another plan in what both have to share: network, data, seed. `None` where there is
+    /// none.
+    pub(super) fn difference(&self, found: &Self) -> Option<Difference> {
+        let [ours, theirs] = [&self.scope, &found.scope];
+        let samples = (ours.samples != theirs.samples).then(|| Difference {
+            found: format!("{} samples", theirs.samples),
+            expected: ours.samples.to_string(),
+            is_plural: true,
+        });
+        self.network
+            .difference(&found.network, "network")
+            .or(samples)
+            .or_else(|| self.data.difference(&found.data, "data"))
+            .or_else(|| Difference::of("seed", &theirs.seed, &ours.seed))
+            .or_else(|| {
+                (ours != theirs).then(|| Difference {
+                    found: "another outline of the same network".into(),
+                    expected: "the outline that it has now".into(),
+                    is_plural: false,
+                })
+            })
+    }
+
+    /// Checks that a data set holds the samples that were measured.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Argument`] that says how they differ.
+    pub(super) fn check_samples(&self, data: &EvalSet) -> Result<()> {
+        let (found, expected) = (data.dataset.shape().to_vec(), self.scope.outline.input.clone());
+        if found != expected {
+            return Err(Error::Shape { name: "samples of the data set".into(), found, expected });
+        }
+        let (name, measured) = (&self.data.name, self.scope.samples);
+        if data.len() != measured {
+            return Err(Error::argument(
+                "data",
+                format!("{} samples, but {measured} of {name} were measured", data.len()),
+            ));
+        }
+        // Networks sort arrays and number words in their own way; images are the same for all of them.
+        let checksum = checksum_of_samples(data);
+        match self.samples_checksum.as_ref().filter(|_| self.scope.is_image) {
+            Some(expected) if *expected != checksum => {
+                let why =
+                    format!("other samples than those of {name} that were measured ({checksum}, expected {expected})");
+                Err(Error::argument("data", why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The checksum that ties the files of a store to their plan.
@@ -107,10 +150,32 @@ impl Plan {
 }
 
 impl Identity {
-    fn difference(&self, other: &Self, what: &str) -> Option<String> {
-        let Self { name, checksum } = other;
-        let is_other = self.checksum != *checksum;
-        is_other.then(|| format!("{what} {name} ({checksum}), expected {} ({})", self.name, self.checksum))
+    fn difference(&self, found: &Self, what: &str) -> Option<Difference> {
+        let text = |identity: &Self| format!("{} ({})", identity.name, identity.checksum);
+        if self.checksum == found.checksum { None } else { Difference::of(what, &text(found), &text(self)) }
+    }
+}
+
+/// A checksum of samples alone: without their labels, the names of their classes, and how a network normalizes them.
+fn checksum_of_samples(data: &EvalSet) -> String {
+    format!("{:08x}", data.dataset.fingerprint_of_samples())
+}
+
+/// How one plan differs from another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// What was found, such as `seed 3` or `50 samples`.
+    pub(super) found: String,
+    /// What it should be, such as `seed 4` or `60`.
+    pub(super) expected: String,
+    /// Whether `expected` is a number of things.
+    pub(super) is_plural: bool,
+}
+
+impl Difference {
+    fn of<T: std::fmt::Display + PartialEq>(what: &str, found: &T, expected: &T) -> Option<Self> {
+        let text = |value: &T| format!("{what} {value}");
+        (found != expected).then(|| Self { found: text(found), expected: text(expected), is_plural: false })
     }
 }
 

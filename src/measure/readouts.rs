@@ -9,7 +9,7 @@ use super::activations::{BatchOutputs, BlockView};
 use super::cost::Cost;
 use super::early_exit::{EarlyExit, early_exit};
 use super::fitted::{self, Fits, ReadoutProbe};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::probe::Probe;
 use super::score::{Estimate, PerBlock, Score, position_mean, share};
 use super::{Intervention, Prediction};
@@ -85,7 +85,7 @@ impl Measurement for Readouts {
         Cost { analysis: fitted::work(scope), ..Cost::of_probe(&scope.outline, |_, _| 50) }
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<ReadoutProbe>) -> ReadoutsResult {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<ReadoutProbe>) -> ReadoutsResult {
         let mut result = ReadoutsResult::default();
         if let Some(Fits { whole, linear, tuned }) =
             observed.probe.as_ref().and_then(|probe| probe.fit(scope, observed.baseline))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Intervention;
 use super::charts::{baselines, chance, estimate_cell, metric, row_table, score_axis, stage_names, with_content};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::{Estimate, Score, position_mean};
 use super::sentences::{counted, findings};
 use crate::nn::{BlockId, Outline, Route};
@@ -64,7 +64,7 @@ impl Measurement for Repeats {
         repeats(&scope.outline).into_iter().map(|(along, id, times)| (along, whole.with_repeats(id, times))).collect()
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<RepeatedBlock> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> Vec<RepeatedBlock> {
         let result = |((along, block, times), predictions): ((Intervention, BlockId, usize), &&[_])| RepeatedBlock {
             block,
             times,

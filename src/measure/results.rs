@@ -8,9 +8,9 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::builder::assemble;
-use super::directory::{Directory, read_json};
+use super::directory::{Directory, check_output, read_json};
 use super::measurement::{Measurement, REGISTRY};
+use super::plan::Plan;
 use super::score::Score;
 use crate::model::Epoch;
 use crate::nn::Outline;
@@ -67,8 +67,8 @@ impl Measurements {
     /// [`Error::File`] for what is none or not finished, [`Error::Io`] for what cannot be read.
     pub fn read(path: &Path) -> Result<Vec<Self>> {
         let directory = Directory::new(path);
-        let file = if path.is_dir() { path.join("measurements.json") } else { path.to_owned() };
-        if let Some(plan) = directory.plan()?.filter(|_| path.is_dir()) {
+        let plan = if path.is_dir() { directory.plan()? } else { None };
+        if let Some(plan) = plan {
             let Some(score) = directory.baseline()? else {
                 let what = "holds no finished measurement; resume it, or merge its shards";
                 return Err(Error::file(path, what));
@@ -76,10 +76,18 @@ impl Measurements {
             let measured = assemble(&plan, score, directory.outputs()?);
             return Ok(vec![Self { training: directory.training()?, ..measured }]);
         }
+        let file = if path.is_dir() { path.join("measurements.json") } else { path.to_owned() };
         let Some(value) = read_json::<Value>(&file)? else { return Err(Error::file(file, "no such file")) };
         let is_several = value.is_array();
         let several = if is_several { value } else { Value::Array(vec![value]) };
-        serde_json::from_value(several).map_err(|e| Error::file(file, format!("no measurements: {e}")))
+        let wrong = |e: String| Error::file(&file, format!("no measurements: {e}"));
+        let all: Vec<Self> = serde_json::from_value(several).map_err(|e| wrong(e.to_string()))?;
+        let outputs = all.iter().flat_map(|measured| &measured.outputs);
+        outputs
+            .filter(|(_, output)| !output.is_null())
+            .try_for_each(|(name, output)| check_output(name, output))
+            .map_err(wrong)?;
+        Ok(all)
     }
 
     /// Returns the same without pictures, which only a report shows.
@@ -87,6 +95,22 @@ impl Measurements {
     pub fn without_pictures(mut self) -> Self {
         self.outputs.values_mut().for_each(remove_pictures);
         self
+    }
+}
+
+/// Puts outputs together, in the order of the registry, those of other programs last.
+pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<String, Value>) -> Measurements {
+    let known = REGISTRY.iter().filter_map(|m| finished.shift_remove_entry(m.name()));
+    let mut outputs: IndexMap<String, Value> = known.collect();
+    outputs.extend(finished);
+    Measurements {
+        target: plan.network.name.clone(),
+        data: plan.data.name.clone(),
+        seed: plan.scope.seed,
+        outline: plan.scope.outline.clone(),
+        baseline,
+        outputs,
+        training: Vec::new(),
     }
 }
 

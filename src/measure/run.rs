@@ -131,10 +131,10 @@ impl<N: Network> Runner<'_, N> {
         own * pass + sweeps.sum::<u64>() + if self.plan.shard.is_none() { analysis } else { 0 }
     }
 
-    /// The samples that follow the routes of an intervention, and how many of them form a circle.
+    /// The samples that follow the routes of an intervention, and how many of them form a group.
     fn list(&self, intervention: Intervention) -> (SampleList, usize) {
         match intervention {
-            Intervention::OtherStep => SampleList::in_circles(self.data, self.plan.scope.seed, self.plan.shard),
+            Intervention::OtherStep => SampleList::in_shuffled_groups(self.data, self.plan.scope.seed, self.plan.shard),
             _ => (SampleList::of_shard(self.data, self.plan.shard), 1),
         }
     }
@@ -166,23 +166,16 @@ impl<N: Network> Runner<'_, N> {
         let rest = list.skip(predictions.len());
         let mut last = Instant::now();
         let Self { network, data, store, save_every, meter, .. } = self;
+        if list.samples.is_empty() {
+            // No batch comes that would be saved, and a shard without samples is finished all the same.
+            store.save(file, &SavedPass::new(list, &predictions, &state, &names, &own)?)?;
+        }
         let outcome = run_probes(*network, data, &rest, state, &mut own, |batch: PassedBatch| {
             predictions.extend(&batch.predictions);
             let outcome = meter.advance(batch.predictions.len() as u64 * each);
             let is_last = predictions.len() == list.samples.len();
             if store.is_kept() && (outcome.is_err() || is_last || last.elapsed() >= *save_every) {
-                let state = |(name, probe): (&String, &dyn AnyProbe)| {
-                    probe.to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
-                };
-                let probes = batch.probes.iter().map(AsRef::as_ref);
-                let probes = names.iter().zip(probes).map(state).collect::<Result<_>>()?;
-                let saved = SavedPass {
-                    samples: list.samples.to_vec(),
-                    predictions: predictions.clone(),
-                    recurrent: batch.state.save(),
-                    probes,
-                };
-                store.save(file, &saved)?;
+                store.save(file, &SavedPass::new(list, &predictions, batch.state, &names, batch.probes)?)?;
                 last = Instant::now();
             }
             outcome
@@ -198,7 +191,7 @@ impl<N: Network> Runner<'_, N> {
         }
         let mut saved: Vec<SavedSweep> = self.store.load(name)?.unwrap_or_default();
         for (place, (intervention, routes)) in groups.iter().enumerate() {
-            let (list, circle) = self.list(*intervention);
+            let (list, group) = self.list(*intervention);
             if saved.len() <= place {
                 saved.push(SavedSweep {
                     intervention: *intervention,
@@ -210,7 +203,7 @@ impl<N: Network> Runner<'_, N> {
             let change = match intervention {
                 Intervention::None => None,
                 Intervention::MeanStep => Some(Change::MeanStep(means)),
-                Intervention::OtherStep => Some(Change::OtherStep(circle)),
+                Intervention::OtherStep => Some(Change::OtherStep(group)),
                 Intervention::Rescaled => Some(Change::Rescaled),
             };
             match change {
@@ -247,6 +240,10 @@ impl<N: Network> Runner<'_, N> {
         let each = CostModel::new(network.outline()).sweep(&with_whole(network, routes));
         self.meter.advance(state.done() as u64 * each)?;
         let (store, save_every, meter) = (&self.store, self.save_every, &mut self.meter);
+        if list.samples.is_empty() {
+            saved[place].keep(state);
+            return store.save(name, &saved);
+        }
         let mut last = Instant::now();
         let outcome = sweep(
             network,
@@ -270,13 +267,6 @@ impl<N: Network> Runner<'_, N> {
             store.save(name, &saved)?;
         }
         outcome
-    }
-}
-
-impl SavedSweep {
-    fn keep(&mut self, state: SweepState) {
-        self.recurrent = state.recurrent.iter().map(RecurrentState::save).collect();
-        self.predictions = state.predictions;
     }
 }
 

@@ -69,28 +69,28 @@ impl SampleList {
         if all.streams == 1 {
             return Self { samples: shard.range(data.len()).collect(), ..all };
         }
-        let circle = stream_circle(data);
-        all.of_streams(shard, circle)
+        let group = stream_group_size(data);
+        all.of_streams(shard, group)
     }
 
-    /// The samples of a shard in a random order, whole circles in every batch, and how many samples form a circle. Within a
-    /// circle every sample takes something of the next one.
+    /// The samples of a shard in a random order, whole groups in every batch, and how many samples form a group. Within a
+    /// group every sample takes something of the next one, the last one of the first.
     ///
     /// The samples of a text keep their order: neighbours are of different streams.
-    pub(super) fn in_circles(data: &EvalSet, seed: u64, shard: Option<Shard>) -> (Self, usize) {
+    pub(super) fn in_shuffled_groups(data: &EvalSet, seed: u64, shard: Option<Shard>) -> (Self, usize) {
         let all = Self::all(data);
         let shard = shard.unwrap_or(Shard { number: 1, of: 1 });
         if all.streams > 1 {
-            let circle = stream_circle(data);
-            return (all.of_streams(shard, circle), circle);
+            let group = stream_group_size(data);
+            return (all.of_streams(shard, group), group);
         }
-        let circle = circle(data.len());
+        let group = group_size(data.len());
         let mut order: Vec<usize> = (0..data.len()).collect();
         shuffle(&mut stream(seed, Purpose::SampleOrder, &[0]), &mut order);
-        let circles = shard.range(order.len().div_ceil(circle));
-        let end = (circles.end * circle).min(order.len());
-        let samples = order[(circles.start * circle).min(end)..end].into();
-        (Self { samples, unit: circle, streams: 1 }, circle)
+        let groups = shard.range(order.len().div_ceil(group));
+        let end = (groups.end * group).min(order.len());
+        let samples = order[(groups.start * group).min(end)..end].into();
+        (Self { samples, unit: group, streams: 1 }, group)
     }
 
     /// A shard's streams, of which so many neighbours stay together.
@@ -117,14 +117,14 @@ impl SampleList {
     }
 }
 
-/// The number of samples that form a circle; the last circle is never a single sample.
-fn circle(samples: usize) -> usize {
-    (8..=16).find(|circle| samples % circle != 1).unwrap_or(8)
+/// The number of samples that form a group; the last group is never a single sample.
+fn group_size(samples: usize) -> usize {
+    (8..=16).find(|group| samples % group != 1).unwrap_or(8)
 }
 
-/// The number of neighbouring streams of a text that form a circle.
-fn stream_circle(data: &EvalSet) -> usize {
+/// The number of neighbouring streams of a text that form a group.
+fn stream_group_size(data: &EvalSet) -> usize {
     let streams = data.dataset.streams();
-    let is_usable = |circle: &usize| *circle > 1 && streams.is_multiple_of(*circle) && data.len() % circle != 1;
+    let is_usable = |group: &usize| *group > 1 && streams.is_multiple_of(*group) && data.len() % group != 1;
     [streams / 4, streams / 2, streams].into_iter().find(is_usable).unwrap_or(streams)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Intervention;
 use super::charts::{baselines, chance, metric, panel, row_table, score_axis};
 use super::mean_score::MeanScore;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::Score;
 use super::sentences::{counted, findings};
 use crate::float_json;
@@ -91,7 +91,7 @@ impl Measurement for Shuffle {
         orders(&scope.outline, scope.seed).into_iter().map(|order| (Intervention::None, order.route)).collect()
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<ShuffledOrder> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> Vec<ShuffledOrder> {
         let orders = orders(&scope.outline, scope.seed);
         let result = |(order, predictions): (&Order, &&[_])| ShuffledOrder {
             swaps: order.swaps,
@@ -174,7 +174,7 @@ fn figure(networks: &Networks) -> Figure {
         Series { name: network.name.to_owned(), network: Some(network.place), mark: Mark::Points, points }
     });
     let chart = Chart {
-        x: Axis { label: "Kendall's tau to the trained order".into(), scale: Scale::Including(vec![1.0]) },
+        x: Axis::new("Kendall's tau to the trained order", Scale::Including(vec![1.0])),
         y: score_axis(metric),
         series: series.collect(),
         references: baselines(networks).into_iter().chain(chance(networks)).collect(),

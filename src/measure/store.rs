@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, VERSION};
+use super::probe::AnyProbe;
+use super::sample_order::SampleList;
+use super::sweep::SweepState;
 use super::{Intervention, Prediction};
-use crate::nn::SavedRecurrentState;
+use crate::nn::{RecurrentState, SavedRecurrentState};
 use crate::{Error, Result, write_atomic};
 
 /// The first bytes of every file of a store.
@@ -18,7 +21,7 @@ const MAGIC: &[u8; 8] = b"UNROLLED";
 /// Magic, version, checksum of the plan, checksum of the content.
 const HEADER: usize = 8 + 3 * 4;
 /// The directory of a store within that of the results.
-const FOLDER: &str = "store";
+pub(super) const FOLDER: &str = "store";
 
 /// A pass of samples through the whole network, as far as it has come.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -48,6 +51,38 @@ pub(super) struct SavedSweep {
     pub(super) recurrent: Vec<SavedRecurrentState>,
 }
 
+impl SavedPass {
+    /// Returns a pass as it stands, with the state of its probes.
+    ///
+    /// # Errors
+    /// Where the state of a probe cannot be written.
+    pub(super) fn new(
+        list: &SampleList,
+        predictions: &[Prediction],
+        state: &RecurrentState,
+        names: &[String],
+        probes: &[Box<dyn AnyProbe>],
+    ) -> Result<Self> {
+        let bytes = |(name, probe): (&String, &Box<dyn AnyProbe>)| {
+            probe.as_ref().to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
+        };
+        Ok(Self {
+            samples: list.samples.to_vec(),
+            predictions: predictions.to_vec(),
+            recurrent: state.save(),
+            probes: names.iter().zip(probes).map(bytes).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl SavedSweep {
+    /// Takes over how far a sweep has come.
+    pub(super) fn keep(&mut self, state: SweepState) {
+        self.recurrent = state.recurrent.iter().map(RecurrentState::save).collect();
+        self.predictions = state.predictions;
+    }
+}
+
 /// Files in a directory that belong to one plan; without a directory nothing is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -71,7 +106,8 @@ impl Store {
         self.directory.as_ref().is_some_and(|directory| directory.exists())
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
+    /// Returns the path of a file; `None` where nothing is kept.
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(format!("{name}.bin")))
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations};
 use super::cost::{Cost, estimate_bytes};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::{Moments, average};
 use super::probe::Probe;
 use super::score::{PerBlock, Z95};
@@ -100,7 +100,7 @@ impl Measurement for Theory {
         Cost { bytes: estimate_bytes(&scope.outline).0, ..cost }
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<TheoryProbe>) -> PerBlock<BlockTheory> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<TheoryProbe>) -> PerBlock<BlockTheory> {
         let stages = observed.probe.iter().flat_map(|probe| &probe.stages);
         let blocks = scope.outline.stages.iter().zip(stages).flat_map(|(outline, stage)| {
             let blocks = outline.blocks.iter().enumerate().skip(usize::from(!stage.keeps_shape));

@@ -17,6 +17,7 @@ use unrolled::write_atomic;
 
 use super::data_args::DataArgs;
 use super::network_args::NetworkArgs;
+use super::report_directory::SLIMMING;
 use super::{output, progress};
 
 /// Arguments of `slim`.
@@ -149,10 +150,9 @@ impl Slim {
             write_atomic(path, plan.as_bytes())?;
         }
         let page = slim::slimming_report(&slimming, output::facts(begun));
-        if let Some(dir) = &self.report {
+        if let Some(directory) = self.report_directory()? {
             let json = serde_json::to_string_pretty(&slimming)? + "\n";
-            write_atomic(&dir.join("slim.json"), json.as_bytes())?;
-            output::save_page(dir, &page)?;
+            directory.save_with(&page, (SLIMMING.to_owned(), json.into_bytes()), Vec::new())?;
         }
         if self.json { output::print_json(&slimming) } else { output::print(&report::text(&page, output::width())) }
     }

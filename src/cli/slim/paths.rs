@@ -8,6 +8,7 @@ use unrolled::slim::{self, Prunable, RemovalPlan};
 use unrolled::{Chunk, Error, check_writable};
 
 use super::Slim;
+use crate::cli::report_directory::{ReportDirectory, ReportKind};
 
 const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";
 
@@ -35,7 +36,7 @@ impl Slim {
             }
             check_writable(path.parent().unwrap_or(Path::new("")))?;
         }
-        self.report.as_deref().map_or(Ok(()), check_writable)?;
+        self.report_directory()?;
         if self.heals() && self.data.split() == Split::Train {
             return wrong(
                 "--split train: healing learns from these samples, and they would prove what it learned".into(),
@@ -51,6 +52,11 @@ impl Slim {
             return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
         self.check_beside_network(out)
+    }
+
+    /// Opens the directory of the report, where one is asked for.
+    pub(super) fn report_directory(&self) -> Result<Option<ReportDirectory>, Error> {
+        self.report.as_deref().map(|path| ReportDirectory::open(path, ReportKind::Slimming)).transpose()
     }
 
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.

@@ -92,7 +92,7 @@ fn errors(networks: &Networks) -> Figure {
         // The whiskers of this figure are standard deviations, as in the paper.
         Some(Estimate { value: error.mean_relative, ci95: error.std_relative })
     };
-    let y = Axis { label: "`a_k - A` over std of `A`".into(), scale: Scale::Including(vec![0.0]) };
+    let y = Axis::new("`a_k - A` over std of `A`", Scale::Including(vec![0.0]));
     let chart =
         |axis: BlockAxis| Chart { references: vec![zero()], ..axis.chart(networks, y.clone(), Mark::Points, error) };
     Figure {
@@ -110,7 +110,7 @@ fn deviations(networks: &Networks) -> Figure {
     let (low, high) = positive.fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
     let is_wide = high > WIDE * low;
     let scale = if is_wide { Scale::Logarithmic } else { Scale::Including(vec![0.0]) };
-    let y = Axis { label: "std of `a_k - A` over std of `A`".into(), scale };
+    let y = Axis::new("std of `a_k - A` over std of `A`", scale);
     let mut about = String::from(
         "The standard deviation of `a_k - A` over that of `A`, with 95 % intervals. At 1 the error spreads as widely as \
          the feature itself.",

@@ -197,7 +197,7 @@ fn column_means(activity: &GateActivity) -> Vec<Column> {
 }
 
 fn means(networks: &Networks, gate: Gate) -> Figure {
-    let y = Axis { label: format!("mean of `{}`", gate.letter()), scale: Scale::Including(vec![0.0]) };
+    let y = Axis::new(&format!("mean of `{}`", gate.letter()), Scale::Including(vec![0.0]));
     let mean = |network: &Network, id| Some(gate.of(network, id)?.mean);
     let chart = BlockAxis::new(networks).chart(networks, y, Mark::Line, mean);
     let about = "The mean over samples and units, with its 95 % interval.".to_owned();
@@ -229,8 +229,8 @@ fn histogram(networks: &Networks, gate: Gate) -> Figure {
         (!bins.is_empty()).then_some(series)
     });
     let chart = Chart {
-        x: Axis { label: format!("value of `{}`", gate.letter()), scale: Scale::Between(0.0, 1.0) },
-        y: Axis { label: "values in a bin, %".into(), scale: Scale::Including(vec![0.0]) },
+        x: Axis::new(&format!("value of `{}`", gate.letter()), Scale::Between(0.0, 1.0)),
+        y: Axis::new("values in a bin", Scale::Including(vec![0.0])).unit("%"),
         series: series.collect(),
         ..Chart::default()
     };

@@ -2,6 +2,7 @@
 
 use super::super::results::Measurements;
 use super::super::score::{Estimate, paired};
+use super::super::sentences::number;
 use super::super::{Metric, Prediction};
 use crate::report::{Cell, Column, Format, Report, RowKey, Table};
 
@@ -40,7 +41,10 @@ pub fn compare_predictions(report: &mut Report, networks: &[Measurements], predi
         };
         let Estimate { value, ci95 } = metric.in_unit(difference);
         let verdict = if value.abs() <= ci95 { "zero lies within the interval" } else { "zero lies outside" };
-        section.find(None, format!("{name} differs from {versus} by {value:+.2} ± {ci95:.2} {what}: {verdict}."));
+        // What rounds to zero has no sign.
+        let sign = if value >= 0.005 { "+" } else { "" };
+        let value = number(value, Format::Fixed2);
+        section.find(None, format!("{name} differs from {versus} by {sign}{value} ± {ci95:.2} {what}: {verdict}."));
     }
     section.tables.push(table);
 }

@@ -116,7 +116,7 @@ fn agreements(networks: &Networks) -> Figure {
         let agreement = |network: &Presented<ReadoutsResult>, id| {
             Some(Metric::Accuracy.in_unit(kind.readout(network, id)?.agreement))
         };
-        let y = Axis::new("agreement, %", Scale::Between(0.0, 100.0));
+        let y = Axis::new("agreement", Scale::Between(0.0, 100.0)).unit("%");
         Chart { title: kind.title.into(), ..axis.chart(networks, y, Mark::Line, agreement) }
     };
     let figure = Figure::new("readouts-agreement", "Agreement with the whole network")

@@ -58,12 +58,12 @@ fn figures(networks: &Networks) -> Vec<Figure> {
             |network: &Presented<PerBlock<BlockTheory>>, id: BlockId| exact(network.output.get(&id)?, figure);
         Chart { references: vec![line], ..axis.chart(networks, y, Mark::Line, estimate) }
     };
-    let y = |label: &str, scale| Axis { label: label.into(), scale };
+    let y = Axis::new;
     let half = Reference { y: 50.0, label: "half of the units".into(), network: None };
     let residual =
         chart(y("`|E[F]| / std(F)`", Scale::Including(vec![0.0])), zero(), |block| Some(block.residual_mean_relative));
     let falls =
-        chart(y("units, %", Scale::Between(0.0, 100.0)), half, |block| Some(100.0 * block.variance_falls_share));
+        chart(y("units", Scale::Between(0.0, 100.0)).unit("%"), half, |block| Some(100.0 * block.variance_falls_share));
     let correlation = chart(y("correlation", Scale::Including(vec![0.0])), zero(), |block| block.gate_correlation);
     let all = [
         figure(
@@ -114,7 +114,7 @@ fn gates(networks: &Networks, axis: &BlockAxis, network: &Presented<PerBlock<Blo
     Chart {
         title: if networks.len() > 1 { network.name.to_owned() } else { String::new() },
         x: axis.axis(),
-        y: Axis { label: "mean gate".into(), scale: Scale::Including(vec![0.0]) },
+        y: Axis::new("mean gate", Scale::Including(vec![0.0])),
         series: series.into_iter().filter(|series| series.points.iter().any(|point| point.y.is_finite())).collect(),
         ..Chart::default()
     }

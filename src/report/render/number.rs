@@ -4,6 +4,8 @@ use crate::report::section::{Cell, Column, Format};
 
 /// The minus sign.
 pub(super) const MINUS: char = '\u{2212}';
+/// The greatest number of decimals of a number without an exponent.
+const MAX_DECIMALS: usize = 9;
 
 /// Formats a number.
 pub(super) fn number(value: f64, format: Format) -> String {
@@ -68,7 +70,7 @@ pub(super) fn significant_decimals(value: f64, digits: i32) -> usize {
     if value == 0.0 || !value.is_finite() {
         return 0;
     }
-    (digits - 1 - value.abs().log10().floor() as i32).clamp(0, 9) as usize
+    (digits - 1 - value.abs().log10().floor() as i32).clamp(0, MAX_DECIMALS as i32) as usize
 }
 
 fn without_unit(value: f64, format: Format, decimals: usize) -> String {
@@ -95,8 +97,11 @@ fn not_finite(value: f64) -> String {
 }
 
 fn real(value: f64, decimals: usize) -> String {
+    // A number whose interval needs fewer decimals than it has zeros is zero as far as anybody can tell.
+    let is_zero = value.abs() < 0.5 * 10_f64.powi(-(decimals as i32)) && decimals < MAX_DECIMALS;
     match value.abs() {
         0.0 => "0".into(),
+        _ if is_zero => fixed(value, decimals),
         size if !(1e-4..1e6).contains(&size) => with_minus(&format!("{value:.3e}")),
         _ => fixed(value, decimals),
     }
@@ -190,6 +195,10 @@ mod tests {
         assert_eq!(cell(&Cell::Interval(0.9731, 0.01), &column(Format::Percent)), "97.31 ± 1.00 %");
         assert_eq!(cell(&Cell::Interval(1.0, 1e-7), &column(Format::Fixed2)), "1.00 ± 1.000e−7");
         assert_eq!(cell(&Cell::Range(0.97, [0.96, 0.98]), &column(Format::Percent)), "97.00 % (96.00 to 98.00)");
+        // What is left of a sum that cancels is zero beside its interval.
+        assert_eq!(cell(&Cell::Interval(-2.429e-15, 1.386), &column(Format::Real)), "0.000 ± 1.386");
+        assert_eq!(cell(&Cell::Range(-2.429e-15, [-1.5, 1.5]), &column(Format::Real)), "0.000 (−1.500 to 1.500)");
+        assert_eq!(cell(&Cell::Interval(-2.429e-15, 1e-16), &column(Format::Real)), "−2.429e−15 ± 1.000e−16");
         assert_eq!(cell(&Cell::Interval(f64::NAN, 0.1), &column(Format::Real)), "NaN ± 0.1000");
         assert_eq!(cell(&Cell::Interval(-0.07774, 0.5), &column(Format::Real)), "−0.0777 ± 0.5000");
         assert_eq!(cell(&Cell::Range(0.01, [-0.49, 0.51]), &column(Format::Real)), "0.0100 (−0.4900 to 0.5100)");

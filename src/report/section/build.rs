@@ -205,10 +205,39 @@ impl Chart {
 }
 
 impl Axis {
-    /// An axis with this label.
+    /// An axis with this label, whose values have no unit.
     pub fn new(label: &str, scale: Scale) -> Self {
-        Self { label: label.into(), scale }
+        Self { label: label.into(), unit: String::new(), scale }
     }
+
+    /// The same axis, whose values have this unit.
+    #[must_use]
+    pub fn unit(self, unit: &str) -> Self {
+        Self { unit: unit.into(), ..self }
+    }
+
+    /// Returns the label with the unit: `accuracy, %`.
+    pub fn heading(&self) -> String {
+        with_unit(&self.label, &self.unit)
+    }
+}
+
+impl HeatMap {
+    /// The same map, whose values are this quantity in this unit.
+    #[must_use]
+    pub fn value(self, label: &str, unit: &str) -> Self {
+        Self { value_label: label.into(), value_unit: unit.into(), ..self }
+    }
+
+    /// Returns what the colour is, with its unit: `cost, nats`.
+    pub fn value_heading(&self) -> String {
+        with_unit(&self.value_label, &self.value_unit)
+    }
+}
+
+/// Returns a label with its unit behind a comma.
+fn with_unit(label: &str, unit: &str) -> String {
+    if unit.is_empty() { label.to_owned() } else { format!("{label}, {unit}") }
 }
 
 impl Series {

@@ -15,7 +15,7 @@ pub(super) fn figure_of(networks: &Networks, gate: Gate) -> Figure {
     let charts = shown.map(|network| Chart {
         title: if networks.len() > 1 { network.name.to_owned() } else { String::new() },
         x: axis.axis(),
-        y: Axis { label: "Hoyer sparsity".into(), scale: Scale::Between(0.0, 1.0) },
+        y: Axis::new("Hoyer sparsity", Scale::Between(0.0, 1.0)),
         series: series(&axis, network, gate),
         ..Chart::default()
     });

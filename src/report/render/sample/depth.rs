@@ -24,7 +24,7 @@ pub(in crate::report::render) fn deep() -> Report {
     let mut chart = Chart::new(
         "",
         Axis::new("block", Scale::Blocks(ids.clone())),
-        Axis::new("accuracy, %", Scale::Including(vec![100.0])),
+        Axis::new("accuracy", Scale::Including(vec![100.0])).unit("%"),
     );
     for (name, mark, rate) in [("head", Mark::Line, 0.05), ("linear", Mark::Line, 0.1), ("tuned", Mark::Dashed, 0.2)] {
         let points = ids.iter().enumerate().map(|(n, id)| {

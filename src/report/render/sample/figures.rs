@@ -5,9 +5,10 @@ use super::*;
 
 pub(super) fn training(networks: &[String], noise: &mut Noise) -> Section {
     let mut section = Section::new("training", "Training").about("Loss and error after every epoch.");
-    let [mut loss, mut error] = ["loss, nats", "error, %"].map(|label| {
-        let scale = if label == "error, %" { Scale::Including(vec![0.0]) } else { Scale::Logarithmic };
-        Chart::new(label, Axis::new("epoch", Scale::Linear), Axis::new(label, scale))
+    let axes = [("loss", "nats", Scale::Logarithmic), ("error", "%", Scale::Including(vec![0.0]))];
+    let [mut loss, mut error] = axes.map(|(label, unit, scale)| {
+        let y = Axis::new(label, scale).unit(unit);
+        Chart::new(&y.heading(), Axis::new("epoch", Scale::Linear), y)
     });
     let columns = [
         Column::new("epoch", "epoch", Format::Count),
@@ -142,15 +143,16 @@ pub(super) fn agreement(outline: &Outline, noise: &mut Noise) -> Section {
     let measured = blocks.clone().map(|n| Point::new(f64::from(n), 30.0 + 7.0 * f64::from(n) + 2.0 * noise.next()));
     let measured: Vec<Point> = measured.collect();
     let null = blocks.map(|n| Point::new(f64::from(n), 28.0 + 6.0 * f64::from(n)).plus_minus(6.0));
-    let exit = Chart::new("", Axis::new("swaps", Scale::Linear), Axis::new("accuracy, %", Scale::Between(20.0, 80.0)))
-        .series(Series::new("random order", None, Mark::Band, null))
-        .series(Series::new("this order", Some(0), Mark::Line, measured))
-        .series(Series::new("straight line", None, Mark::Dashed, [Point::new(0.0, 30.0), Point::new(8.0, 90.0)]));
+    let exit =
+        Chart::new("", Axis::new("swaps", Scale::Linear), Axis::new("accuracy", Scale::Between(20.0, 80.0)).unit("%"))
+            .series(Series::new("random order", None, Mark::Band, null))
+            .series(Series::new("this order", Some(0), Mark::Line, measured))
+            .series(Series::new("straight line", None, Mark::Dashed, [Point::new(0.0, 30.0), Point::new(8.0, 90.0)]));
     let kinds = ["as it is", "another's step", "mean step", "twice, rescaled"].map(str::to_owned).to_vec();
     let kinds = Chart::new(
         "",
         Axis::new("intervention", Scale::Categories(kinds)),
-        Axis::new("loss, nats", Scale::Logarithmic),
+        Axis::new("loss", Scale::Logarithmic).unit("nats"),
     )
     .series(Series::new(
         "loss",

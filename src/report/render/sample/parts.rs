@@ -155,13 +155,14 @@ pub(super) fn lesion(networks: &[String], outlines: &[Outline], noise: &mut Nois
             table.push(network_cell(networks, place).into_iter().chain(cells));
         }
         let x = || Axis::new("block left out", Scale::Blocks(ids.clone()));
-        let bars = Chart::new("", x(), Axis::new("accuracy, %", Scale::Between(0.0, 100.0)))
+        let bars = Chart::new("", x(), Axis::new("accuracy", Scale::Between(0.0, 100.0)).unit("%"))
             .series(Series::new("without the block", place, Mark::Bars, bars))
             .reference(93.0, "whole network")
             .reference(10.0, "chance");
-        let costs = Chart::new("", x(), Axis::new("cost, percentage points of accuracy", Scale::Including(vec![0.0])))
-            .series(Series::new("cost", place, Mark::Points, costs))
-            .reference(0.0, "no cost");
+        let costs =
+            Chart::new("", x(), Axis::new("cost", Scale::Including(vec![0.0])).unit("percentage points of accuracy"))
+                .series(Series::new("cost", place, Mark::Points, costs))
+                .reference(0.0, "no cost");
         let title = if networks.len() > 1 { networks[place].as_str() } else { "" };
         section.figures.push(Figure::new(&format!("lesion-{}", place + 1), title).panel(bars).panel(costs));
         section.find(place, "Leaving out one block costs 4.39 points on average and at most 30.00 (stage2.block2).");

@@ -39,10 +39,10 @@ pub(super) fn horizontal(svg: &mut Svg, plot: &Plot) -> f64 {
         Scale::Categories(names) => categories(svg, plot, names),
         _ => numbers(svg, plot),
     };
-    let label = prose::plain(&plot.chart.x.label);
+    let label = prose::plain(&plot.chart.x.heading());
     // The labels of stages say "blocks" already.
     let is_said = matches!(plot.chart.x.scale, Scale::Blocks(_)) && matches!(label.as_str(), "block" | "blocks");
-    if label.is_empty() || is_said { y + 6.0 } else { x_label(svg, &plot.chart.x.label, plot.left, plot.width, y) }
+    if label.is_empty() || is_said { y + 6.0 } else { x_label(svg, &plot.chart.x.heading(), plot.left, plot.width, y) }
 }
 
 /// Draws the label of a horizontal axis, centred below it; returns its bottom.

@@ -143,7 +143,7 @@ pub(super) fn draw(
 ) -> Drawing {
     let mut svg = Svg::new(destination);
     let mut top = 0.0;
-    for (text, is_title) in [(&chart.title, true), (&chart.y.label, false)] {
+    for (text, is_title) in [(chart.title.as_str(), true), (&chart.y.heading(), false)] {
         top = heading(&mut svg, text, is_title, width, top);
     }
     top += 9.0;

@@ -18,6 +18,8 @@ pub(in crate::report::render) const GAP: f64 = 24.0;
 const MIN_WIDTH: f64 = 270.0;
 /// Width and height of the drawing of a legend's entry.
 pub(in crate::report::render) const KEY: [f64; 2] = [22.0, 12.0];
+/// The margin around a standalone file in pixels.
+const MARGIN: f64 = 12.0;
 
 /// Draws all panels of a figure for a column of this width.
 pub(in crate::report::render) fn panels(
@@ -140,7 +142,8 @@ pub(in crate::report::render) fn key(entry: &Entry, destination: Destination) ->
 /// Draws a figure as a standalone file, with its title and legend.
 pub(super) fn file(figure: &Figure, names: &Names, options: &SvgOptions) -> String {
     let destination = Destination::File(options.theme);
-    let width = options.width.max(200.0);
+    let (narrowest, widest) = SvgOptions::WIDTHS.into_inner();
+    let width = options.width.clamp(narrowest.into(), widest.into()) - 2.0 * MARGIN;
     let mut svg = Svg::new(destination);
     let mut top = 0.0;
     let title = prose::plain(&figure.title);
@@ -191,7 +194,6 @@ fn draw_legend(svg: &mut Svg, entries: &[Entry], width: f64, top: f64) -> f64 {
 
 /// Wraps a drawing in an `svg` element, with margins.
 fn document(body: &str, [width, height]: [f64; 2], title: &str, options: &SvgOptions) -> String {
-    const MARGIN: f64 = 12.0;
     let destination = Destination::File(options.theme);
     let [width, height] = [width + 2.0 * MARGIN, height + 2.0 * MARGIN].map(px);
     let (font, paper) = (escape(&options.font), destination.colour(Paint::Paper));

@@ -83,7 +83,7 @@ pub(super) fn draw(map: &HeatMap, width: f64, colours: &Colours, destination: De
         has_others.then_some("A dotted cell holds NaN or an infinite value."),
     ];
     let title = if map.title.is_empty() { String::new() } else { format!("{}: ", map.title) };
-    let description = format!("{title}{} for every {} and {}", map.value_label, map.y_label, map.x_label);
+    let description = format!("{title}{} for every {} and {}", map.value_heading(), map.y_label, map.x_label);
     Drawing {
         size: [width, end],
         body: svg.finish(),
@@ -169,8 +169,9 @@ fn column_names(svg: &mut Svg, map: &HeatMap, left: f64, width: f64, bottom: f64
 /// Draws the colour bar; returns its bottom.
 fn colour_bar(svg: &mut Svg, map: &HeatMap, colours: &Colours, [left, top]: [f64; 2], width: f64) -> f64 {
     let top = top + LABEL;
-    let label = measure::line(&prose::plain(&map.value_label), LABEL, width);
-    svg.text(left, top, Text { full: &map.value_label, ..Text::label(&label, Anchor::Start) });
+    let heading = map.value_heading();
+    let label = measure::line(&prose::plain(&heading), LABEL, width);
+    svg.text(left, top, Text { full: &heading, ..Text::label(&label, Anchor::Start) });
     let top = top + 6.0;
     let [low, high] = colours.ends;
     let step = width / BAR_STEPS as f64;

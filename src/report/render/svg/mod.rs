@@ -34,15 +34,21 @@ use crate::report::section::{Figure, Report};
 pub struct SvgOptions {
     /// The font families, as in CSS.
     pub font: String,
-    /// The width of a figure in pixels, without its margins. Panels stand side by side where they fit.
+    /// The width of a figure in pixels, with its margins. A width outside of [`SvgOptions::WIDTHS`] becomes the nearest one in
+    /// it. Panels stand side by side where they fit.
     pub width: f64,
     /// The colours.
     pub theme: Theme,
 }
 
+impl SvgOptions {
+    /// The widths that a figure can have, in pixels.
+    pub const WIDTHS: std::ops::RangeInclusive<u32> = 200..=4_000;
+}
+
 impl Default for SvgOptions {
     fn default() -> Self {
-        Self { font: "Helvetica, Arial, DejaVu Sans, sans-serif".into(), width: 912.0, theme: Theme::Light }
+        Self { font: "Helvetica, Arial, DejaVu Sans, sans-serif".into(), width: 936.0, theme: Theme::Light }
     }
 }
 

@@ -103,7 +103,8 @@ fn a_single_point_is_a_symbol() {
 #[test]
 fn what_is_beyond_an_axis_has_an_arrow_at_its_end() {
     let points = [Point::new(0.0, 99.0).between(97.0, 104.0), Point::new(1.0, 130.0), Point::new(2.0, 50.0)];
-    let chart = Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy, %", Scale::Between(0.0, 100.0)));
+    let chart =
+        Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy", Scale::Between(0.0, 100.0)).unit("%"));
     let elements = draw(chart.series(Series::new("", None, Mark::Points, points)), &["a"]);
     let arrows = elements.iter().filter(|e| e.name == "path" && e.get("d").ends_with('Z') && !e.get("d").contains('a'));
     let tips: Vec<f64> = arrows.map(|arrow| arrow.points()[0][1]).collect();
@@ -111,7 +112,7 @@ fn what_is_beyond_an_axis_has_an_arrow_at_its_end() {
     assert_eq!(tips[0], tips[1]);
     let whisker = elements.iter().find(|e| e.get("opacity") == "0.7").unwrap().points();
     assert_eq!(whisker[1][1], tips[0] + 1.0, "the whisker ends at the axis");
-    let axis = Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy, %", Scale::Linear));
+    let axis = Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy", Scale::Linear).unit("%"));
     let points = [Point::new(0.0, 99.0).between(97.0, 104.0)];
     let elements = draw(axis.series(Series::new("", None, Mark::Points, points)), &["a"]);
     let arrows = elements.iter().filter(|e| e.name == "path" && e.get("d").ends_with('Z') && !e.get("d").contains('a'));
@@ -159,12 +160,13 @@ fn panels_that_are_compared_share_their_scale() {
 
 #[test]
 fn references_have_names_that_do_not_stand_on_each_other() {
-    let chart = Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy, %", Scale::Between(0.0, 100.0)))
-        .series(Series::new("", None, Mark::Points, [Point::new(0.0, 50.0)]))
-        .reference(93.0, "whole network")
-        .reference(92.5, "mean")
-        .reference(10.0, "chance")
-        .reference(10.0, "chance");
+    let chart =
+        Chart::new("", Axis::new("n", Scale::Linear), Axis::new("accuracy", Scale::Between(0.0, 100.0)).unit("%"))
+            .series(Series::new("", None, Mark::Points, [Point::new(0.0, 50.0)]))
+            .reference(93.0, "whole network")
+            .reference(92.5, "mean")
+            .reference(10.0, "chance")
+            .reference(10.0, "chance");
     let elements = draw(chart, &["a"]);
     let labels = ["whole", "network", "mean", "chance"].map(|name| {
         let label = elements.iter().find(|element| element.name == "text" && element.text == name);
@@ -306,6 +308,44 @@ fn many_names_and_extreme_values_are_drawn() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Formulas have commas of their own: a unit stands only where it is told.
+#[test]
+fn a_comma_in_a_label_is_no_unit() {
+    let formula = "`1 - cos(a_(k-1), a_k)`";
+    let points = [Point::new(0.0, 0.5)];
+    let x = Axis::new("f(a, b)", Scale::Linear);
+    let chart =
+        Chart::new("", x, Axis::new(formula, Scale::Linear)).series(Series::new("", None, Mark::Points, points));
+    let elements = draw(chart.reference(0.25, "zero"), &["a"]);
+    let titles = titles(&elements);
+    assert!(titles.contains(&"f(a, b) 0: 1 − cos(a_(k−1), a_k) 0.5000"), "{titles:?}");
+    assert!(titles.contains(&"zero: 1 − cos(a_(k−1), a_k) 0.2500"), "{titles:?}");
+    let map = HeatMap {
+        columns: vec!["a".into()],
+        rows: vec!["b".into()],
+        values: vec![vec![Some(0.5)]],
+        x_label: "first, or only".into(),
+        ..HeatMap::default()
+    };
+    let elements = draw(map.value("cos(a, b)", "nats"), &["a"]);
+    let titles = self::titles(&elements);
+    assert!(titles.contains(&" b, first, or only a: cos(a, b) 0.5000 nats"), "{titles:?}");
+    assert!(texts(&elements).contains(&"cos(a, b), nats"));
+}
+
+#[test]
+fn a_figure_is_as_wide_as_was_asked_for() {
+    let report = sample::single();
+    for (asked, written) in
+        [(200.0, "200"), (300.0, "300"), (936.0, "936"), (4_000.0, "4000"), (1.0, "200"), (1e9, "4000")]
+    {
+        for (name, figure) in figures(&report, &SvgOptions { width: asked, ..SvgOptions::default() }) {
+            let root = &elements(&figure)[0];
+            assert_eq!((root.get("width"), root.get("viewBox").split(' ').nth(2)), (written, Some(written)), "{name}");
         }
     }
 }

@@ -13,24 +13,25 @@ pub(super) fn point(chart: &Chart, series: &Series, point: &Point, styles: &Seri
     let subject = [network, name, &place].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
     let note = if point.note.is_empty() { String::new() } else { format!(". {}", point.note) };
     let cell = point.range.map_or(Cell::Number(point.y), |range| Cell::Range(point.y, range));
-    prose::plain(&format!("{subject}: {}{note}", quantity(&chart.y.label, &cell)))
+    prose::plain(&format!("{subject}: {}{note}", quantity(&chart.y.label, &chart.y.unit, &cell)))
 }
 
 /// Describes a reference: `chance: accuracy 10 %`.
 pub(super) fn reference(chart: &Chart, label: &str, y: f64) -> String {
-    prose::plain(&format!("{label}: {}", quantity(&chart.y.label, &Cell::Number(y))))
+    prose::plain(&format!("{label}: {}", quantity(&chart.y.label, &chart.y.unit, &Cell::Number(y))))
 }
 
 /// Describes a cell: `first block stage1.block2, second block stage1.block3: cosine 0.53`.
 pub(super) fn heat_map_cell(map: &HeatMap, row: &str, column: &str, value: Option<f64>) -> String {
-    let value = value.map_or_else(|| "no value".into(), |value| quantity(&map.value_label, &Cell::Number(value)));
-    prose::plain(&format!("{} {row}, {} {column}: {value}", unit(&map.y_label).0, unit(&map.x_label).0))
+    let quantity = |value| quantity(&map.value_label, &map.value_unit, &Cell::Number(value));
+    let value = value.map_or_else(|| "no value".into(), quantity);
+    prose::plain(&format!("{} {row}, {} {column}: {value}", map.y_label, map.x_label))
 }
 
 /// Describes a chart: `stage1: accuracy, % against block`.
 pub(super) fn chart(chart: &Chart) -> String {
     let title = if chart.title.is_empty() { String::new() } else { format!("{}: ", chart.title) };
-    prose::plain(&format!("{title}{} against {}", chart.y.label, chart.x.label))
+    prose::plain(&format!("{title}{} against {}", chart.y.heading(), chart.x.heading()))
 }
 
 fn place(chart: &Chart, series: &Series, point: &Point, names: &Names) -> String {
@@ -50,12 +51,11 @@ fn place(chart: &Chart, series: &Series, point: &Point, names: &Names) -> String
 }
 
 fn x_value(axis: &Axis, x: f64) -> String {
-    quantity(&axis.label, &Cell::Number(x))
+    quantity(&axis.label, &axis.unit, &Cell::Number(x))
 }
 
-/// Formats a value as `accuracy 93.21 %` from the label `accuracy, %`.
-fn quantity(label: &str, value: &Cell) -> String {
-    let (name, unit) = unit(label);
+/// Formats a value as `accuracy 93.21 %` from the label `accuracy` and the unit `%`.
+fn quantity(label: &str, unit: &str, value: &Cell) -> String {
     let value = match value {
         Cell::Number(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => number::number(*whole, Format::Count),
         _ => number::cell(value, &Column::new("", "", Format::Real)),
@@ -65,10 +65,5 @@ fn quantity(label: &str, value: &Cell) -> String {
         Some((value, range)) => (value.to_owned(), format!("({range}")),
         None => (value, String::new()),
     };
-    [name, &value, unit, &range].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Splits a label into its quantity and its unit.
-fn unit(label: &str) -> (&str, &str) {
-    label.rsplit_once(", ").unwrap_or((label, ""))
+    [label, &value, unit, &range].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

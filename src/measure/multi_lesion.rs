@@ -6,7 +6,7 @@ use super::Intervention;
 use super::charts::{baselines, chance, metric, row_table, score_axis};
 use super::lesion::removable;
 use super::mean_score::MeanScore;
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::Score;
 use super::sentences::{counted, findings};
 use crate::nn::Route;
@@ -14,7 +14,7 @@ use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
 
 /// More and more blocks left out at random.
-pub struct Several;
+pub struct MultiLesion;
 
 /// Several blocks left out at random (Veit et al. 2016).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ fn removals(scope: &Scope) -> Vec<(usize, u64, Route)> {
     drawn
 }
 
-impl Measurement for Several {
+impl Measurement for MultiLesion {
     type Output = Vec<RandomRemoval>;
     type Probe = ();
 
@@ -68,7 +68,7 @@ impl Measurement for Several {
         removals(scope).into_iter().map(|(.., route)| (Intervention::None, route)).collect()
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<RandomRemoval> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> Vec<RandomRemoval> {
         let all = removals(scope).into_iter().zip(&observed.predictions);
         let result = |((removed, seed, route), predictions): (_, &&[_])| {
             let route: Route = route;
@@ -186,7 +186,7 @@ mod tests {
         let first = vec![draw(1, 0, 0.8), draw(1, 1, 0.7), draw(2, 0, 0.5)];
         let mut second = vec![draw(1, 0, 0.85)];
         second[0].score.loss = f64::NAN;
-        let section = Several.present(&presented(vec![(&shallow, &whole, first), (&deep, &whole, second)]));
+        let section = MultiLesion.present(&presented(vec![(&shallow, &whole, first), (&deep, &whole, second)]));
         assert_is_complete(&section);
         let [means, draws] = &section.tables[..] else { panic!("two tables") };
         assert_eq!(
@@ -207,6 +207,6 @@ mod tests {
     #[test]
     fn networks_without_draws_have_no_section() {
         let (outline, whole) = (outline(&[1]), score(0.9));
-        assert_eq!(Several.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
+        assert_eq!(MultiLesion.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charts::{estimate_cell, metric, named_columns, named_row, stage_maps, with_content};
 use super::lesion::{LesionResult, removable};
-use super::measurement::{Measurement, Observed, Presented, Scope};
+use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::{Estimate, position_mean};
 use super::sentences::{counted, findings, number};
 use super::{Intervention, Metric, Prediction};
@@ -13,7 +13,7 @@ use crate::random::{Purpose, shuffle, stream};
 use crate::report::{Column, Figure, Format, HeatMap, Section, Table};
 
 /// Every pair of blocks of a stage left out together.
-pub struct Pairs;
+pub struct PairLesion;
 
 /// Two blocks of one stage left out together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ fn pairs(scope: &Scope) -> Vec<(BlockId, BlockId)> {
     pairs
 }
 
-impl Measurement for Pairs {
+impl Measurement for PairLesion {
     type Output = Vec<BlockPair>;
     type Probe = ();
 
@@ -74,7 +74,7 @@ impl Measurement for Pairs {
         singles.chain(both).map(|route| (Intervention::None, route)).collect()
     }
 
-    fn analyse(&self, scope: &Scope, observed: &Observed<()>) -> Vec<BlockPair> {
+    fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> Vec<BlockPair> {
         let blocks = removable(&scope.outline);
         let (singles, both) = observed.predictions.split_at(blocks.len());
         let single = |id: BlockId| blocks.iter().position(|&block| block == id).map(|place| singles[place]);
@@ -144,8 +144,8 @@ fn figures(networks: &Networks) -> [Figure; 2] {
     let cost = |pair: &BlockPair| metric.in_unit(metric.cost(&pair.lesion)).value;
     let interaction = |pair: &BlockPair| pair.interaction_loss.value;
     let figure = |name: &str, title: &str, panels| Figure { panels, ..Figure::new(name, title).shared() };
-    let costs = |map: HeatMap| HeatMap { value_label: format!("cost, {}", metric.long_unit()), ..map };
-    let interactions = |map| HeatMap { value_label: "interaction, nats of loss".into(), is_diverging: true, ..map };
+    let costs = |map: HeatMap| map.value("cost", metric.long_unit());
+    let interactions = |map: HeatMap| HeatMap { is_diverging: true, ..map.value("interaction", "nats of loss") };
     [
         figure("pairs-cost", "Cost of leaving both out", stage_maps(networks, |n, s| map(n, s, cost).map(costs))),
         figure(
@@ -250,7 +250,8 @@ mod tests {
         let (shallow, deep, whole) = (outline(&[3]), outline(&[3, 2]), score(0.9));
         let mut second = result(&deep);
         second[0].interaction_loss.value = f64::NAN;
-        let section = Pairs.present(&presented(vec![(&shallow, &whole, result(&shallow)), (&deep, &whole, second)]));
+        let section =
+            PairLesion.present(&presented(vec![(&shallow, &whole, result(&shallow)), (&deep, &whole, second)]));
         assert_is_complete(&section);
         let panels: Vec<_> = section.figures.iter().map(|figure| figure.panels.len()).collect();
         assert_eq!(panels, [3, 3]);
@@ -272,6 +273,6 @@ mod tests {
     #[test]
     fn networks_without_pairs_have_no_section() {
         let (outline, whole) = (outline(&[1]), score(0.9));
-        assert_eq!(Pairs.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
+        assert_eq!(PairLesion.present(&presented(vec![(&outline, &whole, Vec::new())])), Section::default());
     }
 }
