@@ -96,20 +96,32 @@ const NORM_ARRAYS: [(&str, &str); 4] =
 const COUNTER: &str = "num_batches_tracked";
 
 impl Layout {
-    /// Returns the layout that knows most of the names, with the arrays that it knows.
+    /// Returns the layout that knows most of the names.
     ///
     /// The error says which layouts were tried.
-    pub(super) fn of(state: &StateDict) -> Result<(&'static Self, KnownArrays<'_>), String> {
-        let known = |layout: &'static Self| {
-            let named = state.arrays.iter().filter_map(|array| Some((layout.native_name(&array.name)?, array)));
-            (layout, named.collect::<KnownArrays>())
-        };
+    pub(super) fn of(state: &StateDict) -> Result<&'static Self, String> {
         // `max_by_key` returns the last of equals: reversed, an earlier layout is preferred.
-        let best = LAYOUTS.iter().map(known).rev().max_by_key(|(_, known)| known.len());
-        match best {
-            Some((layout, known)) if !known.is_empty() && 2 * known.len() >= state.arrays.len() => Ok((layout, known)),
+        let counts = LAYOUTS.iter().map(|layout| (layout, layout.known_arrays(state).len()));
+        match counts.rev().max_by_key(|(_, count)| *count) {
+            Some((layout, count)) if count > 0 && 2 * count >= state.arrays.len() => Ok(layout),
             _ => Err(unknown(state)),
         }
+    }
+
+    /// Returns the arrays that the layout knows, by their native names.
+    pub(super) fn known_arrays<'a>(&self, state: &'a StateDict) -> KnownArrays<'a> {
+        let native = |array: &StoredArray| state.head_array(&array.name).or_else(|| self.native_name(&array.name));
+        state.arrays.iter().filter_map(|array| Some((native(array)?, array))).collect()
+    }
+
+    /// Returns whether an array lies in a stage. What the network has no place for there takes part in what it computes.
+    pub(super) fn is_in_trunk(&self, name: &str) -> bool {
+        let Some((source, _)) = self.parts.iter().find(|(_, native)| *native == LAYER) else { return false };
+        let end =
+            source.find("{s").map_or(0, |start| source[start..].find('.').map_or(source.len(), |dot| start + dot));
+        let (pattern, parts) = (&source[..end], source[..end].matches('.').count());
+        let start = name.match_indices('.').nth(parts).map_or(name, |(dot, _)| &name[..dot]);
+        PartNumbers::read(pattern, start).is_some()
     }
 
     /// Returns whether another program uses the layout. The blocks of such files are residual blocks.
@@ -131,6 +143,9 @@ impl Layout {
     pub(super) fn source_name(&self, name: &str, state: &StateDict) -> String {
         let own = || name.to_owned();
         let Some((part, array)) = name.rsplit_once('.') else { return own() };
+        if let Some(head) = state.head.as_ref().filter(|_| part == "head") {
+            return format!("{head}.{array}");
+        }
         let fits = |(source, native): &(&'static str, &'static str)| {
             Some((PartNumbers::read(native, part)?, *source, *native))
         };
@@ -193,7 +208,8 @@ fn unknown(state: &StateDict) -> String {
     }
     let layouts = LAYOUTS.map(|l| l.name).join(", ");
     let more = if state.arrays.len() > 3 { ", …" } else { "" };
-    format!("no layout that is known ({layouts}) has arrays named {}{more}", few.join(", "))
+    let names = few.join(", ");
+    format!("no layout that is known ({layouts}) has arrays named {names}{more}. {}", super::file_kinds::EXPORT)
 }
 
 /// The numbers in the name of a part, from 1; 0 for those that the name does not have.

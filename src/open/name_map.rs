@@ -34,14 +34,19 @@ struct ArrayFormat {
 impl NameMap {
     /// Collects the names of a file whose arrays a layout knows.
     pub(super) fn of(layout: &'static Layout, arrays: &KnownArrays, state: &StateDict) -> Self {
+        let written = |array: &StoredArray| match state.head_array(&array.name) {
+            Some(_) => array.name.clone(),
+            None => state.kept_prefix.clone() + &array.name,
+        };
         let format = |array: &StoredArray| ArrayFormat {
-            name: array.name.clone(),
+            name: written(array),
             shape: array.shape.clone(),
             element: array.element.clone(),
         };
         let counters = state.arrays.iter().filter(|array| layout.is_counter(&array.name)).filter_map(|array| {
-            let (part, _) = array.name.rsplit_once('.')?;
-            Some((part.to_owned(), (array.name.clone(), array.counter()?)))
+            let name = written(array);
+            let (part, _) = name.rsplit_once('.')?;
+            Some((part.to_owned(), (name.clone(), array.counter()?)))
         });
         Self {
             layout,
