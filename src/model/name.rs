@@ -11,7 +11,7 @@ const BLOCKS: &str = "-blocks-";
 ///
 /// A network whose stages are those of a depth table has its depth: `mlp-50 highway, width 64`. Any other has the number of
 /// blocks of each stage, such as `resnet-blocks-9-8-7 residual, width 16`. `width 16 x 10` says that stages are wider than
-/// the stem. A language model is `char-lm 2 highway, width 525`.
+/// the stem, `bottleneck 128, groups 32` that the 3x3 convolutions of bottlenecks are not the usual ones. A language model is `char-lm 2 highway, width 525`.
 pub(super) fn describe(config: &ResolvedConfig) -> String {
     let kind = config.kind.name();
     if config.char_lm.is_some() {
@@ -33,7 +33,14 @@ pub(super) fn describe(config: &ResolvedConfig) -> String {
         }
     };
     let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
-    format!("{name} {}, width {}{widen}", config.wiring, config.width)
+    let mut name = format!("{name} {}, width {}{widen}", config.wiring, config.width);
+    if config.bottleneck_width != config.width * config.widen {
+        name += &format!(", bottleneck {}", config.bottleneck_width);
+    }
+    if config.groups > 1 {
+        name += &format!(", groups {}", config.groups);
+    }
+    name
 }
 
 impl ModelConfig {
@@ -50,7 +57,8 @@ impl ModelConfig {
     /// ```
     pub fn from_name(name: &str) -> Option<Self> {
         let (first, rest) = name.split_once(' ').unwrap_or((name, ""));
-        let (network, width) = rest.split_once(", width ").map_or((rest, None), |(rest, width)| (rest, Some(width)));
+        let mut parts = rest.split(", ");
+        let network = parts.next().unwrap_or_default();
         let mut config = Self::from_short_name(first)?;
         if config.kind.family() == ModelFamily::CharLm {
             let (count, wiring) = match network {
@@ -64,10 +72,18 @@ impl ModelConfig {
             return Some(config);
         }
         config.wiring = if network.is_empty() { None } else { Some(network.parse().ok()?) };
-        if let Some(width) = width {
-            let (units, widen) = width.split_once(" x ").map_or((width, None), |(units, widen)| (units, Some(widen)));
-            config.width = Some(Width::Units(units.parse().ok()?));
-            config.widen = widen.map(str::parse).transpose().ok()?;
+        for part in parts {
+            let (key, value) = part.split_once(' ')?;
+            match key {
+                "width" => {
+                    let (units, widen) = value.split_once(" x ").map_or((value, None), |(units, k)| (units, Some(k)));
+                    config.width = Some(Width::Units(units.parse().ok()?));
+                    config.widen = widen.map(str::parse).transpose().ok()?;
+                }
+                "bottleneck" => config.bottleneck_width = Some(value.parse().ok()?),
+                "groups" => config.groups = Some(value.parse().ok()?),
+                _ => return None,
+            }
         }
         Some(config)
     }
@@ -131,6 +147,7 @@ mod tests {
             blocks(ModelKind::Resnet, &[1, 2]),
             blocks(ModelKind::HighwayMnist, &[1, 2, 3]),
             blocks(ModelKind::CharLm, &[0]),
+            ModelConfig { bottleneck_width: Some(128), groups: Some(32), ..ModelConfig::new(ModelKind::Imagenet) },
         ]);
         for config in configs {
             let name = name(&config);

@@ -79,6 +79,7 @@ fn match_arrays<'a>(
             report.unused.push(array.name.clone());
         }
     }
+    report.unused.extend(state.beside_head.iter().cloned());
     report.applied = matches.len();
     (matches, report)
 }

@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::evidence::Sign::{
+    AllArrays, AllEntries, AnyText, Array, ArrayWithout, Bytes, Class, Empty, Entry, MessagePack, NoEntry, Onnx, Text,
+};
+use super::evidence::{Evidence, Sign};
 use super::state_dict::StateDict;
 use super::{archive, pickle};
 use crate::text::one_line;
@@ -19,36 +23,6 @@ const DOWNLOAD: &str = "Download the file itself, by the link 'raw' or 'download
 const UNPACK: &str = "Unpack it, and name the file in it";
 const SAVE_TENSORS: &str = "Save the network's arrays as tensors: torch.save(model.state_dict(), 'network.pt')";
 
-/// How a kind of file is recognized.
-enum Sign {
-    /// It has no bytes.
-    Empty,
-    /// It has these bytes at an offset.
-    Bytes(usize, &'static [u8]),
-    /// It is text that begins so, white space and case aside.
-    Text(&'static str),
-    /// It is text of any other kind.
-    AnyText,
-    /// Its first bytes are those of a MessagePack map with text keys.
-    MessagePack,
-    /// Its first bytes are those of an ONNX graph.
-    Onnx,
-    /// An entry of the archive or the directory has this name, or this end where the text begins with a dot.
-    Entry(&'static str),
-    /// All entries of the archive end so.
-    AllEntries(&'static str),
-    /// No entry of the archive has this name.
-    NoEntry(&'static str),
-    /// The pickle names a class or function whose path begins so.
-    Class(&'static str),
-    /// The name of an array has these parts in a row. `#` stands for a number, and `*` for the rest of a part.
-    Array(&'static str),
-    /// The last parts of the names of all arrays are these.
-    AllArrays(&'static [&'static str]),
-    /// An array has such a part, and none has the other.
-    ArrayWithout(&'static str, &'static str),
-}
-
 /// A kind of file.
 struct FileKind {
     /// Each of them tells the kind.
@@ -58,10 +32,6 @@ struct FileKind {
     /// What to do with it.
     next: &'static str,
 }
-
-use Sign::{
-    AllArrays, AllEntries, AnyText, Array, ArrayWithout, Bytes, Class, Empty, Entry, MessagePack, NoEntry, Onnx, Text,
-};
 
 const fn kind(signs: &'static [Sign], what: &'static str, next: &'static str) -> FileKind {
     FileKind { signs, what, next }
@@ -167,7 +137,7 @@ const BY_ARRAYS: &[FileKind] = &[
     ),
     kind(
         &[Array("parametrizations"), Array("weight_g"), Array("weight_u")],
-        "a network whose weights are computed from others (weight or spectral normalization)",
+        "a network with weight or spectral normalization, whose weights are computed from others",
         "Make them arrays, torch.nn.utils.parametrize.remove_parametrizations(module, 'weight') or \
          torch.nn.utils.remove_weight_norm(module), and save it again",
     ),
@@ -197,7 +167,14 @@ const BY_ARRAYS: &[FileKind] = &[
         "Name the file with the network's state_dict",
     ),
     kind(
-        &[Array("layer#.#.se*"), Array("layer#.#.fc#"), Array("blocks.#.se*"), Array("layer.#.se*")],
+        &[
+            Array("layer#.#.se"),
+            Array("layer#.#.se_*"),
+            Array("layer#.#.se#"),
+            Array("layer#.#.fc#"),
+            Array("blocks.#.se"),
+            Array("layer.#.se"),
+        ],
         "an SE-ResNet",
         EXPORT,
     ),
@@ -218,7 +195,7 @@ const BY_ARRAYS: &[FileKind] = &[
         "a ResNeSt or SK-ResNet",
         EXPORT,
     ),
-    kind(&[Array("filt")], "a network with blurred pooling (BlurPool)", EXPORT),
+    kind(&[Array("filt")], "a network with blurred pooling, BlurPool", EXPORT),
     kind(
         &[ArrayWithout("bn#", "running_mean"), ArrayWithout("norm#", "running_mean"), Array("layer#.#.gn#")],
         "a network with GroupNorm, or without the statistics of its normalizations",
@@ -237,18 +214,8 @@ const BY_ARRAYS: &[FileKind] = &[
     kind(&[Array("features.#")], "a VGG, AlexNet, MobileNet or EfficientNet", EXPORT),
 ];
 
-/// What is known of a file.
-#[derive(Default)]
-struct Evidence<'a> {
-    /// The first bytes; `None` for a directory.
-    begins: Option<Vec<u8>>,
-    entries: Vec<String>,
-    is_archive: bool,
-    is_graph: bool,
-    classes: Vec<String>,
-    arrays: Vec<&'a str>,
-}
-
+/// So many arrays are looked at: a hostile file may have millions.
+const MAX_ARRAYS: usize = 1 << 14;
 /// So many bytes are read of a file to tell its kind.
 const BEGINNING: u64 = 512;
 
@@ -268,118 +235,31 @@ pub(super) fn check_file(path: &Path) -> Result<()> {
         entries,
         ..Evidence::default()
     };
-    evidence.find(BY_BYTES).map_or(Ok(()), |what| Err(Error::file(path, what)))
+    find(&evidence, BY_BYTES).map_or(Ok(()), |what| Err(Error::file(path, what)))
 }
 
 /// Returns what a directory without a run or an index is, and what to do; `None` where nothing tells.
 pub(super) fn of_directory(path: &Path) -> Option<String> {
     let entries = path.read_dir().ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    Evidence { entries: entries.collect(), ..Evidence::default() }.find(BY_BYTES)
+    find(&Evidence { entries: entries.collect(), ..Evidence::default() }, BY_BYTES)
 }
 
 /// Returns what a pickle without arrays is, and what to do; `None` where nothing tells.
 pub(super) fn of_pickle(path: &Path) -> Option<String> {
-    Evidence { classes: pickle::named_classes(path), ..Evidence::default() }.find(BY_CLASSES)
+    find(&Evidence { classes: pickle::named_classes(path), ..Evidence::default() }, BY_CLASSES)
 }
 
 /// Returns what arrays are that make up no network here, and what to do; `None` where nothing tells.
 pub(super) fn of_arrays(state: &StateDict) -> Option<String> {
-    let arrays = state.arrays.iter().map(|array| array.name.as_str()).collect();
-    Evidence { arrays, ..Evidence::default() }.find(BY_ARRAYS)
+    let arrays = state.arrays.iter().take(MAX_ARRAYS).map(|array| array.name.as_str()).collect();
+    find(&Evidence { arrays, ..Evidence::default() }, BY_ARRAYS)
 }
 
-impl Evidence<'_> {
-    /// Returns what the first kind that fits is, and what to do.
-    fn find(&self, kinds: &[FileKind]) -> Option<String> {
-        kinds.iter().find_map(|kind| {
-            let example = kind.signs.iter().find_map(|sign| self.shows(sign))?;
-            let example = if example.is_empty() { example } else { format!(" ({})", one_line(&example)) };
-            Some(format!("{}{example}. {}", kind.what, kind.next))
-        })
-    }
-
-    /// Returns the name that shows a sign, or an empty text for a sign without a name; `None` where there is no such sign.
-    fn shows(&self, sign: &Sign) -> Option<String> {
-        let when = |is_shown: bool| is_shown.then(String::new);
-        let begins = self.begins.as_deref().unwrap_or_default();
-        match sign {
-            Empty => when(self.begins.as_ref().is_some_and(Vec::is_empty)),
-            Bytes(at, bytes) => when(begins.get(*at..).is_some_and(|rest| rest.starts_with(bytes))),
-            Text(start) => when(text_of(begins).is_some_and(|text| text.starts_with(start))),
-            AnyText => when(text_of(begins).is_some_and(|text| !is_text_pickle(&text))),
-            MessagePack => when(is_message_pack(begins)),
-            Onnx => when(!self.is_graph && is_onnx(begins)),
-            Entry(name) => when(self.entries.iter().any(|entry| is_entry(entry, name))),
-            AllEntries(end) => when(self.is_archive && self.entries.iter().all(|entry| entry.ends_with(end))),
-            NoEntry(name) => when(self.is_archive && !self.entries.iter().any(|entry| is_entry(entry, name))),
-            Class(start) => self.classes.iter().find(|class| class.starts_with(start)).cloned(),
-            Array(pattern) => self.array_like(pattern).map(str::to_owned),
-            AllArrays(ends) => {
-                let is_one = |name: &&str| ends.contains(&name.rsplit('.').next().unwrap_or_default());
-                self.arrays.first().filter(|_| self.arrays.iter().all(is_one)).map(ToString::to_string)
-            }
-            ArrayWithout(pattern, other) => {
-                self.array_like(pattern).filter(|_| self.array_like(other).is_none()).map(str::to_owned)
-            }
-        }
-    }
-
-    /// Returns the first array whose name has parts like those of a pattern in a row.
-    fn array_like(&self, pattern: &str) -> Option<&str> {
-        let pattern: Vec<&str> = pattern.split('.').collect();
-        self.arrays.iter().copied().find(|name| {
-            let parts: Vec<&str> = name.split('.').collect();
-            parts.windows(pattern.len()).any(|parts| parts.iter().zip(&pattern).all(|(part, like)| is_like(part, like)))
-        })
-    }
-}
-
-/// Returns whether a part of a name is like one of a pattern, where `#` stands for a number and `*` for anything.
-fn is_like(part: &str, pattern: &str) -> bool {
-    let Some(at) = pattern.find(['#', '*']) else { return part == pattern };
-    let (start, end) = (&pattern[..at], &pattern[at + 1..]);
-    let middle = part.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-    middle.is_some_and(|middle| {
-        pattern[at..].starts_with('*') || (!middle.is_empty() && middle.bytes().all(|byte| byte.is_ascii_digit()))
+/// Returns what the first kind that fits is, and what to do.
+fn find(evidence: &Evidence, kinds: &[FileKind]) -> Option<String> {
+    kinds.iter().find_map(|kind| {
+        let example = kind.signs.iter().find_map(|sign| evidence.shows(sign))?;
+        let example = if example.is_empty() { example } else { format!(" ({})", one_line(&example)) };
+        Some(format!("{}{example}. {}", kind.what, kind.next))
     })
-}
-
-fn is_entry(entry: &str, name: &str) -> bool {
-    entry == name || entry.strip_suffix(name).is_some_and(|start| name.starts_with('.') || start.ends_with('/'))
-}
-
-/// Returns the first bytes of a text in lower case, without white space before it; `None` for what is no text.
-fn text_of(begins: &[u8]) -> Option<String> {
-    let begins = begins.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begins);
-    // The last character may be cut.
-    let end =
-        (0..4).map(|cut| begins.len().saturating_sub(cut)).find(|end| std::str::from_utf8(&begins[..*end]).is_ok())?;
-    let text = std::str::from_utf8(&begins[..end]).ok()?;
-    let is_text = !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && !c.is_whitespace());
-    is_text.then(|| text.trim_start().to_ascii_lowercase())
-}
-
-/// Returns whether a text may be a pickle of protocol 0, or the beginning of a PyTorch file of that protocol.
-fn is_text_pickle(text: &str) -> bool {
-    text.starts_with(['(', 'c', 'l', '}', ']'])
-}
-
-/// Returns whether bytes begin a MessagePack map whose first key is a text of letters.
-fn is_message_pack(begins: &[u8]) -> bool {
-    let key = match begins {
-        [0x81..=0x8f, key @ ..] | [0xde, _, _, key @ ..] => key,
-        _ => return false,
-    };
-    let Some((&length @ 0xa1..=0xbf, text)) = key.split_first() else { return false };
-    text.get(..usize::from(length & 0x1f)).is_some_and(|text| text.iter().all(u8::is_ascii_graphic))
-}
-
-/// Returns whether bytes begin an ONNX graph: the version of the format, then the name of what wrote it, another text, a
-/// number, the graph or the sets of operators.
-fn is_onnx(begins: &[u8]) -> bool {
-    match begins {
-        [0x08, 1..=32, 0x12 | 0x1a | 0x22, 1..=127, first, ..] => first.is_ascii_graphic(),
-        [0x08, 1..=32, 0x3a | 0x42, ..] => true,
-        _ => false,
-    }
 }

@@ -2,15 +2,16 @@
 //! last stage has channels.
 
 use super::find_network::{is_average, shared_prefix};
-use super::layout::{Layout, PartNumbers};
+use super::layout::Layout;
+use super::part_numbers::PartNumbers;
 use super::state_dict::{StateDict, StoredArray};
 use crate::text::one_line;
 
 /// Names that the arrays of modules have. Those of an optimizer have others.
 const MODULE_ARRAYS: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 
-/// Where a layout finds no classifier in the network, looks for one by its shape and adds it to the network. What else stands
-/// beside a classifier outside the network's prefix may be computed between both, and is added too: it has no place there.
+/// Where a layout finds no classifier in the network, looks for one by its shape and adds it to the network. What other modules
+/// compute beside a classifier outside the network's prefix may come between both: their arrays are listed in `beside_head`.
 ///
 /// The error names the matrices between which nothing decides.
 pub(super) fn add_head(state: &mut StateDict, layout: &Layout) -> Result<(), String> {
@@ -26,20 +27,22 @@ pub(super) fn add_head(state: &mut StateDict, layout: &Layout) -> Result<(), Str
         state.head = Some(part);
     } else if let Some(part) = only_matrix(width, outside)? {
         let shared = shared_prefix(&state.prefix, &part).to_owned();
-        let is_beside = |array: &StoredArray| {
+        let is_module_array = |array: &StoredArray| {
             let last = array.name.rsplit('.').next().unwrap_or_default();
-            array.name.starts_with(&shared)
-                && is_average(&array.name) == is_chosen_average
-                && MODULE_ARRAYS.contains(&last)
+            let is_average = is_average(&array.name) != is_chosen_average;
+            array.name.starts_with(&shared) && !is_average && MODULE_ARRAYS.contains(&last)
         };
-        let (beside, outside) = std::mem::take(&mut state.outside).into_iter().partition(is_beside);
-        let beside: Vec<StoredArray> = beside;
+        let (head, beside): (Vec<_>, Vec<_>) = std::mem::take(&mut state.outside)
+            .into_iter()
+            .partition(|array| matches!(array.name.strip_prefix(&part), Some(".weight" | ".bias")));
+        let (unplaced, outside): (Vec<_>, Vec<_>) = beside.into_iter().partition(is_module_array);
         state.outside = outside;
+        state.beside_head = unplaced.into_iter().map(|array| array.name).collect();
         let shorten = |array: StoredArray| {
             let name = array.name[shared.len()..].to_owned();
             array.renamed(name)
         };
-        state.arrays.extend(beside.into_iter().map(shorten));
+        state.arrays.extend(head.into_iter().map(shorten));
         state.head = Some(part[shared.len()..].to_owned());
         state.kept_prefix = state.prefix[shared.len()..].to_owned();
     }

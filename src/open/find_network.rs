@@ -11,6 +11,8 @@ use crate::{Error, Result};
 /// Words of the keys under which programs store an average of the weights over training. It is another network than the
 /// weights: where both are in a file, the weights are meant.
 const AVERAGES: [&str; 5] = ["ema", "swa", "average", "averaged", "shadow"];
+/// A prefix has at most so many parts: a hostile name may have millions.
+const MAX_PARTS: usize = 16;
 /// A message names at most so many networks.
 const MAX_NAMED: usize = 4;
 
@@ -18,7 +20,7 @@ const MAX_NAMED: usize = 4;
 /// among several networks; without it, the only one that is no average of the weights is meant.
 ///
 /// # Errors
-/// [`Error::File`] for several networks without a `key`, [`Error::Argument`] for a `key` under which there is none.
+/// [`Error::Argument`] for several networks without a `key`, and for a `key` under which there is none.
 pub(super) fn select(path: &Path, state: StateDict, key: Option<&str>) -> Result<StateDict> {
     let prefixes = network_prefixes(&state);
     let chosen = match key {
@@ -47,7 +49,7 @@ fn network_prefixes(state: &StateDict) -> Vec<String> {
     let (mut with_blocks, mut with_stem) = (BTreeSet::new(), BTreeSet::new());
     for array in &state.arrays {
         let starts = std::iter::once(0).chain(array.name.match_indices('.').map(|(at, _)| at + 1));
-        for (prefix, rest) in starts.map(|start| array.name.split_at(start)) {
+        for (prefix, rest) in starts.take(MAX_PARTS).map(|start| array.name.split_at(start)) {
             match LAYOUTS.iter().find_map(|layout| layout.native_name(rest)) {
                 Some(native) if native.starts_with("stage") => with_blocks.insert(prefix),
                 Some(native) if native.starts_with("stem") => with_stem.insert(prefix),
@@ -74,7 +76,7 @@ pub(super) fn is_average(name: &str) -> bool {
 fn common_prefix(state: &StateDict) -> String {
     let mut prefix = String::new();
     let Some(first) = state.arrays.first() else { return prefix };
-    for part in first.name.split_inclusive('.').filter(|part| part.ends_with('.')) {
+    for part in first.name.split_inclusive('.').filter(|part| part.ends_with('.')).take(MAX_PARTS) {
         let longer = format!("{prefix}{part}");
         if !state.arrays.iter().all(|array| array.name.starts_with(&longer)) {
             break;
@@ -125,7 +127,8 @@ fn list(prefixes: &[&String]) -> String {
 }
 
 fn several(path: &Path, prefixes: &[&String]) -> Error {
-    Error::file(path, format!("{} networks, {}: choose one with the option key", prefixes.len(), list(prefixes)))
+    let why = format!("{}: {} networks, {}; name one", path.display(), prefixes.len(), list(prefixes));
+    Error::argument("key", why)
 }
 
 fn no_network(key: &str, prefixes: &[String]) -> String {
@@ -179,7 +182,7 @@ mod tests {
     fn a_key_chooses_among_networks() {
         let both = || state(&["student.net.+", "teacher.net.+", "loss.weight"]);
         let message = |key| select(Path::new("p"), both(), key).err().unwrap().to_string();
-        assert_eq!(message(None), "p: 2 networks, 'student.net', 'teacher.net': choose one with the option key");
+        assert_eq!(message(None), "key: p: 2 networks, 'student.net', 'teacher.net'; name one");
         assert_eq!(message(Some("loss")), "key: no network is under 'loss'; the file has 'student.net', 'teacher.net'");
         for key in ["teacher", "teacher.net", "teacher.net."] {
             assert_eq!(select(Path::new("p"), both(), Some(key)).unwrap().prefix, "teacher.net.");

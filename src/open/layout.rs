@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::part_numbers::PartNumbers;
 use super::state_dict::{StateDict, StoredArray};
 use crate::nn::BlockId;
 use crate::text::one_line;
@@ -26,13 +27,21 @@ const LAYER: &str = "stage{s}.block{k}.body.layer{n}";
 const SHORTCUT: &str = "stage{s}.block{k}.shortcut";
 const SHORTCUT_NORM: &str = "stage{s}.block{k}.shortcut.norm";
 
+/// The layout of ResNets whose shortcuts begin with a pooling, which has no arrays.
+const RESNET_D: &str = "resnet-d";
+
 /// All known layouts.
-pub(super) const LAYOUTS: [Layout; 4] = [
+pub(super) const LAYOUTS: [Layout; 5] = [
     Layout {
         name: "resnet",
         parts: &[
             ("conv1", "stem"),
             ("bn1", "stem.norm"),
+            ("conv1.0", "stem.layer1"),
+            ("conv1.1", "stem.layer1.norm"),
+            ("conv1.3", "stem.layer2"),
+            ("conv1.4", "stem.layer2.norm"),
+            ("conv1.6", "stem"),
             ("layer{s}.{k0}.conv{n}", LAYER),
             ("layer{s}.{k0}.bn{n}", NORM),
             ("layer{s}.{k0}.downsample.0", SHORTCUT),
@@ -82,10 +91,30 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("stage{s}.block{k}.carry.layer{n}.norm", "stage{s}.block{k}.carry.layer{n}.norm"),
             (SHORTCUT, SHORTCUT),
             (SHORTCUT_NORM, SHORTCUT_NORM),
+            ("stem.layer{n}", "stem.layer{n}"),
+            ("stem.layer{n}.norm", "stem.layer{n}.norm"),
             ("head.norm", "head.norm"),
             ("head", "head"),
         ],
         is_foreign: false,
+    },
+    Layout {
+        name: RESNET_D,
+        parts: &[
+            ("conv1", "stem"),
+            ("bn1", "stem.norm"),
+            ("conv1.0", "stem.layer1"),
+            ("conv1.1", "stem.layer1.norm"),
+            ("conv1.3", "stem.layer2"),
+            ("conv1.4", "stem.layer2.norm"),
+            ("conv1.6", "stem"),
+            ("layer{s}.{k0}.conv{n}", LAYER),
+            ("layer{s}.{k0}.bn{n}", NORM),
+            ("layer{s}.{k0}.downsample.1", SHORTCUT),
+            ("layer{s}.{k0}.downsample.2", SHORTCUT_NORM),
+            ("fc", "head"),
+        ],
+        is_foreign: true,
     },
 ];
 
@@ -127,6 +156,11 @@ impl Layout {
     /// Returns whether another program uses the layout. The blocks of such files are residual blocks.
     pub(super) fn is_foreign(&self) -> bool {
         self.is_foreign
+    }
+
+    /// Returns whether the shortcuts of such networks average pixels before they project.
+    pub(super) fn pools_shortcuts(&self) -> bool {
+        self.name == RESNET_D
     }
 
     /// Returns the native name of an array of the file; `None` where the layout does not know it.
@@ -212,65 +246,6 @@ fn unknown(state: &StateDict) -> String {
     format!("no layout that is known ({layouts}) has arrays named {names}{more}. {}", super::file_kinds::EXPORT)
 }
 
-/// The numbers in the name of a part, from 1; 0 for those that the name does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PartNumbers {
-    pub stage: usize,
-    pub block: usize,
-    pub layer: usize,
-}
-
-impl PartNumbers {
-    /// Reads the numbers of a name; `None` where the name does not follow the pattern.
-    pub(super) fn read(pattern: &str, name: &str) -> Option<Self> {
-        let mut numbers = Self::default();
-        let mut rest = name;
-        for (n, part) in pattern.split('.').enumerate() {
-            if n > 0 {
-                rest = rest.strip_prefix('.')?;
-            }
-            let (found, after) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-            rest = after;
-            let Some((before, variable)) = part.split_once('{') else {
-                if found != part {
-                    return None;
-                }
-                continue;
-            };
-            let number = number(found.strip_prefix(before)?)?;
-            match variable {
-                "s}" => numbers.stage = number,
-                "s0}" => numbers.stage = number + 1,
-                "k}" => numbers.block = number,
-                "k0}" => numbers.block = number + 1,
-                _ => numbers.layer = number,
-            }
-        }
-        rest.is_empty().then_some(numbers)
-    }
-
-    /// Returns the name with these numbers.
-    fn write(self, pattern: &str) -> String {
-        let Self { stage, block, layer } = self;
-        [
-            ("{s}", stage),
-            ("{s0}", stage.saturating_sub(1)),
-            ("{k}", block),
-            ("{k0}", block.saturating_sub(1)),
-            ("{n}", layer),
-        ]
-        .iter()
-        .fold(pattern.to_owned(), |name, (variable, number)| name.replace(variable, &number.to_string()))
-    }
-}
-
-/// Parses a number without sign and leading zeros, of at most six digits.
-fn number(text: &str) -> Option<usize> {
-    let is_plain =
-        text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 6 && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| is_plain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +263,8 @@ mod tests {
             (1, "bn1.weight", "head.norm.scale"),
             (2, "stages.0.blocks.2.norm1.running_mean", "stage1.block3.body.layer1.norm.mean"),
             (2, "head.fc.weight", "head.weight"),
+            (0, "conv1.4.bias", "stem.layer2.norm.shift"),
+            (4, "layer4.11.downsample.2.weight", "stage4.block12.shortcut.norm.scale"),
             (3, "stage1.block2.transform.layer1.norm.shift", "stage1.block2.transform.layer1.norm.shift"),
         ] {
             let layout = &LAYOUTS[layout];
@@ -300,7 +277,7 @@ mod tests {
     fn blocks_are_named_as_in_the_file() {
         let id = BlockId { stage: 1, block: 3 };
         let names = LAYOUTS.each_ref().map(|layout| layout.block_name(id).unwrap());
-        assert_eq!(names, ["layer2.3", "block2.layer.3", "stages.1.blocks.3", "stage2.block4"]);
+        assert_eq!(names, ["layer2.3", "block2.layer.3", "stages.1.blocks.3", "stage2.block4", "layer2.3"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! 4. `infer_config` infers the network from their shapes;
 //! 5. `apply` reads the values into the network, and reports arrays that do not match.
 //!
+//! What makes up no network is told by its kind (`file_kinds`): what it is, and the next step.
+//!
 //! # Examples
 //! ```
 //! use unrolled::nn::Network;
@@ -29,6 +31,7 @@ mod apply;
 mod archive;
 mod default_metadata;
 mod eval_set;
+mod evidence;
 mod file_kinds;
 mod find_head;
 mod find_network;
@@ -41,6 +44,7 @@ mod open_options;
 mod opened_graph;
 mod opened_model;
 mod option_files;
+mod part_numbers;
 mod pickle;
 mod pytorch;
 mod safetensors_file;

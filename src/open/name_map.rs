@@ -104,10 +104,18 @@ impl NameMap {
         let classes = outline.classes;
         let block = if config.body == Some(BodyKind::Bottleneck) { "Bottleneck" } else { "BasicBlock" };
         let is_large = config.stem == Some(StemKind::Conv7x7Pool);
+        let groups = config.groups.unwrap_or(1);
+        let widths = match config.bottleneck_width {
+            Some(width) => format!(", groups={groups}, width_per_group={}", width / groups),
+            None => String::new(),
+        };
         match self.layout.name {
             "resnet" if is_large && config.order == ActivationOrder::Post => {
-                format!("torchvision.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes})")
+                format!("torchvision.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes}{widths})")
             }
+            "resnet-d" => format!(
+                "timm.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes}) with the arguments that it had"
+            ),
             "resnet" => format!("ResNet({block}, {blocks:?}, num_classes={classes}) of the code that it came from"),
             "wide-resnet" => {
                 let widen = config.widen.unwrap_or(1);

@@ -185,10 +185,10 @@ fn file(path: &Path, options: &OpenOptions) -> Result<OpenedModel> {
 /// Opens the arrays of a file that another program wrote.
 fn foreign(path: &Path, state: StateDict, options: &OpenOptions) -> Result<OpenedModel> {
     let mut state = find_network::select(path, state, options.key.as_deref())?;
-    let what = file_kinds::of_arrays(&state);
-    match build(path, &mut state, options) {
+    let opened = build(path, &mut state, options);
+    match opened {
         // The kind of network says more than the first array that does not fit.
-        Err(Error::File { .. }) if let Some(what) = what => Err(Error::file(path, what)),
+        Err(Error::File { .. }) if let Some(what) = file_kinds::of_arrays(&state) => Err(Error::file(path, what)),
         opened => opened,
     }
 }

@@ -21,6 +21,8 @@ const MARK: u8 = b'(';
 const TUPLE: u8 = b't';
 const PERSISTENT_ID: u8 = b'Q';
 const STOP: u8 = b'.';
+const MEMOIZE: u8 = 0x94;
+const STACK_GLOBAL: u8 = 0x93;
 
 /// An opcode with its argument, as the bytes of the file.
 struct Op {
@@ -94,7 +96,7 @@ impl Op {
 
     /// Whether it stores the value before it for later use.
     fn is_memo(&self) -> bool {
-        matches!(self.code, b'q' | b'r' | b'p' | 0x94)
+        matches!(self.code, b'q' | b'r' | b'p' | MEMOIZE)
     }
 
     fn is_text(&self) -> bool {
@@ -145,7 +147,7 @@ fn classes(ops: &[Op]) -> Vec<String> {
         match op.code {
             b'c' | b'i' => found.push(String::from_utf8_lossy(op.text()).trim_end().replace('\n', ".")),
             // The two texts before it are the names of module and class, unless they were stored earlier.
-            0x93 => {
+            STACK_GLOBAL => {
                 let names = texts.iter().rev().take(2).rev().map(|text| String::from_utf8_lossy(text));
                 found.push(names.collect::<Vec<_>>().join("."));
             }
@@ -229,24 +231,30 @@ fn replace_module_ids(ops: Vec<Op>) -> Option<Vec<Op>> {
 /// Returns the opcodes that leave the class of a persistent id, from its `(` to before its `t`; `None` for the id of another
 /// thing.
 fn class_of_module_id(id: &[Op], module_text: &ModuleText) -> Option<Vec<Op>> {
-    let values = id[1..].iter().filter(|op| !op.is_memo()).collect::<Vec<_>>();
-    let [tag, class, _, _] = values[..] else { return None };
-    if !module_text.is(tag) || !matches!(class.code, b'c' | b'h' | b'j') {
+    // The opcodes of each value, with those that store it.
+    let mut values: Vec<Vec<&Op>> = Vec::new();
+    for op in &id[1..] {
+        if op.is_memo() {
+            values.last_mut()?.push(op);
+        } else if op.code == STACK_GLOBAL {
+            let name = values.pop()?;
+            let class = values.last_mut()?;
+            class.extend(name.into_iter().chain([op]));
+        } else {
+            values.push(vec![op]);
+        }
+    }
+    let [tag, class, _, _] = &values[..] else { return None };
+    let is_class = class.iter().any(|op| matches!(op.code, b'c' | b'h' | b'j' | STACK_GLOBAL));
+    if !is_class || !module_text.is(tag[0]) {
         return None;
     }
-    let copy = |op: &Op| Op { code: op.code, bytes: op.bytes.clone(), text: op.text };
     let mut out: Vec<Op> = Vec::new();
-    let mut at = 0;
-    let mut rest = id[1..].iter().peekable();
-    while let Some(op) = rest.next() {
-        out.push(copy(op));
-        while let Some(memo) = rest.next_if(|next| next.is_memo()) {
-            out.push(copy(memo));
-        }
-        if at != 1 {
+    for (place, value) in values.iter().enumerate() {
+        out.extend(value.iter().map(|op| Op { code: op.code, bytes: op.bytes.clone(), text: op.text }));
+        if place != 1 {
             out.push(Op { code: POP, bytes: vec![POP], text: 1 });
         }
-        at += 1;
     }
     Some(out)
 }
@@ -256,14 +264,18 @@ fn class_of_module_id(id: &[Op], module_text: &ModuleText) -> Option<Vec<Op>> {
 struct ModuleText {
     was_last: bool,
     stored: Vec<u32>,
+    /// The number under which protocol 4 stores the next value.
+    next: u32,
 }
 
 impl ModuleText {
     const TEXT: &'static [u8] = b"module";
 
     fn follow(&mut self, op: &Op) {
+        let next = (op.code == MEMOIZE).then_some(self.next);
+        self.next += u32::from(next.is_some());
         if op.is_memo() && self.was_last {
-            self.stored.extend(number(op));
+            self.stored.extend(next.or(number(op)));
         }
         self.was_last = op.is_text() && op.text() == Self::TEXT;
     }

@@ -35,6 +35,8 @@ pub(super) struct StateDict {
     pub outside: Vec<StoredArray>,
     /// The classifier, where it was found by its shape and not by its name.
     pub head: Option<String>,
+    /// Arrays of modules that lie beside a classifier outside the prefix. The network has no place for them.
+    pub beside_head: Vec<String>,
     /// The end of the prefix that names keep in a file that is written: where the classifier lies outside the prefix, its
     /// name and those of the other arrays differ in it.
     pub kept_prefix: String,

@@ -24,7 +24,7 @@ pub struct RemovalPlan {
     pub samples: Option<usize>,
     /// The fingerprint of these samples, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
+    pub fingerprint: Option<String>,
     /// Names of the blocks to remove.
     pub remove: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl RemovalPlan {
             blocks: outline.stages.iter().map(|stage| stage.blocks.len()).collect(),
             seed,
             samples: Some(data.len()),
-            data: Some(fingerprint(data)),
+            fingerprint: Some(fingerprint(data)),
             remove: removed.iter().map(ToString::to_string).collect(),
         }
     }
@@ -66,13 +66,13 @@ impl RemovalPlan {
     /// Returns why scores on some samples, halved by a seed, are not independent of the selection of the blocks; `None` where
     /// they are, because the halves are those of the plan.
     pub fn why_not_independent(&self, data: &EvalSet, seed: u64) -> Option<String> {
-        let (Some(samples), Some(fingerprint_of_plan)) = (self.samples, &self.data) else {
+        let (Some(samples), Some(planned)) = (self.samples, &self.fingerprint) else {
             return Some("the plan does not say which samples selected them".into());
         };
         let mut differences = Vec::new();
         if samples != data.len() {
             differences.push(format!("{} instead of {}", counted(samples, "sample"), counted(data.len(), "sample")));
-        } else if *fingerprint_of_plan != fingerprint(data) {
+        } else if *planned != fingerprint(data) {
             differences.push("other samples".to_owned());
         }
         if self.seed != seed {
@@ -172,7 +172,7 @@ mod tests {
         ] {
             assert_eq!(plan.why_not_independent(&data, seed).as_deref(), Some(expected));
         }
-        let by_hand = RemovalPlan { data: None, ..plan };
+        let by_hand = RemovalPlan { fingerprint: None, ..plan };
         let unknown = by_hand.why_not_independent(&digits(40), 3);
         assert_eq!(unknown.as_deref(), Some("the plan does not say which samples selected them"));
     }
