@@ -177,7 +177,7 @@ fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKi
         return Some((AnswerKind::Cosine, "its vectors have the length 1".into()));
     }
     match shape {
-        [_] | [_, 1] | [_, _, 1] => Some((AnswerKind::Mse, "a single value is no class".into())),
+        [_] | [_, 1] | [_, _, 1] | [_, 1, _, _] => Some((AnswerKind::Mse, "a single value is no class".into())),
         _ => None,
     }
 }
