@@ -18,18 +18,18 @@ pub(super) const Z95: f64 = 1.959_963_984_540_054;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The share of samples whose highest output is their label.
-    #[serde(with = "float_json")]
+    #[serde(rename = "accuracy_fraction", alias = "accuracy", with = "float_json")]
     pub accuracy: f64,
     /// The mean cross-entropy, nats.
-    #[serde(with = "float_json")]
+    #[serde(rename = "loss_nats", alias = "loss", with = "float_json")]
     pub loss: f64,
     /// The number of samples.
     pub samples: u64,
     /// The ends of the Wilson score interval of the accuracy.
-    #[serde(with = "float_json")]
+    #[serde(rename = "accuracy_fraction_ci95", alias = "accuracy_ci95", with = "float_json")]
     pub accuracy_ci95: [f64; 2],
     /// The half width of the normal interval of the loss.
-    #[serde(with = "float_json")]
+    #[serde(rename = "loss_nats_ci95", alias = "loss_ci95", with = "float_json")]
     pub loss_ci95: f64,
 }
 
