@@ -158,7 +158,7 @@ def swept(arguments, weights, data):
             expected = lesion_sweep.sweep(network, x, labels)
             others.append(time.perf_counter() - begun)
             del expected[""]
-            same = sum(found[block]["accuracy"] == value for block, value in expected.items())
+            same = sum(found[block]["accuracy_fraction"] == value for block, value in expected.items())
             equal = [f"{same} of {len(expected)} accuracies equal"]
     return statistics.median(ours), {"eager": statistics.median(others)} if others else {}, equal
 

@@ -36,7 +36,7 @@ def main():
         if path[0] in ("outline", "seed", "target", "training") or path not in theirs:
             continue
         apart = abs(value - theirs[path])
-        if path[-1] == "accuracy":
+        if path[-1] == "accuracy_fraction":
             accuracies.append((apart * count, path))
         elif not any("accuracy" in str(part) or "ci95" in str(part) for part in path):
             of_largest = apart / max(abs(value), 1.0)

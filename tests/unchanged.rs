@@ -30,8 +30,8 @@ use serde_json::Value;
 
 /// Keys of the outermost objects that may be new since the files were kept, each with a comment that says why.
 const ADDED: &[&str] = &[
-    // Of the format of measurements.
-    "version", // A measurement that is new.
+    // Of the format of documents, and what made them.
+    "version", "command", // A measurement that is new.
     "cka",
 ];
 

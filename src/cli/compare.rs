@@ -7,7 +7,6 @@ use clap::Args;
 use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, report};
-use unrolled::nn::Network;
 use unrolled::open::AnyNetwork;
 
 use super::data_args::DataArgs;
@@ -48,16 +47,17 @@ impl Compare {
         }
         self.opening.check_used(&opened.iter().map(|(path, any)| (*path, any)).collect::<Vec<_>>(), backend)?;
         let mut all: Vec<(String, AnyNetwork, EvalSet)> = Vec::new();
+        let mut descriptions = Vec::new();
         for (path, mut network) in opened {
-            let name = path.display().to_string();
-            let data = self.data.for_network(&name, &mut network)?;
-            all.push((name, network, data));
+            let data = self.data.for_network(path, &mut network)?;
+            descriptions.push(data.description());
+            all.push((path.display().to_string(), network, data.set));
         }
         self.check_applicable(&all)?;
         let mut measured = Vec::new();
         let mut predictions = Vec::new();
-        for (name, network, data) in &all {
-            let (of_network, predicted) = self.measure(name, network, data)?;
+        for ((name, network, data), described) in all.iter().zip(&descriptions) {
+            let (of_network, predicted) = self.measure(name, network, data, described)?;
             measured.push(of_network);
             predictions.push(predicted);
         }
@@ -100,11 +100,11 @@ impl Compare {
         name: &str,
         network: &AnyNetwork,
         data: &EvalSet,
+        described: &str,
     ) -> anyhow::Result<(Measurements, Vec<Prediction>)> {
-        let described = self.data.describe(data, network.outline());
-        let measure = self.what.measure()?.skip_inapplicable().names(name, &described);
+        let measure = self.what.measure()?.skip_inapplicable().names(name, described);
         let measure = measure.training(network.history().to_vec());
-        let mut bar = Bar::new(&format!("measuring {name}"));
+        let mut bar = Bar::new(&output::short_name(std::path::Path::new(name)));
         let measured = measure.run_with_predictions(network, data, &mut bar);
         bar.finish();
         Ok(measured?)

@@ -6,10 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Dataset;
+use super::binary_reader::{MAX_BYTES, with_commas};
+use super::dataset::{ResizeCrop, format_size};
+use super::planar_image::PlanarImage;
 use crate::{Error, Result};
 
 /// The largest integer up to which f32 holds every integer.
 const MAX_EXACT_INTEGER: f64 = 16_777_216.0;
+/// Arrays of more than [`MAX_BYTES`] in all may take so many times the bytes of their file. Deflate reaches 1000 for zeros.
+const MAX_RATIO: u64 = 100;
 /// The most bytes of a header.
 const MAX_HEADER: usize = 1 << 16;
 /// The label of a position that does not count, as PyTorch's losses have it.
@@ -24,6 +29,39 @@ pub(super) struct ArrayFile {
     pub(super) labels: Option<Vec<u32>>,
     /// The labels at the positions of each row, where the array has several a row.
     pub(super) position_labels: Option<Vec<Arc<[u32]>>>,
+}
+
+impl ArrayFile {
+    /// Returns the file with its images resized and cropped. The error says what is wrong with the file.
+    pub(super) fn resized(mut self, resize_crop: &ResizeCrop) -> std::result::Result<Self, String> {
+        if resize_crop.is_identity() {
+            return Ok(self);
+        }
+        let [array] = self.arrays.as_mut_slice() else {
+            return Err("several arrays a sample, so that nothing says which is an image to resize or crop".into());
+        };
+        let &[channels, height, width] = array.shape.as_slice() else {
+            let shape = &array.shape;
+            return Err(format!(
+                "samples of shape {shape:?}, expected images [channels, height, width] to resize or crop"
+            ));
+        };
+        let sizes = resize_crop.sizes([height, width])?;
+        let [new_height, new_width] = sizes.cropped;
+        let mut values = Vec::new();
+        let total = (array.values.len() / (height * width)).checked_mul(new_height * new_width);
+        let fits = total.is_some_and(|total| values.try_reserve_exact(total).is_ok());
+        if !fits {
+            return Err(format!("images of {} pixels do not fit into memory", format_size(sizes.cropped)));
+        }
+        for row in array.values.chunks_exact(channels * height * width) {
+            let image = PlanarImage { shape: [channels, height, width], pixels: row.to_vec() };
+            values.extend(resize_crop.apply(image, &sizes).pixels);
+        }
+        array.shape = vec![channels, new_height, new_width];
+        array.values = values;
+        Ok(self)
+    }
 }
 
 /// An array with one row per sample.
@@ -49,16 +87,18 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     let file = File::open(path).map_err(Error::io(path))?;
     let wrong = |what: String| Error::file(path, what);
     let mut arrays = Vec::new();
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    let mut budget = length.saturating_mul(MAX_RATIO).max(MAX_BYTES as u64);
     if path.extension().is_some_and(|e| e == "npz") {
         let zip = |e: zip::result::ZipError| wrong(format!("not a whole .npz file: {e}"));
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip)?;
         for index in 0..archive.len() {
             let member = archive.by_index(index).map_err(zip)?;
             let name = member.name().map_err(zip)?.trim_end_matches(".npy").to_owned();
-            arrays.push(read_array(&name, member).map_err(wrong)?);
+            arrays.push(read_array(&name, member, &mut budget).map_err(wrong)?);
         }
     } else {
-        arrays.push(read_array("array", BufReader::new(file)).map_err(wrong)?);
+        arrays.push(read_array("array", BufReader::new(file), &mut budget).map_err(wrong)?);
     }
     let labels = arrays.iter().position(|(array, _)| array.name == LABELS).map(|place| arrays.remove(place));
     let Some((first, rows)) = arrays.first() else { return Err(wrong("no array of samples in it".into())) };
@@ -100,8 +140,9 @@ fn label(value: f32, can_be_ignored: bool) -> std::result::Result<u32, String> {
     }
 }
 
-/// Reads one array and the number of its rows. The error message says what is wrong with the file.
-fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArray, usize), String> {
+/// Reads one array and the number of its rows. `budget` is the number of bytes that this and all further arrays of the file
+/// may take. The error message says what is wrong with the file.
+fn read_array(name: &str, mut file: impl Read, budget: &mut u64) -> std::result::Result<(NamedArray, usize), String> {
     let header = read_header(name, &mut file)?;
     let (element_type, shape) = parse_header(name, &header)?;
     let size = element_type.get(2..).and_then(|size| size.parse().ok());
@@ -109,8 +150,18 @@ fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArra
     let Some((&rows, row_shape)) = shape.split_first() else { return Err(format!("'{name}' is a single number")) };
     let bytes = shape.iter().try_fold(size, |n, &side| n.checked_mul(side)).filter(|_| size > 0);
     let bytes = bytes.ok_or_else(|| format!("'{name}' holds {element_type} of shape {shape:?}, expected numbers"))?;
+    // Values become f32.
+    let needed = (bytes / size).saturating_mul(size_of::<f32>()) as u64;
+    *budget = budget.checked_sub(needed).ok_or_else(|| {
+        let bytes = with_commas(needed as usize);
+        format!("'{name}' would take {bytes} bytes, far more than a file of this size holds of any data set")
+    })?;
+    let no_memory = || format!("'{name}': {} bytes do not fit into memory", with_commas(bytes));
     let mut data = Vec::new();
-    file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|_| truncated(name))?;
+    file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|e| match e.kind() {
+        std::io::ErrorKind::OutOfMemory => no_memory(),
+        _ => truncated(name),
+    })?;
     if data.len() != bytes {
         return Err(format!("'{name}': other than the {bytes} bytes that its shape {shape:?} needs"));
     }
@@ -121,7 +172,11 @@ fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArra
         let inexact = || format!("'{name}' holds numbers of {element_type} that f32 does not hold");
         element_value(element_type, bytes).ok_or_else(inexact)
     };
-    let values = data.chunks_exact(size).map(value).collect::<std::result::Result<_, _>>()?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(data.len() / size).map_err(|_| no_memory())?;
+    for element in data.chunks_exact(size) {
+        values.push(value(element)?);
+    }
     Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values }, rows))
 }
 
@@ -203,8 +258,9 @@ mod tests {
 
     #[test]
     fn every_element_type_becomes_f32() {
-        let read =
-            |descr, data: &[u8]| read_array("x", file(descr, "(2,)", data).as_slice()).map(|(array, _)| array.values);
+        let read = |descr, data: &[u8]| {
+            read_array("x", file(descr, "(2,)", data).as_slice(), &mut u64::MAX.clone()).map(|(array, _)| array.values)
+        };
         assert_eq!(read("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), Ok(vec![1.0, -1.0]));
         assert_eq!(read("|u1", &[3, 255]), Ok(vec![3.0, 255.0]));
         assert_eq!(read("|i1", &[3, 255]), Ok(vec![3.0, -1.0]));
@@ -220,12 +276,13 @@ mod tests {
     #[test]
     fn a_truncated_or_inconsistent_file_is_refused() {
         let complete = file("<f4", "(2, 3)", &[0; 24]);
-        assert_eq!(read_array("x", complete.as_slice()).unwrap().0.shape, [3]);
+        assert_eq!(read_array("x", complete.as_slice(), &mut u64::MAX.clone()).unwrap().0.shape, [3]);
         for end in 0..complete.len() {
-            assert!(read_array("x", &complete[..end]).is_err(), "{end}");
+            assert!(read_array("x", &complete[..end], &mut u64::MAX.clone()).is_err(), "{end}");
         }
-        let says =
-            |bytes: Vec<u8>, expected: &str| assert_eq!(read_array("x", bytes.as_slice()).unwrap_err(), expected);
+        let says = |bytes: Vec<u8>, expected: &str| {
+            assert_eq!(read_array("x", bytes.as_slice(), &mut u64::MAX.clone()).unwrap_err(), expected)
+        };
         says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
         says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
         says(file("<f2", "(2,)", &[0; 4]), "'x' holds <f2, which is not read; save it as float32");
@@ -234,5 +291,40 @@ mod tests {
             "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",
         );
         says(file("<f4", "()", &[0; 4]), "'x' is a single number");
+    }
+
+    #[test]
+    fn an_array_that_declares_far_more_than_it_has_is_refused_unread() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x.npz");
+        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        archive.start_file("x.npy", zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut archive, &file("|u1", "(1000, 4800000)", &[])).unwrap();
+        archive.finish().unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "x.npz: 'x' would take 19,200,000,000 bytes, far more than a file of this size holds of any data set"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn arrays_that_are_images_are_resized_and_cropped() {
+        let array = |shape: Vec<usize>| {
+            let size: usize = shape.iter().product();
+            let values = (0..2 * size).map(|i| (i % 7) as f32 / 7.0).collect();
+            ArrayFile { arrays: vec![NamedArray { name: "x".into(), shape, values }], labels: None, position_labels: None }
+        };
+        let resize_crop = |resize, crop| ResizeCrop { resize, crop };
+        let resized = array(vec![2, 6, 4]).resized(&resize_crop(Some(8), Some(5))).unwrap();
+        assert_eq!((resized.arrays[0].shape.as_slice(), resized.arrays[0].values.len()), (&[2, 5, 5][..], 2 * 50));
+        let second = PlanarImage { shape: [2, 6, 4], pixels: array(vec![2, 6, 4]).arrays[0].row(1).to_vec() };
+        let by_hand = second.resize(12, 8);
+        assert_eq!(resized.arrays[0].row(1), by_hand.crop(by_hand.center_window(5, 5)).pixels);
+        let error = array(vec![9]).resized(&resize_crop(Some(8), None)).unwrap_err();
+        assert_eq!(error, "samples of shape [9], expected images [channels, height, width] to resize or crop");
+        assert_eq!(array(vec![9]).resized(&ResizeCrop::default()).unwrap().arrays[0].shape, [9]);
     }
 }

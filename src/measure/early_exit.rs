@@ -22,10 +22,10 @@ pub struct EarlyExit {
     #[serde(with = "float_json")]
     pub threshold: f64,
     /// FLOPs that are computed, as a share of the whole network's, averaged over the samples.
-    #[serde(with = "float_json")]
+    #[serde(rename = "computation_fraction", alias = "computation", with = "float_json")]
     pub computation: f64,
     /// Share of samples that a read-out answers; the network itself answers the others.
-    #[serde(with = "float_json")]
+    #[serde(rename = "early_fraction", alias = "early", with = "float_json")]
     pub early: f64,
     /// How well all are answered.
     #[serde(flatten)]

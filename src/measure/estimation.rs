@@ -35,16 +35,16 @@ pub struct BlockEstimation {
     #[serde(default, with = "float_json")]
     pub step_mean: Option<f64>,
     /// `mean` over the mean standard deviation of A.
-    #[serde(with = "float_json")]
+    #[serde(rename = "mean_over_std_of_a", alias = "mean_relative", with = "float_json")]
     pub mean_relative: f64,
     /// `std` over the mean standard deviation of A.
-    #[serde(with = "float_json")]
+    #[serde(rename = "std_over_std_of_a", alias = "std_relative", with = "float_json")]
     pub std_relative: f64,
     /// `rms` over the mean standard deviation of A.
-    #[serde(with = "float_json")]
+    #[serde(rename = "rms_over_std_of_a", alias = "rms_relative", with = "float_json")]
     pub rms_relative: f64,
     /// `step_mean` over the mean standard deviation of A.
-    #[serde(default, with = "float_json")]
+    #[serde(rename = "step_mean_over_std_of_a", alias = "step_mean_relative", default, with = "float_json")]
     pub step_mean_relative: Option<f64>,
     /// Half widths of the intervals of `mean`, `std`, `rms`, `step_mean`.
     #[serde(with = "float_json")]

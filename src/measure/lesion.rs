@@ -20,8 +20,10 @@ pub struct LesionResult {
     #[serde(flatten)]
     pub score: Score,
     /// Baseline accuracy minus this accuracy, with its interval paired sample by sample.
+    #[serde(rename = "accuracy_cost_fraction", alias = "accuracy_cost")]
     pub accuracy_cost: Estimate,
     /// This loss minus baseline loss, with its interval paired sample by sample.
+    #[serde(rename = "loss_cost_nats", alias = "loss_cost")]
     pub loss_cost: Estimate,
 }
 

@@ -26,8 +26,10 @@ pub struct BlockPair {
     #[serde(flatten)]
     pub lesion: LesionResult,
     /// What the pair costs beyond the costs of its members, as a fraction of accuracy; paired sample by sample.
+    #[serde(rename = "interaction_accuracy_fraction", alias = "interaction_accuracy")]
     pub interaction_accuracy: Estimate,
     /// The same in loss, nats.
+    #[serde(rename = "interaction_loss_nats", alias = "interaction_loss")]
     pub interaction_loss: Estimate,
 }
 

@@ -51,11 +51,12 @@ pub struct Readout {
     #[serde(flatten)]
     pub score: Score,
     /// Share of samples for which it says what the whole network says.
+    #[serde(rename = "agreement_fraction", alias = "agreement")]
     pub agreement: Estimate,
     /// Kullback-Leibler divergence from the whole network's output, nats.
     pub kl_nats: Estimate,
     /// Share of samples for which this read-out and all later ones of its sort say what the whole network says.
-    #[serde(with = "float_json")]
+    #[serde(rename = "settled_fraction", alias = "settled", with = "float_json")]
     pub settled: f64,
 }
 

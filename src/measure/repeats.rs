@@ -28,6 +28,7 @@ pub struct RepeatedBlock {
     #[serde(flatten)]
     pub score: Score,
     /// Share of samples whose predicted class is that of the whole network.
+    #[serde(rename = "agreement_fraction", alias = "agreement")]
     pub agreement: Estimate,
 }
 

@@ -17,7 +17,7 @@ use crate::nn::Outline;
 use crate::{Error, Result};
 
 /// The version of the JSON form.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// Everything that was measured of one network.
 ///

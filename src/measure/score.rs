@@ -18,10 +18,10 @@ pub(super) const Z95: f64 = 1.959_963_984_540_054;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The share of answers whose highest output is the label. NaN for answers that are no classes.
-    #[serde(with = "float_json")]
+    #[serde(rename = "accuracy_fraction", alias = "accuracy", with = "float_json")]
     pub accuracy: f64,
     /// The mean cross-entropy, nats; for answers that are no classes, the mean distance from the whole network's.
-    #[serde(with = "float_json")]
+    #[serde(rename = "loss_nats", alias = "loss", with = "float_json")]
     pub loss: f64,
     /// The number of samples.
     pub samples: u64,
@@ -30,10 +30,10 @@ pub struct Score {
     pub positions: Option<u64>,
     /// The ends of the Wilson score interval of the accuracy. Positions of a sample are not independent: they count as as many
     /// samples as would give the same variance.
-    #[serde(with = "float_json")]
+    #[serde(rename = "accuracy_fraction_ci95", alias = "accuracy_ci95", with = "float_json")]
     pub accuracy_ci95: [f64; 2],
     /// The half width of the normal interval of the loss.
-    #[serde(with = "float_json")]
+    #[serde(rename = "loss_nats_ci95", alias = "loss_ci95", with = "float_json")]
     pub loss_ci95: f64,
 }
 

@@ -11,16 +11,16 @@ pub struct Epoch {
     #[serde(with = "crate::float_json")]
     pub rate: f64,
     /// Mean loss over the batches of the epoch, nats.
-    #[serde(with = "crate::float_json")]
+    #[serde(rename = "train_loss_nats", alias = "train_loss", with = "crate::float_json")]
     pub train_loss: f64,
     /// Fraction of training samples that were classified correctly during the epoch.
-    #[serde(with = "crate::float_json")]
+    #[serde(rename = "train_accuracy_fraction", alias = "train_accuracy", with = "crate::float_json")]
     pub train_accuracy: f64,
     /// Mean loss over the test split, nats.
-    #[serde(with = "crate::float_json")]
+    #[serde(rename = "test_loss_nats", alias = "test_loss", with = "crate::float_json")]
     pub test_loss: f64,
     /// Fraction of test samples that are classified correctly.
-    #[serde(with = "crate::float_json")]
+    #[serde(rename = "test_accuracy_fraction", alias = "test_accuracy", with = "crate::float_json")]
     pub test_accuracy: f64,
     /// Wall time of the epoch, seconds.
     #[serde(with = "crate::float_json")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{EvalSet, counted};
 use crate::nn::{BlockId, Outline};
+use crate::text::{toml_message, without_byte_order_mark};
 use crate::{Error, Result};
 
 /// The blocks to remove from a network.
@@ -49,9 +50,8 @@ impl RemovalPlan {
     /// # Errors
     /// [`Error::File`] for a text that is no plan.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e: toml::de::Error| {
-            Error::file(path, format!("no plan: {}", e.message().trim().replace('\n', ", ")))
-        })
+        let text = without_byte_order_mark(text);
+        toml::from_str(text).map_err(|e| Error::file(path, format!("no plan: {}", toml_message(&e, text))))
     }
 
     /// Returns the text of the plan file, with one block a line.

@@ -2,8 +2,10 @@
 //! exactly.
 
 mod config;
+mod config_errors;
 mod config_keys;
 mod experiment;
+mod initial_weights;
 mod open_data;
 mod optimizer;
 mod run_directory;
