@@ -315,7 +315,11 @@ mod tests {
         let array = |shape: Vec<usize>| {
             let size: usize = shape.iter().product();
             let values = (0..2 * size).map(|i| (i % 7) as f32 / 7.0).collect();
-            ArrayFile { arrays: vec![NamedArray { name: "x".into(), shape, values }], labels: None, position_labels: None }
+            ArrayFile {
+                arrays: vec![NamedArray { name: "x".into(), shape, values }],
+                labels: None,
+                position_labels: None,
+            }
         };
         let resize_crop = |resize, crop| ResizeCrop { resize, crop };
         let resized = array(vec![2, 6, 4]).resized(&resize_crop(Some(8), Some(5))).unwrap();

@@ -6,7 +6,6 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::npz;
 
 /// Sums of gradients are split among the threads, and where they are split decides how they round.
 const THREADS: &str = "2";
@@ -24,9 +23,9 @@ impl Home {
         for graph in networks.iter().filter(|name| name.ends_with(".onnx")) {
             std::fs::copy(tests(&format!("onnx/{graph}")), home.path(graph)).unwrap();
         }
-        npz::write(&home.path("labelled.npz"), labelled().into_iter());
-        npz::write(&home.path("tokens.npz"), tokens().into_iter());
-        npz::write(&home.path("images.npz"), std::iter::once(("x", images(8))));
+        crate::npz::write(&home.path("labelled.npz"), labelled().into_iter());
+        crate::npz::write(&home.path("tokens.npz"), tokens().into_iter());
+        crate::npz::write(&home.path("images.npz"), std::iter::once(("x", images(8))));
         home
     }
 
@@ -90,18 +89,18 @@ fn drawn(place: usize) -> u32 {
 }
 
 /// Images of three channels, some lighter and some darker.
-fn images(side: usize) -> npz::Array {
+fn images(side: usize) -> crate::npz::Array {
     let size = 3 * side * side;
     let value = |i: usize| drawn(i) as f32 / (1 << 23) as f32 - 1.0 + 0.5 * ((i / size % 5) as f32 - 2.0);
     (vec![SAMPLES, 3, side, side], (0..SAMPLES * size).map(value).collect())
 }
 
-fn labelled() -> [(&'static str, npz::Array); 2] {
+fn labelled() -> [(&'static str, crate::npz::Array); 2] {
     [("x", images(4)), ("labels", (vec![SAMPLES], LABELS.map(|digit| f32::from(digit - b'0')).to_vec()))]
 }
 
 /// Words, and how many of them count.
-fn tokens() -> [(&'static str, npz::Array); 2] {
+fn tokens() -> [(&'static str, crate::npz::Array); 2] {
     let all = |value: &dyn Fn(usize) -> f32| (vec![SAMPLES, WORDS], (0..SAMPLES * WORDS).map(value).collect());
     let counts = |place: usize| place % WORDS < 2 + place / WORDS % (WORDS - 1);
     [

@@ -3,8 +3,6 @@
 
 #![cfg(feature = "onnx")]
 
-mod npz;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -45,7 +43,7 @@ struct CaseBlock {
 /// A stage: its shape, and of every block the wiring and whether its skip is the identity.
 type Stage<'a> = (&'a [usize], Vec<(&'a str, bool)>);
 
-static GOLDENS: LazyLock<BTreeMap<String, npz::Array>> = LazyLock::new(|| {
+static GOLDENS: LazyLock<BTreeMap<String, crate::npz::Array>> = LazyLock::new(|| {
     let bytes = std::fs::read(fixture("goldens.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let floats = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -64,9 +62,7 @@ fn cases() -> Vec<Case> {
     cases.into_iter().filter(|case| !case.stages.is_empty()).collect()
 }
 
-mod common;
-
-use common::measured;
+use crate::common::measured;
 
 fn opened(file: &str) -> GraphNetwork {
     GraphNetwork::open(&fixture(file), None, &[]).unwrap_or_else(|e| panic!("{e}"))
@@ -196,7 +192,7 @@ fn data(case: &Case, path: &Path, labels: Option<&[f32]>) -> Arc<Dataset> {
     let arrays =
         case.inputs.iter().rev().map(|name| (name.as_str(), GOLDENS[&format!("{}/input/{name}", case.case)].clone()));
     let labels = labels.map(|labels| ("labels", (vec![labels.len()], labels.to_vec())));
-    npz::write(path, arrays.chain(labels));
+    crate::npz::write(path, arrays.chain(labels));
     let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap();
     Arc::new(dataset.reorder_arrays(&case.inputs).unwrap())

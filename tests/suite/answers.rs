@@ -2,8 +2,6 @@
 //! The goldens are NumPy's, by `reference/answer_fixtures.py`.
 #![cfg(feature = "onnx")]
 
-mod common;
-
 use std::path::Path;
 
 use serde::Deserialize;
@@ -63,7 +61,7 @@ fn opened(name: &str, answers: AnswerOptions, data: &str) -> (AnyNetwork, EvalSe
 
 fn measured(name: &str, answers: AnswerOptions, data: &str) -> Measurements {
     let (network, data) = opened(name, answers, data);
-    common::measured(&network, &data, &[], 0)
+    crate::common::measured(&network, &data, &[], 0)
 }
 
 #[test]
@@ -138,7 +136,7 @@ fn without_labels_every_position_is_compared_with_the_whole_network() {
     let (network, data) = opened("tagger.onnx", AnswerOptions::default(), "tagger-unlabelled.npz");
     let whole = evaluate(&network, &data, |_| ()).unwrap();
     assert_eq!((whole.accuracy, whole.loss), (1.0, 0.0));
-    let lesions = common::measured(&network, &data, &["lesion"], 0).require::<Lesion>().unwrap();
+    let lesions = crate::common::measured(&network, &data, &["lesion"], 0).require::<Lesion>().unwrap();
     assert!(lesions.values().all(|lesion| lesion.score.accuracy < 0.9 && lesion.score.loss > 0.0), "{lesions:?}");
 }
 
@@ -157,7 +155,7 @@ fn an_embedding_is_compared_by_its_cosine() {
     // Vectors of length 1: the squared error of 8 values is a quarter of the distance.
     let answers = AnswerOptions { output, kind: Some(AnswerKind::Mse), ..AnswerOptions::default() };
     let (network, data) = opened("tagger.onnx", answers, "tagger.npz");
-    let lesions = common::measured(&network, &data, &["lesion"], 0).require::<Lesion>().unwrap();
+    let lesions = crate::common::measured(&network, &data, &["lesion"], 0).require::<Lesion>().unwrap();
     for (found, golden) in lesions.values().zip(&goldens.embedding_lesions) {
         assert!((found.score.loss - golden / 4.0).abs() < CLOSE, "{found:?} {golden}");
     }

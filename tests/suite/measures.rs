@@ -10,9 +10,7 @@ use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring, cross_entropy};
 use unrolled::random;
 
-mod common;
-
-use common::{id, measured, predictions};
+use crate::common::{id, measured, predictions};
 
 fn digits(samples: usize) -> EvalSet {
     let spec: DataSpec = "digits".parse().unwrap();

@@ -2,9 +2,6 @@
 
 #![cfg(feature = "onnx")]
 
-mod npz;
-mod proto;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +16,7 @@ use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
 use unrolled::slim::{Criterion, Goal, removable, select_blocks, verify};
 use unrolled::write_atomic_checked;
 
-use proto::{
+use crate::proto::{
     all, branch, counted, external, field, fields, file, floats, graph, node, ones, parts, texts, truth, value,
 };
 
@@ -700,7 +697,7 @@ proptest! {
 fn source(dir: &Path, network: &GraphNetwork, count: usize) -> EvalSet {
     let path = dir.join("x.npy");
     let samples = samples(network, count);
-    std::fs::write(&path, npz::npy(&(vec![count, samples.shape[3]], samples.values))).unwrap();
+    std::fs::write(&path, crate::npz::npy(&(vec![count, samples.shape[3]], samples.values))).unwrap();
     let spec: DataSpec = format!("arrays:{}", path.display()).parse().unwrap();
     let names: Vec<String> = network.inputs().iter().map(|input| input.name.clone()).collect();
     let open = || Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap().reorder_arrays(&names).unwrap();
@@ -737,7 +734,7 @@ fn without_labels_agreement_is_kept() {
 }
 
 /// The inputs of a network as arrays of their own.
-fn inputs(network: &GraphNetwork, samples: &Samples) -> Vec<(String, npz::Array)> {
+fn inputs(network: &GraphNetwork, samples: &Samples) -> Vec<(String, crate::npz::Array)> {
     let (count, size) = (samples.shape[0], samples.shape[3]);
     let mut from = 0;
     let split = |input: &unrolled::graph::GraphInput| {
@@ -776,7 +773,7 @@ fn onnx_runtime_answers_as_we_do() {
         let arrays = inputs(&slim, &samples);
         let answers = (vec![3, logits.classes], logits.values);
         let all = arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).chain([("logits", answers)]);
-        npz::write(&out.with_extension("npz"), all);
+        crate::npz::write(&out.with_extension("npz"), all);
         files.push(out);
     };
     for path in fixtures() {

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-mod common;
-
-use common::write_network as network;
+use crate::common::write_network as network;
 
 /// How often the measurement is killed.
 const KILLS: usize = 10;

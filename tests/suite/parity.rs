@@ -6,8 +6,6 @@ use unrolled::model::{Model, ModelConfig};
 use unrolled::nn::{BATCH_NORM_MOMENTUM, ForwardContext, TrainingStep, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
-mod draws;
-
 /// Largest relative error of a loss. The expected ones are f64; PyTorch's own f32 loses up to 4e-6 of them.
 const TOLERANCE: f64 = 2e-5;
 
@@ -34,7 +32,7 @@ struct Case {
 
 #[test]
 fn ten_steps_lose_what_pytorch_loses() {
-    let expected: Expected = serde_json::from_str(include_str!("goldens/parity.json")).unwrap();
+    let expected: Expected = serde_json::from_str(include_str!("../goldens/parity.json")).unwrap();
     assert_eq!(expected.cases.len(), CASES);
     let mut failures = Vec::new();
     let mut worst = 0.0_f64;
@@ -54,13 +52,13 @@ fn ten_steps_lose_what_pytorch_loses() {
 
 fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
     let mut model = Model::new(model, sample.input, sample.classes, 0, &Device::flex()).unwrap();
-    draws::fill(&mut model.parameters, sample.seed);
+    crate::draws::fill(&mut model.parameters, sample.seed);
     let mut optimizer = Optimizer::new(train, &model.parameters);
     let [channels, height, width] = sample.input;
     let shape = [sample.batch, channels, height, width];
     let step = |step| {
-        let x = draws::values(sample.seed, &format!("batch{step}.input"), &shape);
-        let labels = draws::labels(sample.seed, &format!("batch{step}.labels"), sample.batch, sample.classes);
+        let x = crate::draws::values(sample.seed, &format!("batch{step}.input"), &shape);
+        let labels = crate::draws::labels(sample.seed, &format!("batch{step}.labels"), sample.batch, sample.classes);
         let leaves = model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(x, shape), leaves.device());
         let mut training = TrainingStep::new(0, step);

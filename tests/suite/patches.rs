@@ -9,9 +9,7 @@ use unrolled::measure::{EvalSet, Patches};
 use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, BodyKind, Network, Samples, Wiring};
 
-mod common;
-
-use common::measured;
+use crate::common::measured;
 
 fn digits(samples: usize, batch: usize) -> EvalSet {
     let spec: DataSpec = "digits".parse().unwrap();

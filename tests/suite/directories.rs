@@ -1,11 +1,9 @@
 //! What the program does with a directory that it is to write to and that is not empty, or to read and that is damaged.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::write_network;
+use crate::common::write_network;
 
 /// A directory with two networks, `a.safetensors` and `b.safetensors`, in which commands run.
 struct Workplace(tempfile::TempDir);

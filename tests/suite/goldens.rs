@@ -9,8 +9,6 @@ use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
 use unrolled::nn::{BATCH_NORM_MOMENTUM, BlockId, ForwardContext, Network, RecurrentState, Samples, TrainingStep};
 
-mod draws;
-
 /// Largest error allowed, relative to the array's largest magnitude. Expected values come from f64; `goldens.py` passes
 /// over seeds at which PyTorch's f32 loses more than 4e-6 of them, and the sums of normalizations' gradients, which
 /// nearly cancel, lose up to 1.4e-5 here. A wrong sign, bias or statistic moves some array by more than 1e-2.
@@ -85,10 +83,10 @@ fn error(found: &[f32], expected: &[f32]) -> f64 {
 /// Everything that the file has of a case, computed here.
 fn run(case: &Case) -> BTreeMap<&'static str, Arrays> {
     let mut model = Model::new(&case.config, case.input, case.classes, 0, &Device::flex()).unwrap();
-    draws::fill(&mut model.parameters, case.seed);
+    crate::draws::fill(&mut model.parameters, case.seed);
     let [channels, height, width] = case.input;
     let shape = [case.batch, channels, height, width];
-    let values = draws::values(case.seed, "input", &shape);
+    let values = crate::draws::values(case.seed, "input", &shape);
 
     let plain = TensorData::new(values.clone(), shape);
     let logits =
@@ -119,7 +117,7 @@ fn train(case: &Case, model: &Model, x: TensorData, sorts: &mut BTreeMap<&'stati
     let x = Tensor::<4>::from_data(x, leaves.device()).require_grad();
     let mut training = TrainingStep::new(0, 0);
     let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
-    let labels = draws::labels(case.seed, "labels", case.batch, case.classes);
+    let labels = crate::draws::labels(case.seed, "labels", case.batch, case.classes);
     let gradients = cross_entropy(logits.clone(), &labels).backward();
 
     let input = to_vec(x.grad(&gradients).expect("gradient of the input"));

@@ -16,10 +16,9 @@
 
 #![cfg(feature = "onnx")]
 
-#[path = "unchanged/compare.rs"]
+#[path = "../unchanged/compare.rs"]
 mod compare;
-mod npz;
-#[path = "unchanged/program.rs"]
+#[path = "../unchanged/program.rs"]
 mod program;
 
 use std::collections::BTreeSet;

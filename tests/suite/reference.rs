@@ -50,9 +50,7 @@ struct ExpectedInfluence {
     l2_ratio: f64,
 }
 
-mod common;
-
-use common::{id, measured};
+use crate::common::{id, measured};
 
 /// The folder of data and weights beside this project, if there is one.
 fn shared() -> Option<PathBuf> {

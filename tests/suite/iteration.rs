@@ -9,9 +9,7 @@ use unrolled::measure::*;
 use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring};
 
-mod common;
-
-use common::{id, measured, predictions};
+use crate::common::{id, measured, predictions};
 
 const SAMPLES: usize = 60;
 /// Sums in another order; a root and a quotient.

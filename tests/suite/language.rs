@@ -8,8 +8,6 @@ use unrolled::model::{CharLmSize, Model, ModelConfig, ModelKind};
 use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, Wiring, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
 
-mod draws;
-
 /// Largest relative error of a loss. The expected ones are f64; PyTorch's own f32 loses up to 1e-6 of them.
 const TOLERANCE: f64 = 2e-5;
 
@@ -40,7 +38,7 @@ struct Count {
 }
 
 fn expected() -> Expected {
-    serde_json::from_str(include_str!("goldens/char_lm.json")).unwrap()
+    serde_json::from_str(include_str!("../goldens/char_lm.json")).unwrap()
 }
 
 /// So that a file with fewer cases does not pass.
@@ -75,7 +73,7 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
     let config = ModelConfig { characters: Some(sizes.characters), ..config.clone() };
     let mut model = Model::new(&config, [1, 1, sizes.length], sizes.classes, 0, &Device::flex()).unwrap();
     model.parameters.set_kernels(kernels);
-    draws::fill(&mut model.parameters, 0);
+    crate::draws::fill(&mut model.parameters, 0);
     no_character_is_zeros(&mut model, sizes.characters);
     let mut optimizer = Optimizer::new(&sizes.train, &model.parameters);
     let mut memory = RecurrentState::new(sizes.streams);
@@ -108,13 +106,13 @@ fn no_character_is_zeros(model: &mut Model, characters: usize) {
 /// Characters and labels of a batch, step by step.
 fn batch(sizes: &Expected, k: usize) -> (Vec<f32>, Vec<u32>) {
     let count = sizes.streams * sizes.steps;
-    let lengths = draws::labels(0, &format!("batch{k}.lengths"), count, sizes.length - 1);
-    let drawn = draws::labels(0, &format!("batch{k}.characters"), count * sizes.length, sizes.characters - 1);
+    let lengths = crate::draws::labels(0, &format!("batch{k}.lengths"), count, sizes.length - 1);
+    let drawn = crate::draws::labels(0, &format!("batch{k}.characters"), count * sizes.length, sizes.characters - 1);
     let words = drawn.chunks_exact(sizes.length).zip(lengths);
     let characters = words.flat_map(|(word, length)| {
         word.iter().enumerate().map(move |(i, &c)| if i <= length as usize { (c + 1) as f32 } else { 0.0 })
     });
-    (characters.collect(), draws::labels(0, &format!("batch{k}.labels"), count, sizes.classes))
+    (characters.collect(), crate::draws::labels(0, &format!("batch{k}.labels"), count, sizes.classes))
 }
 
 /// The counts of Section 5.2, to the unit by PyTorch and rounded as the paper has them.

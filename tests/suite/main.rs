@@ -1,0 +1,33 @@
+//! All tests of the library and of the program: a file for each subject. They are one program, because many programs take long to
+//! compile and to link.
+
+mod answers;
+mod commands;
+mod counts;
+mod directories;
+mod examples;
+mod goldens;
+mod interrupted;
+mod iteration;
+mod kernels;
+mod language;
+mod layers;
+mod measures;
+mod onnx;
+mod onnx_slim;
+mod open;
+mod parity;
+mod patches;
+mod reference;
+mod resume;
+mod runs;
+mod sgd;
+mod shards;
+mod slim;
+mod unchanged;
+
+// What several subjects share.
+mod common;
+mod draws;
+mod npz;
+mod proto;
