@@ -6,6 +6,7 @@
 
 import copy
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 
@@ -21,6 +22,15 @@ DIR = OUT / "foreign"
 
 def save(name, thing, **options):
     torch.save(thing, DIR / name, **options)
+
+
+def without_paths(path):
+    """Writes an archive again without notes on where the source code lies, which differ from machine to machine."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist() if not name.endswith(".debug_pkl")}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), re.sub(rb'"stack_trace": "(?:[^"\\]|\\.)*"', b'"stack_trace": ""', content))
 
 
 class Task(nn.Module):
@@ -58,6 +68,7 @@ def networks(whole):
     other = shake(ResNet(Basic, [1, 1, 1], 2, 10, head="linear", skip="pad"), 7).state_dict()
     save("same-ema-beside.pt", {"model": arrays, "model_ema": other})
     save("student-and-teacher.pt", {"student": other, "teacher": {"net": arrays}})
+    save("teacher-without-head.pt", {"student": backbone, "teacher": arrays})
     heads = {"first.weight": torch.ones(10, 16), "second.weight": torch.ones(10, 16)}
     save("two-heads.pt", {**renamed(backbone, "backbone."), **heads})
     deep = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 10)).state_dict()
@@ -89,6 +100,8 @@ def others(whole):
     example = torch.zeros(1, 1, 8, 8)
     torch.jit.trace(small, example).save(str(DIR / "torchscript.pt"))
     torch.export.save(torch.export.export(small, (example,)), str(DIR / "exported.pt2"))
+    without_paths(DIR / "torchscript.pt")
+    without_paths(DIR / "exported.pt2")
     save("quantized.pt", {"weight": torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)})
     save("numpy.pt", {"weight": np.ones((2, 2), np.float32)})
     (DIR / "numpy.pkl").write_bytes(pickle.dumps({"conv1": np.ones((2, 2), np.float32)}, protocol=4))
@@ -100,6 +113,8 @@ def others(whole):
 
 def main():
     DIR.mkdir(exist_ok=True)
+    # In place of the source code of classes, which old files hold with its path.
+    torch.serialization.get_source_lines_and_file = lambda *_: (["class Network: ...\n"], 1, "network.py")
     torch.backends.quantized.engine = "fbgemm"
     whole = shake(ResNet(Basic, [1, 1, 1], 4, 10, head="linear", skip="pad"), 0)
     networks(whole)

@@ -100,12 +100,13 @@ fn stages(config: &ResolvedConfig) -> Vec<StageConfig> {
     for (s, &count) in config.blocks.iter().enumerate().filter(|(_, count)| **count > 0) {
         let doubles = family.doubles_channels();
         let out = if doubles { ((config.width * config.widen) << s) * config.body.expansion() } else { config.width };
+        let narrow = if doubles { config.bottleneck_width << s } else { config.bottleneck_width };
         let stride = if doubles && s > 0 { 2 } else { 1 };
         let block = |k: usize| {
             // Linear decay: block l of L survives with probability 1 - l/L·p (Huang et al. 2016).
             let decayed = || 1.0 - config.layer_dropout * (before + k + 1) as f64 / total as f64;
             let survival = config.survival.get(before + k).copied().unwrap_or_else(decayed);
-            block(config, [out, config.bottleneck_width << s], if k == 0 { stride } else { 1 }, survival)
+            block(config, [out, narrow], if k == 0 { stride } else { 1 }, survival)
         };
         let pool = match s {
             0 if config.stem.has_pool() => Some(halving_pool(3, 1, false)),

@@ -34,8 +34,8 @@ pub(super) fn describe(config: &ResolvedConfig) -> String {
     };
     let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
     let mut name = format!("{name} {}, width {}{widen}", config.wiring, config.width);
-    if config.bottleneck_width != config.width * config.widen {
-        name += &format!(", bottleneck {}", config.bottleneck_width);
+    if let Some(width) = config.other_bottleneck_width() {
+        name += &format!(", bottleneck {width}");
     }
     if config.groups > 1 {
         name += &format!(", groups {}", config.groups);

@@ -70,7 +70,8 @@ impl ResolvedConfig {
             let what = format!("{width} gives a stage of {widest} channels, more than {MAX_CHANNELS}");
             return Err(Error::config("model.width", what));
         }
-        let bottleneck_width = config.bottleneck_width.unwrap_or(width * widen);
+        let usual_width = usual_bottleneck_width(config.kind, width * widen);
+        let bottleneck_width = config.bottleneck_width.unwrap_or(usual_width);
         let groups = config.groups.unwrap_or(1);
         validate_bottleneck(config, body, [bottleneck_width, groups], doublings)?;
         let last_relu = config.last_relu.or(defaults.last_relu);
@@ -100,6 +101,12 @@ impl ResolvedConfig {
         })
     }
 
+    /// Returns the channels of the 3x3 convolution of bottlenecks in the first stage, where they are not the usual ones.
+    pub(super) fn other_bottleneck_width(&self) -> Option<usize> {
+        let usual = usual_bottleneck_width(self.kind, self.width * self.widen);
+        (self.bottleneck_width != usual).then_some(self.bottleneck_width)
+    }
+
     /// Returns the number of layers as the literature counts them: stem, bodies and classifier.
     pub(super) fn depth(&self) -> usize {
         match self.kind.family() {
@@ -108,6 +115,12 @@ impl ResolvedConfig {
             _ => 2 + self.blocks.iter().sum::<usize>() * self.body.layer_count(),
         }
     }
+}
+
+/// Returns a quarter of the channels of the blocks of the first stage, which `width` counts before their expansion where the
+/// channels double.
+fn usual_bottleneck_width(kind: ModelKind, width: usize) -> usize {
+    if kind.family().doubles_channels() { width } else { (width / 4).max(1) }
 }
 
 fn default_last_relu(order: ActivationOrder, wiring: Wiring, body: BodyKind) -> LastRelu {
@@ -159,8 +172,7 @@ impl From<&ResolvedConfig> for ModelConfig {
             stem: Some(resolved.stem),
             width: Some(Width::Units(resolved.width)),
             widen: Some(resolved.widen),
-            bottleneck_width: (resolved.bottleneck_width != resolved.width * resolved.widen)
-                .then_some(resolved.bottleneck_width),
+            bottleneck_width: resolved.other_bottleneck_width(),
             groups: (resolved.groups > 1).then_some(resolved.groups),
             wiring: Some(resolved.wiring),
             body: Some(resolved.body),

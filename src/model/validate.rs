@@ -90,6 +90,9 @@ pub(super) fn validate_bottleneck(
 ) -> Result<()> {
     let keys = [("bottleneck_width", config.bottleneck_width), ("groups", config.groups)];
     for (key, value) in keys.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+        if !config.kind.family().doubles_channels() {
+            return wrong(key, "belongs to the kinds 'resnet' and 'imagenet'");
+        }
         if body != BodyKind::Bottleneck {
             return wrong(key, "belongs to model.body = 'bottleneck'");
         }

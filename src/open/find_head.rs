@@ -18,9 +18,13 @@ pub(super) fn add_head(state: &mut StateDict, layout: &Layout) -> Result<(), Str
     let known = layout.known_arrays(state);
     let Some(width) = last_width(&known).filter(|_| !known.contains_key("head.weight")) else { return Ok(()) };
     drop(known);
+    let (is_chosen_average, networks) = (is_average(&state.prefix), std::mem::take(&mut state.other_networks));
+    // Neither the classifier of another network nor that of an average of the weights belongs to this one.
+    let is_own = |name: &str| {
+        is_average(name) == is_chosen_average && !networks.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    };
     let inside = state.arrays.iter().filter(|array| !layout.is_in_trunk(&array.name)).collect();
-    let is_chosen_average = is_average(&state.prefix);
-    let outside = state.outside.iter().filter(|array| is_average(&array.name) == is_chosen_average);
+    let outside = state.outside.iter().filter(|array| is_own(&array.name));
     let nearest = outside.clone().map(|array| shared_prefix(&state.prefix, &array.name).len()).max().unwrap_or(0);
     let outside = outside.filter(|array| shared_prefix(&state.prefix, &array.name).len() == nearest).collect();
     if let Some(part) = only_matrix(width, inside)? {
@@ -29,8 +33,7 @@ pub(super) fn add_head(state: &mut StateDict, layout: &Layout) -> Result<(), Str
         let shared = shared_prefix(&state.prefix, &part).to_owned();
         let is_module_array = |array: &StoredArray| {
             let last = array.name.rsplit('.').next().unwrap_or_default();
-            let is_average = is_average(&array.name) != is_chosen_average;
-            array.name.starts_with(&shared) && !is_average && MODULE_ARRAYS.contains(&last)
+            array.name.starts_with(&shared) && is_own(&array.name) && MODULE_ARRAYS.contains(&last)
         };
         let (head, beside): (Vec<_>, Vec<_>) = std::mem::take(&mut state.outside)
             .into_iter()

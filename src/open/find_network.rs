@@ -40,7 +40,8 @@ pub(super) fn select(path: &Path, state: StateDict, key: Option<&str>) -> Result
             ref several_networks => return Err(several(path, several_networks)),
         },
     };
-    Ok(split(state, &chosen))
+    let other_networks = prefixes.into_iter().filter(|prefix| *prefix != chosen).collect();
+    Ok(StateDict { other_networks, ..split(state, &chosen) })
 }
 
 /// Returns the prefixes under which arrays have the names of a network in some layout: those with a stem, or else all that

@@ -33,6 +33,8 @@ pub(super) struct StateDict {
     pub prefix: String,
     /// The arrays without that prefix, with their whole names.
     pub outside: Vec<StoredArray>,
+    /// The prefixes of the other networks of the file.
+    pub other_networks: Vec<String>,
     /// The classifier, where it was found by its shape and not by its name.
     pub head: Option<String>,
     /// Arrays of modules that lie beside a classifier outside the prefix. The network has no place for them.

@@ -48,6 +48,9 @@ fn one_of_several_networks_is_chosen_by_its_key() {
         says(&path, &OpenOptions::new().key("pupil")),
         "key: no network is under 'pupil'; the file has 'student', 'teacher.net'"
     );
+    // The head of another network is not that of this one.
+    let beheaded = says(&foreign("teacher-without-head.pt"), &OpenOptions::new().key("student"));
+    assert!(beheaded.starts_with("no head: "), "{beheaded}");
     let average = opened(&foreign("same-ema-beside.pt"), &OpenOptions::new().key("model_ema")).unwrap();
     assert_eq!(average.model.outline().name, "resnet-8 residual, width 2");
 }
