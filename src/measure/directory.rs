@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::measurement::REGISTRY;
-use super::plan::{Difference, Plan, PlannedMeasurement, VERSION};
+use super::plan::{Plan, PlannedMeasurement, VERSION};
 use super::score::Score;
 use super::store::{FOLDER, Store};
+use crate::atomic_file::is_temporary;
 use crate::model::Epoch;
 use crate::{Error, Result, write_atomic};
 
@@ -70,7 +71,22 @@ impl Directory {
                 }
             }
         }
+        if resumes {
+            self.remove_temporary_files()?;
+        }
         write_json(&path, &plan)
+    }
+
+    /// Removes the temporary files of a process that was killed.
+    fn remove_temporary_files(&self) -> Result<()> {
+        for directory in [self.path.clone(), self.path.join(OUTPUTS), self.path.join(FOLDER)] {
+            let Ok(entries) = directory.read_dir() else { continue };
+            for file in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| is_temporary(file)) {
+                let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
+                removed.map_err(Error::io(&file))?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the plan; `None` where there is none.
@@ -138,8 +154,8 @@ impl Directory {
 
 /// Returns why work of a plan cannot be added to a directory that holds another plan; `None` where it can.
 fn why_not_added_to(found: &Plan, asked: &Plan) -> Option<String> {
-    if let Some(Difference { found, expected, is_plural }) = asked.difference(found) {
-        return Some(format!("holds {found}, {expected} {} asked for", if is_plural { "were" } else { "was" }));
+    if let Some(difference) = asked.difference(found) {
+        return Some(difference.of_directory());
     }
     if found.shard != asked.shard {
         let name = |plan: &Plan| plan.shard.map_or("all samples".to_owned(), |shard| format!("shard {shard}"));

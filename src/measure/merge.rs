@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::directory::{Directory, names};
 use super::measurement::{AnyMeasurement, REGISTRY};
 use super::observations::Observations;
-use super::plan::{Difference, Plan, PlannedMeasurement};
+use super::plan::{Plan, PlannedMeasurement};
 use super::results::{Measurements, assemble};
 use super::run::PASS;
 use super::score::Score;
@@ -67,8 +67,8 @@ fn read_plans(shards: &[PathBuf]) -> Result<Vec<(Plan, &Path)>> {
         let Some(shard) = plan.shard else { return wrong("holds all samples, expected a shard".into()) };
         if let Some((first, _)) = parts.first() {
             let of = |plan: &Plan| plan.shard.map_or(1, |shard| shard.of);
-            if let Some(Difference { found, expected, .. }) = first.difference(&plan) {
-                return wrong(format!("{found}, expected {expected}"));
+            if let Some(difference) = first.difference(&plan) {
+                return wrong(difference.of_shard());
             }
             if first.measurements != plan.measurements {
                 let [found, expected] = [&plan, first].map(|plan| names(&plan.measurements));

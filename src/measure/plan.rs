@@ -95,6 +95,7 @@ impl Plan {
     pub(super) fn difference(&self, found: &Self) -> Option<Difference> {
         let [ours, theirs] = [&self.scope, &found.scope];
         let samples = (ours.samples != theirs.samples).then(|| Difference {
+            what: String::new(),
             found: format!("{} samples", theirs.samples),
             expected: ours.samples.to_string(),
             is_plural: true,
@@ -106,6 +107,7 @@ impl Plan {
             .or_else(|| Difference::of("seed", &theirs.seed, &ours.seed))
             .or_else(|| {
                 (ours != theirs).then(|| Difference {
+                    what: String::new(),
                     found: "another outline of the same network".into(),
                     expected: "the outline that it has now".into(),
                     is_plural: false,
@@ -164,18 +166,35 @@ fn checksum_of_samples(data: &EvalSet) -> String {
 /// How one plan differs from another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// What was found, such as `seed 3` or `50 samples`.
-    pub(super) found: String,
-    /// What it should be, such as `seed 4` or `60`.
-    pub(super) expected: String,
+    /// What differs, such as `seed`; empty where the values say it.
+    what: String,
+    /// The value that was found, such as `3` or `50 samples`.
+    found: String,
+    /// The value that it should be, such as `4` or `60`.
+    expected: String,
     /// Whether `expected` is a number of things.
-    pub(super) is_plural: bool,
+    is_plural: bool,
 }
 
 impl Difference {
     fn of<T: std::fmt::Display + PartialEq>(what: &str, found: &T, expected: &T) -> Option<Self> {
-        let text = |value: &T| format!("{what} {value}");
-        (found != expected).then(|| Self { found: text(found), expected: text(expected), is_plural: false })
+        (found != expected).then(|| Self {
+            what: format!("{what} "),
+            found: found.to_string(),
+            expected: expected.to_string(),
+            is_plural: false,
+        })
+    }
+
+    /// Returns the difference of what a directory holds from what was asked for: `holds seed 3, seed 4 was asked for`.
+    pub(super) fn of_directory(&self) -> String {
+        let Self { what, found, expected, is_plural } = self;
+        format!("holds {what}{found}, {what}{expected} {} asked for", if *is_plural { "were" } else { "was" })
+    }
+
+    /// Returns the difference of a shard from the first one: `seed 3, expected 4`.
+    pub(super) fn of_shard(&self) -> String {
+        format!("{}{}, expected {}", self.what, self.found, self.expected)
     }
 }
 

@@ -91,6 +91,11 @@ fn kill_and_resume(only: &[&str]) {
     }
     assert!(stopped >= KILLS / 2, "killed while it ran {stopped} of {KILLS} times");
     let more: &[&str] = if killed.join("plan.json").exists() { &["--resume"] } else { &[] };
+    // What a kill in the middle of a file leaves behind.
+    let files = [".whole-a.tmp", "measurements/.whole-b.tmp", "store/.whole-c.tmp"].map(|name| killed.join(name));
+    for file in files.iter().filter(|file| !more.is_empty() && file.parent().unwrap().exists()) {
+        std::fs::write(file, "half").unwrap();
+    }
     let resumed = succeeded(measure(&path, &killed, &[only, more].concat()).output().unwrap());
     assert_eq!(printed, resumed);
     assert_same(&whole, &killed);
