@@ -53,10 +53,8 @@ pub(super) fn join_negative(arguments: impl IntoIterator<Item = OsString>) -> Ve
     let mut joined: Vec<OsString> = Vec::new();
     let mut takes_options = true;
     for argument in arguments {
-        let is_negative = match argument.as_encoded_bytes() {
-            [b'-', b'0'..=b'9', ..] | [b'-', b'.', b'0'..=b'9', ..] => true,
-            _ => false,
-        };
+        let bytes = argument.as_encoded_bytes();
+        let is_negative = matches!(bytes, [b'-', b'0'..=b'9', ..] | [b'-', b'.', b'0'..=b'9', ..]);
         let is_option = |before: &OsString| {
             let bytes = before.as_encoded_bytes();
             bytes.len() > 2 && bytes.starts_with(b"--") && !bytes.contains(&b'=')

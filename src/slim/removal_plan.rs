@@ -193,6 +193,6 @@ mod tests {
         assert!(message(beyond).starts_with("p: remove: unknown block 'stage1.block3'"));
         assert_eq!(message(RemovalPlan { remove: Vec::new(), ..plan }), "p: remove: no block is named");
         let no_plan = RemovalPlan::parse(Path::new("p"), "network = 'a'\nblok = 1").unwrap_err().to_string();
-        assert!(no_plan.starts_with("p: no plan: unknown field `blok`"), "{no_plan}");
+        assert!(no_plan.starts_with("p: no plan: line 2, column 1: unknown field `blok`"), "{no_plan}");
     }
 }

@@ -66,14 +66,13 @@ impl Source<'_> {
         let here: Vec<String> = known.iter().map(|name| join(table, name)).collect();
         // A key may stand in a wrong table.
         let elsewhere = KEYS.iter().find(|key| key.path.rsplit('.').next() == Some(name));
-        let known = elsewhere.map_or(here, |key| vec![key.path.to_owned()]);
         let unknown = match elsewhere {
-            Some(key) => format!("unknown key '{path}', did you mean '{}'?", key.path),
-            None => Error::unknown("key", path, known).to_string(),
+            Some(key) => Error::config(path, format!("unknown key, did you mean '{}'?", key.path)),
+            None => Error::unknown("key", path, here),
         };
         match self.place(path) {
-            Some(place) => Error::config(place, unknown),
-            None => Error::Usage(unknown),
+            Some(place) => Error::config(place, unknown.to_string()),
+            None => unknown,
         }
     }
 
@@ -172,7 +171,7 @@ mod tests {
             ),
             ("optimizer = 'x'", "a.toml, line 8: train.optimizer: unknown value 'x', known: sgd, adamw"),
             ("epoch = 3", "a.toml, line 8: unknown key 'train.epoch', did you mean 'train.epochs'?"),
-            ("wiring = 'plain'", "a.toml, line 8: unknown key 'train.wiring', did you mean 'model.wiring'?"),
+            ("wiring = 'plain'", "a.toml, line 8: train.wiring: unknown key, did you mean 'model.wiring'?"),
             ("batch = 0", "a.toml, line 8: train.batch: 0: at least 1 sample a step is needed"),
             ("rate = ", "a.toml: line 8, column 8: string values must be quoted, expected literal string"),
         ] {

@@ -54,7 +54,7 @@ impl Experiment {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Config`] for an unknown key or name, or a value that is not possible; [`Error::Usage`] for an override of an
+    /// [`Error::Config`] for an unknown key or name, or a value that is not possible; [`Error::Unknown`] for an override of an
     /// unknown key; [`Error::Argument`] for an override that is not of the form `key=value`.
     pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
         let text = without_byte_order_mark(text);

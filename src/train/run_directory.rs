@@ -1,9 +1,12 @@
 //! The run directory: configuration, versions, metrics, checkpoints, and the trained model. Every file is written
 //! atomically.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::run_files::{
+    BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
+};
 use super::{Experiment, TrainingSetup, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
 use crate::kernel::{Backend, Kernels};
@@ -21,14 +24,6 @@ pub struct RunDirectory {
     /// The experiment before, where the run is resumed with another one.
     replaced: Option<Experiment>,
 }
-
-/// File names within a run directory.
-const CONFIG: &str = "config.toml";
-const VERSIONS: &str = "versions.json";
-const METRICS: &str = "metrics.jsonl";
-const MODEL: &str = "model.safetensors";
-const BEST: &str = "best.safetensors";
-const CHECKPOINTS: &str = "checkpoints";
 
 /// The keys that may change when a run is resumed.
 const CHANGEABLE: [&str; 4] = ["train.epochs", "train.checkpoint_steps", "train.keep", "data.workers"];
@@ -274,76 +269,4 @@ impl RunDirectory {
         });
         write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }
-}
-
-/// Returns the paths in a directory; none if it does not exist.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match dir.read_dir() {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(dir)(e)),
-    };
-    entries.map(|entry| Ok(entry.map_err(Error::io(dir))?.path())).collect()
-}
-
-/// Returns whether a directory does not exist, or holds nothing but temporary files of a process that was killed.
-fn is_empty(dir: &Path) -> Result<bool> {
-    Ok(entries(dir)?.iter().all(|path| is_temporary(path)))
-}
-
-/// Returns the checkpoints of a run, the oldest first.
-fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = entries(&dir.join(CHECKPOINTS))?;
-    paths.retain(|path| {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        name.starts_with(b"step-") && name.ends_with(b".safetensors")
-    });
-    paths.sort();
-    Ok(paths)
-}
-
-/// Locks the configuration file of a run.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(CONFIG);
-    let file = File::open(&path).map_err(Error::io(&path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::unsupported(dir.display(), "another process is training in this directory"))
-        }
-        // Some network file systems have no locks. A single process is safe there too.
-        _ => Ok(file),
-    }
-}
-
-/// Returns the path of the trained model of a run, otherwise that of its latest checkpoint.
-///
-/// # Errors
-/// [`Error::File`] if there is neither.
-pub fn model_file(dir: &Path) -> Result<PathBuf> {
-    let model = dir.join(MODEL);
-    if model.exists() {
-        return Ok(model);
-    }
-    let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
-    checkpoints(dir)?.pop().ok_or_else(none)
-}
-
-/// Returns the metrics of the finished epochs of a run; none for a directory without metrics.
-///
-/// # Errors
-/// [`Error::File`] if the metrics are not valid.
-pub fn read_history(dir: &Path) -> Result<Vec<Epoch>> {
-    read_metrics(&dir.join(METRICS))
-}
-
-fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(path)(e)),
-    };
-    let parse = |(n, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| Error::file(path, format!("line {}: {e}", n + 1)))
-    };
-    text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::checks::{check_extension, check_memory};
 use super::initial_weights::copy_weights;
 use super::open_data::{check_augmented, open_data};
-use super::{Experiment, RunDirectory, TrainConfig, TrainingSetup, TrainingState};
+use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
 use crate::kernel::Backend;
-use crate::measure::{EvalSet, evaluate, machine_memory};
+use crate::measure::{EvalSet, evaluate};
 use crate::model::{Epoch, Metadata, Model, ModelConfig};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
@@ -330,42 +331,6 @@ impl Trainer {
             workers: data.workers,
         }
     }
-}
-
-/// Checks that a run can be continued with another number of epochs: every step so far would have had the same rate.
-fn check_extension(before: &TrainConfig, now: &TrainConfig, state: &TrainingState, per_epoch: u64) -> Result<()> {
-    let done = state.progress.epoch;
-    if now.epochs < done {
-        let what = format!("{}: the run has finished {done} epochs already", now.epochs);
-        return Err(Error::config("train.epochs", what));
-    }
-    let rate = |config: &TrainConfig, step| state.schedule.rate(config, step, per_epoch);
-    if (0..state.progress.step).all(|step| rate(before, step) == rate(now, step)) {
-        return Ok(());
-    }
-    let what = format!(
-        "was {}, now {}: the schedule cosine would have given other rates to the steps so far; begin another run, from these \
-         weights or anew",
-        before.epochs, now.epochs
-    );
-    Err(Error::config("train.epochs", what))
-}
-
-/// Checks that the machine has memory for parameters, gradient, moments and average.
-fn check_memory(model: &Model, train: &TrainConfig) -> Result<()> {
-    let arrays = 2 + train.moments() as u64 + u64::from(train.ema > 0.0);
-    let (needed, Some(there)) = (4 * arrays * model.outline().parameters, machine_memory()) else { return Ok(()) };
-    if needed <= there {
-        return Ok(());
-    }
-    let gibibytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let what = format!(
-        "{} trained values take {:.1} GiB in training, the machine has {:.1} GiB; lower model.width",
-        model.outline().parameters,
-        gibibytes(needed),
-        gibibytes(there)
-    );
-    Err(Error::config("model", what))
 }
 
 /// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.

@@ -103,7 +103,12 @@ fn invalid_folders_are_refused_with_what_was_expected() {
             none,
             "DIR/test: no directories here, expected one for each class",
         ),
-        (&[("a/1.txt", S)], Split::Train, none, "DIR/a: no .png, .jpg or .jpeg files here"),
+        (
+            &[("a/1.txt", S)],
+            Split::Train,
+            none,
+            "DIR/a: no .png, .jpg or .jpeg files here; 1 of other kinds, such as 1.txt",
+        ),
         (
             &[("a/1.png", S), ("a/2.png", [3, 4])],
             Split::Train,
