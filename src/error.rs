@@ -28,7 +28,8 @@ pub enum Error {
     /// The value of a configuration key is not possible.
     #[error("{}: {}", line(key), line(what))]
     Config {
-        /// The key with its table, such as `train.epochs`.
+        /// The key with its table, such as `train.epochs`, after the file and the line in which it stands, where these are
+        /// known.
         key: String,
         /// What is wrong with the value and what would be right.
         what: String,

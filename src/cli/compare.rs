@@ -46,16 +46,17 @@ impl Compare {
         }
         self.opening.check_used(&opened.iter().map(|(path, any)| (*path, any)).collect::<Vec<_>>(), backend)?;
         let mut all: Vec<(String, AnyNetwork, EvalSet)> = Vec::new();
+        let mut descriptions = Vec::new();
         for (path, mut network) in opened {
-            let name = path.display().to_string();
-            let data = self.data.for_network(&name, &mut network)?;
-            all.push((name, network, data));
+            let data = self.data.for_network(path, &mut network)?;
+            descriptions.push(data.description());
+            all.push((path.display().to_string(), network, data.set));
         }
         self.check_applicable(&all)?;
         let mut measured = Vec::new();
         let mut predictions = Vec::new();
-        for (name, network, data) in &all {
-            measured.push(self.measure(name, network, data)?);
+        for ((name, network, data), described) in all.iter().zip(&descriptions) {
+            measured.push(self.measure(name, network, data, described)?);
             predictions.push(predict(network, data, |_| ())?);
         }
         let mut page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
@@ -91,11 +92,16 @@ impl Compare {
         Ok(())
     }
 
-    fn measure(&self, name: &str, network: &AnyNetwork, data: &EvalSet) -> anyhow::Result<Measurements> {
-        let described = self.data.describe(data.dataset.is_labelled());
-        let measure = self.what.measure()?.skip_inapplicable().names(name, &described);
+    fn measure(
+        &self,
+        name: &str,
+        network: &AnyNetwork,
+        data: &EvalSet,
+        described: &str,
+    ) -> anyhow::Result<Measurements> {
+        let measure = self.what.measure()?.skip_inapplicable().names(name, described);
         let measure = measure.training(network.history().to_vec());
-        let mut bar = Bar::new(&format!("measuring {name}"));
+        let mut bar = Bar::new(&output::short_name(std::path::Path::new(name)));
         let measured = measure.run(network, data, &mut bar);
         bar.finish();
         Ok(measured?)

@@ -40,12 +40,17 @@ fn list() -> anyhow::Result<()> {
 
 #[cfg(feature = "fetch")]
 fn fetch(name: &str, dir: &std::path::Path) -> anyhow::Result<()> {
-    let bar = progress::bar(0, "");
+    progress::set_advice(Some(format!("the same command goes on: unrolled data fetch {name} --dir {}", dir.display())));
+    let (mut meter, mut current) = (progress::Meter::new(), String::new());
     let path = unrolled::data::fetch(name, dir, &mut |progress| {
-        bar.set_message(progress.file.to_owned());
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    })?;
-    bar.finish_and_clear();
+        if current != progress.file {
+            progress.file.clone_into(&mut current);
+            meter.restart(progress.done);
+        }
+        let [done, all] = [progress.done, progress.total].map(|bytes| bytes as f64 / 1e6);
+        meter.show(&format!("{}, {done:.1} of {all:.1} MB", progress.file), progress.done, progress.total);
+    });
+    meter.finish();
+    let path = path?;
     output::print(&format!("{}\n", path.display()))
 }

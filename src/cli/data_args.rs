@@ -1,21 +1,23 @@
 //! The samples that a command names.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
-use unrolled::data::{ResizeCrop, Split};
+use unrolled::data::{Dataset, ResizeCrop, Split};
 use unrolled::measure::EvalSet;
 use unrolled::open::{AnyNetwork, EvalSetOptions};
 use unrolled::{Error, Result};
 
-use super::output;
+use super::{numbers, output};
 
 /// The samples to use.
 #[derive(Args)]
 pub(super) struct DataArgs {
     /// digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR; text:DIR with train.txt, valid.txt and
     /// test.txt; or arrays:FILE: a .npz file with an array for each input of the network and maybe one named labels, or a
-    /// .npy file
+    /// .npy file [default: the data that a run was trained with]
     #[arg(long, value_name = "SPEC")]
-    pub(super) data: String,
+    data: Option<String>,
     #[command(flatten)]
     part: PartArgs,
 }
@@ -36,89 +38,140 @@ struct PartArgs {
     /// Which part of the data
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
-    /// Use the first N samples only
-    #[arg(long, value_name = "N")]
-    limit: Option<std::num::NonZeroUsize>,
+    /// Use the first N samples only; 0 for all
+    #[arg(long, value_name = "N", default_value = "0", value_parser = numbers::count, hide_default_value = true)]
+    limit: usize,
     /// Samples that run through the network at once
-    #[arg(long, value_name = "N", default_value = "64")]
-    batch: std::num::NonZeroUsize,
-    /// For a folder: resize the shorter side to so many pixels
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = numbers::positive)]
+    batch: usize,
+    /// Resize the shorter side of images to so many pixels
+    #[arg(long, value_name = "PIXELS", value_parser = numbers::positive)]
     resize: Option<usize>,
-    /// For a folder: then cut out the middle, so many pixels a side
-    #[arg(long, value_name = "PIXELS")]
+    /// Then cut out the middle of images, so many pixels a side
+    #[arg(long, value_name = "PIXELS", value_parser = numbers::positive)]
     crop: Option<usize>,
 }
 
 impl PartArgs {
-    fn options(&self, data: &str) -> Result<EvalSetOptions> {
-        let options = EvalSet::open(data)?.split(self.split.into()).batch(self.batch.into());
-        let view = ResizeCrop { resize: self.resize, crop: self.crop };
-        Ok(options.limit(self.limit.map_or(0, usize::from)).view(view))
+    fn apply(&self, options: EvalSetOptions) -> EvalSetOptions {
+        let own = options.resize_crop();
+        let view = ResizeCrop { resize: self.resize.or(own.resize), crop: self.crop.or(own.crop) };
+        options.split(self.split.into()).batch(self.batch).limit(self.limit).view(view)
+    }
+}
+
+/// Samples as a network takes them, and what was asked for.
+pub(super) struct OpenedData {
+    pub(super) set: EvalSet,
+    options: EvalSetOptions,
+    part: Part,
+}
+
+impl OpenedData {
+    /// The data as they are named, such as `mnist:DIR`.
+    pub(super) fn name(&self) -> &str {
+        self.options.name()
+    }
+
+    /// How images are brought to one size.
+    pub(super) fn resize_crop(&self) -> ResizeCrop {
+        self.options.resize_crop()
+    }
+
+    /// The first training samples; all of them where the number is 0.
+    pub(super) fn first_training_samples(&self, count: usize) -> Result<EvalSet> {
+        self.options.clone().split(Split::Train).limit(count).build()
+    }
+
+    /// The data as a report names them.
+    pub(super) fn description(&self) -> String {
+        let part = match self.part {
+            _ if !self.set.dataset.is_labelled() => {
+                "without labels: accuracy is agreement with the whole network, loss divergence from it"
+            }
+            _ if self.name().starts_with("arrays:") => "with labels",
+            Part::Train => "training split",
+            Part::Valid => "validation split",
+            Part::Test => "test split",
+        };
+        format!("{}, {part}", self.name())
     }
 }
 
 impl DataArgs {
-    /// The first samples of another split; all of them where the number is 0.
-    pub(super) fn first_of(&self, split: Split, count: usize) -> Result<EvalSet> {
-        self.part.options(&self.data)?.split(split).limit(count).build()
-    }
-
     /// The split that is named.
     pub(super) fn split(&self) -> Split {
         self.part.split.into()
     }
 
-    /// The number of samples at once.
-    pub(super) fn batch(&self) -> usize {
-        self.part.batch.into()
+    /// The samples as the network that was opened from this path takes them; those without labels are labelled with what it
+    /// predicts.
+    pub(super) fn for_network(&self, path: &Path, network: &mut AnyNetwork) -> Result<OpenedData> {
+        self.open(path, network, EvalSetOptions::for_network)
     }
 
-    /// The samples as the network of this name takes them; those without labels are labelled with what it predicts.
-    pub(super) fn for_network(&self, name: &str, network: &mut AnyNetwork) -> Result<EvalSet> {
-        let data = self.part.options(&self.data)?.for_network(network).map_err(|e| named(name, e))?;
-        self.say_unknown_words(name, &data);
-        Ok(data)
-    }
-
-    /// The samples as the network of this name takes them, which must have labels.
-    pub(super) fn labelled_for_network(&self, name: &str, network: &mut AnyNetwork) -> Result<EvalSet> {
-        let data = self.part.options(&self.data)?.unlabelled_for_network(network).map_err(|e| named(name, e))?;
-        if !data.dataset.is_labelled() {
+    /// The samples as the network that was opened from this path takes them, which must have labels.
+    pub(super) fn labelled_for_network(&self, path: &Path, network: &mut AnyNetwork) -> Result<OpenedData> {
+        let data = self.open(path, network, EvalSetOptions::unlabelled_for_network)?;
+        if !data.set.dataset.is_labelled() {
             let why = "no labels, so that there is no accuracy; measure tells what each block does to the answers";
-            return Err(Error::unsupported(&self.data, why));
+            return Err(Error::unsupported(data.name(), why));
         }
-        self.say_unknown_words(name, &data);
         Ok(data)
     }
 
-    fn say_unknown_words(&self, name: &str, data: &EvalSet) {
-        let (unknown, words) = (data.dataset.unknown_words(), data.len());
-        if unknown > 0 {
-            output::say(&format!("{}: {unknown} of {words} words are unknown to {name}, told as <unk>", self.data));
-        }
-    }
-
-    /// The data as a report names them.
-    pub(super) fn describe(&self, is_labelled: bool) -> String {
-        let part = match self.part.split {
-            _ if !is_labelled => {
-                "without labels: accuracy is agreement with the whole network, loss divergence from it"
+    fn open(
+        &self,
+        path: &Path,
+        network: &mut AnyNetwork,
+        open: impl FnOnce(&EvalSetOptions, &mut AnyNetwork) -> Result<EvalSet>,
+    ) -> Result<OpenedData> {
+        let network_name = path.display().to_string();
+        let options = match &self.data {
+            Some(data) => EvalSet::open(data)?,
+            None => {
+                let why =
+                    || format!("{network_name} does not know what it was trained with; name the data, such as digits");
+                let options = EvalSet::of_training(path, network)?.ok_or_else(|| Error::argument("data", why()))?;
+                output::say(&format!("{network_name}: without --data, the data of its training: {}", options.name()));
+                options
             }
-            _ if self.data.starts_with("arrays:") => "with labels",
-            Part::Train => "training split",
-            Part::Valid => "validation split",
-            Part::Test => "test split",
         };
-        format!("{}, {part}", self.data)
+        let options = self.part.apply(options);
+        let set = open(&options, network).map_err(|e| named(&network_name, e))?;
+        say_passed_over(options.name(), &set.dataset);
+        let (unknown, words) = (set.dataset.unknown_words(), set.len());
+        if unknown > 0 {
+            let name = options.name();
+            output::say(&format!("{name}: {unknown} of {words} words are unknown to {network_name}, told as <unk>"));
+        }
+        Ok(OpenedData { set, options, part: self.part.split })
     }
 }
 
 impl OptionalDataArgs {
     /// The samples, where they are named.
     pub(super) fn open(&self) -> Result<Option<EvalSet>> {
-        self.data.as_ref().map(|data| self.part.options(data)?.build()).transpose()
+        self.data.as_ref().map(|data| self.part.apply(EvalSet::open(data)?).build()).transpose()
     }
+}
+
+/// The most names of files that a line lists.
+const MAX_NAMES: usize = 5;
+
+/// Says what of a folder is no image of a class.
+pub(super) fn say_passed_over(name: &str, dataset: &Dataset) {
+    let passed_over = dataset.passed_over();
+    if passed_over.is_empty() {
+        return;
+    }
+    let mut names = passed_over[..passed_over.len().min(MAX_NAMES)].join(", ");
+    if passed_over.len() > MAX_NAMES {
+        names += ", …";
+    }
+    let [images, files] =
+        [(dataset.len(), "image"), (passed_over.len(), "file")].map(|(n, what)| unrolled::report::counted(n, what));
+    output::say(&format!("{name}: {images}; {files} passed over: {names}"));
 }
 
 /// Names the network before what does not suit it.

@@ -20,7 +20,7 @@ pub(super) struct Demo {
     #[arg(long, value_name = "DIR", default_value = "runs/demo")]
     out: PathBuf,
     /// Seed of initial values and order
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, default_value_t = 0, value_parser = super::numbers::seed)]
     seed: u64,
 }
 
@@ -61,9 +61,9 @@ impl Demo {
         experiments.iter().try_for_each(|(name, experiment)| RunDirectory::clear(&self.out.join(name), experiment))?;
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
-            let (model, history) = train::train(experiment, &dir, false, backend)?;
+            let (model, history) = train::train(experiment, None, &dir, false, backend)?;
             let source = EvalSet::new(dataset.clone(), dataset.normalization(), 355);
-            let mut bar = Bar::new(&format!("measuring {name}"));
+            let mut bar = Bar::new(name);
             let measure = Measure::new().only(MEASUREMENTS)?.skip_inapplicable().seed(self.seed);
             let measure = measure.names(name, "digits, test split").training(history);
             networks.push(measure.run(&model, &source, &mut bar)?);

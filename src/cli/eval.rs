@@ -1,11 +1,12 @@
 //! `eval`: accuracy and loss of a network.
 
 use clap::Args;
+use serde::Serialize;
 use unrolled::kernel::Backend;
-use unrolled::measure::evaluate;
+use unrolled::measure::{Score, evaluate};
 use unrolled::nn::Network;
 
-use super::data_args::DataArgs;
+use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
 use super::{output, progress};
 
@@ -21,13 +22,62 @@ pub(super) struct Eval {
     json: bool,
 }
 
+/// The score with what it is a score of.
+#[derive(Serialize)]
+struct Evaluation<'a> {
+    target: &'a str,
+    data: String,
+    preprocessing: Preprocessing<'a>,
+    /// Files of a folder that are no images.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    passed_over: &'a [String],
+    #[serde(flatten)]
+    score: &'a Score,
+}
+
+/// What is done to a sample before it enters the network.
+#[derive(Serialize)]
+struct Preprocessing<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resize_pixels: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop_pixels: Option<usize>,
+    mean: &'a [f32],
+    std: &'a [f32],
+}
+
 impl Eval {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         let mut network = self.network.open(backend)?;
-        let data = self.data.labelled_for_network(&self.network.name(), &mut network)?;
-        let bar = progress::bar(data.len() as u64, "evaluating");
-        let score = evaluate(&network, &data, |samples| bar.inc(samples))?;
-        bar.finish_and_clear();
-        if self.json { output::print_json(&score) } else { output::print(&output::score(&score, network.outline())) }
+        let data = self.data.labelled_for_network(&self.network.path, &mut network)?;
+        let what = format!("{}: evaluating", output::short_name(&self.network.path));
+        let (mut meter, mut done, all) = (progress::Meter::new(), 0, data.set.len() as u64);
+        let score = evaluate(&network, &data.set, |samples| {
+            done += samples;
+            meter.show(&format!("{what} {done} of {all} samples"), done, all);
+        });
+        meter.finish();
+        let score = score?;
+        match self.json {
+            true => self.print_json(&data, &score),
+            false => output::print(&output::score(&score, network.outline())),
+        }
+    }
+
+    fn print_json(&self, data: &OpenedData, score: &Score) -> anyhow::Result<()> {
+        let sizes = data.resize_crop();
+        let normalization = &data.set.normalization;
+        output::print_json(&Evaluation {
+            target: &self.network.name(),
+            data: data.description(),
+            preprocessing: Preprocessing {
+                resize_pixels: sizes.resize,
+                crop_pixels: sizes.crop,
+                mean: &normalization.mean,
+                std: &normalization.std,
+            },
+            passed_over: data.set.dataset.passed_over(),
+            score,
+        })
     }
 }

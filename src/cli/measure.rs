@@ -11,8 +11,8 @@ use unrolled::{Error, check_writable};
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
 use super::network_args::NetworkArgs;
-use super::output;
 use super::progress::Bar;
+use super::{numbers, output};
 
 /// Arguments of `measure`.
 #[derive(Args)]
@@ -37,16 +37,11 @@ pub(super) struct Measure {
     #[arg(long, requires = "out")]
     keep_store: bool,
     /// Seconds between two saves of unfinished work
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, requires = "out", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, requires = "out", value_parser = numbers::seconds)]
     save_every: f64,
     /// Print one JSON document
     #[arg(long, conflicts_with = "shard")]
     json: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| (0.0..1e9).contains(number));
-    number.ok_or_else(|| format!("'{text}': expected a number of seconds"))
 }
 
 impl Measure {
@@ -55,14 +50,14 @@ impl Measure {
         self.out.as_deref().map_or(Ok(()), check_writable)?;
         let mut network = self.network.open(backend)?;
         let name = self.network.name();
-        let data = self.data.for_network(&name, &mut network)?;
-        let described = self.data.describe(data.dataset.is_labelled());
+        let data = self.data.for_network(&self.network.path, &mut network)?;
+        let (described, data) = (data.description(), data.set);
         let mut measure = self.what.measure()?.names(&name, &described).resume(self.resume).keep_store(self.keep_store);
         measure = measure.save_every(Duration::from_secs_f64(self.save_every)).training(network.history().to_vec());
         if let Some(dir) = &self.out {
             measure = measure.directory(dir);
         }
-        let mut bar = Bar::new(&format!("measuring {name}"));
+        let mut bar = Bar::new(&output::short_name(&self.network.path));
         if let Some(shard) = self.shard {
             let outcome = measure.run_shard(&network, &data, shard, &mut bar);
             bar.finish();

@@ -16,7 +16,7 @@ pub(super) struct MeasureArgs {
     #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
     memory: Option<u64>,
     /// Seed of random choices
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::numbers::seed)]
     seed: u64,
 }
 

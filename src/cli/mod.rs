@@ -10,6 +10,7 @@ mod measure_args;
 mod memory;
 mod merge;
 mod network_args;
+mod numbers;
 pub(crate) mod output;
 mod progress;
 mod report;
@@ -69,7 +70,7 @@ enum Command {
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(numbers::join_negative(std::env::args_os()));
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
     let kernels = match cli.kernels {

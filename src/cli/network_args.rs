@@ -8,6 +8,8 @@ use unrolled::kernel::{Backend, Kernels};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
+use super::numbers;
+
 /// A network to open.
 #[derive(Args)]
 pub(super) struct NetworkArgs {
@@ -26,10 +28,10 @@ pub(super) struct OpenArgs {
     #[arg(long, value_name = "KIND|FILE")]
     arch: Option<String>,
     /// What is subtracted from each channel of the samples, such as .485,.456,.406
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = numbers::number)]
     mean: Option<Vec<f32>>,
     /// What each channel is divided by after that
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = numbers::number)]
     std: Option<Vec<f32>>,
     /// Names of the classes, one a line
     #[arg(long, value_name = "FILE")]

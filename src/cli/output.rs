@@ -26,9 +26,46 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// The version of the form of JSON documents, unless they have one of their own.
+const JSON_VERSION: u64 = 3;
+
+/// Returns a JSON document that begins with the version of its form and the command that made it. Of a list, each item does.
+pub(super) fn json_document(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let command = serde_json::to_string(&command())?;
+    let version = format!("\"version\": {JSON_VERSION},");
+    let mut document = String::new();
+    let mut lines = text.lines().peekable();
+    // Lines are inserted: numbers that pass through another form may be printed in another way.
+    let opening = if text.starts_with('[') { "  {" } else { "{" };
+    while let Some(line) = lines.next() {
+        document += line;
+        document.push('\n');
+        if line == opening {
+            let indent = " ".repeat(opening.len() + 1);
+            let own = lines.next_if(|next| next.trim_start().starts_with("\"version\": "));
+            document +=
+                &format!("{indent}{}\n{indent}\"command\": {command},\n", own.map_or(version.as_str(), str::trim));
+        }
+    }
+    Ok(document)
+}
+
 /// Prints one JSON document.
 pub(super) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
+    print(&json_document(value)?)
+}
+
+/// Returns the last part of a path, which names a network in a line that has to be short.
+pub(super) fn short_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Returns the command of this process.
+fn command() -> String {
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    format!("unrolled {}", arguments.join(" "))
 }
 
 /// The width of the terminal that standard output leads to, in columns; 100 where it is none.
@@ -40,9 +77,7 @@ pub(super) fn width() -> usize {
 pub(super) fn title(measured: &[Measurements]) -> String {
     match measured {
         [one] => {
-            let name =
-                Path::new(&one.target).file_name().map_or(one.target.as_str().into(), |name| name.to_string_lossy());
-            format!("How {name} refines its estimates")
+            format!("How {} refines its estimates", short_name(Path::new(&one.target)))
         }
         all => format!("{} networks side by side", all.len()),
     }
@@ -114,12 +149,10 @@ pub(super) fn outline(outline: &Outline, table: Table) -> String {
 
 /// The facts that close a report.
 pub(super) fn facts(begun: Instant) -> Vec<(String, String)> {
-    let arguments = std::env::args_os().skip(1);
-    let command: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let machine = format!("{} {}, {threads} threads", std::env::consts::ARCH, std::env::consts::OS);
     [
-        ("command", format!("unrolled {}", command.join(" "))),
+        ("command", command()),
         ("version", format!("unrolled {}", env!("CARGO_PKG_VERSION"))),
         ("machine", machine),
         ("date", today()),

@@ -5,24 +5,26 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use indicatif::{ProgressBar, ProgressStyle};
 use unrolled::Error;
+use unrolled::data::Normalization;
 use unrolled::kernel::Backend;
-use unrolled::model::{Epoch, Model, ModelKind};
+use unrolled::model::{Epoch, Metadata, Model, ModelKind};
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
-use unrolled::train::{Event, Experiment, Trainer};
+use unrolled::open::{OpenOptions, OpenedModel};
+use unrolled::train::{Event, Experiment, RunDirectory, Trainer, model_file};
 
+use super::data_args::say_passed_over;
 use super::{output, progress};
 
 /// Arguments of `train`.
 #[derive(Args)]
 pub(super) struct Train {
     /// The experiment file (TOML); its keys are listed in docs/CONFIG.md
-    #[arg(required_unless_present = "init")]
+    #[arg(required_unless_present_any = ["init", "resume"])]
     config: Option<PathBuf>,
     /// Print an experiment file for a kind of network, with all defaults, or write it to a new file CONFIG
-    #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with_all = ["out", "set", "resume"])]
+    #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with_all = ["out", "set", "resume", "from"])]
     init: Option<String>,
     /// The run directory [default: runs/NAME of the file]
     #[arg(long, value_name = "RUN")]
@@ -30,9 +32,20 @@ pub(super) struct Train {
     /// Override a value of the file, such as train.epochs=3; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Continue a run that was stopped; it ends as if it had never stopped
-    #[arg(long)]
-    resume: bool,
+    /// Continue a run that was stopped; it ends as if it had never stopped. RUN knows its experiment. With --set
+    /// train.epochs=N it is trained for longer, where the rates so far would have been the same
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
+    /// Start from the weights of a run, a model file, or a PyTorch or safetensors file; for other classes with a new head
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+/// What is to be trained where.
+struct Request {
+    experiment: Experiment,
+    dir: PathBuf,
+    resumes: bool,
 }
 
 impl Train {
@@ -40,12 +53,13 @@ impl Train {
         if let Some(name) = &self.init {
             return init(name, self.config.as_deref());
         }
-        let path = self.config.as_deref().unwrap_or(Path::new(""));
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let experiment = Experiment::parse(&text, &self.set, &path.display().to_string())?;
-        let name = path.file_stem().unwrap_or_default();
-        let dir = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
-        let (model, history) = train(experiment, &dir, self.resume, backend)?;
+        let Request { experiment, dir, resumes } = self.request(backend)?;
+        let weights = match &experiment.train.from {
+            // The checkpoint of a run takes precedence.
+            Some(from) if !(resumes && model_file(&dir).is_ok()) => Some(open_weights(from, &experiment, backend)?),
+            _ => None,
+        };
+        let (model, history) = train(experiment, weights.as_ref(), &dir, resumes, backend)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
@@ -56,6 +70,80 @@ impl Train {
         }
         output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
     }
+
+    /// Reads the experiment: that of the file, or that of the run which is resumed.
+    fn request(&self, backend: &Backend) -> anyhow::Result<Request> {
+        // `--resume CONFIG --out RUN` names an experiment file.
+        let named = self.resume.as_ref().and_then(Option::as_deref);
+        let (run, config) = match (named, &self.config) {
+            (Some(path), None) if path.is_file() => (None, Some(path)),
+            (run, config) => (run, config.as_deref()),
+        };
+        if let (Some(run), Some(out)) = (run, &self.out)
+            && run != out
+        {
+            let (run, out) = (run.display(), out.display());
+            return Err(Error::Usage(format!("--resume {run} and --out {out} name two runs; give one of them")).into());
+        }
+        let mut overrides = self.set.clone();
+        overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", quoted(from))));
+        let resumes = self.resume.is_some();
+        let Some(config) = config else {
+            let dir = run.or(self.out.as_deref());
+            let dir = dir.ok_or_else(|| Error::Usage("--resume: name the run to resume".into()))?.to_owned();
+            let experiment = RunDirectory::experiment(&dir, &overrides)?;
+            return Ok(Request { experiment, dir, resumes });
+        };
+        let text = read_text(config)?;
+        let mut experiment = Experiment::parse(&text, &overrides, &config.display().to_string())?;
+        let default = || Path::new("runs").join(config.file_stem().unwrap_or_default());
+        let dir = run.or(self.out.as_deref()).map_or_else(default, Path::to_owned);
+        if experiment.train.from.is_some() && experiment.data.normalization.is_none() {
+            experiment.data.normalization = match resumes && dir.join("config.toml").exists() {
+                true => RunDirectory::experiment(&dir, &[])?.data.normalization,
+                false => weights_normalization(&experiment, backend)?,
+            };
+        }
+        Ok(Request { experiment, dir, resumes })
+    }
+}
+
+/// Reads a text file; a byte order mark at its beginning is the parser's affair.
+fn read_text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(Error::io(path))
+}
+
+/// Returns a path as a TOML string.
+fn quoted(path: &Path) -> String {
+    serde_json::Value::String(path.display().to_string()).to_string()
+}
+
+/// Opens the network whose weights a training starts from.
+fn open_weights(from: &str, experiment: &Experiment, backend: &Backend) -> Result<OpenedModel, Error> {
+    let options = OpenOptions::new().backend(backend);
+    match options.open_model(from) {
+        // What the file leaves open, the experiment says.
+        Err(Error::Argument { .. } | Error::File { .. } | Error::Config { .. }) if !Path::new(from).is_dir() => {
+            let Normalization { mean, std } = experiment.data.normalization.clone().unwrap_or_else(identity);
+            let arch = experiment.model.clone();
+            options.mean(mean).std(std).arch(arch).open_model(from)
+        }
+        opened => opened,
+    }
+}
+
+/// Returns the normalization that the weights of an experiment were trained with, where their file says it.
+fn weights_normalization(experiment: &Experiment, backend: &Backend) -> Result<Option<Normalization>, Error> {
+    let Some(from) = &experiment.train.from else { return Ok(None) };
+    let opened = open_weights(from, experiment, backend)?;
+    let Metadata { mean, std, characters, .. } = opened.metadata;
+    let normalization = Normalization { mean, std };
+    Ok(Some(normalization).filter(|known| characters.is_none() && *known != identity()))
+}
+
+/// Returns the normalization that changes nothing.
+fn identity() -> Normalization {
+    Normalization { mean: vec![0.0], std: vec![1.0] }
 }
 
 /// The kinds of network that `--init` accepts.
@@ -80,36 +168,65 @@ fn init(name: &str, path: Option<&Path>) -> anyhow::Result<()> {
 /// Trains with a progress bar on standard error and a line for every epoch.
 pub(super) fn train(
     experiment: Experiment,
+    weights: Option<&OpenedModel>,
     dir: &Path,
-    resume: bool,
+    resumes: bool,
     backend: &Backend,
 ) -> anyhow::Result<(Model, Vec<Epoch>)> {
+    let from = experiment.train.from.clone().unwrap_or_default();
     // A run directory appears only once everything that goes into it is known to fit.
-    let trainer = Trainer::new(experiment, dir, resume, backend)?;
+    let trainer = match weights {
+        Some(opened) => Trainer::from_weights(experiment, &opened.model, dir, resumes, backend)?,
+        None => Trainer::new(experiment, dir, resumes, backend)?,
+    };
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
-    let bar = progress::bar(0, "");
-    let template = "epoch {msg} {bar:20} {prefix} · {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let begun = std::time::Instant::now();
+    say_start(&trainer, weights.map(|_| from.as_str()));
+    let advice = format!("{} keeps its checkpoints; to go on: unrolled train --resume {0}", dir.display());
+    progress::set_advice(Some(advice.clone()));
     let outline = trainer.model().outline().clone();
-    let mut seen = 0;
+    let [_, epochs] = trainer.epochs();
+    let begun = std::time::Instant::now();
+    let (mut meter, mut seen, mut is_first) = (progress::Meter::new(), 0, true);
     let result = trainer.train(&mut |event| match event {
         Event::Step { step, steps, epoch, loss, accuracy, samples } => {
-            seen += samples;
-            let rate = seen as f64 / begun.elapsed().as_secs_f64();
-            if bar.length() == Some(0) {
-                bar.set_length(steps);
-                bar.reset_eta();
+            if std::mem::take(&mut is_first) {
+                meter.set_before(step - 1);
             }
-            bar.set_position(step);
-            bar.set_message(epoch.to_string());
+            seen += samples;
+            let speed = seen as f64 / begun.elapsed().as_secs_f64();
             let (name, figure) = figure(&outline, loss, accuracy);
-            bar.set_prefix(format!("loss {loss:.4} · {name} {figure} · {rate:.0} samples/s"));
+            let line = format!("epoch {epoch} of {epochs}, loss {loss:.4}, {name} {figure}, {speed:.0} samples/s");
+            meter.show(&line, step, steps);
         }
-        Event::Epoch(epoch) => line(&bar, &outline, epoch),
+        Event::Epoch(epoch) => meter.say(&line(&outline, epoch)),
     });
-    bar.finish_and_clear();
+    meter.finish();
+    progress::set_advice(None);
+    // A loss that is not finite would come again.
+    let is_lasting = matches!(result, Err(Error::NonFinite { .. }) | Ok(_));
+    if !is_lasting {
+        output::say(&advice);
+    }
     Ok(result?)
+}
+
+/// Says what a training starts from.
+fn say_start(trainer: &Trainer, from: Option<&str>) {
+    let [training, held_out] = trainer.data();
+    say_passed_over("training samples", training);
+    say_passed_over("held-out samples", held_out);
+    if let Some(from) = from {
+        let new = trainer.new_parameters();
+        let head = match new.is_empty() {
+            true => String::new(),
+            false => format!("; new, for other classes: {}", new.join(", ")),
+        };
+        output::say(&format!("starts from the weights of {from}{head}"));
+    }
+    let [done, all] = trainer.epochs();
+    if done > 0 {
+        output::say(&format!("continues after epoch {done} of {all}"));
+    }
 }
 
 /// The score of a network and its name, such as `accuracy` and `97.31 %`, or `perplexity` and `92.31`.
@@ -120,13 +237,13 @@ fn figure(outline: &Outline, loss: f64, accuracy: f64) -> (&'static str, String)
     }
 }
 
-fn line(bar: &ProgressBar, outline: &Outline, epoch: &Epoch) {
+/// The line of a finished epoch.
+fn line(outline: &Outline, epoch: &Epoch) -> String {
     let (name, train) = figure(outline, epoch.train_loss, epoch.train_accuracy);
     let (_, test) = figure(outline, epoch.test_loss, epoch.test_accuracy);
     let split = if outline.is_language_model { "valid" } else { "test" };
-    let text = format!(
+    format!(
         "epoch {:>3}  rate {:<9.3e} train loss {:.4} {name} {train:>8}  {split} loss {:.4} {name} {test:>8}  {:.1} s",
         epoch.epoch, epoch.rate, epoch.train_loss, epoch.test_loss, epoch.seconds
-    );
-    bar.suspend(|| output::say(&text));
+    )
 }

@@ -7,6 +7,7 @@ mod resize_crop;
 use std::sync::Arc;
 
 pub use resize_crop::ResizeCrop;
+pub(super) use resize_crop::format_size;
 
 use super::folder::Folder;
 use super::normalization::Normalization;
@@ -29,11 +30,40 @@ pub(super) struct ImageBytes {
     pub(super) bytes: Vec<u8>,
 }
 
+/// Images in memory that are resized and cropped when a sample is asked for.
+#[derive(Debug)]
+struct StoredImages {
+    /// The images one after another.
+    bytes: Vec<u8>,
+    /// The byte that means white.
+    white: u8,
+    /// The shape of one image, `[channels, height, width]`.
+    shape: [usize; 3],
+    resize_crop: ResizeCrop,
+}
+
+impl StoredImages {
+    /// Returns image `index` in its own size. `index` must be in range.
+    fn full_size(&self, index: usize) -> PlanarImage {
+        let size: usize = self.shape.iter().product();
+        let white = f32::from(self.white);
+        let bytes = &self.bytes[index * size..(index + 1) * size];
+        PlanarImage { shape: self.shape, pixels: bytes.iter().map(|&byte| f32::from(byte) / white).collect() }
+    }
+
+    /// Returns image `index` resized and cropped. `index` must be in range.
+    fn sample(&self, index: usize) -> Result<PlanarImage> {
+        let [_, height, width] = self.shape;
+        let sizes = self.resize_crop.sizes([height, width]).map_err(|what| Error::mismatch("images", what))?;
+        Ok(self.resize_crop.apply(self.full_size(index), &sizes))
+    }
+}
+
 /// Where the values of the samples are.
 #[derive(Debug)]
 enum Storage {
-    /// Bytes in memory, and the byte that means white.
-    Bytes(Vec<u8>, u8),
+    /// Images in memory.
+    Images(StoredImages),
     /// Image files that are decoded when a sample is asked for.
     Folder(Folder),
     /// Arrays with one row per sample.
@@ -125,14 +155,36 @@ impl Dataset {
         self.classes.iter().for_each(|class| sum.update(class.as_bytes()));
         self.labels.iter().for_each(|label| sum.update(&label.to_le_bytes()));
         match &*self.storage {
-            Storage::Bytes(bytes, _) => sum.update(bytes),
+            Storage::Images(images) => sum.update(&images.bytes),
             Storage::Text(text) => text.content().for_each(|number| sum.update(&number.to_le_bytes())),
             Storage::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
             Storage::Arrays(arrays) => {
                 arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));
             }
         }
+        // The shape does not tell a resized image from a cropped one.
+        if let Some(resize_crop) = self.resize_crop().filter(|resize_crop| !resize_crop.is_identity()) {
+            sum.update(format!("{resize_crop:?}").as_bytes());
+        }
         sum.finalize()
+    }
+
+    fn resize_crop(&self) -> Option<ResizeCrop> {
+        match &*self.storage {
+            Storage::Images(images) => Some(images.resize_crop),
+            Storage::Folder(folder) => Some(folder.resize_crop()),
+            // Arrays hold the resized values.
+            Storage::Arrays(_) | Storage::Text(_) => None,
+        }
+    }
+
+    /// Returns the entries of a folder that are no images of a class, such as files with other suffixes and hidden ones,
+    /// relative to the directory of the split. Empty for other data sets.
+    pub fn passed_over(&self) -> &[String] {
+        match &*self.storage {
+            Storage::Folder(folder) => &folder.passed_over,
+            _ => &[],
+        }
     }
 
     /// Returns the usual normalization of this data set.
@@ -158,11 +210,7 @@ impl Dataset {
         self.check_index(index)?;
         let index = self.indices[index];
         match &*self.storage {
-            Storage::Bytes(bytes, white) => {
-                let white = f32::from(*white);
-                let bytes = &bytes[index * size..(index + 1) * size];
-                out.iter_mut().zip(bytes).for_each(|(x, &byte)| *x = f32::from(byte) / white);
-            }
+            Storage::Images(images) => out.copy_from_slice(&images.sample(index)?.pixels),
             Storage::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
             Storage::Text(text) => text.sample(index, out),
             Storage::Arrays(arrays) => {
@@ -176,8 +224,10 @@ impl Dataset {
     /// Returns sample `index` in the size of its file, before any [`ResizeCrop`]. A random resized crop starts from it.
     pub(super) fn full_size(&self, index: usize) -> Result<PlanarImage> {
         self.check_index(index)?;
-        if let Storage::Folder(folder) = &*self.storage {
-            return folder.full_size(self.indices[index]);
+        match &*self.storage {
+            Storage::Folder(folder) => return folder.full_size(self.indices[index]),
+            Storage::Images(images) => return Ok(images.full_size(self.indices[index])),
+            Storage::Arrays(_) | Storage::Text(_) => {}
         }
         let mut pixels = vec![0.0; self.shape.iter().product()];
         self.sample(index, &mut pixels)?;

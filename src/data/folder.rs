@@ -2,15 +2,17 @@
 //!
 //! `val` or `valid` may stand for `test`. Without any of these directories, `DIR` holds the classes itself, and both splits
 //! have the same images. An image is decoded when it is asked for. Gray images become RGB; transparency and the EXIF
-//! orientation are ignored.
+//! orientation are ignored, as by torchvision's `ImageFolder`. Everything else in these directories is passed over, and
+//! listed in [`Folder::passed_over`].
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use image::{ImageError, ImageReader};
 
-use super::dataset::ResizeCrop;
-use super::planar_image::{MAX_SIDE, PlanarImage, Window};
+use super::dataset::{ResizeCrop, format_size};
+use super::planar_image::PlanarImage;
 use super::spec::Split;
 use crate::{Error, Result};
 
@@ -25,6 +27,8 @@ pub(super) struct Folder {
     pub(super) labels: Vec<u32>,
     /// The files: the first of each class, then the second of each, and so on. The files of a class are sorted by name.
     files: Vec<PathBuf>,
+    /// The entries that are no images of a class, relative to the directory of the split, sorted. They include hidden ones.
+    pub(super) passed_over: Vec<String>,
     resize_crop: ResizeCrop,
     /// The height and width of a sample.
     size: [usize; 2],
@@ -34,33 +38,43 @@ impl Folder {
     /// Lists the files of one split and reads the size of the first image.
     pub(super) fn open(dir: &Path, split: Split, resize_crop: ResizeCrop) -> Result<Self> {
         let (classes_dir, dir) = split_dirs(dir, split)?;
-        let classes = directories(&classes_dir)?;
+        let classes = directories(&classes_dir)?.kept;
         if classes.is_empty() {
             return Err(Error::file(classes_dir, "no directories here, expected one for each class"));
         }
         let mut files = Vec::new();
-        for class in directories(&dir)? {
+        let here = directories(&dir)?;
+        // Directories of other splits stand beside the classes only where there are splits, and then not in `dir`.
+        let mut passed_over = here.passed_over;
+        for class in here.kept {
             let path = dir.join(&class);
             let label = classes.binary_search(&class).map_err(|_| {
                 let classes_dir = classes_dir.display();
                 Error::file(&path, format!("there is no such class in {classes_dir}"))
             })?;
             let images = images(&path)?;
-            if images.is_empty() {
-                return Err(Error::file(path, "no .png, .jpg or .jpeg files here"));
+            if images.kept.is_empty() {
+                let others = match images.passed_over.first() {
+                    Some(name) => format!("; {} of other kinds, such as {name}", images.passed_over.len()),
+                    None => String::new(),
+                };
+                return Err(Error::file(path, format!("no .png, .jpg or .jpeg files here{others}")));
             }
-            let ranked = images.into_iter().enumerate();
-            files.extend(ranked.map(|(rank, file)| (rank, label as u32, file)));
+            passed_over.extend(images.passed_over.iter().map(|name| format!("{}/{name}", class.to_string_lossy())));
+            let ranked = images.kept.into_iter().enumerate();
+            files.extend(ranked.map(|(rank, file)| (rank, label as u32, path.join(file))));
         }
+        passed_over.sort();
         files.sort_by_key(|&(rank, label, _)| (rank, label));
         let Some((_, _, first)) = files.first() else {
             return Err(Error::file(dir, "no directories here, expected one for each class"));
         };
         Ok(Self {
-            size: sizes(resize_crop, first, dimensions(first)?)?.cropped,
+            size: resize_crop.sizes(dimensions(first)?).map_err(|what| Error::file(first, what))?.cropped,
             classes: classes.iter().map(|class| class.to_string_lossy().into_owned()).collect(),
             labels: files.iter().map(|&(_, label, _)| label).collect(),
             files: files.into_iter().map(|(_, _, file)| file).collect(),
+            passed_over,
             resize_crop,
         })
     }
@@ -68,6 +82,10 @@ impl Folder {
     /// Returns the file names, in the order of the samples.
     pub(super) fn names(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
         self.files.iter().filter_map(|file| file.file_name())
+    }
+
+    pub(super) fn resize_crop(&self) -> ResizeCrop {
+        self.resize_crop
     }
 
     /// Returns the shape of a sample, `[channels, height, width]`.
@@ -78,7 +96,12 @@ impl Folder {
     /// Returns an image in the size of its file. `index` must be in range.
     pub(super) fn full_size(&self, index: usize) -> Result<PlanarImage> {
         let path = &self.files[index];
-        let image = reader(path)?.decode().map_err(|e| decode_error(path, e))?.into_rgb8();
+        check_palette(path)?;
+        // A decoder that panics must not end a measurement.
+        let decoded = std::panic::catch_unwind(|| reader(path).map(|reader| reader.decode()));
+        let decoded =
+            decoded.map_err(|_| Error::file(path, "cannot be decoded as PNG or JPEG: the decoder gave up"))?;
+        let image = decoded?.map_err(|e| decode_error(path, e))?.into_rgb8();
         let [height, width] = not_empty(path, image.dimensions())?;
         Ok(PlanarImage::from_interleaved([3, height, width], image.as_raw()))
     }
@@ -88,7 +111,7 @@ impl Folder {
         let path = &self.files[index];
         let image = self.full_size(index)?;
         let [_, height, width] = image.shape;
-        let sizes = sizes(self.resize_crop, path, [height, width])?;
+        let sizes = self.resize_crop.sizes([height, width]).map_err(|what| Error::file(path, what))?;
         if sizes.cropped != self.size {
             let (found, expected) = (format_size(sizes.cropped), format_size(self.size));
             let first = self.files[0].display();
@@ -97,54 +120,8 @@ impl Folder {
                 format!("{found} pixels, expected {expected} as in {first}; set data.resize and data.crop"),
             ));
         }
-        let image = match sizes.resized {
-            resized if resized == [height, width] => image,
-            [height, width] => image.resize(height, width),
-        };
-        let [height, width] = sizes.cropped;
-        let window = image.center_window(height, width);
-        Ok(match window {
-            Window { top: 0, left: 0, .. } if image.shape == self.shape() => image,
-            window => image.crop(window),
-        })
+        Ok(self.resize_crop.apply(image, &sizes))
     }
-}
-
-/// Heights and widths of an image.
-struct Sizes {
-    /// After the resize.
-    resized: [usize; 2],
-    /// After resize and crop.
-    cropped: [usize; 2],
-}
-
-/// Returns the sizes that an image of height and width `size` gets.
-fn sizes(resize_crop: ResizeCrop, path: &Path, size: [usize; 2]) -> Result<Sizes> {
-    let shorter = size[0].min(size[1]);
-    let resized = match resize_crop.resize {
-        // The shorter side is exact. The longer one is rounded down, as in torchvision.
-        Some(resize) => size.map(|side| side.saturating_mul(resize) / shorter),
-        None => size,
-    };
-    if resize_crop.resize.is_some() && resized.iter().any(|&side| side > MAX_SIDE) {
-        let (size, resized) = (format_size(size), format_size(resized));
-        let what = format!("{size} pixels would become {resized}, expected at most {MAX_SIDE} on a side");
-        return Err(Error::file(path, what));
-    }
-    match resize_crop.crop {
-        Some(crop) if crop > resized[0].min(resized[1]) => {
-            let resized = format_size(resized);
-            let what = format!("{resized} pixels are too few for a crop of {crop}x{crop}; set data.resize");
-            Err(Error::file(path, what))
-        }
-        Some(crop) => Ok(Sizes { resized, cropped: [crop, crop] }),
-        None => Ok(Sizes { resized, cropped: resized }),
-    }
-}
-
-/// Returns the text of a size, width first.
-fn format_size([height, width]: [usize; 2]) -> String {
-    format!("{width}x{height}")
 }
 
 /// Returns the directory whose subdirectories name the classes, and the one that holds the images of the split.
@@ -164,29 +141,39 @@ fn split_dirs(dir: &Path, split: Split) -> Result<(PathBuf, PathBuf)> {
     }
 }
 
-/// Returns the sorted names of the entries of `dir` for which `keep` returns true, without hidden ones.
-fn listing(dir: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<OsString>> {
-    let mut names = Vec::new();
+/// The entries of a directory, sorted.
+struct Listing {
+    /// The names of those that are looked for.
+    kept: Vec<OsString>,
+    /// The names of all others, and of hidden ones.
+    passed_over: Vec<String>,
+}
+
+/// Lists the entries of `dir`. Those are kept that are not hidden, and for which `keep` returns true.
+fn listing(dir: &Path, keep: impl Fn(&Path) -> bool) -> Result<Listing> {
+    let (mut kept, mut passed_over) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let entry = entry.map_err(Error::io(dir))?;
         let name = entry.file_name();
         if !name.as_encoded_bytes().starts_with(b".") && keep(&entry.path()) {
-            names.push(name);
+            kept.push(name);
+        } else {
+            passed_over.push(name.to_string_lossy().into_owned());
         }
     }
-    names.sort();
-    Ok(names)
+    kept.sort();
+    passed_over.sort();
+    Ok(Listing { kept, passed_over })
 }
 
-fn directories(dir: &Path) -> Result<Vec<OsString>> {
+fn directories(dir: &Path) -> Result<Listing> {
     listing(dir, Path::is_dir)
 }
 
-fn images(dir: &Path) -> Result<Vec<PathBuf>> {
+fn images(dir: &Path) -> Result<Listing> {
     let is_image =
         |extension: &std::ffi::OsStr| ["png", "jpg", "jpeg"].iter().any(|e| extension.eq_ignore_ascii_case(e));
-    let names = listing(dir, |path| path.extension().is_some_and(is_image) && path.is_file())?;
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+    listing(dir, |path| path.extension().is_some_and(is_image) && path.is_file())
 }
 
 fn reader(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>> {
@@ -207,6 +194,30 @@ fn not_empty(path: &Path, (width, height): (u32, u32)) -> Result<[usize; 2]> {
         0 => Err(Error::file(path, "an image without pixels")),
         _ => Ok([height as usize, width as usize]),
     }
+}
+
+/// Checks that the palette of a PNG file has three bytes a color, which the decoder takes for granted.
+fn check_palette(path: &Path) -> Result<()> {
+    let mut file = std::io::BufReader::new(std::fs::File::open(path).map_err(Error::io(path))?);
+    let mut signature = [0; 8];
+    if file.read_exact(&mut signature).is_err() || signature != *b"\x89PNG\r\n\x1a\n" {
+        return Ok(());
+    }
+    let mut chunk = [0; 8];
+    while file.read_exact(&mut chunk).is_ok() {
+        let [a, b, c, d, kind @ ..] = chunk;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        match &kind {
+            b"PLTE" if length == 0 || !length.is_multiple_of(3) => {
+                let what = format!("cannot be decoded as PNG: a palette of {length} bytes, expected three a color");
+                return Err(Error::file(path, what));
+            }
+            b"PLTE" | b"IDAT" => return Ok(()),
+            // The content and its checksum.
+            _ => file.seek_relative(i64::from(length) + 4).map_err(Error::io(path))?,
+        }
+    }
+    Ok(())
 }
 
 fn decode_error(path: &Path, error: ImageError) -> Error {

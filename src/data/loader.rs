@@ -165,7 +165,13 @@ impl Pass {
             SampleOrder::Shuffled { .. } => augment.shape(self.dataset.shape()),
         };
         let size = channels * height * width;
-        let mut images = vec![0.0; indices.len() * size];
+        let mut images = Vec::new();
+        let values = indices.len().saturating_mul(size);
+        images.try_reserve_exact(values).map_err(|_| {
+            let why = format!("{} samples of {size} values do not fit into memory at once; take fewer", indices.len());
+            Error::argument("batch", why)
+        })?;
+        images.resize(values, 0.0);
         for (&index, image) in indices.iter().zip(images.chunks_exact_mut(size)) {
             match self.config.order {
                 SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.sample(index, image)?,

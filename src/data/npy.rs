@@ -4,10 +4,15 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use super::binary_reader::{MAX_BYTES, with_commas};
+use super::dataset::{ResizeCrop, format_size};
+use super::planar_image::PlanarImage;
 use crate::{Error, Result};
 
 /// The largest integer up to which f32 holds every integer.
 const MAX_EXACT_INTEGER: f64 = 16_777_216.0;
+/// Arrays of more than [`MAX_BYTES`] in all may take so many times the bytes of their file. Deflate reaches 1000 for zeros.
+const MAX_RATIO: u64 = 100;
 /// The most bytes of a header.
 const MAX_HEADER: usize = 1 << 16;
 /// The name of the array that holds the labels.
@@ -18,6 +23,39 @@ const LABELS: &str = "labels";
 pub(super) struct ArrayFile {
     pub(super) arrays: Vec<NamedArray>,
     pub(super) labels: Option<Vec<u32>>,
+}
+
+impl ArrayFile {
+    /// Returns the file with its images resized and cropped. The error says what is wrong with the file.
+    pub(super) fn resized(mut self, resize_crop: &ResizeCrop) -> std::result::Result<Self, String> {
+        if resize_crop.is_identity() {
+            return Ok(self);
+        }
+        let [array] = self.arrays.as_mut_slice() else {
+            return Err("several arrays a sample, so that nothing says which is an image to resize or crop".into());
+        };
+        let &[channels, height, width] = array.shape.as_slice() else {
+            let shape = &array.shape;
+            return Err(format!(
+                "samples of shape {shape:?}, expected images [channels, height, width] to resize or crop"
+            ));
+        };
+        let sizes = resize_crop.sizes([height, width])?;
+        let [new_height, new_width] = sizes.cropped;
+        let mut values = Vec::new();
+        let total = (array.values.len() / (height * width)).checked_mul(new_height * new_width);
+        let fits = total.is_some_and(|total| values.try_reserve_exact(total).is_ok());
+        if !fits {
+            return Err(format!("images of {} pixels do not fit into memory", format_size(sizes.cropped)));
+        }
+        for row in array.values.chunks_exact(channels * height * width) {
+            let image = PlanarImage { shape: [channels, height, width], pixels: row.to_vec() };
+            values.extend(resize_crop.apply(image, &sizes).pixels);
+        }
+        array.shape = vec![channels, new_height, new_width];
+        array.values = values;
+        Ok(self)
+    }
 }
 
 /// An array with one row per sample.
@@ -42,16 +80,18 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     let file = File::open(path).map_err(Error::io(path))?;
     let wrong = |what: String| Error::file(path, what);
     let mut arrays = Vec::new();
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    let mut budget = length.saturating_mul(MAX_RATIO).max(MAX_BYTES as u64);
     if path.extension().is_some_and(|e| e == "npz") {
         let zip = |e: zip::result::ZipError| wrong(format!("not a whole .npz file: {e}"));
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip)?;
         for index in 0..archive.len() {
             let member = archive.by_index(index).map_err(zip)?;
             let name = member.name().map_err(zip)?.trim_end_matches(".npy").to_owned();
-            arrays.push(read_array(&name, member).map_err(wrong)?);
+            arrays.push(read_array(&name, member, &mut budget).map_err(wrong)?);
         }
     } else {
-        arrays.push(read_array("array", BufReader::new(file)).map_err(wrong)?);
+        arrays.push(read_array("array", BufReader::new(file), &mut budget).map_err(wrong)?);
     }
     let labels = arrays.iter().position(|(array, _)| array.name == LABELS && array.shape.is_empty());
     let labels = labels.map(|place| arrays.remove(place));
@@ -83,8 +123,9 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     Ok(ArrayFile { arrays: arrays.into_iter().map(|(array, _)| array).collect(), labels })
 }
 
-/// Reads one array and the number of its rows. The error message says what is wrong with the file.
-fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArray, usize), String> {
+/// Reads one array and the number of its rows. `budget` is the number of bytes that this and all further arrays of the file
+/// may take. The error message says what is wrong with the file.
+fn read_array(name: &str, mut file: impl Read, budget: &mut u64) -> std::result::Result<(NamedArray, usize), String> {
     let header = read_header(name, &mut file)?;
     let (element_type, shape) = parse_header(name, &header)?;
     let size = element_type.get(2..).and_then(|size| size.parse().ok());
@@ -92,8 +133,18 @@ fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArra
     let Some((&rows, row_shape)) = shape.split_first() else { return Err(format!("'{name}' is a single number")) };
     let bytes = shape.iter().try_fold(size, |n, &side| n.checked_mul(side)).filter(|_| size > 0);
     let bytes = bytes.ok_or_else(|| format!("'{name}' holds {element_type} of shape {shape:?}, expected numbers"))?;
+    // Values become f32.
+    let needed = (bytes / size).saturating_mul(size_of::<f32>()) as u64;
+    *budget = budget.checked_sub(needed).ok_or_else(|| {
+        let bytes = with_commas(needed as usize);
+        format!("'{name}' would take {bytes} bytes, far more than a file of this size holds of any data set")
+    })?;
+    let no_memory = || format!("'{name}': {} bytes do not fit into memory", with_commas(bytes));
     let mut data = Vec::new();
-    file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|_| truncated(name))?;
+    file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|e| match e.kind() {
+        std::io::ErrorKind::OutOfMemory => no_memory(),
+        _ => truncated(name),
+    })?;
     if data.len() != bytes {
         return Err(format!("'{name}': other than the {bytes} bytes that its shape {shape:?} needs"));
     }
@@ -104,7 +155,11 @@ fn read_array(name: &str, mut file: impl Read) -> std::result::Result<(NamedArra
         let inexact = || format!("'{name}' holds numbers of {element_type} that f32 does not hold");
         element_value(element_type, bytes).ok_or_else(inexact)
     };
-    let values = data.chunks_exact(size).map(value).collect::<std::result::Result<_, _>>()?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(data.len() / size).map_err(|_| no_memory())?;
+    for element in data.chunks_exact(size) {
+        values.push(value(element)?);
+    }
     Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values }, rows))
 }
 
@@ -166,56 +221,4 @@ fn element_value(element_type: &str, bytes: &[u8]) -> Option<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-        [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
-    }
-
-    #[test]
-    fn a_value_that_is_not_finite_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("x.npy");
-        let floats: Vec<u8> = [0.5_f32, 1.0, f32::NAN, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        std::fs::write(&path, file("<f4", "(2, 2)", &floats)).unwrap();
-        let error = open(&path).unwrap_err().to_string();
-        assert!(error.ends_with("'array' holds NaN in row 1, expected finite numbers"), "{error}");
-    }
-
-    #[test]
-    fn every_element_type_becomes_f32() {
-        let read =
-            |descr, data: &[u8]| read_array("x", file(descr, "(2,)", data).as_slice()).map(|(array, _)| array.values);
-        assert_eq!(read("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), Ok(vec![1.0, -1.0]));
-        assert_eq!(read("|u1", &[3, 255]), Ok(vec![3.0, 255.0]));
-        assert_eq!(read("|i1", &[3, 255]), Ok(vec![3.0, -1.0]));
-        assert_eq!(read("|b1", &[0, 1]), Ok(vec![0.0, 1.0]));
-        let floats: Vec<u8> = [0.5_f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert_eq!(read("<f8", &floats), Ok(vec![0.5, -2.0]));
-        assert_eq!(
-            read("<i4", &[1, 0, 0, 1, 0, 0, 0, 0]),
-            Err("'x' holds numbers of <i4 that f32 does not hold".into())
-        );
-    }
-
-    #[test]
-    fn a_truncated_or_inconsistent_file_is_refused() {
-        let complete = file("<f4", "(2, 3)", &[0; 24]);
-        assert_eq!(read_array("x", complete.as_slice()).unwrap().0.shape, [3]);
-        for end in 0..complete.len() {
-            assert!(read_array("x", &complete[..end]).is_err(), "{end}");
-        }
-        let says =
-            |bytes: Vec<u8>, expected: &str| assert_eq!(read_array("x", bytes.as_slice()).unwrap_err(), expected);
-        says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
-        says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
-        says(file("<f2", "(2,)", &[0; 4]), "'x' holds <f2, which is not read; save it as float32");
-        says(
-            file("<f4", "(9999999999, 9999999999)", &[]),
-            "'x' holds <f4 of shape [9999999999, 9999999999], expected numbers",
-        );
-        says(file("<f4", "()", &[0; 4]), "'x' is a single number");
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::spec::Split;
+use crate::text::read_text;
 use crate::{Error, Result};
 
 /// The word that ends every sentence.
@@ -98,13 +99,7 @@ pub(super) struct Text {
 impl Text {
     /// Reads the words of a file. The end of every line is a word too.
     fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let text = std::str::from_utf8(&bytes).map_err(|e| {
-            let line = 1 + bytes[..e.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-            Error::file(path, format!("line {line} is not UTF-8, in which a text has to be"))
-        })?;
-        // Some editors begin a file with a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = read_text(path)?;
         let mut indices: HashMap<&str, u32> = HashMap::new();
         let mut found = Self { distinct: Vec::new(), words: Vec::new() };
         for word in text.lines().flat_map(|line| line.split_whitespace().chain([END_OF_SENTENCE])) {

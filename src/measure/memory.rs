@@ -2,12 +2,16 @@
 
 use crate::{Error, Result};
 
+/// Returns the machine's memory, bytes; `None` where the system does not say how much there is.
+pub(crate) fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(total.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+}
+
 /// Returns a quarter of the machine's memory, bytes; a gibibyte where the system does not say how much there is.
 fn quarter() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes = total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kibibytes.map_or(1 << 30, |kibibytes| kibibytes * 1024 / 4)
+    machine_memory().map_or(1 << 30, |bytes| bytes / 4)
 }
 
 /// Returns how many samples fit at once, of which each needs so many bytes.

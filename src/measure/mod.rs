@@ -56,6 +56,7 @@ mod store;
 mod sweep;
 mod theory;
 
+pub(crate) use self::memory::machine_memory;
 pub use ablation::{Ablation, BlockAblation};
 pub use activations::{BatchOutputs, BlockView, StageActivations};
 pub use builder::Measure;

@@ -10,6 +10,12 @@ pub trait Progress {
     /// what is finished is kept where there is a directory for it.
     fn update(&mut self, done: u64, total: u64) -> ControlFlow<()>;
 
+    /// Called with work that counts as finished because an earlier process did it, before [`Progress::update`] includes it.
+    fn restored(&mut self, _work: u64) {}
+
+    /// Called when a measurement begins, the `number`-th of `count`, from 1.
+    fn started(&mut self, _name: &str, _number: usize, _count: usize) {}
+
     /// Called when a measurement is finished.
     fn finished(&mut self, _name: &str) {}
 }
@@ -38,6 +44,15 @@ impl<'a> Meter<'a> {
     /// Nothing is done; the total is set when it is known.
     pub(super) fn new(progress: &'a mut dyn Progress) -> Self {
         Self { progress, done: 0, total: 0 }
+    }
+
+    /// Adds work that an earlier process finished.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] where it is to stop.
+    pub(super) fn restore(&mut self, work: u64) -> Result<()> {
+        self.progress.restored(work);
+        self.advance(work)
     }
 
     /// Adds finished work.

@@ -78,7 +78,8 @@ impl<N: Network> Runner<'_, N> {
             }
         }
         let analysis = |m: &dyn AnyMeasurement, plan: &Plan| m.cost(&plan.scope).analysis;
-        for (measurement, groups) in measurements.iter().zip(&groups) {
+        for (number, (measurement, groups)) in measurements.iter().zip(&groups).enumerate() {
+            self.meter.progress.started(measurement.name(), number + 1, measurements.len());
             self.sweeps(measurement.name(), groups, &means, &mut found)?;
             if self.plan.shard.is_none() {
                 finished(*measurement, &mut found)?;
@@ -161,7 +162,7 @@ impl<N: Network> Runner<'_, N> {
         let model = CostModel::new(&self.plan.scope.outline);
         let each = model.sweep(&[Route::identity(&self.plan.scope.outline)])
             + measurements.iter().map(|m| m.cost(&self.plan.scope).probe).sum::<u64>();
-        self.meter.advance(predictions.len() as u64 * each)?;
+        self.meter.restore(predictions.len() as u64 * each)?;
         let (names, mut own): (Vec<String>, Vec<Box<dyn AnyProbe>>) = split(probes);
         let rest = list.skip(predictions.len());
         let mut last = Instant::now();
@@ -245,7 +246,7 @@ impl<N: Network> Runner<'_, N> {
             state.recurrent = saved[place].recurrent.iter().map(RecurrentState::restore).collect();
         }
         let each = CostModel::new(network.outline()).sweep(&with_whole(network, routes));
-        self.meter.advance(state.done() as u64 * each)?;
+        self.meter.restore(state.done() as u64 * each)?;
         let (store, save_every, meter) = (&self.store, self.save_every, &mut self.meter);
         let mut last = Instant::now();
         let outcome = sweep(

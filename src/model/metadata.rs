@@ -91,7 +91,9 @@ impl Metadata {
 /// [`Error::Mismatch`] that names the first class that differs.
 pub fn check_classes(network: &[String], data: &[String]) -> Result<()> {
     if network.len() != data.len() {
-        let why = format!("the data set has {}, the network has {}", data.len(), network.len());
+        let other = data.iter().find(|class| !network.contains(class));
+        let other = other.map_or_else(String::new, |class| format!("; '{class}' is none of the network's"));
+        let why = format!("the data set has {}, the network has {}{other}", data.len(), network.len());
         return Err(Error::mismatch("classes", why));
     }
     match network.iter().zip(data).position(|(network, data)| network != data) {

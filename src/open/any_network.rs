@@ -84,6 +84,16 @@ impl AnyNetwork {
         dispatch!(self, opened => opened.history())
     }
 
+    /// Returns the data set that it was trained with, as it was named; `None` for networks of other programs.
+    pub fn training_data(&self) -> Option<&str> {
+        match self {
+            Self::Model(opened) if opened.load_report.is_none() => {
+                Some(opened.metadata.data.as_str()).filter(|data| !data.is_empty())
+            }
+            _ => None,
+        }
+    }
+
     /// Returns how samples have to be normalized: what the caller said, or else what the network was trained with; `None`
     /// where neither is known, as for an ONNX file.
     pub fn normalization(&self) -> Option<Normalization> {

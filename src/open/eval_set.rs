@@ -1,5 +1,6 @@
 //! The samples of a data set as an opened network takes them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::AnyNetwork;
@@ -7,6 +8,7 @@ use crate::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
 use crate::measure::{EvalSet, predicted_classes};
 use crate::model::check_classes;
 use crate::nn::Network;
+use crate::train::RunDirectory;
 use crate::{Error, Result};
 
 /// The number of samples that run through a network at once, where nobody says otherwise.
@@ -30,6 +32,8 @@ pub struct EvalSetOptions {
     limit: usize,
     batch: usize,
     view: ResizeCrop,
+    /// Of arrays that a network was trained with: how many of them the training used, and how many of these it held out.
+    held_out: Option<[usize; 2]>,
 }
 
 impl EvalSet {
@@ -45,11 +49,35 @@ impl EvalSet {
             limit: 0,
             batch: BATCH,
             view: ResizeCrop::default(),
+            held_out: None,
         })
+    }
+
+    /// Chooses the data set that a network of this crate was trained with; `None` where the network does not know it. `path`
+    /// is what the network was opened from. A run directory also knows the size of the images.
+    ///
+    /// Of arrays, the test split is what the training held out.
+    ///
+    /// # Errors
+    /// Where the experiment file of the run cannot be read.
+    pub fn of_training(path: &Path, network: &AnyNetwork) -> Result<Option<EvalSetOptions>> {
+        let Some(source) = network.training_data() else { return Ok(None) };
+        if !path.is_dir() {
+            return Self::open(source).map(Some);
+        }
+        let data = RunDirectory::experiment(path, &[])?.data;
+        let held_out = Some([data.limit, data.validation]);
+        let view = ResizeCrop { resize: data.resize, crop: data.crop };
+        Ok(Some(EvalSetOptions { held_out, view, ..Self::open(&data.source)? }))
     }
 }
 
 impl EvalSetOptions {
+    /// Returns the name of the data set, such as `cifar10:DIR`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Takes another split than the test split.
     #[must_use]
     pub fn split(self, split: Split) -> Self {
@@ -68,10 +96,15 @@ impl EvalSetOptions {
         Self { batch, ..self }
     }
 
-    /// Sets how the images of a folder are brought to one size.
+    /// Sets how images are brought to one size.
     #[must_use]
     pub fn view(self, view: ResizeCrop) -> Self {
         Self { view, ..self }
+    }
+
+    /// Returns how images are brought to one size.
+    pub fn resize_crop(&self) -> ResizeCrop {
+        self.view
     }
 
     /// Opens the samples, normalized as is usual for the data set, for a network of your own.
@@ -112,7 +145,7 @@ impl EvalSetOptions {
         let names = network.class_names().map(<[String]>::to_vec);
         if let Some(vocabulary) = network.vocabulary() {
             dataset = dataset.with_vocabulary(vocabulary).map_err(named)?;
-        } else if let Some(classes) = names.as_ref().filter(|_| !network.is_graph()) {
+        } else if let Some(classes) = names.as_ref().filter(|_| dataset.arrays().is_none()) {
             dataset = dataset.with_classes(classes);
         }
         let dataset = suited(network, dataset.limit(self.limit)).map_err(named)?;
@@ -134,6 +167,14 @@ impl EvalSetOptions {
                 return Err(Error::argument("labels", why));
             }
             (Some(names), true) => check_classes(names, classes).map_err(named)?,
+            (None, true) if classes.len() < network.outline().classes => {
+                let (have, need) = (classes.len(), network.outline().classes);
+                let why = format!(
+                    "the data set has {have}, the network answers with {need}; name the network's classes, so that those of \
+                     the data are found among them"
+                );
+                return Err(Error::argument("labels", why));
+            }
             _ => {}
         }
         data.check(network.outline()).map_err(named)?;
@@ -143,6 +184,15 @@ impl EvalSetOptions {
     /// Opens all samples of the split.
     fn dataset(&self) -> Result<Dataset> {
         let dataset = Dataset::open(&self.spec, self.split, &self.view)?;
+        let held_out = self.held_out.filter(|[_, held_out]| *held_out > 0 && dataset.arrays().is_some());
+        if let Some([limit, held_out]) = held_out {
+            let used = dataset.limit(limit);
+            let trained = used.len().saturating_sub(held_out);
+            return match self.split {
+                Split::Train => Ok(used.limit(trained)),
+                _ => Ok(used.drop_first(trained)),
+            };
+        }
         if self.split != Split::Test && dataset.arrays().is_some() {
             return Err(Error::unsupported(&self.name, format!("no split '{}', arrays are all there is", self.split)));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::model::{ModelConfig, ModelKind};
-use crate::text::one_line;
+use crate::text::{read_text, toml_message};
 use crate::{Error, Result};
 
 /// Returns the configuration of a named network, or that of the `[model]` table of an experiment file.
@@ -31,9 +31,9 @@ pub fn read_arch(name_or_path: &str) -> Result<ModelConfig> {
     if !path.exists() {
         return Err(Error::unknown("architecture", name_or_path, ModelKind::ALL.map(ModelKind::name)));
     }
-    let toml = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let table: Table =
-        toml::from_str(&toml).map_err(|e| Error::file(path, format!("no [model] table: {}", one_line(e.message()))))?;
+    let toml = read_text(path)?;
+    let table: Table = toml::from_str(&toml)
+        .map_err(|e| Error::file(path, format!("no [model] table: {}", toml_message(&e, &toml))))?;
     Ok(table.model)
 }
 
@@ -47,9 +47,9 @@ pub fn read_boundaries(path: &Path) -> Result<Vec<Vec<[String; 2]>>> {
     struct Boundaries {
         stages: Vec<Vec<[String; 2]>>,
     }
-    let toml = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let toml = read_text(path)?;
     let boundaries: Boundaries = toml::from_str(&toml).map_err(|e| {
-        let what = one_line(e.message());
+        let what = toml_message(&e, &toml);
         Error::file(path, format!("expected stages = [[[\"value in\", \"value out\"], …], …]: {what}"))
     })?;
     Ok(boundaries.stages)
@@ -63,11 +63,12 @@ pub fn boundaries_to_toml(stages: &[Vec<[String; 2]>]) -> String {
     format!("stages = [\n{}]\n", stages.iter().map(stage).collect::<String>())
 }
 
-/// Reads the names of classes from a text file, one a line. Empty lines are skipped.
+/// Reads the names of classes from a text file in UTF-8, one a line. Empty lines, a byte order mark, and white space around
+/// a name are skipped.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read.
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is not UTF-8.
 pub fn read_labels(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = read_text(path)?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -9,6 +9,9 @@ use crate::report::{
     Table,
 };
 
+/// Half the interquartile range of a latency, as a share of the median, above which other work on the machine disturbed it.
+const BUSY: f64 = 0.1;
+
 /// Returns the report of a slimming. `facts` tell what made it, such as command and date.
 pub fn slimming_report(slimming: &Slimming, facts: Vec<(String, String)>) -> Report {
     let title = match slimming.slimmed {
@@ -179,7 +182,10 @@ fn sizes(slimmed: &Slimmed) -> Section {
     }
     let [whole, slim] = [before, after].map(|sizes| sizes.latency_ms);
     let left = Cell::Number(slim.value / whole.value);
-    table.push(["latency of one sample, ms".into(), estimate_cell(whole), estimate_cell(slim), left]);
+    let is_busy = [whole, slim].iter().any(|latency| latency.ci95 > BUSY * latency.value);
+    let busy = if is_busy { ", on a busy machine" } else { "" };
+    let name = format!("latency of one sample, ms ± half the quartile range{busy}");
+    table.push([name.into(), estimate_cell(whole), estimate_cell(slim), left]);
     let about = "Both files are written in the same format. The latency is the median over runs of both networks in turn, ± \
                  half the interquartile range.";
     Section { tables: vec![table], ..Section::new("sizes", "What the networks take").about(about) }

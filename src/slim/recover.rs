@@ -105,6 +105,7 @@ pub fn finetune(
     observe: &mut dyn FnMut(Event),
 ) -> Result<RecoveredNetwork<Model>> {
     let mut experiment = Experiment { model: model.config().clone(), ..experiment };
+    experiment.train.from = None;
     // Numbers of characters are not normalized.
     let normalization = Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() };
     experiment.data.normalization = (!model.outline().is_language_model).then_some(normalization);

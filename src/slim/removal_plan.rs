@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nn::BlockId;
 use crate::nn::Outline;
+use crate::text::{toml_message, without_byte_order_mark};
 use crate::{Error, Result};
 
 /// The blocks to remove from a network.
@@ -41,9 +42,8 @@ impl RemovalPlan {
     /// # Errors
     /// [`Error::File`] for a text that is no plan.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e: toml::de::Error| {
-            Error::file(path, format!("no plan: {}", e.message().trim().replace('\n', ", ")))
-        })
+        let text = without_byte_order_mark(text);
+        toml::from_str(text).map_err(|e| Error::file(path, format!("no plan: {}", toml_message(&e, text))))
     }
 
     /// Returns the text of the plan file, with one block a line.
@@ -136,6 +136,6 @@ mod tests {
         assert!(message(beyond).starts_with("p: remove: unknown block 'stage1.block3'"));
         assert_eq!(message(RemovalPlan { remove: Vec::new(), ..plan }), "p: remove: no block is named");
         let no_plan = RemovalPlan::parse(Path::new("p"), "network = 'a'\nblok = 1").unwrap_err().to_string();
-        assert!(no_plan.starts_with("p: no plan: unknown field `blok`"), "{no_plan}");
+        assert!(no_plan.starts_with("p: no plan: line 2, column 1: unknown field `blok`"), "{no_plan}");
     }
 }

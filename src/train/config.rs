@@ -10,10 +10,10 @@ use crate::data::{Augment, Normalization};
 pub struct DataConfig {
     /// The data set, such as `digits` or `mnist:DIR`; see [`DataSpec`](crate::data::DataSpec).
     pub source: String,
-    /// The length in pixels that the shorter side of every image is resized to; for folders only.
+    /// The length in pixels that the shorter side of every image is resized to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// The side in pixels of the square that is cut from the center after that; for folders only.
+    /// The side in pixels of the square that is cut from the center after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
     /// Random changes to training images.
@@ -67,6 +67,9 @@ pub struct TrainConfig {
     pub steps: Option<usize>,
     /// The seed of the initial values, the order of the samples, augmentation and dropout.
     pub seed: u64,
+    /// The run or file whose weights are the initial values. By default initial values are drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// The learning rate, which the schedule multiplies by a factor.
@@ -156,6 +159,7 @@ impl Default for TrainConfig {
             batch: 128,
             steps: None,
             seed: 0,
+            from: None,
             optimizer: OptimizerKind::Sgd,
             rate: 0.1,
             momentum: 0.9,

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_errors::{Source, parse_table};
 use super::config_keys::template;
 use super::{DataConfig, TrainConfig};
 use crate::data::Augment;
 use crate::model::{ModelConfig, ModelKind};
+use crate::text::without_byte_order_mark;
 use crate::{Error, Result};
 
 /// An experiment file: everything that determines the result of a training.
@@ -21,12 +23,26 @@ pub struct Experiment {
     pub train: TrainConfig,
 }
 
+/// A key whose value differs between two experiments.
+pub(super) struct Difference {
+    pub key: String,
+    /// The values before and now.
+    pub values: [String; 2],
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [before, now] = &self.values;
+        write!(f, "{} was {before}, now {now}", self.key)
+    }
+}
+
 /// The longest warm-up in epochs. A warm-up longer than the training is harmless, but this one would make every rate 0.
 const MAX_WARMUP: f64 = 1e6;
 
 impl Experiment {
     /// Parses the text of an experiment file. Each of `overrides`, written `key=value`, then replaces a value. `file` is the
-    /// name of the file in errors.
+    /// name of the file in errors, which also name the line.
     ///
     /// ```
     /// use unrolled::train::Experiment;
@@ -38,16 +54,17 @@ impl Experiment {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unknown`] for an unknown key or name; [`Error::Config`] for a value that is not possible;
-    /// [`Error::Argument`] for an override that is not of the form `key=value`.
+    /// [`Error::Config`] for an unknown key or name, or a value that is not possible; [`Error::Unknown`] for an override of an
+    /// unknown key; [`Error::Argument`] for an override that is not of the form `key=value`.
     pub fn parse(text: &str, overrides: &[String], file: &str) -> Result<Self> {
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|e| Error::config(file, message_with_position(&e, text)))?;
+        let text = without_byte_order_mark(text);
+        let mut table = parse_table(text, file)?;
         for entry in overrides {
             override_value(&mut table, entry)?;
         }
-        let experiment = Self::deserialize(toml::Value::Table(table)).map_err(|e| convert_error(&e, file))?;
-        experiment.check()?;
+        let source = Source { file, text, table: &table };
+        let experiment = Self::deserialize(toml::Value::Table(table.clone())).map_err(|e| source.convert(&e))?;
+        experiment.check().map_err(|e| source.locate(e))?;
         Ok(experiment)
     }
 
@@ -104,25 +121,26 @@ impl Experiment {
         }
     }
 
-    /// Returns a description of the first key whose value differs; `None` if there is none.
-    pub(super) fn first_difference(before: &Self, now: &Self) -> Result<Option<String>> {
+    /// Returns the keys whose values differ, such as `train.epochs`, each with both values.
+    pub(super) fn differences(before: &Self, now: &Self) -> Result<Vec<Difference>> {
         let failed = |e: toml::ser::Error| Error::config("experiment", e.to_string());
         let before = toml::Table::try_from(before).map_err(failed)?;
         let now = toml::Table::try_from(now).map_err(failed)?;
         let empty = toml::Table::new();
+        let mut differences = Vec::new();
         for (name, table) in &now {
             let old = before.get(name).and_then(|t| t.as_table()).unwrap_or(&empty);
             let new = table.as_table().unwrap_or(&empty);
             let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
             keys.sort();
-            for key in keys {
+            keys.dedup();
+            for key in keys.into_iter().filter(|&key| old.get(key) != new.get(key)) {
                 let show = |v: Option<&toml::Value>| v.map_or("left open".to_owned(), ToString::to_string);
-                if old.get(key) != new.get(key) {
-                    return Ok(Some(format!("{name}.{key} was {}, now {}", show(old.get(key)), show(new.get(key)))));
-                }
+                let values = [show(old.get(key)), show(new.get(key))];
+                differences.push(Difference { key: format!("{name}.{key}"), values });
             }
         }
-        Ok(None)
+        Ok(differences)
     }
 
     fn check(&self) -> Result<()> {
@@ -183,6 +201,8 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
         .ok()
         .filter(|table| table.len() == 1)
         .and_then(|mut t| t.remove("value"))
+        // TOML wants a digit on both sides of the point.
+        .or_else(|| text.trim().parse().ok().filter(|number: &f64| number.is_finite()).map(toml::Value::Float))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()));
     let keys: Vec<&str> = path.trim().split('.').collect();
     let (last, parents) = keys.split_last().ok_or_else(|| Error::argument("set", format!("{entry}: no key")))?;
@@ -193,28 +213,4 @@ fn override_value(table: &mut toml::Table, entry: &str) -> Result<()> {
     }
     table.insert((*last).to_owned(), value);
     Ok(())
-}
-
-/// Returns the message of a TOML error with its line and column.
-fn message_with_position(error: &toml::de::Error, text: &str) -> String {
-    let message = error.message().trim().replace('\n', ", ");
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-    format!("line {line}, column {column}: {message}")
-}
-
-/// Converts an error of serde. An unknown key or name becomes [`Error::Unknown`], which suggests a known one.
-fn convert_error(error: &toml::de::Error, file: &str) -> Error {
-    let message = error.message();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((name, known)) if message.starts_with("unknown field") => {
-            Error::unknown("key", *name, known.iter().copied())
-        }
-        Some((name, known)) if message.starts_with("unknown variant") => {
-            Error::unknown("value", *name, known.iter().copied())
-        }
-        _ => Error::config(file, error.to_string().trim().replace('\n', " ")),
-    }
 }

@@ -1,14 +1,18 @@
 //! The run directory: configuration, versions, metrics, checkpoints, and the trained model. Every file is written
 //! atomically.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::run_files::{
+    BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
+};
 use super::{Experiment, TrainingSetup, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
 use crate::kernel::{Backend, Kernels};
 use crate::model::Epoch;
 use crate::model::{Metadata, Model, to_bytes};
+use crate::text::read_text;
 use crate::{Error, Result};
 
 /// A run directory, locked by this process.
@@ -17,15 +21,15 @@ pub struct RunDirectory {
     dir: PathBuf,
     /// The locked configuration file. The system releases the lock when the process ends, however it ends.
     _lock: File,
+    /// The experiment before, where the run is resumed with another one.
+    replaced: Option<Experiment>,
 }
 
-/// File names within a run directory.
-const CONFIG: &str = "config.toml";
-const VERSIONS: &str = "versions.json";
-const METRICS: &str = "metrics.jsonl";
-const MODEL: &str = "model.safetensors";
-const BEST: &str = "best.safetensors";
-const CHECKPOINTS: &str = "checkpoints";
+/// The keys that may change when a run is resumed.
+const CHANGEABLE: [&str; 4] = ["train.epochs", "train.checkpoint_steps", "train.keep", "data.workers"];
+
+const NO_DIRECTORY: &str = "nothing to resume, there is no such directory";
+const NO_CONFIG: &str = "no run to resume, config.toml is missing; name another directory";
 
 impl RunDirectory {
     /// Creates the directory of a new run.
@@ -40,39 +44,57 @@ impl RunDirectory {
             ));
         }
         write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
+        run.remove_temporary_files()?;
         run.write_versions(kernels)?;
         run.write_metrics(&[])?;
         Ok(run)
     }
 
+    /// Reads the experiment of a run. Each of `overrides`, written `key=value`, then replaces a value.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if there is no run; those of [`Experiment::parse`].
+    pub fn experiment(dir: &Path, overrides: &[String]) -> Result<Experiment> {
+        let path = dir.join(CONFIG);
+        if !dir.exists() {
+            return Err(Error::unsupported(dir.display(), NO_DIRECTORY));
+        }
+        if !path.exists() {
+            let what = match is_empty(dir)? {
+                true => {
+                    "nothing to resume, the run was stopped before it began; train its experiment file into it again"
+                }
+                false => NO_CONFIG,
+            };
+            return Err(Error::unsupported(dir.display(), what));
+        }
+        Experiment::parse(&read_text(&path)?, overrides, &path.display().to_string())
+    }
+
     /// Opens the directory of a run to continue it. An empty directory, of a run that was stopped before it had written
     /// anything, becomes that of a new run.
+    ///
+    /// The experiment may differ from that of the run in `train.epochs`, and in what does not change the result:
+    /// `data.workers`, `train.checkpoint_steps` and `train.keep`.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
     /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
     pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
         let path = dir.join(CONFIG);
-        if !dir.exists() {
-            return Err(Error::unsupported(dir.display(), "nothing to resume, there is no such directory"));
+        if dir.exists() && !path.exists() && is_empty(dir)? {
+            return Self::create(dir, experiment, kernels);
         }
-        if !path.exists() {
-            return match is_empty(dir)? {
-                true => Self::create(dir, experiment, kernels),
-                false => {
-                    let what = format!("no run to resume, {CONFIG} is missing; name another directory");
-                    Err(Error::unsupported(dir.display(), what))
-                }
-            };
-        }
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let before = Experiment::parse(&text, &[], &path.display().to_string())?;
-        if let Some(first_difference) = Experiment::first_difference(&before, experiment)? {
-            let what = format!("{first_difference}; the run can only be resumed as it began");
+        let before = Self::experiment(dir, &[])?;
+        let mut differences = Experiment::differences(&before, experiment)?;
+        differences.retain(|difference| !CHANGEABLE.contains(&difference.key.as_str()));
+        if let Some(first) = differences.first() {
+            let what = format!("{first}; the run can only be resumed as it began");
             return Err(Error::mismatch(path.display(), what));
         }
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        let replaced = (before != *experiment).then_some(before);
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced };
         run.check_kernels(kernels)?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
@@ -102,7 +124,7 @@ impl RunDirectory {
         if before != *experiment {
             return Err(other());
         }
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)? };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
         run.remove_temporary_files()?;
         let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
         let is_known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
@@ -116,6 +138,25 @@ impl RunDirectory {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir.join(CHECKPOINTS))(e)),
             _ => Ok(()),
         }
+    }
+
+    /// Returns the experiment with which the run was trained before, where it is resumed with another one.
+    pub fn replaced_experiment(&self) -> Option<&Experiment> {
+        self.replaced.as_ref()
+    }
+
+    /// Writes the experiment with which the run is resumed. The trained model of a run that is extended is removed: the latest
+    /// checkpoint holds the same network.
+    pub(super) fn replace_experiment(&mut self, experiment: &Experiment) -> Result<()> {
+        let Some(before) = self.replaced.take() else { return Ok(()) };
+        write_atomic(&self.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        // The lock is that of the replaced file.
+        self._lock = lock(&self.dir)?;
+        let model = self.dir.join(MODEL);
+        if before.train.epochs < experiment.train.epochs && model.exists() {
+            std::fs::remove_file(&model).map_err(Error::io(&model))?;
+        }
+        Ok(())
     }
 
     /// Removes the temporary files of a process that was killed.
@@ -228,76 +269,4 @@ impl RunDirectory {
         });
         write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }
-}
-
-/// Returns the paths in a directory; none if it does not exist.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match dir.read_dir() {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(dir)(e)),
-    };
-    entries.map(|entry| Ok(entry.map_err(Error::io(dir))?.path())).collect()
-}
-
-/// Returns whether a directory is empty or does not exist.
-fn is_empty(dir: &Path) -> Result<bool> {
-    Ok(entries(dir)?.is_empty())
-}
-
-/// Returns the checkpoints of a run, the oldest first.
-fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = entries(&dir.join(CHECKPOINTS))?;
-    paths.retain(|path| {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        name.starts_with(b"step-") && name.ends_with(b".safetensors")
-    });
-    paths.sort();
-    Ok(paths)
-}
-
-/// Locks the configuration file of a run.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(CONFIG);
-    let file = File::open(&path).map_err(Error::io(&path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::unsupported(dir.display(), "another process is training in this directory"))
-        }
-        // Some network file systems have no locks. A single process is safe there too.
-        _ => Ok(file),
-    }
-}
-
-/// Returns the path of the trained model of a run, otherwise that of its latest checkpoint.
-///
-/// # Errors
-/// [`Error::File`] if there is neither.
-pub fn model_file(dir: &Path) -> Result<PathBuf> {
-    let model = dir.join(MODEL);
-    if model.exists() {
-        return Ok(model);
-    }
-    let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
-    checkpoints(dir)?.pop().ok_or_else(none)
-}
-
-/// Returns the metrics of the finished epochs of a run; none for a directory without metrics.
-///
-/// # Errors
-/// [`Error::File`] if the metrics are not valid.
-pub fn read_history(dir: &Path) -> Result<Vec<Epoch>> {
-    read_metrics(&dir.join(METRICS))
-}
-
-fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(path)(e)),
-    };
-    let parse = |(n, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| Error::file(path, format!("line {}: {e}", n + 1)))
-    };
-    text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
 }

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::checks::{check_extension, check_memory};
+use super::initial_weights::copy_weights;
 use super::open_data::{check_augmented, open_data};
 use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
@@ -47,6 +49,8 @@ pub struct Trainer {
     metadata: Metadata,
     state: TrainingState,
     run: RunDirectory,
+    /// The parameters that do not start from the weights that were given.
+    new_parameters: Vec<String>,
 }
 
 impl Trainer {
@@ -56,7 +60,32 @@ impl Trainer {
     /// # Errors
     /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
     pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
-        let backend = &backend.into();
+        Self::prepare(experiment, None, dir, resume, &backend.into())
+    }
+
+    /// Prepares a training as [`Trainer::new`] does, which starts from the weights of another network. Where the
+    /// number of classes differs, the classifier is new. A checkpoint in `dir` takes precedence.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`], and [`Error::Config`], [`Error::Mismatch`] or [`Error::Shape`] where `weights` are those of
+    /// another network.
+    pub fn from_weights(
+        experiment: Experiment,
+        weights: &Model,
+        dir: &Path,
+        resume: bool,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
+        Self::prepare(experiment, Some(weights), dir, resume, &backend.into())
+    }
+
+    fn prepare(
+        experiment: Experiment,
+        weights: Option<&Model>,
+        dir: &Path,
+        resume: bool,
+        backend: &Backend,
+    ) -> Result<Self> {
         let kernels = backend.preferred;
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
@@ -76,17 +105,34 @@ impl Trainer {
         // An impossible network must be found before the run directory is created.
         let uninitialized = Model::uninitialized(&model, shape, classes, backend)?;
         check_augmented(&experiment, &uninitialized, shape)?;
+        check_memory(&uninitialized, train)?;
+        let mut initial = None;
+        let mut new_parameters = Vec::new();
+        if let Some(source) = weights {
+            let mut model = Model::new(&model, shape, classes, train.seed, backend)?;
+            new_parameters = copy_weights(source, &mut model)?;
+            initial = Some(model);
+        }
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let run = if resume {
+        let mut run = if resume {
             RunDirectory::resume(dir, &experiment, kernels)?
         } else {
             RunDirectory::create(dir, &experiment, kernels)?
         };
-        let state = match run.read_latest_checkpoint(&setup, backend)? {
-            Some(state) => state,
-            None => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
+        let state = match (run.read_latest_checkpoint(&setup, backend)?, initial, &train.from) {
+            (Some(state), ..) => state,
+            (None, Some(model), _) => TrainingState::new(model, train),
+            (None, None, Some(_)) => {
+                return Err(Error::config("train.from", "the weights have to be passed to the training"));
+            }
+            (None, None, None) => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
         };
+        if let Some(before) = run.replaced_experiment() {
+            let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
+            check_extension(&before.train, train, &state, per_epoch)?;
+            run.replace_experiment(&experiment)?;
+        }
         let metadata = Metadata {
             model: state.model.config().clone(),
             input: shape,
@@ -102,7 +148,23 @@ impl Trainer {
             normalization,
             (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH),
         );
-        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run })
+        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run, new_parameters })
+    }
+
+    /// Returns the parameters that keep their initial values, because the weights that the training starts from are those of
+    /// another number of classes.
+    pub fn new_parameters(&self) -> &[String] {
+        &self.new_parameters
+    }
+
+    /// Returns the number of finished epochs, and of all.
+    pub fn epochs(&self) -> [u64; 2] {
+        [self.state.progress.epoch, self.experiment.train.epochs]
+    }
+
+    /// Returns the samples that the network is trained with, and those that it is evaluated with after every epoch.
+    pub fn data(&self) -> [&Dataset; 2] {
+        [&self.samples, &self.held_out.dataset]
     }
 
     /// Returns the training with the parameters of `model` as initial values.

@@ -9,14 +9,13 @@ use std::time::Instant;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use unrolled::kernel::Backend;
-use unrolled::measure::EvalSet;
 use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
 
-use super::data_args::DataArgs;
+use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
-use super::{output, progress};
+use super::{numbers, output, progress};
 
 /// Arguments of `slim`.
 #[derive(Args)]
@@ -27,20 +26,20 @@ pub(super) struct Slim {
     #[command(flatten)]
     data: DataArgs,
     /// Leave out so many blocks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    remove: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = numbers::positive)]
+    remove: Option<usize>,
     /// Leave out blocks as long as no more than so many percentage points of accuracy are lost
-    #[arg(long, value_name = "POINTS", value_parser = points)]
+    #[arg(long, value_name = "POINTS", value_parser = numbers::points)]
     keep_accuracy: Option<f64>,
     /// Leave out blocks as long as the loss grows by no more than so many nats; for a language model, 0.05 nats raise
     /// perplexity by about 5 %
-    #[arg(long, value_name = "NATS", value_parser = not_negative)]
+    #[arg(long, value_name = "NATS", value_parser = numbers::not_negative)]
     keep_loss: Option<f64>,
     /// Leave out blocks until no more than so many parameters remain
-    #[arg(long, value_name = "N")]
-    params: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = numbers::count)]
+    params: Option<usize>,
     /// Leave out blocks until one sample takes no more than so many milliseconds here
-    #[arg(long, value_name = "MS", value_parser = not_negative)]
+    #[arg(long, value_name = "MS", value_parser = numbers::not_negative)]
     latency: Option<f64>,
     /// Leave out these blocks, such as stage3.block2,stage3.block4
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -54,6 +53,9 @@ pub(super) struct Slim {
     /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the files that --out and --save-plan name; without it they are never overwritten
+    #[arg(long)]
+    overwrite: bool,
     /// Write no network, and say what would be
     #[arg(long, conflicts_with = "out")]
     dry_run: bool,
@@ -61,11 +63,11 @@ pub(super) struct Slim {
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
     /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all. Not of ONNX files
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::count)]
     heal_norm: Option<usize>,
     /// Train the slimmed network for so many epochs. Not ONNX files
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u64).range(1..))]
-    finetune: Option<u64>,
+    #[arg(long, value_name = "EPOCHS", value_parser = numbers::positive)]
+    finetune: Option<usize>,
     /// The experiment file that says how to fine-tune [default: that of the run]
     #[arg(long, value_name = "FILE", requires = "finetune")]
     experiment: Option<PathBuf>,
@@ -79,21 +81,11 @@ pub(super) struct Slim {
     #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
     memory: Option<u64>,
     /// Seed of the halves of the samples and of the random ranking [default: that of the plan, otherwise 0]
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::seed)]
     seed: Option<u64>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| format!("'{text}': expected a number of at least 0"))
-}
-
-fn points(text: &str) -> Result<f64, String> {
-    let number = not_negative(text).ok().filter(|number| *number <= 100.0);
-    number.ok_or_else(|| format!("'{text}': expected a number from 0 to 100"))
 }
 
 /// Lists the rankings with what they rank by in the help text.
@@ -106,16 +98,20 @@ impl Slim {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         self.check_paths()?;
         let mut network = self.network.open(backend)?;
-        let data = self.data.for_network(&self.network.name(), &mut network)?;
+        let data = self.data.for_network(&self.network.path, &mut network)?;
         self.slim(&network, &data)
     }
 
     /// How far to go, where a ranking decides.
     fn goal(&self) -> Option<Goal> {
-        let remove = self.remove.map(|count| Goal::Remove(count as usize));
+        let remove = self.remove.map(Goal::Remove);
         let accuracy = self.keep_accuracy.map(Goal::KeepAccuracy);
         let loss = self.keep_loss.map(Goal::KeepLoss);
-        remove.or(accuracy).or(loss).or(self.params.map(Goal::Parameters)).or(self.latency.map(Goal::Latency))
+        remove
+            .or(accuracy)
+            .or(loss)
+            .or(self.params.map(|count| Goal::Parameters(count as u64)))
+            .or(self.latency.map(Goal::Latency))
     }
 
     /// Whether anything is to be healed.
@@ -129,28 +125,30 @@ impl Slim {
     }
 
     /// Slims a network, and says what came of it.
-    fn slim<P: Prunable>(&self, network: &P, data: &EvalSet) -> anyhow::Result<()> {
+    fn slim<P: Prunable>(&self, network: &P, data: &OpenedData) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.check_draft(network)?;
-        let described = self.data.describe(data.dataset.is_labelled());
-        let slim =
-            slim::Slim::new(network, data).names(&self.network.name(), &described).by(self.by).memory(self.memory);
+        let slim = slim::Slim::new(network, &data.set).names(&self.network.name(), &data.description());
+        let slim = slim.by(self.by).memory(self.memory);
         let slim = self.settle(slim.goal(self.goal()), network, data)?;
-        let bar = progress::bar(0, "");
+        let name = output::short_name(&self.network.path);
+        let (mut meter, mut current) = (progress::Meter::new(), String::new());
         let slimming = slim.run(self.out.as_deref(), &mut |what, done, all| {
-            bar.set_message(what.to_owned());
-            bar.set_length(all);
-            bar.set_position(done);
-        })?;
-        bar.finish_and_clear();
+            if current != what {
+                what.clone_into(&mut current);
+                meter.restart(0);
+            }
+            meter.show(&format!("{name}: {what}"), done, all);
+        });
+        meter.finish();
+        let slimming = slimming?;
         if let Some(path) = &self.save_plan {
             let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed).to_toml()?;
             write_atomic(path, plan.as_bytes())?;
         }
         let page = slim::slimming_report(&slimming, output::facts(begun));
         if let Some(dir) = &self.report {
-            let json = serde_json::to_string_pretty(&slimming)? + "\n";
-            write_atomic(&dir.join("slim.json"), json.as_bytes())?;
+            write_atomic(&dir.join("slim.json"), output::json_document(&slimming)?.as_bytes())?;
             output::save_page(dir, &page)?;
         }
         if self.json { output::print_json(&slimming) } else { output::print(&report::text(&page, output::width())) }

@@ -44,13 +44,28 @@ impl Slim {
         if let Some(plan) = &self.save_plan {
             self.check_plan_path(plan)?;
         }
+        if let Some(path) = &self.save_plan {
+            self.check_free(path, "--save-plan")?;
+        }
         let Some(out) = &self.out else { return Ok(()) };
         let (form, extension) =
             if is_graph_path(&self.network.path) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
         if out.extension().is_none_or(|found| found != extension) {
             return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
-        self.check_beside_network(out)
+        self.check_beside_network(out)?;
+        self.check_free(out, "--out")
+    }
+
+    /// A file that is there is overwritten on request alone.
+    fn check_free(&self, path: &Path, option: &str) -> Result<(), Error> {
+        match path.symlink_metadata() {
+            Ok(_) if !self.overwrite => {
+                let what = format!("there already; name another {option}, or replace it with --overwrite");
+                Err(Error::Usage(format!("{}: {what}", path.display())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.

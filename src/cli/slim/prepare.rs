@@ -1,12 +1,12 @@
 //! What is settled before any sample runs.
 
 use unrolled::Error;
-use unrolled::data::Split;
 use unrolled::measure::EvalSet;
 use unrolled::nn::{BlockId, Network, Outline};
 use unrolled::slim::{self, Prunable, Recovery, RecoveryStep, RemovalPlan};
 use unrolled::train::Experiment;
 
+use super::super::data_args::OpenedData;
 use super::Slim;
 
 impl Slim {
@@ -15,7 +15,7 @@ impl Slim {
         &self,
         slim: slim::Slim<'a, P>,
         network: &P,
-        data: &EvalSet,
+        data: &OpenedData,
     ) -> anyhow::Result<slim::Slim<'a, P>> {
         let (named, seed) = self.named(network.network().outline())?;
         let slim = slim.seed(seed).recovery(self.recovery(network, data, seed)?);
@@ -43,7 +43,7 @@ impl Slim {
         Ok((Some(named), seed))
     }
 
-    fn recovery<F: Prunable>(&self, form: &F, whole: &EvalSet, seed: u64) -> anyhow::Result<Recovery> {
+    fn recovery<F: Prunable>(&self, form: &F, data: &OpenedData, seed: u64) -> anyhow::Result<Recovery> {
         let asked = [
             ("--heal-norm", RecoveryStep::Recalibrate, self.heal_norm.is_some()),
             ("--finetune", RecoveryStep::Finetune, self.finetune.is_some()),
@@ -54,16 +54,16 @@ impl Slim {
             }
         }
         let recalibration = self.heal_norm.map(|limit| -> anyhow::Result<EvalSet> {
-            let dataset = self.data.first_of(Split::Train, limit)?.dataset;
-            Ok(EvalSet { dataset, batch: self.data.batch(), ..whole.clone() })
+            let dataset = data.first_training_samples(limit)?.dataset;
+            Ok(EvalSet { dataset, ..data.set.clone() })
         });
         let recalibration = recalibration.transpose()?;
-        let finetuning = self.finetune.map(|epochs| self.experiment(epochs)).transpose()?;
+        let finetuning = self.finetune.map(|epochs| self.experiment(epochs, data)).transpose()?;
         Ok(Recovery { recalibration, finetuning, seed })
     }
 
     /// How to fine-tune: the experiment of the run or of a file, with the data that the command names.
-    fn experiment(&self, epochs: u64) -> Result<Experiment, Error> {
+    fn experiment(&self, epochs: usize, data: &OpenedData) -> Result<Experiment, Error> {
         let of_run = self.network.path.join("config.toml");
         let path = match &self.experiment {
             Some(path) => path,
@@ -78,12 +78,16 @@ impl Slim {
             return Err(Error::Usage("--set train.epochs: --finetune says for how many epochs".into()));
         }
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let mut overrides = vec![format!("data.source={}", self.data.data)];
+        let mut overrides = vec![format!("data.source={}", data.name())];
+        let sizes = data.resize_crop();
+        for (key, size) in [("resize", sizes.resize), ("crop", sizes.crop)] {
+            overrides.extend(size.map(|size| format!("data.{key}={size}")));
+        }
         overrides.extend(self.set.iter().cloned());
         overrides.push(format!("train.epochs={epochs}"));
         let experiment = Experiment::parse(&text, &overrides, &path.display().to_string())?;
         // Whatever is wrong with the data is found before anything is measured.
-        self.data.first_of(Split::Train, 0)?;
+        data.first_training_samples(0)?;
         Ok(experiment)
     }
 }

@@ -9,7 +9,7 @@ use super::super::npy::{self, ArrayFile, NamedArray};
 use super::super::spec::{DataKind, DataSpec, Split};
 use super::super::text::TextDataset;
 use super::super::{binary_reader, cifar, digits, idx};
-use super::{DEFAULT_STREAMS, Dataset, ResizeCrop, Storage};
+use super::{DEFAULT_STREAMS, Dataset, ResizeCrop, Storage, StoredImages};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -33,14 +33,20 @@ impl Dataset {
             DataKind::FashionMnist => (idx::open(kind, path, split)?, to_strings(&class_names::FASHION_MNIST)),
             DataKind::Cifar10 => (cifar::open_10(path, split)?, to_strings(&class_names::CIFAR_10)),
             DataKind::Cifar100 => (cifar::open_100(path, split)?, cifar::class_names_100(path)?),
-            DataKind::Arrays => return Ok(Self::from_array_file(npy::open(path)?)),
+            DataKind::Arrays => {
+                let resized = npy::open(path)?.resized(resize_crop);
+                return Ok(Self::from_array_file(resized.map_err(|what| Error::file(path, what))?));
+            }
             DataKind::Folder => return Ok(Self::from_folder(Folder::open(path, split, *resize_crop)?)),
             DataKind::Text => return Self::from_text(TextDataset::open(path, split)?),
         };
         let white = if kind == DataKind::Digits { digits::WHITE } else { u8::MAX };
+        let [channels, height, width] = images.shape;
+        let sizes = resize_crop.sizes([height, width]).map_err(|what| Error::mismatch(spec, what))?;
+        let stored = StoredImages { bytes: images.bytes, white, shape: images.shape, resize_crop: *resize_crop };
         Ok(Self {
-            storage: Arc::new(Storage::Bytes(images.bytes, white)),
-            shape: images.shape,
+            storage: Arc::new(Storage::Images(stored)),
+            shape: [channels, sizes.cropped[0], sizes.cropped[1]],
             classes,
             indices: (0..images.labels.len()).collect(),
             labels: images.labels,

@@ -39,15 +39,31 @@ fn labels_are_matched_to_other_classes_by_name() {
 }
 
 #[test]
+fn images_in_memory_are_resized_and_cropped_as_those_of_a_folder() {
+    let open = |resize, crop| {
+        let resize_crop = ResizeCrop { resize, crop };
+        Dataset::open(&"digits".parse().unwrap(), Split::Train, &resize_crop).unwrap()
+    };
+    let full = digits().full_size(0).unwrap();
+    let resized = open(Some(12), Some(10));
+    assert_eq!(resized.shape(), [1, 10, 10]);
+    let mut sample = vec![0.0; 100];
+    resized.sample(0, &mut sample).unwrap();
+    let by_hand = full.resize(12, 12);
+    assert_eq!(sample, by_hand.crop(by_hand.center_window(10, 10)).pixels);
+    assert_eq!(resized.full_size(0).unwrap(), full);
+    // The same shape by another way is other data.
+    assert_ne!(open(Some(10), None).fingerprint(), resized.fingerprint());
+    assert_eq!(open(None, None).fingerprint(), digits().fingerprint());
+}
+
+#[test]
 fn an_impossible_resize_or_crop_is_refused() {
     let resize_crop = |resize, crop| ResizeCrop { resize, crop };
     for (spec, resize_crop, message) in [
-        ("digits", resize_crop(Some(8), None), "data.resize: only for folder:DIR, the images of digits have one size"),
-        (
-            "cifar10:x",
-            resize_crop(None, Some(8)),
-            "data.crop: only for folder:DIR, the images of cifar10 have one size",
-        ),
+        ("text:x", resize_crop(Some(8), None), "data.resize: only for images, not for a text"),
+        ("digits", resize_crop(None, Some(9)), "digits: 8x8 pixels are too few for a crop of 9x9; set data.resize"),
+        ("digits", resize_crop(Some(99_999), None), "data.resize: 99999 pixels, expected at most 16384"),
         ("folder:x", resize_crop(Some(0), None), "data.resize: 0 pixels, expected at least 1"),
         ("folder:x", resize_crop(Some(4), Some(5)), "data.crop: 5 pixels, expected at most the 4 of data.resize"),
         ("mnist:no/such", resize_crop(None, None), "no/such: no such file or directory"),

@@ -46,6 +46,7 @@ fn samples_alternate_between_the_classes() {
     let train = Folder::open(dir.path(), Split::Train, ResizeCrop::default()).unwrap();
     assert_eq!((train.shape(), &train.labels[..]), ([3, 3, 4], &[0, 1, 1][..]));
     assert_eq!(train.classes, ["a", "b"]);
+    assert_eq!(train.passed_over, [".hidden", "a/notes.txt", "list.txt"]);
     let names: Vec<_> = train.files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     assert_eq!(names, ["x.jpeg", "1.JPG", "2.png"]);
     assert_eq!(train.sample(2).unwrap().pixels, [0.0; 36]);
@@ -69,7 +70,7 @@ fn resize_and_crop_give_all_images_one_size() {
     assert!(images.iter().all(|image| image.shape == [3, 5, 5]));
     let images = outcome(dir.path(), Split::Test, resize_crop(None, Some(2))).unwrap();
     assert!(images.iter().all(|image| image.shape == [3, 2, 2]));
-    assert_eq!(sizes(resize_crop(Some(224), None), Path::new("x"), [375, 500]).unwrap().cropped, [224, 298]);
+    assert_eq!(resize_crop(Some(224), None).sizes([375, 500]).unwrap().cropped, [224, 298]);
 }
 
 #[test]
@@ -102,7 +103,12 @@ fn invalid_folders_are_refused_with_what_was_expected() {
             none,
             "DIR/test: no directories here, expected one for each class",
         ),
-        (&[("a/1.txt", S)], Split::Train, none, "DIR/a: no .png, .jpg or .jpeg files here"),
+        (
+            &[("a/1.txt", S)],
+            Split::Train,
+            none,
+            "DIR/a: no .png, .jpg or .jpeg files here; 1 of other kinds, such as 1.txt",
+        ),
         (
             &[("a/1.png", S), ("a/2.png", [3, 4])],
             Split::Train,
@@ -144,4 +150,25 @@ fn an_image_that_cannot_be_decoded_is_refused() {
         assert!(error.starts_with("DIR/a/2.png: cannot be decoded as PNG or JPEG: "), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
+}
+
+#[test]
+fn a_palette_that_is_no_list_of_colors_is_refused() {
+    let dir = tree(&[("a/0.png", S)]);
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let content = [kind, data].concat();
+        [&(data.len() as u32).to_be_bytes()[..], &content, &crc32fast::hash(&content).to_be_bytes()].concat()
+    };
+    let header = chunk(b"IHDR", &[0, 0, 0, 4, 0, 0, 0, 3, 8, 3, 0, 0, 0]);
+    let png = [b"\x89PNG\r\n\x1a\n".to_vec(), header, chunk(b"PLTE", &[1, 2, 3, 4]), chunk(b"IEND", &[])].concat();
+    std::fs::write(dir.path().join("a/1.png"), png).unwrap();
+    let error = outcome(dir.path(), Split::Test, ResizeCrop::default()).unwrap_err();
+    assert_eq!(error, "DIR/a/1.png: cannot be decoded as PNG: a palette of 4 bytes, expected three a color");
+}
+
+#[test]
+fn a_class_without_images_names_what_is_there() {
+    let dir = tree(&[("a/0.png", S), ("b/notes.txt", S)]);
+    let error = outcome(dir.path(), Split::Test, ResizeCrop::default()).unwrap_err();
+    assert_eq!(error, "DIR/b: no .png, .jpg or .jpeg files here; 1 of other kinds, such as notes.txt");
 }

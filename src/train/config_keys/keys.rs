@@ -65,8 +65,8 @@ pub(in crate::train) static KEYS: &[Key] = {
         key("model.dropout", FloatOrFloats, "The dropout of the input, of the input of each later stage, and of that of the classifier; one number stands for all."),
 
         key("data.source", String, "The data set: digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, arrays:FILE or text:DIR.").example("\"digits\""),
-        key("data.resize", Integer, "The length in pixels that the shorter side of an image is resized to; folders only.").only_for(IMAGES).example("256"),
-        key("data.crop", Integer, "The side in pixels of the square that is then cut from the center; folders only.").only_for(IMAGES).example("224"),
+        key("data.resize", Integer, "The length in pixels that the shorter side of an image is resized to.").only_for(IMAGES).example("256"),
+        key("data.crop", Integer, "The side in pixels of the square that is then cut from the center.").only_for(IMAGES).example("224"),
         key("data.augment.pad", Integer, "Augmentation: the black border in pixels; the original size is cut out at a random place.").only_for(IMAGES),
         key("data.augment.flip", Boolean, "Augmentation: whether images are mirrored left to right with probability 1/2.").only_for(IMAGES),
         key("data.augment.random_resized_crop", Integer, "Augmentation: the side in pixels of a random resized crop.").only_for(IMAGES).example("224"),
@@ -80,6 +80,7 @@ pub(in crate::train) static KEYS: &[Key] = {
         key("train.batch", Integer, "The number of samples per step; for texts, the number of streams that are read in parallel."),
         key("train.steps", Integer, "The number of words of every stream per step (truncated backpropagation through time).").only_for(TEXT).example("35"),
         key("train.seed", Integer, "The seed of initial values, order of the samples, augmentation and dropout."),
+        key("train.from", String, "The run or file whose weights the training starts from; without it initial values are drawn.").example("\"resnet56.th\""),
         key("train.optimizer", Choice(&["sgd", "adamw"]), "The optimizer: SGD with momentum, or AdamW."),
         key("train.rate", Float, "The learning rate, which the schedule multiplies by a factor."),
         key("train.momentum", Float, "The momentum of sgd."),

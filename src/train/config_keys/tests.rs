@@ -20,8 +20,13 @@ fn resolve(kind: ModelKind, experiment: &Experiment) -> Result<ModelConfig> {
 
 /// Returns the names that are known where `entry` sets an unknown one.
 fn known(entry: &str) -> BTreeSet<String> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     match parse(ModelKind::Mlp, &[entry.to_owned()]) {
-        Err(Error::Unknown { known, .. }) => known.into_iter().collect(),
+        Err(Error::Unknown { known, .. }) => known.iter().map(|path| last(path)).collect(),
+        Err(Error::Config { what, .. }) => {
+            let (_, names) = what.split_once("known: ").unwrap_or_else(|| panic!("{entry}: {what}"));
+            names.split(", ").map(str::to_owned).collect()
+        }
         other => panic!("{entry}: {other:?}"),
     }
 }
