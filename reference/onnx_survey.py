@@ -33,8 +33,9 @@ NOTES = {
     "timm tiny_vit_5m_224": "a convolution stands between attention and MLP",
     "timm mobilevit_xxs": "18 have patches folded into the batch and a path around them: left out",
     "timm cait_xxs24_224": "4 of class attention: the patches go around",
-    "timm xcit_nano_12_p16_224": "2 of class attention change what they take",
-    "transformers opt": "4 MLPs have positions folded into the batch: left out",
+    "timm xcit_nano_12_p16_224": "2 of class attention are alone in their stages",
+    "timm repvit_m0_9": "squeeze and excitation stands between token mixer and MLP",
+    "transformers opt": "4 MLPs have positions folded into the batch: left out, the others stand alone",
     "transformers t5": "script: the first block computes what the others take",
 }
 
