@@ -19,6 +19,17 @@ use crate::{Error, Result};
 /// The number of streams that a text is cut into by default, as in Kim et al. 2015.
 pub const DEFAULT_STREAMS: usize = 20;
 
+/// Returns the shape of a sample in three sides: with leading ones, or one row where it has more than three.
+pub(crate) fn three_sides(shape: &[usize]) -> [usize; 3] {
+    match *shape {
+        [] => [1, 1, 1],
+        [length] => [1, 1, length],
+        [height, width] => [1, height, width],
+        [channels, height, width] => [channels, height, width],
+        _ => [1, 1, shape.iter().product()],
+    }
+}
+
 /// Images of one shape in memory, one byte per value.
 #[derive(Debug)]
 pub(super) struct ImageBytes {

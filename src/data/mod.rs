@@ -33,6 +33,8 @@ mod unpack;
 pub use augment::Augment;
 pub use catalog::{CatalogEntry, RemoteFile, catalog};
 pub use class_names::cifar_class_names;
+#[cfg(feature = "onnx")]
+pub(crate) use dataset::three_sides;
 pub use dataset::{DEFAULT_STREAMS, Dataset, ResizeCrop};
 #[cfg(feature = "fetch")]
 pub use fetch::{DownloadProgress, fetch, fetch_from};

@@ -5,20 +5,25 @@ use std::sync::Arc;
 
 use super::ParseResult;
 use super::answer::AnswerReader;
-use super::build::Shapes;
-use super::cost::{self, CostCounter};
+use super::cost::CostCounter;
 use super::edit::Edit;
 use super::engine::Engine;
 use super::find_blocks::BlockMatch;
+use super::layers::describe_layers;
+use super::layout::LayoutBuilder;
 use super::linked_graph::Graph;
 use super::network::{Block, GraphInput, GraphNetwork, Stage};
 use super::partition::{Part, Partition};
+use super::probe::Shapes;
 use super::source_name::source_name;
 use super::subgraph::Subgraph;
+use super::views::is_view_of;
+use crate::data::three_sides;
 use crate::nn::{AnswerOptions, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
 use crate::text::one_line;
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
+const BROADCASTS: &str = "its sum has another shape than its shortcut";
 
 /// Builds stages block by block.
 struct StageBuilder<'a> {
@@ -28,12 +33,12 @@ struct StageBuilder<'a> {
     samples: usize,
     /// The value that enters the first block.
     first: usize,
-    is_channels_first: bool,
     counter: CostCounter,
+    layouts: LayoutBuilder<'a>,
     stages: Vec<Stage>,
     outlines: Vec<StageOutline>,
-    /// The shape of the estimate after the last block.
-    last_shape: Vec<usize>,
+    /// The sum of the first block of each stage.
+    first_sums: Vec<usize>,
 }
 
 /// Makes the network of a graph that was cut.
@@ -48,12 +53,6 @@ pub(super) fn assemble(
     let samples = batch.unwrap_or(2);
     let output = (partition.output, shapes[&partition.output].as_slice());
     let answers = AnswerReader::new(&graph, output, samples, &inputs, options)?;
-    // Convolutions have the channels first, matrix products have them last.
-    let has_convolution = |block: &BlockMatch| {
-        let nodes = Subgraph::between(&graph, block.input, &[block.output]).nodes;
-        nodes.into_iter().any(|node| graph.nodes[node].op == "Conv")
-    };
-    let is_channels_first = partition.blocks.iter().any(has_convolution);
     let first = partition.blocks[0].input;
     let mut counter = CostCounter::default();
     let before: Vec<usize> = graph.values[first].producer.map_or(Vec::new(), |last| (0..=last).collect());
@@ -63,17 +62,19 @@ pub(super) fn assemble(
         shapes: &shapes,
         samples,
         first,
-        is_channels_first,
         counter,
+        layouts: LayoutBuilder::new(&graph, &shapes),
         stages: Vec::new(),
         outlines: Vec::new(),
-        last_shape: Vec::new(),
+        first_sums: Vec::new(),
     };
     let starts = stage_starts(&partition.counts);
     for (place, (block, enter)) in partition.blocks.iter().zip(partition.enters).enumerate() {
         builder.add(block, enter, (!starts.is_empty()).then(|| starts.contains(&place)))?;
     }
-    let StageBuilder { counter, stages, outlines, .. } = builder;
+    let StageBuilder { counter, stages, mut outlines, layouts, first_sums, .. } = builder;
+    let layouts = layouts.finish();
+    outlines.iter_mut().zip(first_sums).for_each(|(outline, sum)| outline.shape = layouts.shape_of_group(sum));
     let all: Vec<usize> = (0..graph.nodes.len()).collect();
     let outline = Outline {
         name: name(path, &inputs, batch),
@@ -103,7 +104,8 @@ pub(super) fn assemble(
         outline,
         inputs,
         batch,
-        is_channels_first,
+        layouts: Arc::new(layouts),
+        left_out: Vec::new(),
         stem: partition.stem,
         stages,
         after_last_stage: Vec::new(),
@@ -121,42 +123,40 @@ fn stage_starts(counts: &[usize]) -> Vec<usize> {
     ends.collect()
 }
 
-/// Returns the shape of a sample: that of its only input, with leading ones to make three sides, or else one row of the
-/// values of all inputs.
+/// Returns the shape of a sample: that of its only input in three sides, or else one row of the values of all inputs.
 fn sample_shape(inputs: &[GraphInput]) -> Vec<usize> {
     match inputs {
-        [one] if one.shape.len() <= 3 => [vec![1; 3 - one.shape.len()], one.shape.clone()].concat(),
+        [one] => three_sides(&one.shape).to_vec(),
         all => vec![1, 1, all.iter().map(|input| input.shape.iter().product::<usize>()).sum()],
     }
 }
 
 impl StageBuilder<'_> {
-    /// Adds a block. It begins a stage where `starts_stage` says so; where that is `None`, it begins one where the shape
-    /// changes or something stands before it.
+    /// Adds a block. It begins a stage where `starts_stage` says so; where that is `None`, it begins one where its output is
+    /// no view of its input and something else, or where something stands before it.
     fn add(&mut self, block: &BlockMatch, enter: Option<Part>, starts_stage: Option<bool>) -> ParseResult<()> {
         let graph = self.graph;
         let shape = self.shapes.get(&block.output).cloned().unwrap_or_default();
-        if shape.first() != Some(&self.samples) {
-            let name = one_line(&graph.values[block.output].name);
-            return Err(format!(
-                "'{name}' has shape {shape:?} for a batch of {}: expected the batch first",
-                self.samples
-            ));
+        if let Some(why) = why_not_usable(graph, self.shapes, self.samples, block) {
+            return Err(why);
         }
         let number = self.stages.len();
-        if number == 0 || starts_stage.unwrap_or(enter.is_some() || shape != self.last_shape) {
+        let keeps_units = self.layouts.add(block, number > 0 && enter.is_none());
+        if number == 0 || starts_stage.unwrap_or(!keeps_units) {
             self.stages.push(Stage { enter: enter.into_iter().collect(), blocks: Vec::new() });
-            let shape = channels_first(&shape, self.is_channels_first);
-            self.outlines.push(StageOutline { name: format!("stage{}", number + 1), shape, blocks: Vec::new() });
+            let name = format!("stage{}", number + 1);
+            self.outlines.push(StageOutline { name, shape: Vec::new(), blocks: Vec::new() });
+            self.first_sums.push(block.sum);
         } else if let Some(part) = enter {
             let between = Subgraph::between(graph, part.from.unwrap_or(0), &part.to).nodes;
             let node = between.first().map_or_else(String::new, |&node| graph.describe_node(node));
             return Err(format!("within stage{number} {node} stands between two blocks; begin a new stage there"));
-        } else if shape != self.last_shape {
-            let last = &self.last_shape;
-            return Err(format!("stage{number} has blocks of shapes {last:?} and {shape:?}; begin a new stage there"));
+        } else if !keeps_units {
+            let before = self.shapes.get(&block.input).cloned().unwrap_or_default();
+            return Err(format!(
+                "stage{number} has blocks of shapes {before:?} and {shape:?}; begin a new stage there"
+            ));
         }
-        self.last_shape = shape;
         let stages = self.stages.len();
         let (Some(stage), Some(outlines)) = (self.stages.last_mut(), self.outlines.last_mut()) else { return Ok(()) };
         let id = BlockId { stage: stages - 1, block: stage.blocks.len() };
@@ -194,11 +194,16 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
         (_, Some(skip)) => skip.wiring,
     };
     let shortcut = skip.map(|s| s.shortcut).filter(|&shortcut| shortcut != block.input);
-    let why_not_removable = (skip.is_none() && !keeps_shape).then_some(RESHAPES);
+    let is_broadcast = skip.is_some_and(|skip| !has_shape_of_sum(&skip.shortcut));
+    let why_not_removable = match skip {
+        None => (!keeps_shape).then_some(RESHAPES),
+        Some(_) => is_broadcast.then_some(BROADCASTS),
+    };
     let to: Vec<usize> = [Some(block.output), h, gates[0], gates[1]].into_iter().flatten().collect();
     let part = |from, to| Part::new(graph, first, from, to);
     let parts = Block {
         body: part(block.input, to)?,
+        sum: block.sum,
         has_h: h.is_some(),
         has_gates: gates.map(|gate| gate.is_some()),
         shortcut: shortcut.map(|shortcut| part(block.input, vec![shortcut])).transpose()?,
@@ -209,6 +214,7 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
     let skip_kind = match shortcut.map(subgraph) {
         _ if why_not_removable.is_some() => Shortcut::None,
         None => Shortcut::Identity,
+        Some(_) if shortcut.is_some_and(|shortcut| is_view_of(graph, shortcut, block.input)) => Shortcut::Identity,
         Some(subgraph) if subgraph.layer_count(graph) > 0 => Shortcut::Projection,
         Some(_) => Shortcut::ZeroPadding,
     };
@@ -217,7 +223,7 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
         id: BlockId { stage: 0, block: 0 },
         source_name: source_name(graph, block),
         wiring,
-        body: cost::describe_layers(graph, &body),
+        body: describe_layers(graph, &body, shapes),
         shortcut: skip_kind,
         parameters: 0,
         flops: 0,
@@ -227,11 +233,11 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
     Ok((parts, outline))
 }
 
-/// Returns the shape of one sample of an estimate with its channels first.
-fn channels_first(shape: &[usize], is_channels_first: bool) -> Vec<usize> {
-    match shape {
-        [_, rest @ .., channels] if !is_channels_first => [&[*channels], rest].concat(),
-        [_, rest @ ..] => rest.to_vec(),
-        [] => Vec::new(),
-    }
+/// Returns why a block cannot be used: the samples are not the first side of the values that enter and leave it.
+pub(super) fn why_not_usable(graph: &Graph, shapes: &Shapes, samples: usize, block: &BlockMatch) -> Option<String> {
+    let shape = |value: usize| shapes.get(&value).cloned().unwrap_or_default();
+    let has_batch = |value: &usize| shape(*value).first() == Some(&samples);
+    let value = [block.input, block.sum, block.output].into_iter().find(|value| !has_batch(value))?;
+    let (name, shape) = (one_line(&graph.values[value].name), shape(value));
+    Some(format!("'{name}' has shape {shape:?} for a batch of {samples}: expected the batch first"))
 }

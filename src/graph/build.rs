@@ -1,20 +1,21 @@
 //! Opens ONNX files: blocks are found or given, the graph is cut at them, run once for its shapes, and checked.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-
-use rten::Value;
 
 use super::ParseResult;
 use super::answer::answer_value;
 use super::assemble;
-use super::engine::{Engine, from_floats, shape_of};
+use super::bypass::explain;
+use super::declaration::Dimension;
+use super::engine::Engine;
 use super::find_blocks::{self, BlockMatch, NoBlocks};
+use super::free_sides::FreeSides;
 use super::linked_graph::Graph;
 use super::network::{GraphInput, GraphNetwork};
 use super::partition::Partition;
 use super::post_dominators::PostDominators;
+use super::probe::{UsablePartition, usable_partition};
 use super::raw_graph::FLOAT32;
 use super::subgraph::Subgraph;
 use super::wiring::SkipConnection;
@@ -23,17 +24,8 @@ use crate::random::{Purpose, normal, stream};
 use crate::text::one_line;
 use crate::{Error, Result};
 
-/// The sides of an image that a file leaves free, where the caller gives none.
-const DEFAULT_IMAGE_SIDE: usize = 224;
-/// The length of a sequence that a file leaves free, where the caller gives none.
-const DEFAULT_SEQUENCE: usize = 16;
 /// Samples of more values are refused.
 const MAX_INPUT: usize = 1 << 28;
-
-const NO_SKIP: &str = "no skip connections in its graph: there are no blocks that could be left out";
-
-/// Shapes of values in a run of one batch.
-pub(super) type Shapes = HashMap<usize, Vec<usize>>;
 
 /// Returns the blocks of an ONNX file, as the names of the values that enter and leave each. The graph is not run.
 ///
@@ -44,9 +36,10 @@ pub fn find_blocks(path: &Path) -> Result<Vec<[String; 2]>> {
     let wrong = |what: String| Error::file(path, one_line(&what));
     let graph = GraphNetwork::read(path)?;
     let output = answer_value(&graph, None).map_err(wrong)?;
-    let (blocks, _) = find_blocks::find_blocks(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?;
+    let (blocks, _) =
+        find_blocks::find_blocks(&graph, output, &[]).map_err(|why| no_blocks(path, &graph, output, &why))?;
     let partition = Partition::new(&graph, output, blocks).map_err(wrong)?;
-    read_inputs(&graph, &[]).map_err(wrong)?;
+    read_inputs(&graph, &[], &FreeSides::default()).map_err(wrong)?;
     let name = |value: usize| graph.values[value].name.clone();
     Ok(partition.blocks.iter().map(|block| [name(block.input), name(block.output)]).collect())
 }
@@ -97,7 +90,8 @@ impl GraphNetwork {
                 ((blocks, 0), counts)
             }
             None => {
-                let found = find_blocks::find_blocks(&graph, output).map_err(|why| wrong(explain(&graph, &why)))?;
+                let found = find_blocks::find_blocks(&graph, output, &[])
+                    .map_err(|why| no_blocks(path, &graph, output, &why))?;
                 (found, Vec::new())
             }
         };
@@ -124,20 +118,13 @@ impl GraphNetwork {
         let wrong = |what: String| Error::file(path, one_line(&what));
         let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
         let partition = Partition { counts, ..Partition::new(&graph, output, blocks).map_err(wrong)? };
-        let (inputs, batch) = read_inputs(&graph, shapes).map_err(wrong)?;
         let plain = Engine::open(path, &graph, false)?;
-        let shapes_for = |batch: usize| run_for_shapes(&graph, &plain, &inputs, batch, &partition);
-        // A graph whose inputs have a free batch may still contain the batch that it was exported with.
-        let (batch, shapes) = match batch {
-            Some(batch) => (Some(batch), shapes_for(batch).map_err(wrong)?),
-            None => match shapes_for(2) {
-                Ok(shapes) => (None, shapes),
-                Err(why) => (Some(1), shapes_for(1).map_err(|_| wrong(why))?),
-            },
-        };
+        let UsablePartition { partition, reasons, inputs, batch, shapes } =
+            usable_partition(&graph, &plain, shapes, partition).map_err(wrong)?;
         let fused = if is_fused { Some(Engine::open(path, &graph, true)?) } else { None };
         let mut network =
             assemble::assemble(path, (graph, plain), (inputs, batch), partition, shapes, answers).map_err(wrong)?;
+        network.left_out = reasons;
         if let Some(fused) = fused {
             let plain = std::mem::replace(&mut network.engine, Arc::new(fused));
             network.is_fused = true;
@@ -166,14 +153,12 @@ impl GraphNetwork {
     }
 }
 
-fn explain(graph: &Graph, why: &NoBlocks) -> String {
-    match why {
-        NoBlocks::NoSkip => NO_SKIP.into(),
-        NoBlocks::PathAround(node, count) => format!(
-            "cannot be cut into blocks: of {count} sums with a skip none follows the other on every path; what {} gives \
-             also goes around. Give the boundaries of its blocks",
-            graph.describe_node(*node)
-        ),
+/// Returns the error for a graph without blocks. One that has operations that the engine does not know is refused for
+/// these: they can be sums.
+fn no_blocks(path: &Path, graph: &Graph, output: usize, why: &NoBlocks) -> Error {
+    match Engine::open(path, graph, false) {
+        Err(error) => error,
+        Ok(_) => Error::file(path, one_line(&explain(graph, output, why))),
     }
 }
 
@@ -181,7 +166,11 @@ fn explain(graph: &Graph, why: &NoBlocks) -> String {
 const UNSUPPORTED_TYPES: [(i64, &str); 4] = [(8, "texts"), (10, "float16"), (11, "float64"), (16, "bfloat16")];
 
 /// Returns the inputs of a graph, and the batch where the file fixes it.
-fn read_inputs(graph: &Graph, shapes: &[Vec<usize>]) -> ParseResult<(Vec<GraphInput>, Option<usize>)> {
+pub(super) fn read_inputs(
+    graph: &Graph,
+    shapes: &[Vec<usize>],
+    free: &FreeSides,
+) -> ParseResult<(Vec<GraphInput>, Option<usize>)> {
     let mut batch = None;
     let mut all = Vec::new();
     for (place, &value) in graph.inputs.iter().enumerate() {
@@ -195,10 +184,12 @@ fn read_inputs(graph: &Graph, shapes: &[Vec<usize>]) -> ParseResult<(Vec<GraphIn
                 "input '{name}' takes {kind}, expected float32 or whole numbers: export it in float32"
             ));
         }
-        batch = batch.or(*first);
-        let default = if dims.len() == 3 { DEFAULT_IMAGE_SIDE } else { DEFAULT_SEQUENCE };
+        batch = batch.or(first.size());
         let given = shapes.get(place).filter(|given| given.len() == dims.len());
-        let side = |(axis, side): (usize, &Option<usize>)| side.unwrap_or(given.map_or(default, |given| given[axis]));
+        let side = |(axis, side): (usize, &Dimension)| match side {
+            Dimension::Fixed(size) => *size,
+            Dimension::Free(name) => given.map_or_else(|| free.size(name, place, axis), |given| given[axis]),
+        };
         let shape: Vec<usize> = dims.iter().enumerate().map(side).collect();
         let size = shape.iter().fold(1_usize, |size, &side| size.saturating_mul(side));
         if size.saturating_mul(batch.unwrap_or(1)) > MAX_INPUT {
@@ -231,7 +222,7 @@ fn given_blocks(
         // The block may end after the operation that follows its sum.
         let before_last = graph.nodes[node].present_inputs().find_map(|sum| {
             let skip = SkipConnection::read(&dominators, from, graph.values[sum].producer?)?;
-            find_blocks::can_follow_sum(&graph.nodes[node].op).then_some((sum, skip))
+            find_blocks::can_follow_sum(graph, node).then_some((sum, skip))
         });
         let last = SkipConnection::read(&dominators, from, node).map(|skip| (to, skip));
         let (sum, skip) = last.or(before_last).map_or((to, None), |(sum, skip)| (sum, Some(skip)));
@@ -242,28 +233,4 @@ fn given_blocks(
     } else {
         Ok((blocks, stages.iter().map(Vec::len).collect()))
     }
-}
-
-/// Runs the whole graph on one batch and returns the shapes of the values that the outline needs.
-fn run_for_shapes(
-    graph: &Graph,
-    engine: &Engine,
-    inputs: &[GraphInput],
-    batch: usize,
-    partition: &Partition,
-) -> ParseResult<Shapes> {
-    let mut rng = stream(0, Purpose::SelfCheck, &[]);
-    let given = inputs.iter().zip(&graph.inputs).map(|(input, &value)| {
-        let shape: Vec<usize> = std::iter::once(batch).chain(input.shape.iter().copied()).collect();
-        // Every vocabulary has a word 1, and a mask of ones hides no position.
-        let values = (0..shape.iter().product()).map(|_| if input.is_integer { 1.0 } else { normal(&mut rng) });
-        Ok((value, from_floats(&shape, values.collect(), input.is_integer)?))
-    });
-    let given: Vec<(usize, Value)> = given.collect::<ParseResult<_>>()?;
-    let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
-    let dominators = PostDominators::new(graph, partition.output);
-    let mut needed = partition.values_with_shapes(graph);
-    needed.retain(|&value| dominators.reaches_output(value));
-    let values = engine.run(graph, &given, &needed)?;
-    Ok(needed.into_iter().zip(values.iter().map(shape_of)).collect())
 }

@@ -26,7 +26,8 @@ impl Edit {
         let mut edit = Self { replaced, outputs, ..Self::default() };
         let before = Self::default().needed(raw);
         let after = edit.needed(raw);
-        for (place, node) in raw.nodes.iter().enumerate() {
+        for &place in &raw.order {
+            let node = &raw.nodes[place];
             let is_cut_off = node.consumed_names().any(|name| edit.removed_values.contains(edit.name(name)));
             if before[place] && !after[place] || is_cut_off {
                 edit.removed_nodes.insert(place);
@@ -69,7 +70,8 @@ impl Edit {
     fn needed(&self, raw: &RawGraph) -> Vec<bool> {
         let mut names: HashSet<&str> = raw.outputs.iter().map(|name| self.name(name)).collect();
         let mut needed = vec![false; raw.nodes.len()];
-        for (place, node) in raw.nodes.iter().enumerate().rev() {
+        for &place in raw.order.iter().rev() {
+            let node = &raw.nodes[place];
             if node.outputs.iter().any(|name| names.contains(name.as_str())) {
                 needed[place] = true;
                 names.extend(RawNode::consumed_names(node).map(|name| self.name(name)));

@@ -1,11 +1,12 @@
 //! Runs parts of a graph: computes values of it from other values.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value};
 use rten_tensor::prelude::*;
 
 use super::ParseResult;
+use super::attribute_defaults::{completed, missing_attributes};
 use super::linked_graph::Graph;
 use crate::text::one_line;
 use crate::{Error, Result};
@@ -18,7 +19,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Loads the file that a graph was read from. Arrays that are stored in other files are memory-mapped.
+    /// Loads the file that a graph was read from. Arrays that are stored in other files are memory-mapped, or read where
+    /// attributes are added to the graph.
     ///
     /// # Errors
     /// [`Error::File`] that names the node at fault.
@@ -26,14 +28,26 @@ impl Engine {
         let mut options = ModelOptions::with_all_ops();
         // Inferred shapes would replace values inside blocks by values that are computed from the inputs of the graph.
         options.enable_optimization(is_fused).shape_inference(ShapeInferenceMode::Off);
-        let loaded = if graph.has_external_data {
+        let wrong = |what: &str| Error::file(path, format!("cannot be run: {}", one_line(what)));
+        let missing = missing_attributes(graph);
+        let loaded = if !missing.is_empty() {
+            let bytes = std::fs::read(path).map_err(Error::io(path))?;
+            for name in &graph.external_files {
+                if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+                    return Err(wrong(&format!("'{name}' does not lie beside the graph")));
+                }
+                let path = path.with_file_name(name);
+                options.external_data(name, std::fs::read(&path).map_err(Error::io(&path))?);
+            }
+            options.load(completed(&bytes, &missing).map_err(|e| wrong(&e))?)
+        } else if graph.has_external_data {
             // SAFETY: the caller must not change the file while the network is in use, as for every file that is opened
             // here. Changed bytes are wrong values of arrays, whose number alone is relied upon.
             unsafe { options.load_mmap(path) }
         } else {
             options.load_file(path)
         };
-        let model = loaded.map_err(|e| Error::file(path, format!("cannot be run: {}", one_line(&e.to_string()))))?;
+        let model = loaded.map_err(|e| wrong(&e.to_string()))?;
         let ids = graph.values.iter().map(|value| model.find_node(&value.name)).collect();
         Ok(Self { model, ids })
     }

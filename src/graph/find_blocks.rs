@@ -1,12 +1,14 @@
 //! Finds the blocks of a graph.
 //!
-//! The nodes that every path to the output passes form a chain. A block lies between two neighbours of this chain where
-//! paths part at the first and meet at the second in a sum with a skip connection. An activation or a normalization that
-//! follows the sum of every block belongs to the block.
+//! The nodes that every path to the output passes form a chain. A block lies between two nodes of this chain where paths
+//! part at the first and meet at the second in a sum with a skip connection. What stands between the sum and the next
+//! block belongs to the block, where it is a view, an activation or a normalization.
 
+use super::layers::mixes_units;
 use super::linked_graph::Graph;
 use super::post_dominators::PostDominators;
 use super::subgraph::Subgraph;
+use super::views::{is_view, is_view_of};
 use super::wiring::SkipConnection;
 
 /// A block of a graph, given by its values.
@@ -16,15 +18,15 @@ pub(super) struct BlockMatch {
     pub input: usize,
     /// The sum of the shortcut and the new value.
     pub sum: usize,
-    /// The value that leaves the block: the sum, or what follows the sum in every block.
+    /// The value that leaves the block: the sum, or what follows the sum.
     pub output: usize,
     /// How the sum is wired; `None` for a block that a caller named and that has no visible skip connection.
     pub skip: Option<SkipConnection>,
 }
 
-/// Operations that belong to the block where they follow the sum of every block: activations, and normalizations, whole
-/// or in their parts.
-const AFTER_SUM: [&str; 18] = [
+/// Operations besides views that belong to the block where they follow its sum: activations, and normalizations, whole or
+/// in their parts.
+const AFTER_SUM: [&str; 26] = [
     "Relu",
     "LeakyRelu",
     "PRelu",
@@ -33,6 +35,14 @@ const AFTER_SUM: [&str; 18] = [
     "Celu",
     "Gelu",
     "Clip",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Swish",
+    "Mish",
+    "Tanh",
+    "Softplus",
+    "Softsign",
     "BatchNormalization",
     "InstanceNormalization",
     "LayerNormalization",
@@ -47,16 +57,26 @@ const AFTER_SUM: [&str; 18] = [
 
 /// Why a graph has no chain of blocks.
 pub(super) enum NoBlocks {
-    /// There is no sum with a skip connection.
+    /// There is no sum with a skip connection in which all paths meet.
     NoSkip,
     /// There are such sums, but paths lead around them: the first node where one begins, and how many there are.
     PathAround(usize, usize),
 }
 
-/// Returns the blocks on the way to an output, in order, and the number of all sums with a skip connection.
-pub(super) fn find_blocks(graph: &Graph, output: usize) -> Result<(Vec<BlockMatch>, usize), NoBlocks> {
+/// A skip connection that begins at a node, and the node of the sum in which it ends.
+type Skip = (usize, SkipConnection);
+
+/// Returns the blocks on the way to an output, in order, and the number of all sums with a skip connection. The sums in
+/// `excluded` count as sums without one.
+pub(super) fn find_blocks(
+    graph: &Graph,
+    output: usize,
+    excluded: &[usize],
+) -> Result<(Vec<BlockMatch>, usize), NoBlocks> {
     let dominators = PostDominators::new(graph, output);
-    let skips = skip_connections(&dominators);
+    let is_excluded = |(sum, _): &Skip| graph.single_output(*sum).is_some_and(|sum| excluded.contains(&sum));
+    let skip = |node: usize| skip_connection(&dominators, node).filter(|skip| !is_excluded(skip));
+    let skips: Vec<Option<Skip>> = (0..graph.nodes.len()).map(skip).collect();
     let mut counts = vec![0; graph.nodes.len()];
     let mut start = None;
     for node in dominators.nodes_backwards() {
@@ -74,44 +94,91 @@ pub(super) fn find_blocks(graph: &Graph, output: usize) -> Result<(Vec<BlockMatc
     Ok((blocks_of_chain(graph, &chain, &skips), skip_count))
 }
 
-/// Returns for every node the skip connection that begins at its output.
-fn skip_connections(dominators: &PostDominators<'_>) -> Vec<Option<SkipConnection>> {
+/// Returns the skip connection that begins at the output of a node.
+fn skip_connection(dominators: &PostDominators<'_>, node: usize) -> Option<Skip> {
     let graph = dominators.graph;
-    let read = |node: usize| {
-        let sum = dominators.nearest(node)?;
-        let x = graph.single_output(node)?;
-        let is_fork = dominators.consumers(node).len() > 1 && dominators.depends_on_input(x);
-        let skip = if is_fork { SkipConnection::read(dominators, x, sum)? } else { return None };
-        let body = Subgraph::between(graph, x, &[graph.single_output(sum)?]);
-        (body.layer_count(graph) > 0).then_some(skip)
-    };
-    (0..graph.nodes.len()).map(read).collect()
-}
-
-fn blocks_of_chain(graph: &Graph, chain: &[usize], skips: &[Option<SkipConnection>]) -> Vec<BlockMatch> {
-    let places: Vec<usize> = (0..chain.len() - 1).filter(|&place| skips[chain[place]].is_some()).collect();
-    // The operations between a sum and the next fork.
-    let ops_after_sum = |&place: &usize| -> Vec<&str> {
-        let end = places.iter().find(|&&next| next > place).map_or(chain.len(), |&next| next + 1);
-        let ops = chain[(place + 2).min(end)..end].iter().map(|&node| graph.nodes[node].op.as_str());
-        ops.take_while(|op| can_follow_sum(op)).collect()
-    };
-    let mut common: Option<Vec<&str>> = None;
-    for place in &places {
-        let own = ops_after_sum(place);
-        let length = common.map_or(own.len(), |c| c.iter().zip(&own).take_while(|(a, b)| a == b).count());
-        common = Some(own[..length].to_vec());
+    let mut sum = dominators.nearest(node)?;
+    let x = graph.single_output(node)?;
+    if dominators.consumers(node).len() < 2 {
+        // The quantized value, its scale and its zero point are one value: paths part behind them too.
+        if graph.nodes[sum].op != "DynamicQuantizeLinear" {
+            return None;
+        }
+        sum = dominators.nearest(sum)?;
     }
-    let after = common.map_or(0, |c| c.len());
-    let value = |place: usize| graph.single_output(chain[place]);
-    let block = |&place: &usize| {
-        let (input, sum, output) = (value(place)?, value(place + 1)?, value(place + 1 + after)?);
-        Some(BlockMatch { input, sum, output, skip: skips[chain[place]].clone() })
-    };
-    places.iter().filter_map(block).collect()
+    let skip = dominators.depends_on_input(x).then(|| SkipConnection::read(dominators, x, sum))??;
+    let body = Subgraph::between(graph, x, &[graph.single_output(sum)?]).nodes;
+    body.iter().any(|&node| mixes_units(graph, node)).then_some((sum, skip))
 }
 
-/// Returns whether an operation that follows the sum can belong to the block.
-pub(super) fn can_follow_sum(op: &str) -> bool {
-    AFTER_SUM.contains(&op)
+/// A skip connection on a chain of nodes: the places of the node where it begins and of its sum.
+struct ChainSkip<'a> {
+    start: usize,
+    sum: usize,
+    skip: &'a SkipConnection,
+}
+
+/// Returns the blocks of a chain of nodes. `skips` are the skip connections that begin at each node of the graph.
+fn blocks_of_chain(graph: &Graph, chain: &[usize], skips: &[Option<Skip>]) -> Vec<BlockMatch> {
+    let place_of = |node: usize| chain.iter().position(|&other| other == node);
+    let found: Vec<ChainSkip<'_>> = (0..chain.len())
+        .filter_map(|start| {
+            let (sum, skip) = skips[chain[start]].as_ref()?;
+            Some(ChainSkip { start, sum: place_of(*sum)?, skip })
+        })
+        .collect();
+    let value = |place: usize| graph.single_output(chain[place]);
+    let block = |(found, after): (&ChainSkip<'_>, usize)| {
+        let (input, sum, output) = (value(found.start)?, value(found.sum)?, value(found.sum + after)?);
+        Some(BlockMatch { input, sum, output, skip: Some(found.skip.clone()) })
+    };
+    found.iter().zip(lengths_after_sums(graph, chain, &found)).filter_map(block).collect()
+}
+
+/// Returns for each block how many of the nodes that follow its sum belong to it.
+///
+/// Where nothing but views, activations and normalizations leads to a block with an identity skip, or nothing but views to
+/// any block, all of them belong to the block before. Elsewhere what follows can be the beginning of what comes next, as in
+/// networks that activate before they convolve: such a block, like the last one of a stage, keeps what it has in common with
+/// the nearest block of the first kind, or with all others where there is none.
+fn lengths_after_sums(graph: &Graph, chain: &[usize], found: &[ChainSkip<'_>]) -> Vec<usize> {
+    let after = |(block, skip): (usize, &ChainSkip<'_>)| {
+        let next = found.get(block + 1);
+        let end = next.map_or(chain.len(), |next| next.start + 1).max(skip.sum + 1);
+        let follows = (skip.sum + 1..end).take_while(|&place| follows_sum(graph, chain[place - 1], chain[place]));
+        let ops: Vec<&str> = follows.map(|place| graph.nodes[chain[place]].op.as_str()).collect();
+        let are_views = || (0..ops.len()).all(|place| is_view(&graph.nodes[chain[skip.sum + 1 + place]]));
+        let is_identity = |next: &ChainSkip<'_>| {
+            graph.single_output(chain[next.start]).is_some_and(|input| is_view_of(graph, next.skip.shortcut, input))
+        };
+        let leads_on =
+            next.is_some_and(|next| next.start <= skip.sum + ops.len() && (is_identity(next) || are_views()));
+        (ops, leads_on)
+    };
+    let following: Vec<(Vec<&str>, bool)> = found.iter().enumerate().map(after).collect();
+    let common = |one: &[&str], other: &[&str]| one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let of_all = following.iter().map(|(ops, _)| common(&following[0].0, ops)).min().unwrap_or(0);
+    let length = |(block, (ops, leads_on)): (usize, &(Vec<&str>, bool))| {
+        let others = following.iter().enumerate().filter(|(_, (_, leads_on))| *leads_on);
+        let nearest = others.min_by_key(|(other, _)| other.abs_diff(block));
+        match nearest {
+            _ if *leads_on => ops.len(),
+            Some((_, (other, _))) => common(ops, other),
+            None => of_all,
+        }
+    };
+    following.iter().enumerate().map(length).collect()
+}
+
+/// Returns whether a node can belong to a block whose sum, or what follows it, is computed by the node `before`. Nodes
+/// between the two, as in a normalization in its parts, are allowed where they have no layers.
+fn follows_sum(graph: &Graph, before: usize, node: usize) -> bool {
+    let (Some(from), Some(to)) = (graph.single_output(before), graph.single_output(node)) else { return false };
+    can_follow_sum(graph, node)
+        && !Subgraph::between(graph, from, &[to]).nodes.iter().any(|&node| mixes_units(graph, node))
+}
+
+/// Returns whether a node that follows a sum can belong to the block.
+pub(super) fn can_follow_sum(graph: &Graph, node: usize) -> bool {
+    is_view(&graph.nodes[node]) || AFTER_SUM.contains(&graph.nodes[node].op.as_str())
 }

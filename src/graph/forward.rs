@@ -5,14 +5,18 @@ use std::sync::Arc;
 use rten::Value;
 
 use super::engine::{from_floats, shape_of, to_floats};
+use super::layout::Layout;
 use super::network::{Activation, GraphNetwork};
 use super::partition::Part;
 use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Samples};
 use crate::{Error, Result};
 
 impl GraphNetwork {
-    /// Runs a part on each chunk; returns its outputs for each.
+    /// Runs a part on each chunk; returns its outputs for each. An estimate of another layout than the part takes, as on a
+    /// route that changes the order of blocks, is brought into this layout.
     fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
+        let converted = part.from.map_or(Ok(None), |from| self.converted(estimate, from))?;
+        let estimate = converted.as_ref().unwrap_or(estimate);
         let run = |(chunk, side_inputs): (&Value, &Vec<Value>)| {
             let computed = self.stem.to[1..].iter().copied().zip(side_inputs);
             let needed = computed.filter(|(value, _)| part.side_inputs.contains(value));
@@ -25,30 +29,42 @@ impl GraphNetwork {
     /// Runs a part that computes the next estimate.
     fn run_estimate(&self, part: &Part, estimate: &Activation) -> Result<Activation> {
         let chunks = self.run(part, estimate)?.into_iter().map(|mut outputs| outputs.swap_remove(0));
-        Ok(Activation { chunks: Arc::new(chunks.collect()), ..estimate.clone() })
+        Ok(Activation { chunks: Arc::new(chunks.collect()), value: part.to[0], ..estimate.clone() })
+    }
+
+    /// Returns an estimate in the layout of a value; `None` where it has this layout.
+    fn converted(&self, estimate: &Activation, value: usize) -> Result<Option<Activation>> {
+        let (Some(from), Some(to)) = (self.layouts.get(estimate.value), self.layouts.get(value)) else {
+            return Ok(None);
+        };
+        if estimate.value == value || from.group != to.group || from.is_same(to) {
+            return Ok(None);
+        }
+        let convert = |chunk: &Value| {
+            let shape: Vec<usize> = shape_of(chunk).into_iter().take(1).chain(to.shape.iter().copied()).collect();
+            let values = from.channels_first(to_floats(chunk).unwrap_or_default());
+            from_floats(&shape, to.in_own_order(values), false).map_err(|e| self.error(e))
+        };
+        let chunks = estimate.chunks.iter().map(convert).collect::<Result<Vec<Value>>>()?;
+        Ok(Some(Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }))
+    }
+
+    /// Returns the layout of an estimate; that of a row of channels where it is not known.
+    fn layout(&self, estimate: &Activation) -> Layout {
+        let shape = || estimate.chunks.first().map_or_else(Vec::new, |chunk| shape_of(chunk).split_off(1));
+        let unknown = || Layout {
+            group: usize::MAX,
+            channels: shape().first().copied().unwrap_or(1),
+            shape: shape(),
+            order: None,
+        };
+        self.layouts.get(estimate.value).cloned().unwrap_or_else(unknown)
     }
 
     /// Runs parts one after the other.
     fn run_chain(&self, parts: &[Part], estimate: Activation) -> Result<Activation> {
         parts.iter().try_fold(estimate, |estimate, part| self.run_estimate(part, &estimate))
     }
-
-    /// Returns the channels of an estimate of this shape, and the number of positions where the channels come last.
-    fn channels(&self, shape: &[usize]) -> (usize, Option<usize>) {
-        match shape {
-            [_, positions @ .., channels] if !self.is_channels_first => (*channels, Some(positions.iter().product())),
-            [_, channels, ..] => (*channels, None),
-            _ => (1, None),
-        }
-    }
-}
-
-/// Transposes every sample from `[outer, inner]` to `[inner, outer]`.
-fn transposed(values: &[f32], outer: usize, inner: usize) -> Vec<f32> {
-    let sample = |row: &[f32]| {
-        (0..inner).flat_map(|i| (0..outer).map(move |o| (o, i))).map(|(o, i)| row[o * inner + i]).collect::<Vec<_>>()
-    };
-    values.chunks_exact((outer * inner).max(1)).flat_map(sample).collect()
 }
 
 impl Network for GraphNetwork {
@@ -67,7 +83,8 @@ impl Network for GraphNetwork {
             chunks.append(&mut values);
         }
         let mask = self.input_mask(samples).map(Arc::new);
-        Ok(Activation { chunks: Arc::new(chunks), side_inputs: Arc::new(side_inputs), samples: samples.shape[0], mask })
+        let (chunks, side_inputs) = (Arc::new(chunks), Arc::new(side_inputs));
+        Ok(Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask })
     }
 
     fn enter_stage(&self, stage: usize, estimate: Activation) -> Result<Activation> {
@@ -78,13 +95,14 @@ impl Network for GraphNetwork {
         let block = self.block_at(at);
         let mut values: Vec<std::vec::IntoIter<Value>> =
             self.run(&block.body, &estimate)?.into_iter().map(Vec::into_iter).collect();
-        let mut next = || {
+        let mut next = |value: usize| {
             let chunks: Vec<Value> = values.iter_mut().filter_map(Iterator::next).collect();
-            Activation { chunks: Arc::new(chunks), ..estimate.clone() }
+            Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }
         };
-        let new = next();
-        let h = block.has_h.then(&mut next);
-        let [transform, carry] = block.has_gates.map(|has_gate| has_gate.then(&mut next));
+        let new = next(block.body.to[0]);
+        // The terms and factors of the sum have the layout of the sum.
+        let h = block.has_h.then(|| next(block.sum));
+        let [transform, carry] = block.has_gates.map(|has_gate| has_gate.then(|| next(block.sum)));
         let h = match h {
             Some(h) => h,
             // The sum has several new values: `h` is their sum, the difference that the block makes.
@@ -107,8 +125,13 @@ impl Network for GraphNetwork {
         if let Some(why) = block.why_not_removable {
             return Err(Error::unsupported(at, format!("cannot be left out: {why}")));
         }
+        let estimate = match block.body.from {
+            Some(input) => self.converted(&estimate, input)?.unwrap_or(estimate),
+            None => estimate,
+        };
         let shortcut =
             block.shortcut.as_ref().map_or(Ok(estimate.clone()), |part| self.run_estimate(part, &estimate))?;
+        let shortcut = Activation { value: block.sum, ..shortcut };
         block.after_sum.as_ref().map_or(Ok(shortcut.clone()), |part| self.run_estimate(part, &shortcut))
     }
 
@@ -124,28 +147,22 @@ impl Network for GraphNetwork {
     }
 
     fn values(&self, estimate: &Activation) -> (Vec<f32>, usize) {
-        let (mut all, mut channels, mut units) = (Vec::new(), 1, 1);
-        for chunk in estimate.chunks.iter() {
-            let shape = shape_of(chunk);
-            let values = to_floats(chunk).unwrap_or_default();
-            units = shape[1..].iter().product();
-            let (count, positions) = self.channels(&shape);
-            channels = count;
-            all.extend(positions.map_or(values.clone(), |positions| transposed(&values, positions, count)));
-        }
-        all.truncate(estimate.samples * units);
-        (all, channels)
+        let layout = self.layout(estimate);
+        let all: Vec<f32> = estimate.chunks.iter().flat_map(|chunk| to_floats(chunk).unwrap_or_default()).collect();
+        let mut all = layout.channels_first(all);
+        all.truncate(estimate.samples * layout.shape.iter().product::<usize>());
+        (all, layout.channels)
     }
 
     fn position_mask(&self, estimate: &Activation) -> Option<PositionMask> {
         let mask = estimate.mask.as_deref()?;
-        let shape = shape_of(estimate.chunks.first()?);
-        let (channels, _) = self.channels(&shape);
-        let positions = shape[1..].iter().product::<usize>() / channels.max(1);
+        let layout = self.layout(estimate);
+        let positions = layout.shape.iter().product::<usize>() / layout.channels.max(1);
         (mask.len() == estimate.samples * positions).then(|| PositionMask { counts: mask.clone(), positions })
     }
 
     fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {
+        let layout = self.layout(like);
         let units = values.len() / like.samples.max(1);
         let last = values[values.len() - units..].to_vec();
         let mut offset = 0;
@@ -156,9 +173,7 @@ impl Network for GraphNetwork {
             while values.len() < offset + size {
                 values.extend(&last);
             }
-            let own = &values[offset..offset + size];
-            let (channels, positions) = self.channels(&shape);
-            let own = positions.map_or(own.to_vec(), |positions| transposed(own, channels, positions));
+            let own = layout.in_own_order(values[offset..offset + size].to_vec());
             offset += size;
             chunks.push(from_floats(&shape, own, false).unwrap_or_else(|_| chunk.clone()));
         }

@@ -1,8 +1,10 @@
 //! The graph of an ONNX file with its names resolved: nodes refer to values, and values to nodes, by index.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::ParseResult;
+use super::declaration::Dimension;
+use super::node_order::node_order;
 use super::protobuf::Fields;
 use super::raw_graph::{ArrayInfo, Attribute, RawGraph, RawNode};
 use crate::text::one_line;
@@ -21,6 +23,8 @@ pub(super) struct Graph {
     pub outputs: Vec<usize>,
     /// Whether arrays are stored in other files.
     pub has_external_data: bool,
+    /// The names of the files that hold arrays of the graph, but not those of graphs in its nodes.
+    pub external_files: BTreeSet<String>,
     /// The same graph with names in place of indices.
     pub raw: RawGraph,
 }
@@ -51,8 +55,8 @@ pub(super) struct Value {
     pub is_constant: bool,
     /// Element type, as ONNX numbers it; 0 where the file does not say.
     pub element_type: i64,
-    /// Dimensions of an input; `None` for a dimension that is free.
-    pub dims: Vec<Option<usize>>,
+    /// Dimensions of an input.
+    pub dims: Vec<Dimension>,
 }
 
 impl Graph {
@@ -107,6 +111,11 @@ impl Node {
         self.attributes.iter().find(|a| a.name == name).map_or(&[], |a| a.integers.as_slice())
     }
 
+    /// Returns the text of an attribute.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|a| a.name == name)?.text.as_deref()
+    }
+
     /// Returns the integer of an attribute.
     pub(super) fn integer(&self, name: &str) -> Option<i64> {
         self.attributes.iter().find(|a| a.name == name).map(|a| a.integer)
@@ -123,7 +132,8 @@ impl RawGraph {
     fn link(self) -> ParseResult<Graph> {
         let mut linker = Linker::default();
         linker.graph.has_external_data = self.has_external();
-        linker.graph.raw = self.clone();
+        linker.graph.external_files = self.external_files();
+        linker.graph.raw = Self { order: node_order(&self)?, ..self.clone() };
         for array in self.arrays {
             let (name, element_type) = (array.name.clone(), array.element);
             linker.add(Value { name, array: Some(array), element_type, is_constant: true, ..Value::default() });
@@ -135,7 +145,10 @@ impl RawGraph {
                 linker.graph.inputs.push(id);
             }
         }
-        self.nodes.into_iter().try_for_each(|node| linker.node(node))?;
+        let mut nodes: Vec<Option<RawNode>> = self.nodes.into_iter().map(Some).collect();
+        for place in linker.graph.raw.order.clone() {
+            linker.node(nodes[place].take().unwrap_or_default())?;
+        }
         let Linker { mut graph, known } = linker;
         for name in self.outputs {
             graph.outputs.push(*known.get(&name).ok_or_else(|| format!("nothing gives its output '{name}'"))?);
@@ -177,7 +190,7 @@ impl Linker {
             return Ok(());
         }
         let index = self.graph.nodes.len();
-        let mut array = attributes.iter().find_map(|a| a.array.clone()).filter(|_| op == "Constant");
+        let mut array = attributes.iter().find_map(Attribute::constant).filter(|_| op == "Constant");
         let is_constant = inputs.iter().flatten().all(|&value| self.graph.values[value].is_constant);
         let mut given = Vec::new();
         for name in outputs.into_iter().filter(|name| !name.is_empty()) {

@@ -2,35 +2,49 @@
 //!
 //! Opening a file takes these steps, a file each:
 //!
-//! 1. `protobuf` and `raw_graph` read the messages of the file, `linked_graph` connects nodes and values;
-//! 2. `find_blocks` finds the blocks with `post_dominators`, and `wiring` reads how each is wired;
-//! 3. `partition` cuts the graph at the blocks, `assemble` makes stages of them, `cost` counts parameters and FLOPs,
-//!    `source_name` names each block as the exporter did;
-//! 4. `answer` says which output holds the answers and what they are; `engine` runs the parts; `network` and `forward` make a [`Network`](crate::nn::Network) of them.
+//! 1. `protobuf`, `raw_graph` and `declaration` read the messages of the file, `node_order` sorts the nodes, `linked_graph`
+//!    connects nodes and values;
+//! 2. `find_blocks` finds the blocks with `post_dominators`, `views` tells which values hold the same numbers, and `wiring`
+//!    reads how each block is wired; `bypass` says why there are none;
+//! 3. `partition` cuts the graph at the blocks, `probe` runs it once for its shapes, with sizes from `free_sides`;
+//! 4. `assemble` makes stages of the blocks, `layout` relates their estimates, `cost` counts parameters and FLOPs with
+//!    `layers` and `flops`, `source_name` names each block as the exporter did;
+//! 5. `answer` says which output holds the answers and what they are, `engine` runs the parts, with the attributes that `attribute_defaults` adds; `network` and `forward` make a
+//!    [`Network`](crate::nn::Network) of them.
 //!
 //! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
 //! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files. `fingerprint` identifies a graph by what would be written.
 
 mod answer;
 mod assemble;
+mod attribute_defaults;
 mod build;
+mod bypass;
 mod cost;
+mod declaration;
 mod edit;
 mod engine;
 mod external_data;
 mod find_blocks;
 mod fingerprint;
+mod flops;
 mod forward;
+mod free_sides;
 mod input_chunks;
+mod layers;
+mod layout;
 mod linked_graph;
 mod network;
+mod node_order;
 mod partition;
 mod post_dominators;
+mod probe;
 mod protobuf;
 mod raw_graph;
 mod remove_blocks;
 mod source_name;
 mod subgraph;
+mod views;
 mod wiring;
 mod write;
 

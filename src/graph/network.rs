@@ -6,12 +6,14 @@ use std::sync::Arc;
 use rten::Value;
 
 use super::answer::AnswerReader;
-use super::build::Shapes;
 use super::edit::Edit;
 use super::engine::Engine;
 use super::find_blocks::BlockMatch;
+use super::layout::Layouts;
 use super::linked_graph::Graph;
 use super::partition::Part;
+use super::probe::Shapes;
+use crate::data::three_sides;
 use crate::nn::{AnswerOptions, BlockId, Outline};
 use crate::{Error, Result};
 
@@ -39,14 +41,21 @@ pub struct GraphNetwork {
     pub(super) inputs: Vec<GraphInput>,
     /// The batch that the file fixes; `None` where it is free.
     pub(super) batch: Option<usize>,
-    /// Whether estimates are `[batch, channels, …]`, as convolutions take them, or `[batch, …, channels]`.
-    pub(super) is_channels_first: bool,
+    pub(super) layouts: Arc<Layouts>,
+    /// Sums with a skip connection that could be blocks and cannot be used, with the reason of each.
+    pub(super) left_out: Vec<String>,
     pub(super) stem: Part,
     pub(super) stages: Vec<Stage>,
     /// What stands between the last block and the head.
     pub(super) after_last_stage: Vec<Part>,
     pub(super) head: Part,
 }
+
+/// Reasons that a summary gives for sums that are no blocks.
+const MAX_REASONS: usize = 8;
+
+const ALONE: &str = "every block is alone in its stage, so that none can be left out for good or change its place: \
+something with layers stands between them; boundaries of your own can join it to a block\n";
 
 /// An input of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +80,8 @@ pub(super) struct Stage {
 pub(super) struct Block {
     /// Computes the estimate, and after it, where they exist, `h`, the transform gate and the carry gate.
     pub body: Part,
+    /// The value that is the sum.
+    pub sum: usize,
     pub has_h: bool,
     /// Whether the block has a transform gate and a carry gate.
     pub has_gates: [bool; 2],
@@ -91,6 +102,8 @@ pub struct Activation {
     pub(super) samples: usize,
     /// Whether each position counts, `[samples, positions]`; `None` where all do.
     pub(super) mask: Option<Arc<Vec<bool>>>,
+    /// The value of the graph in whose place it stands.
+    pub(super) value: usize,
 }
 
 impl GraphNetwork {
@@ -111,6 +124,9 @@ impl GraphNetwork {
         let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
         let sums = match (&self.given_boundaries, self.skip_count.saturating_sub(blocks)) {
             (Some(_), _) => "blocks as they were given".to_owned(),
+            (None, _) if !self.left_out.is_empty() => {
+                format!("{blocks} of {} sums with a skip are blocks", self.skip_count)
+            }
             (None, 0) if blocks == 1 => "1 sum with a skip, the block".to_owned(),
             (None, 0) => format!("{blocks} sums with a skip, all of them blocks"),
             (None, rest) => format!(
@@ -122,15 +138,22 @@ impl GraphNetwork {
             0 => String::new(),
             count => format!("; values from before the blocks that they need: {count}"),
         };
+        let mut left_out: String =
+            self.left_out.iter().take(MAX_REASONS).map(|why| format!("no block: {why}\n")).collect();
+        if let more @ 1.. = self.left_out.len().saturating_sub(MAX_REASONS) {
+            left_out += &format!("and {more} more\n");
+        }
+        let are_lone = self.stages.len() > 1 && self.stages.iter().all(|stage| stage.blocks.len() == 1);
+        let alone = if are_lone { ALONE } else { "" };
         format!(
-            "graph of {} nodes, {sums}{side_inputs}\nblock by block it computes what it computes as a whole, bit for bit\n{}\n",
+            "graph of {} nodes, {sums}{side_inputs}\n{left_out}{alone}block by block it computes what it computes as a whole, bit for bit\n{}\n",
             self.graph.nodes.len(),
             self.answers.describe(&self.graph)
         )
     }
 
     /// Makes the network take inputs of these shapes, without the batch: dimensions that the file leaves free become
-    /// theirs. An input that is one row takes an image of as many values too.
+    /// theirs. An input that is one row takes samples of as many values too.
     ///
     /// # Errors
     /// [`Error::Shape`] for an input that takes other shapes.
@@ -143,9 +166,8 @@ impl GraphNetwork {
         }
         if let ([input], [shape]) = (self.inputs.as_slice(), shapes)
             && input.shape == [shape.iter().product::<usize>()]
-            && shape.len() == 3
         {
-            self.outline.input.clone_from(shape);
+            self.outline.input = three_sides(shape).to_vec();
             return Ok(());
         }
         let fitted = Self::open_with(&self.path, self.given_boundaries.as_deref(), shapes, &self.answer_options)?;

@@ -1,8 +1,8 @@
 //! Cuts a graph at its blocks into parts that can run on their own.
 
 use super::ParseResult;
-use super::cost;
 use super::find_blocks::BlockMatch;
+use super::flops;
 use super::linked_graph::Graph;
 use super::subgraph::Subgraph;
 use crate::text::one_line;
@@ -60,8 +60,11 @@ impl Partition {
         let skips = self.blocks.iter().filter_map(|b| b.skip.as_ref());
         let terms = skips.flat_map(|s| [s.h, s.transform, s.carry, Some(s.shortcut)]).flatten();
         let ends = self.blocks.iter().flat_map(|b| [b.input, b.sum, b.output]);
-        let mut all: Vec<usize> =
-            terms.chain(ends).chain(cost::values_with_shapes(graph)).chain(self.head.to.clone()).collect();
+        let transposed = graph.nodes.iter().filter(|node| node.op == "Transpose");
+        let transposed = transposed.filter_map(|node| node.inputs.first().copied().flatten());
+        let transposed = transposed.filter(|&value| !graph.values[value].is_constant);
+        let counted = flops::values_with_shapes(graph).chain(transposed);
+        let mut all: Vec<usize> = terms.chain(ends).chain(counted).chain(self.head.to.clone()).collect();
         all.sort_unstable();
         all.dedup();
         all

@@ -2,9 +2,10 @@
 //!
 //! The values of arrays are not read. Every length is checked here, before the engine reads the file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::ParseResult;
+use super::declaration::{Dimension, read_declaration};
 use super::protobuf::{FieldValue, Fields};
 
 /// An array of the file: an initializer, or the value of an attribute.
@@ -20,14 +21,22 @@ pub(super) struct ArrayInfo {
     pub is_parameter: bool,
     /// Whether the values are stored in another file.
     pub is_external: bool,
+    /// The name of this file.
+    pub location: Option<String>,
 }
 
+/// An attribute of a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attribute {
     pub name: String,
     pub integer: i64,
     pub integers: Vec<i64>,
+    pub text: Option<String>,
     pub array: Option<ArrayInfo>,
+    /// Whether it holds a graph with layers.
+    pub has_layers: bool,
+    /// The number of values of a list of floats.
+    pub float_count: usize,
     /// Values of the outer graph that a subgraph of this attribute consumes.
     pub captured: Vec<String>,
     /// Whether an array of it, or of a subgraph, is stored in another file.
@@ -41,6 +50,8 @@ pub(super) const FLOAT32: i64 = 1;
 const MAX_NODES: usize = 1 << 16;
 /// Subgraphs that are nested deeper are refused.
 const MAX_DEPTH: usize = 4;
+/// Operations that multiply by weights.
+const LAYERS: [&str; 8] = ["Conv", "ConvTranspose", "Einsum", "GRU", "Gemm", "LSTM", "MatMul", "RNN"];
 /// Larger windows, strides, dilations and paddings are refused.
 const MAX_WINDOW: i64 = 1 << 16;
 /// Arrays of more values are refused.
@@ -49,10 +60,13 @@ const MAX_VALUES: usize = 1 << 40;
 /// A graph whose values are names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawGraph {
+    /// The nodes in the order of the file.
     pub nodes: Vec<RawNode>,
+    /// The positions of the nodes in an order in which they can be computed, once this is known.
+    pub order: Vec<usize>,
     pub arrays: Vec<ArrayInfo>,
-    /// Name, element type and dimensions of every input; `None` for a dimension that is free.
-    pub inputs: Vec<(String, i64, Vec<Option<usize>>)>,
+    /// Name, element type and dimensions of every input.
+    pub inputs: Vec<(String, i64, Vec<Dimension>)>,
     pub outputs: Vec<String>,
     /// Names of quantized values, each with the names of the arrays that hold its scale and its zero point.
     pub quantization: Vec<(String, Vec<String>)>,
@@ -115,6 +129,13 @@ impl RawGraph {
         given.chain(self.arrays.iter().map(|a| &a.name)).map(String::as_str).collect()
     }
 
+    /// Returns the names of the files that hold arrays of its initializers and `Constant` nodes.
+    pub(super) fn external_files(&self) -> BTreeSet<String> {
+        let of_nodes = self.nodes.iter().flat_map(|node| &node.attributes).filter_map(|a| a.array.as_ref());
+        let external = self.arrays.iter().chain(of_nodes).filter(|array| array.is_external);
+        external.filter_map(|array| array.location.clone()).collect()
+    }
+
     /// Whether any of its arrays is stored in another file.
     pub(super) fn has_external(&self) -> bool {
         let attributes = self.nodes.iter().flat_map(|node| &node.attributes);
@@ -152,12 +173,19 @@ impl RawNode {
 }
 
 impl Attribute {
+    /// Returns the array that the attribute of a `Constant` holds: an array, or a list of floats.
+    pub(super) fn constant(&self) -> Option<ArrayInfo> {
+        let floats = || ArrayInfo { shape: vec![self.float_count], element: FLOAT32, ..ArrayInfo::default() };
+        self.array.clone().or_else(|| (self.float_count > 0).then(floats))
+    }
+
     fn read(fields: Fields<'_>, depth: usize) -> ParseResult<Self> {
         let mut attribute = Self::default();
         for field in fields {
             match field? {
                 (1, name) => attribute.name = name.text()?.to_owned(),
                 (3, value) => attribute.integer = value.integer()?,
+                (4, text) => attribute.text = text.text().ok().map(str::to_owned),
                 (5, message) => {
                     let array = ArrayInfo::read(message.fields()?)?;
                     attribute.has_external |= array.is_external;
@@ -165,9 +193,14 @@ impl Attribute {
                 }
                 (6, message) => {
                     let graph = RawGraph::read(message.bytes()?, depth + 1)?;
+                    let is_layer = |node: &RawNode| LAYERS.contains(&node.op.as_str());
+                    let mut nested = graph.nodes.iter().flat_map(|node| &node.attributes);
+                    attribute.has_layers |= graph.nodes.iter().any(is_layer) || nested.any(|a| a.has_layers);
                     attribute.has_external |= graph.has_external();
                     attribute.captured.extend(graph.captured()?);
                 }
+                (7, FieldValue::Fixed32(_)) => attribute.float_count += 1,
+                (7, FieldValue::Bytes(packed)) => attribute.float_count += packed.len() / 4,
                 (8, values) => attribute.integers.extend(values.integers()?),
                 (10 | 11, _) => return Err(format!("attribute '{}': lists of arrays or graphs", attribute.name)),
                 _ => {}
@@ -190,7 +223,12 @@ impl ArrayInfo {
                 (4, FieldValue::Bytes(values)) => array.scalar = values.first_chunk().map(|b| f32::from_le_bytes(*b)),
                 (8, name) => array.name = name.text()?.to_owned(),
                 (9, bytes) => raw = Some(bytes.bytes()?),
-                (13, message) => message.fields()?.try_for_each(|field| field.map(|_| ()))?,
+                (13, message) => {
+                    let (key, value) = super::protobuf::pair(message.fields()?)?;
+                    if key == "location" {
+                        array.location = Some(value.to_owned());
+                    }
+                }
                 (14, location) => array.is_external = location.integer()? == 1,
                 _ => {}
             }
@@ -236,42 +274,4 @@ fn quantization(fields: Fields<'_>) -> ParseResult<(String, Vec<String>)> {
         }
     }
     Ok((name, arrays))
-}
-
-/// Reads a `ValueInfoProto`: name, element type and dimensions of a value.
-fn read_declaration(fields: Fields<'_>) -> ParseResult<(String, i64, Vec<Option<usize>>)> {
-    let (mut name, mut element, mut dims) = (String::new(), 0, Vec::new());
-    for field in fields {
-        match field? {
-            (1, text) => name = text.text()?.to_owned(),
-            (2, kind) => {
-                for field in kind.fields()? {
-                    // Sequences and optionals have no shape.
-                    let (1, array) = field? else { continue };
-                    for field in array.fields()? {
-                        match field? {
-                            (1, number) => element = number.integer()?,
-                            (2, shape) => {
-                                dims = shape.fields()?.map(|field| dim(field?.1)).collect::<Result<_, _>>()?
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok((name, element, dims))
-}
-
-/// Reads a dimension; `None` where it is free.
-fn dim(message: FieldValue<'_>) -> ParseResult<Option<usize>> {
-    let mut dim = None;
-    for field in message.fields()? {
-        if let (1, value) = field? {
-            dim = usize::try_from(value.integer()?).ok().filter(|&dim| dim > 0);
-        }
-    }
-    Ok(dim)
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cost::{self, CostCounter};
+use super::cost::CostCounter;
 use super::edit::Edit;
 use super::external_data::ExternalData;
 use super::find_blocks::BlockMatch;
+use super::layers::is_layer;
+use super::layout::{LayoutBuilder, Layouts};
 use super::linked_graph::Graph;
 use super::network::{Block, GraphNetwork, Stage};
 use super::partition::Part;
@@ -52,9 +54,19 @@ impl GraphNetwork {
         let nodes = |from: usize, to: usize| Subgraph::between(&self.graph, from, &[to]).nodes;
         let kept = [nodes(block.input, shortcut_of(block)), nodes(block.sum, block.output)].concat();
         let body = nodes(block.input, block.output).into_iter().filter(|node| !kept.contains(node));
-        let mut layers = body.filter(|&node| cost::is_layer(&self.graph, node));
+        let mut layers = body.filter(|&node| is_layer(&self.graph, node));
         let node = layers.find(|&node| !self.is_removed(&edit, node))?;
         Some(format!("something beside the line takes what {} computes", self.graph.describe_node(node)))
+    }
+
+    /// Returns why the parameters of the blocks cannot be counted; `None` where they can.
+    pub fn why_not_countable(&self) -> Option<String> {
+        let has_layers = |node: &usize| self.graph.nodes[*node].attributes.iter().any(|a| a.has_layers);
+        let node = (0..self.graph.nodes.len()).find(has_layers);
+        let inside = node.map(|node| {
+            format!("{} holds a graph with layers, whose parameters are not counted", self.graph.describe_node(node))
+        });
+        inside.or_else(|| (self.outline.parameters == 0).then(|| "no parameters are found in the graph".into()))
     }
 
     /// Returns the network along a route, for good. Its outputs are those along the route, bit for bit.
@@ -82,7 +94,8 @@ impl GraphNetwork {
                 starts_stage = false;
             }
         }
-        let RemainingBlocks { stages, outlines, blocks, pending } = remaining;
+        let RemainingBlocks { stages, mut outlines, blocks, pending } = remaining;
+        let layouts = self.layouts_of(&stages, &mut outlines, &blocks);
         let outline = self.outline_of(outlines, &blocks, &edit, removed.len());
         Ok(Self {
             given_boundaries: self.given_boundaries.clone(),
@@ -99,7 +112,8 @@ impl GraphNetwork {
             outline,
             inputs: self.inputs.clone(),
             batch: self.batch,
-            is_channels_first: self.is_channels_first,
+            layouts: Arc::new(layouts),
+            left_out: self.left_out.clone(),
             stem: self.stem.clone(),
             stages,
             after_last_stage: pending,
@@ -117,8 +131,8 @@ impl GraphNetwork {
         let bytes = Arc::new(std::fs::read(&self.path).map_err(Error::io(&self.path))?);
         let data = format!("{name}.data");
         let mut external = ExternalData::new(self.path.parent().unwrap_or(Path::new("")), &data);
-        let pieces =
-            write::pieces(&bytes, &self.edit, &mut external).map_err(|e| Error::file(&self.path, one_line(&e)))?;
+        let pieces = write::pieces(&bytes, (&self.edit, &self.graph.raw.order), &mut external)
+            .map_err(|e| Error::file(&self.path, one_line(&e)))?;
         let ExternalData { pieces: arrays, .. } = external;
         let beside = self.graph.has_external_data.then(|| (data.clone().into(), arrays));
         Ok(FileContents { chunks: pieces, companion: beside })
@@ -208,6 +222,25 @@ impl GraphNetwork {
     /// Returns whether an edit removes a node.
     fn is_removed(&self, edit: &Edit, node: usize) -> bool {
         self.graph.nodes[node].outputs.iter().all(|&value| edit.removed_values.contains(&self.graph.values[value].name))
+    }
+
+    /// Returns the layouts of the blocks that remain, as they are where the file is opened again, and sets the shapes of the
+    /// stages.
+    fn layouts_of(&self, stages: &[Stage], outlines: &mut [StageOutline], blocks: &[BlockMatch]) -> Layouts {
+        let mut builder = LayoutBuilder::new(&self.graph, &self.shapes.0);
+        let mut remaining = blocks.iter();
+        let mut first_sums = Vec::new();
+        for (s, stage) in stages.iter().enumerate() {
+            for (place, block) in remaining.by_ref().take(stage.blocks.len()).enumerate() {
+                builder.add(block, place > 0 || s > 0 && stage.enter.is_empty());
+                first_sums.extend((place == 0).then_some(block.sum));
+            }
+        }
+        let mut layouts = builder.finish();
+        outlines.iter_mut().zip(first_sums).for_each(|(outline, sum)| outline.shape = layouts.shape_of_group(sum));
+        let parts = stages.iter().flat_map(|stage| &stage.blocks).filter_map(|block| block.body.from);
+        parts.zip(blocks).for_each(|(from, block)| layouts.add_alias(from, block.input));
+        layouts
     }
 
     /// Returns the outline of the blocks that remain, with their costs.

@@ -5,8 +5,8 @@
 //! module that contains all of its layers. Other nodes do not count: the halves of a pre-norm transformer layer share
 //! the module of their normalizations and sums.
 
-use super::cost::is_layer;
 use super::find_blocks::BlockMatch;
+use super::layers::is_layer;
 use super::linked_graph::Graph;
 use super::subgraph::Subgraph;
 

@@ -53,6 +53,6 @@ impl Subgraph {
 
     /// Returns the number of its nodes that multiply by an array of the file.
     pub(super) fn layer_count(&self, graph: &Graph) -> usize {
-        self.nodes.iter().filter(|&&node| super::cost::is_layer(graph, node)).count()
+        self.nodes.iter().filter(|&&node| super::layers::is_layer(graph, node)).count()
     }
 }

@@ -24,9 +24,14 @@ enum Rewrite {
 
 use Rewrite::{Keep, Remove, Replace};
 
-/// Returns the new file as pieces, most of which are ranges of the old one.
-pub(super) fn pieces(bytes: &Arc<Vec<u8>>, edit: &Edit, external: &mut ExternalData<'_>) -> ParseResult<Vec<Chunk>> {
-    let mut writing = GraphWriter { edit, external };
+/// Returns the new file as pieces, most of which are ranges of the old one. `order` are the positions of the nodes in an
+/// order in which they can be computed: they are written in this order.
+pub(super) fn pieces(
+    bytes: &Arc<Vec<u8>>,
+    (edit, order): (&Edit, &[usize]),
+    external: &mut ExternalData<'_>,
+) -> ParseResult<Vec<Chunk>> {
+    let mut writing = GraphWriter { edit, order, external };
     let mut pieces = PieceList { bytes, done: Vec::new() };
     let mut at = 0;
     let mut graphs = 0;
@@ -71,6 +76,7 @@ impl PieceList<'_> {
 /// Applies an edit to the messages of a graph.
 struct GraphWriter<'a, 'b> {
     edit: &'a Edit,
+    order: &'a [usize],
     external: &'a mut ExternalData<'b>,
 }
 
@@ -78,19 +84,31 @@ impl GraphWriter<'_, '_> {
     /// Returns the pieces of the graph of the file, whose fields begin at the byte `from`.
     fn graph(&mut self, bytes: &Arc<Vec<u8>>, graph: &[u8], from: usize) -> ParseResult<Vec<Chunk>> {
         let mut pieces = PieceList { bytes, done: Vec::new() };
-        let nodes = Fields(graph).filter(|field| matches!(field, Ok((1, _)))).count();
-        let (mut at, mut place) = (from, 0);
+        let mut nodes = Vec::new();
+        let mut at = from;
         for span in FieldSpans(Fields(graph)) {
             let (number, value, whole) = span?;
+            nodes.extend((number == 1).then_some((value, at..at + whole.len())));
+            at += whole.len();
+        }
+        let (mut at, mut written) = (from, 0);
+        for span in FieldSpans(Fields(graph)) {
+            let (number, value, whole) = span?;
+            let next = self.order.get(written).filter(|_| number == 1);
+            let node = next.and_then(|&place| Some((place, nodes.get(place)?)));
+            let (place, value, range) = match node {
+                Some((place, (value, range))) => (place, *value, range.clone()),
+                None => (0, value, at..at + whole.len()),
+            };
             match self.field(number, value, place)? {
-                Keep => pieces.push_range(at..at + whole.len()),
+                Keep => pieces.push_range(range),
                 Remove => {}
                 Replace(new) => pieces.done.push(Chunk::Bytes(new)),
             }
             at += whole.len();
             if number == 1 {
-                place += 1;
-                if place == nodes {
+                written += 1;
+                if written == nodes.len() {
                     pieces
                         .done
                         .extend(self.edit.outputs.iter().map(|(value, name)| Chunk::Bytes(identity(value, name))));

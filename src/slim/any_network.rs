@@ -19,6 +19,10 @@ impl Prunable for AnyNetwork {
         dispatch!(self, opened => opened.why_not_removable(id))
     }
 
+    fn why_not_countable(&self) -> Option<String> {
+        dispatch!(self, opened => opened.why_not_countable())
+    }
+
     fn slimmed(&self, route: &Route) -> Result<Self> {
         dispatch!(self, opened => opened.slimmed(route).map(|slim| opened.with_network(slim)))
     }

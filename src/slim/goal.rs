@@ -89,6 +89,7 @@ pub(super) fn check_reachable<P: Prunable>(
             let most = all.len();
             Err(goal.error(format!("at most {most} blocks can be left out for good, every stage keeps one")))
         }
+        Some(goal @ Goal::Parameters(_)) if let Some(why) = prunable.why_not_countable() => Err(goal.error(why)),
         Some(goal) if goal.is_reached(prunable, source, &[])? => {
             Err(goal.error("nothing to leave out, that holds already"))
         }

@@ -21,6 +21,10 @@ impl Prunable for GraphNetwork {
         self.why_not_removable(id)
     }
 
+    fn why_not_countable(&self) -> Option<String> {
+        self.why_not_countable()
+    }
+
     fn slimmed(&self, route: &Route) -> Result<Self> {
         self.slimmed(route)
     }
@@ -58,6 +62,10 @@ impl Prunable for OpenedGraph {
 
     fn why_not_removable(&self, id: BlockId) -> Option<String> {
         self.network.why_not_removable(id)
+    }
+
+    fn why_not_countable(&self) -> Option<String> {
+        self.network.why_not_countable()
     }
 
     fn slimmed(&self, route: &Route) -> Result<GraphNetwork> {

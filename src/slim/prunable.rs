@@ -23,6 +23,11 @@ pub trait Prunable {
     /// Returns why a block cannot be removed for good; `None` where it can, as long as its stage keeps another block.
     fn why_not_removable(&self, id: BlockId) -> Option<String>;
 
+    /// Returns why the parameters of its blocks cannot be counted; `None` where they can.
+    fn why_not_countable(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the network along a route, for good. Its outputs are those along the route, bit for bit.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod language;
 mod layers;
 mod measures;
 mod onnx;
+mod onnx_forms;
 mod onnx_slim;
 mod open;
 mod parity;

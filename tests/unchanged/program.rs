@@ -6,7 +6,6 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-
 /// Sums of gradients are split among the threads, and where they are split decides how they round.
 const THREADS: &str = "2";
 

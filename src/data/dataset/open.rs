@@ -9,7 +9,7 @@ use super::super::npy::{self, ArrayFile, NamedArray};
 use super::super::spec::{DataKind, DataSpec, Split};
 use super::super::text::TextDataset;
 use super::super::{binary_reader, cifar, digits, idx};
-use super::{DEFAULT_STREAMS, Dataset, ResizeCrop, Storage, StoredImages};
+use super::{DEFAULT_STREAMS, Dataset, ResizeCrop, Storage, StoredImages, three_sides};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -132,7 +132,7 @@ impl Dataset {
     fn from_array_file(ArrayFile { arrays, labels, position_labels }: ArrayFile) -> Self {
         let sizes = arrays.iter().map(|array| array.shape.iter().product::<usize>());
         let shape = match arrays.as_slice() {
-            [NamedArray { shape, .. }] if shape.len() == 3 => [shape[0], shape[1], shape[2]],
+            [NamedArray { shape, .. }] => three_sides(shape),
             _ => [1, 1, sizes.sum()],
         };
         let rows = arrays[0].values.len() / arrays[0].shape.iter().product::<usize>().max(1);
