@@ -1,6 +1,6 @@
 """Files that hold a network in another place than usual, or hold none: for `tests/open.rs`.
 
-`tests/open/foreign/` gets one file of each kind. Those whose names begin with `same-` hold the network of
+`tests/foreign/` gets one file of each kind. Those whose names begin with `same-` hold the network of
 `cifar-a.zip.pt`, which `tests/open.rs` compares.
 """
 
@@ -17,7 +17,7 @@ from torch.nn.utils import parametrizations, prune
 
 from open_fixtures import OUT, Basic, ResNet, renamed, shake
 
-DIR = OUT / "foreign"
+DIR = OUT.parent / "foreign"
 
 
 def save(name, thing, **options):

@@ -88,8 +88,8 @@ impl Stem {
     pub(super) fn receptive_field(&self) -> Option<ReceptiveField> {
         match self {
             Self::Layers { first, layer, .. } => {
-                let layers = first.iter().map(|(layer, _)| layer).chain([layer]);
-                layers.fold(Some(ReceptiveField::PIXEL), |field, layer| layer.receptive_field(field))
+                let mut layers = first.iter().map(|(layer, _)| layer).chain([layer]);
+                layers.try_fold(ReceptiveField::PIXEL, |field, layer| layer.receptive_field(Some(field)))
             }
             Self::CharCnn(_) => None,
         }

@@ -11,7 +11,7 @@ use unrolled::model::{Model, ModelConfig, ModelKind, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network};
 use unrolled::open::{OpenOptions, OpenedModel};
 
-#[path = "../open/foreign.rs"]
+#[path = "../foreign/mod.rs"]
 mod foreign;
 
 /// Largest error allowed, relative to the largest logit; expected values come from f64.

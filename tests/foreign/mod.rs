@@ -3,7 +3,7 @@
 use super::*;
 
 fn foreign(name: &str) -> PathBuf {
-    fixture("foreign").join(name)
+    fixture("../foreign").join(name)
 }
 
 /// Returns the message of an error without the path before it.
