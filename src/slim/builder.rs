@@ -33,6 +33,7 @@ pub struct Slim<'a, P> {
     criterion: Criterion,
     blocks: Option<Vec<BlockId>>,
     proves_on_all: bool,
+    why_not_independent: Option<String>,
     seed: u64,
     memory: Option<u64>,
     recovery: Recovery,
@@ -49,6 +50,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             criterion: Criterion::Greedy,
             blocks: None,
             proves_on_all: false,
+            why_not_independent: None,
             seed: 0,
             memory: None,
             recovery: Recovery::default(),
@@ -80,11 +82,12 @@ impl<'a, P: Prunable> Slim<'a, P> {
         Self { blocks: Some(blocks), proves_on_all: true, ..self }
     }
 
-    /// Removes blocks that an earlier run with the same seed has selected. The half of the samples that selected them gives no
-    /// score.
+    /// Removes the blocks of a plan, which were selected on one half of some samples. Where the samples and the seed are those
+    /// of the plan, that half gives no score. Where they are not, the results say that the scores are not independent of the
+    /// selection, see [`RemovalPlan::why_not_independent`](super::RemovalPlan::why_not_independent).
     #[must_use]
-    pub fn planned_blocks(self, blocks: Vec<BlockId>) -> Self {
-        Self { blocks: Some(blocks), proves_on_all: false, ..self }
+    pub fn planned_blocks(self, blocks: Vec<BlockId>, why_not_independent: Option<String>) -> Self {
+        Self { blocks: Some(blocks), proves_on_all: false, why_not_independent, ..self }
     }
 
     /// Sets the seed of all random choices, of the halves too; 0 by default.
@@ -158,6 +161,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             outline: network.outline().clone(),
             stays: removable(self.prunable).1,
             choice,
+            why_not_independent: self.why_not_independent.clone(),
             removed,
             route: route.to_string(),
             slimmed,

@@ -26,16 +26,25 @@ pub fn slimming_report(slimming: &Slimming, facts: Vec<(String, String)>) -> Rep
 /// Returns which samples were used for what.
 fn conditions(slimming: &Slimming) -> String {
     let Slimming { data, seed, .. } = slimming;
-    let scoring = slimming.slimmed.as_ref().map(|slimmed| counted(slimmed.whole.samples as usize, "sample"));
-    let selecting = slimming.choice.as_ref().map(|choice| counted(choice.baseline.samples as usize, "sample"));
-    match (selecting, scoring) {
+    let scoring = slimming.slimmed.as_ref().map(|slimmed| samples_that(slimmed.whole.samples, "give"));
+    let selecting = slimming.choice.as_ref().map(|choice| choice.baseline.samples);
+    let used = match (selecting, scoring) {
         (Some(selecting), Some(scoring)) => {
-            format!("Data: {data}. {selecting} select the blocks and {scoring} give the scores, halves by seed {seed}.")
+            let selecting = samples_that(selecting, "select");
+            format!(" {selecting} the blocks and {scoring} the scores, halves by seed {seed}.")
         }
-        (Some(selecting), None) => format!("Data: {data}. {selecting} rank the blocks, seed {seed}."),
-        (None, Some(scoring)) => format!("Data: {data}. {scoring} give the scores."),
-        (None, None) => format!("Data: {data}."),
-    }
+        (Some(selecting), None) => format!(" {} the blocks, seed {seed}.", samples_that(selecting, "rank")),
+        (None, Some(scoring)) => format!(" {scoring} the scores."),
+        (None, None) => String::new(),
+    };
+    let why = slimming.why_not_independent.as_ref();
+    let warning = why.map(|why| format!(" The scores are not independent of the selection of the blocks: {why}."));
+    format!("Data: {data}.{used}{}", warning.unwrap_or_default())
+}
+
+/// Returns the number of samples and what they do: `1 sample selects`, `2 samples select`.
+fn samples_that(count: u64, verb: &str) -> String {
+    format!("{} {verb}{}", counted(count as usize, "sample"), if count == 1 { "s" } else { "" })
 }
 
 /// Returns the scores before and after.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::nn::BlockId;
-use crate::nn::Outline;
+use crate::measure::{EvalSet, counted};
+use crate::nn::{BlockId, Outline};
 use crate::{Error, Result};
 
 /// The blocks to remove from a network.
@@ -19,6 +19,12 @@ pub struct RemovalPlan {
     /// Seed that halves the samples. Where the plan is applied, the half that selected the blocks is not used for scores.
     #[serde(default)]
     pub seed: u64,
+    /// The number of samples, of which one half selected the blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// The fingerprint of these samples, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Names of the blocks to remove.
     pub remove: Vec<String>,
 }
@@ -26,12 +32,14 @@ pub struct RemovalPlan {
 const HEADER: &str = "# A plan of `unrolled slim`. Edit `remove` and apply it with --plan FILE.\n";
 
 impl RemovalPlan {
-    /// Returns the plan to remove some blocks of a network.
-    pub fn new(outline: &Outline, removed: &[BlockId], seed: u64) -> Self {
+    /// Returns the plan to remove some blocks of a network, which a half of some samples selected.
+    pub fn new(outline: &Outline, removed: &[BlockId], seed: u64, data: &EvalSet) -> Self {
         Self {
             network: outline.name.clone(),
             blocks: outline.stages.iter().map(|stage| stage.blocks.len()).collect(),
             seed,
+            samples: Some(data.len()),
+            fingerprint: Some(fingerprint(data)),
             remove: removed.iter().map(ToString::to_string).collect(),
         }
     }
@@ -55,6 +63,24 @@ impl RemovalPlan {
         Ok(HEADER.to_owned() + &text)
     }
 
+    /// Returns why scores on some samples, halved by a seed, are not independent of the selection of the blocks; `None` where
+    /// they are, because the halves are those of the plan.
+    pub fn why_not_independent(&self, data: &EvalSet, seed: u64) -> Option<String> {
+        let (Some(samples), Some(planned)) = (self.samples, &self.fingerprint) else {
+            return Some("the plan does not say which samples selected them".into());
+        };
+        let mut differences = Vec::new();
+        if samples != data.len() {
+            differences.push(format!("{} instead of {}", counted(samples, "sample"), counted(data.len(), "sample")));
+        } else if *planned != fingerprint(data) {
+            differences.push("other samples".to_owned());
+        }
+        if self.seed != seed {
+            differences.push(format!("the seed {} instead of {seed}", self.seed));
+        }
+        (!differences.is_empty()).then(|| format!("the plan was made with {}", differences.join(" and ")))
+    }
+
     /// Returns the blocks to remove from a network; `path` is for messages.
     ///
     /// # Errors
@@ -70,6 +96,11 @@ impl RemovalPlan {
         }
         blocks_by_name(&self.remove, outline).map_err(|e| Error::file(path, format!("remove: {}", in_list(&e))))
     }
+}
+
+/// Returns the fingerprint of samples as a plan stores it.
+fn fingerprint(data: &EvalSet) -> String {
+    format!("{:08x}", data.dataset.fingerprint())
 }
 
 /// Returns the blocks of these names. A block that is named twice counts once.
@@ -112,7 +143,12 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_as_it_was_written() {
-        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }], 3);
+        let plan = RemovalPlan::new(
+            &outline(),
+            &[BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }],
+            3,
+            &digits(40),
+        );
         let text = plan.to_toml().unwrap();
         assert_eq!(RemovalPlan::parse(Path::new("p"), &text).unwrap(), plan);
         assert!(text.starts_with(HEADER) && text.contains("\n    \"stage3.block2\",\n"), "{text}");
@@ -120,9 +156,30 @@ mod tests {
         assert_eq!(removed, [BlockId { stage: 2, block: 1 }, BlockId { stage: 0, block: 0 }]);
     }
 
+    fn digits(count: usize) -> EvalSet {
+        EvalSet::open("digits").unwrap().limit(count).build().unwrap()
+    }
+
+    #[test]
+    fn a_plan_knows_whether_its_halves_are_drawn_again() {
+        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 3, &digits(40));
+        assert_eq!(plan.why_not_independent(&digits(40), 3), None);
+        let other = EvalSet::open("digits").unwrap().split(crate::data::Split::Train).limit(40).build().unwrap();
+        for (data, seed, expected) in [
+            (digits(40), 0, "the plan was made with the seed 3 instead of 0"),
+            (digits(1), 3, "the plan was made with 40 samples instead of 1 sample"),
+            (other, 4, "the plan was made with other samples and the seed 3 instead of 4"),
+        ] {
+            assert_eq!(plan.why_not_independent(&data, seed).as_deref(), Some(expected));
+        }
+        let by_hand = RemovalPlan { fingerprint: None, ..plan };
+        let unknown = by_hand.why_not_independent(&digits(40), 3);
+        assert_eq!(unknown.as_deref(), Some("the plan does not say which samples selected them"));
+    }
+
     #[test]
     fn plans_of_other_networks_are_refused() {
-        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 0);
+        let plan = RemovalPlan::new(&outline(), &[BlockId { stage: 0, block: 1 }], 0, &digits(40));
         let message = |plan: RemovalPlan| plan.removed(Path::new("p"), &outline()).unwrap_err().to_string();
         let other = RemovalPlan { network: "resnet-20 residual, width 16".into(), blocks: vec![3; 3], ..plan.clone() };
         assert_eq!(

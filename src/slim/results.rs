@@ -23,6 +23,9 @@ pub struct Slimming {
     /// How the blocks were selected; absent where they were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Chosen>,
+    /// Why the scores are not independent of the selection of the blocks; absent where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not_independent: Option<String>,
     /// The blocks that are removed, in the order in which they were selected.
     pub removed: Vec<BlockId>,
     /// The route without these blocks.

@@ -4,7 +4,7 @@ use super::criterion::{Figures, MEASURED, reported};
 use super::goal::{Goal, check_reachable, unreachable};
 use super::results::{Chosen, Removal};
 use super::{Criterion, ProgressFn, Prunable};
-use crate::measure::{EvalSet, Measure, PerBlock, Score, predict_along};
+use crate::measure::{EvalSet, Measure, PerBlock, Score, counted, predict_along};
 use crate::nn::Outline;
 use crate::nn::{BlockId, Network, Route};
 use crate::{Error, Result};
@@ -237,7 +237,8 @@ impl<P: Prunable> Search<'_, '_, P> {
         let (lost, at) = least.map_or((f64::NAN, String::new()), |(lost, at)| (lost, at.to_string()));
         let lost = if is_loss { format!("{lost:.4} nats") } else { format!("{lost:.2} points") };
         let goal = self.goal.unwrap_or(Goal::Remove(1));
-        let samples = whole.samples;
-        goal.error(format!("not reachable, leaving out {at} alone costs {lost} on the {samples} samples that choose"))
+        let samples = counted(whole.samples as usize, "sample");
+        let chooses = if whole.samples == 1 { "chooses" } else { "choose" };
+        goal.error(format!("not reachable, leaving out {at} alone costs {lost} on the {samples} that {chooses}"))
     }
 }

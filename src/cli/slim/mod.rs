@@ -144,7 +144,7 @@ impl Slim {
         })?;
         bar.finish_and_clear();
         if let Some(path) = &self.save_plan {
-            let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed).to_toml()?;
+            let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed, data).to_toml()?;
             write_atomic(path, plan.as_bytes())?;
         }
         let page = slim::slimming_report(&slimming, output::facts(begun));

@@ -17,30 +17,31 @@ impl Slim {
         network: &P,
         data: &EvalSet,
     ) -> anyhow::Result<slim::Slim<'a, P>> {
-        let (named, seed) = self.named(network.network().outline())?;
+        let outline = network.network().outline();
+        let seed = self.seed.unwrap_or(0);
+        if let Some(path) = &self.plan {
+            let plan = RemovalPlan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
+            let blocks = plan.removed(path, outline)?;
+            let seed = self.seed.unwrap_or(plan.seed);
+            let slim = slim.planned_blocks(blocks, plan.why_not_independent(data, seed));
+            return Ok(slim.seed(seed).recovery(self.recovery(network, data, seed)?));
+        }
         let slim = slim.seed(seed).recovery(self.recovery(network, data, seed)?);
-        Ok(match named {
-            Some(blocks) if self.plan.is_some() => slim.planned_blocks(blocks),
+        Ok(match self.named(outline)? {
             Some(blocks) => slim.blocks(blocks),
             None => slim,
         })
     }
 
-    /// Blocks that were named, one by one or by a plan, and the seed.
-    fn named(&self, outline: &Outline) -> Result<(Option<Vec<BlockId>>, u64), Error> {
-        let seed = self.seed.unwrap_or(0);
-        if let Some(path) = &self.plan {
-            let plan = RemovalPlan::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)?;
-            return Ok((Some(plan.removed(path, outline)?), self.seed.unwrap_or(plan.seed)));
-        }
+    /// Blocks that were named one by one.
+    fn named(&self, outline: &Outline) -> Result<Option<Vec<BlockId>>, Error> {
         if self.blocks.is_empty() {
-            return Ok((None, seed));
+            return Ok(None);
         }
         if self.seed.is_some() && self.save_plan.is_none() && !self.heals() {
             return Err(Error::Usage("--seed: nothing is drawn where blocks are named".into()));
         }
-        let named = slim::blocks_by_name(&self.blocks, outline).map_err(|e| Error::Usage(format!("--blocks: {e}")))?;
-        Ok((Some(named), seed))
+        slim::blocks_by_name(&self.blocks, outline).map(Some).map_err(|e| Error::Usage(format!("--blocks: {e}")))
     }
 
     fn recovery<F: Prunable>(&self, form: &F, whole: &EvalSet, seed: u64) -> anyhow::Result<Recovery> {

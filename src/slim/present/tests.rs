@@ -52,6 +52,7 @@ fn slimming() -> Slimming {
         outline: whole,
         stays,
         choice: Some(choice),
+        why_not_independent: None,
         removed: removed.to_vec(),
         route: "1,3 / 1-2".into(),
         slimmed: Some(slimmed),
@@ -70,6 +71,15 @@ fn everything_is_said_in_sentences_tables_and_drawings() {
     let conditions =
         "Data: cifar10, test split. 100 samples select the blocks and 100 samples give the scores, halves by seed 0.";
     assert_eq!(report.intro[1], conditions);
+    let mut few = slimming();
+    few.why_not_independent = Some("the plan was made with other samples".into());
+    few.choice.iter_mut().for_each(|choice| choice.baseline.samples = 1);
+    few.slimmed.iter_mut().for_each(|slimmed| slimmed.whole.samples = 1);
+    assert_eq!(
+        slimming_report(&few, Vec::new()).intro[1],
+        "Data: cifar10, test split. 1 sample selects the blocks and 1 sample gives the scores, halves by seed 0. The scores \
+         are not independent of the selection of the blocks: the plan was made with other samples."
+    );
     let said = findings(&report);
     assert_eq!(said[0], "Left out: stage1.block2, stage2.block3. What is left is the route 1,3 / 1-2.");
     let cost = "The slimmed network, fine-tuned, costs 0.50 points of accuracy compared with the whole network; zero lies \
