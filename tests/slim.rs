@@ -571,7 +571,7 @@ fn a_trained_network_is_slimmed_as_its_route_says() {
     let source = EvalSet::new(Arc::new(dataset), normalization, 100);
     let dir = tempfile::tempdir().unwrap();
     let (slimmed, again) = proved(&form, "1,3 / 1-3 / 1,3", &source, &dir.path().join("slim.safetensors"));
-    assert_eq!(again.outline().name, "resnet-16 residual, width 16");
+    assert_eq!(again.outline().name, "resnet-blocks-2-3-2 residual, width 16");
     assert_eq!((slimmed.before.blocks, slimmed.after.blocks, slimmed.before.parameters), (9, 7, 269_722));
     // Veit et al. 2016: a trained residual network without two of its blocks still answers far better than chance.
     assert!(slimmed.versions[0].lesion.score.accuracy > 0.3, "{slimmed:?}");

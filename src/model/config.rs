@@ -48,7 +48,7 @@ pub struct ModelConfig {
     /// unknown letters. Training takes it from the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub characters: Option<usize>,
-    /// The layers before the first stage, such as `3x3` or `7x7-pool`.
+    /// The layers before the first stage, such as `3x3`, `7x7-pool` or `deep-pool`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stem: Option<StemKind>,
     /// Units of a dense block, or channels of the stem: a number, or `match:WIRING`.
@@ -58,6 +58,13 @@ pub struct ModelConfig {
     /// 2016).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub widen: Option<usize>,
+    /// Bottlenecks only: channels of the 3x3 convolution in the first stage, which double from stage to stage: the base width
+    /// of Wide ResNets with bottlenecks and of ResNeXts (Xie et al. 2017). The default is a quarter of those of the block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bottleneck_width: Option<usize>,
+    /// Bottlenecks only: groups of channels of the 3x3 convolution, the cardinality of ResNeXts. The default is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// How blocks combine `h` and `x`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wiring: Option<Wiring>,
@@ -76,7 +83,8 @@ pub struct ModelConfig {
     /// In `pre` order, whether normalization and ReLU precede the classifier, as in He et al. 2016. The default is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_norm: Option<bool>,
-    /// Shortcut of a block that changes the shape: `zero-padding` (option A of He et al. 2015) or `projection` (option B).
+    /// Shortcut of a block that changes the shape: `zero-padding` (option A of He et al. 2015), `projection` (option B)
+    /// or `pooled-projection` (He et al. 2019).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortcut: Option<ShortcutOption>,
     /// The layers of T and C: `body`, as those of H, or `1x1`.
@@ -143,6 +151,8 @@ impl ModelConfig {
             stem: None,
             width: None,
             widen: None,
+            bottleneck_width: None,
+            groups: None,
             wiring: None,
             body: None,
             norm: None,

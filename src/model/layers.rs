@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::head::Head;
 use super::layers_config::LayersConfig;
+use super::name::describe;
 use super::resolve::ResolvedConfig;
 use super::stem::Stem;
 use crate::Result;
@@ -104,21 +105,4 @@ impl Layers {
         }
         self.head.forward(context, x)
     }
-}
-
-/// Returns the network's name in outlines: `mlp-50 highway, width 64`, `resnet-26 residual, width 16 x 10` if the stages are
-/// wider than the stem, or `char-lm 2 highway, width 525`.
-fn describe(config: &ResolvedConfig) -> String {
-    let kind = config.kind.name();
-    if config.char_lm.is_some() {
-        let blocks: usize = config.blocks.iter().sum();
-        return match blocks {
-            0 => format!("{kind} without blocks, width {}", config.width),
-            _ => format!("{kind} {blocks} {}, width {}", config.wiring, config.width),
-        };
-    }
-    let depth = format!("-{}", config.depth());
-    let kind = kind.strip_suffix(&depth).unwrap_or(kind);
-    let widen = if config.widen > 1 { format!(" x {}", config.widen) } else { String::new() };
-    format!("{kind}{depth} {}, width {}{widen}", config.wiring, config.width)
 }

@@ -10,6 +10,8 @@ use crate::nn::{ActivationOrder, BlockConfig, BodyConfig, CharCnnConfig, Pool, R
 pub(super) struct LayersConfig {
     /// Output channels of the stem's layer, and its window unless it is dense.
     pub stem: (usize, Option<Window>),
+    /// Output channels and windows of the layers of a deep stem before that.
+    pub deep_stem: Vec<(usize, Window)>,
     /// Whether a ReLU follows the stem's layer, and a normalization if the network has any.
     pub stem_relu: bool,
     /// Probability of dropping a unit of the input.
@@ -44,9 +46,14 @@ impl From<&ResolvedConfig> for LayersConfig {
         let (is_mnist, is_char_lm) = (family == ModelFamily::HighwayMnist, family == ModelFamily::CharLm);
         let window = match config.stem {
             StemKind::Dense | StemKind::CharCnn => None,
-            StemKind::Conv3x3 => Some(Window::same(3, 1)),
+            StemKind::Conv3x3 | StemKind::DeepPool => Some(Window::same(3, 1)),
             StemKind::Conv7x7Pool => Some(Window::same(7, 2)),
             StemKind::Conv5x5 => Some(Window { size: 5, stride: 1, padding: 0 }),
+        };
+        let half = (config.width / 2).max(1);
+        let deep_stem = match config.stem {
+            StemKind::DeepPool => vec![(half, Window::same(3, 2)), (half, Window::same(3, 1))],
+            _ => Vec::new(),
         };
         let stages = stages(config);
         let char_lm = config.char_lm.as_ref().map(|char_lm| {
@@ -59,6 +66,7 @@ impl From<&ResolvedConfig> for LayersConfig {
         });
         Self {
             stem: (config.width, window),
+            deep_stem,
             stem_relu: config.order == ActivationOrder::Post,
             input_dropout: dropout(config, 0),
             last_dropout: dropout(config, stages.len().max(1)),
@@ -92,15 +100,16 @@ fn stages(config: &ResolvedConfig) -> Vec<StageConfig> {
     for (s, &count) in config.blocks.iter().enumerate().filter(|(_, count)| **count > 0) {
         let doubles = family.doubles_channels();
         let out = if doubles { ((config.width * config.widen) << s) * config.body.expansion() } else { config.width };
+        let narrow = if doubles { config.bottleneck_width << s } else { config.bottleneck_width };
         let stride = if doubles && s > 0 { 2 } else { 1 };
         let block = |k: usize| {
             // Linear decay: block l of L survives with probability 1 - l/L·p (Huang et al. 2016).
             let decayed = || 1.0 - config.layer_dropout * (before + k + 1) as f64 / total as f64;
             let survival = config.survival.get(before + k).copied().unwrap_or_else(decayed);
-            block(config, out, if k == 0 { stride } else { 1 }, survival)
+            block(config, [out, narrow], if k == 0 { stride } else { 1 }, survival)
         };
         let pool = match s {
-            0 if config.stem == StemKind::Conv7x7Pool => Some(halving_pool(3, 1, false)),
+            0 if config.stem.has_pool() => Some(halving_pool(3, 1, false)),
             1.. if family == ModelFamily::HighwayMnist => Some(halving_pool(3, 0, true)),
             _ => None,
         };
@@ -113,11 +122,11 @@ fn stages(config: &ResolvedConfig) -> Vec<StageConfig> {
     stages
 }
 
-fn block(config: &ResolvedConfig, out: usize, stride: usize, survival: f64) -> BlockConfig {
+fn block(config: &ResolvedConfig, [out, narrow]: [usize; 2], stride: usize, survival: f64) -> BlockConfig {
     let ResolvedConfig { norm, order, body_scale: scale, .. } = *config;
     BlockConfig {
         wiring: config.wiring,
-        body: BodyConfig { kind: config.body, out, stride, norm, order, scale },
+        body: BodyConfig { kind: config.body, out, narrow, groups: config.groups, stride, norm, order, scale },
         gate: config.gate,
         gate_bias: config.gate_bias,
         shortcut: config.shortcut,

@@ -17,6 +17,7 @@ mod layers_config;
 mod metadata;
 #[allow(clippy::module_inception)]
 mod model;
+mod name;
 mod resolve;
 mod slimmed;
 mod stem;

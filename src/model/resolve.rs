@@ -4,7 +4,7 @@ use super::char_lm::CharLmConfig;
 use super::config::{ModelConfig, Width};
 use super::kind::{ModelFamily, ModelKind};
 use super::stem::StemKind;
-use super::validate::{MAX_CHANNELS, validate, validate_probabilities};
+use super::validate::{MAX_CHANNELS, validate, validate_bottleneck, validate_probabilities};
 use crate::nn::{ActivationOrder, BodyKind, GateKind, LastRelu, Shape, ShortcutOption, Wiring};
 use crate::{Error, Result};
 
@@ -16,6 +16,8 @@ pub(super) struct ResolvedConfig {
     pub stem: StemKind,
     pub width: usize,
     pub widen: usize,
+    pub bottleneck_width: usize,
+    pub groups: usize,
     pub wiring: Wiring,
     pub body: BodyKind,
     pub norm: bool,
@@ -68,6 +70,10 @@ impl ResolvedConfig {
             let what = format!("{width} gives a stage of {widest} channels, more than {MAX_CHANNELS}");
             return Err(Error::config("model.width", what));
         }
+        let usual_width = usual_bottleneck_width(config.kind, width * widen);
+        let bottleneck_width = config.bottleneck_width.unwrap_or(usual_width);
+        let groups = config.groups.unwrap_or(1);
+        validate_bottleneck(config, body, [bottleneck_width, groups], doublings)?;
         let last_relu = config.last_relu.or(defaults.last_relu);
         Ok(Self {
             char_lm,
@@ -76,6 +82,8 @@ impl ResolvedConfig {
             stem,
             width,
             widen,
+            bottleneck_width,
+            groups,
             wiring,
             body,
             norm,
@@ -93,6 +101,12 @@ impl ResolvedConfig {
         })
     }
 
+    /// Returns the channels of the 3x3 convolution of bottlenecks in the first stage, where they are not the usual ones.
+    pub(super) fn other_bottleneck_width(&self) -> Option<usize> {
+        let usual = usual_bottleneck_width(self.kind, self.width * self.widen);
+        (self.bottleneck_width != usual).then_some(self.bottleneck_width)
+    }
+
     /// Returns the number of layers as the literature counts them: stem, bodies and classifier.
     pub(super) fn depth(&self) -> usize {
         match self.kind.family() {
@@ -101,6 +115,12 @@ impl ResolvedConfig {
             _ => 2 + self.blocks.iter().sum::<usize>() * self.body.layer_count(),
         }
     }
+}
+
+/// Returns a quarter of the channels of the blocks of the first stage, which `width` counts before their expansion where the
+/// channels double.
+fn usual_bottleneck_width(kind: ModelKind, width: usize) -> usize {
+    if kind.family().doubles_channels() { width } else { (width / 4).max(1) }
 }
 
 fn default_last_relu(order: ActivationOrder, wiring: Wiring, body: BodyKind) -> LastRelu {
@@ -152,6 +172,8 @@ impl From<&ResolvedConfig> for ModelConfig {
             stem: Some(resolved.stem),
             width: Some(Width::Units(resolved.width)),
             widen: Some(resolved.widen),
+            bottleneck_width: resolved.other_bottleneck_width(),
+            groups: (resolved.groups > 1).then_some(resolved.groups),
             wiring: Some(resolved.wiring),
             body: Some(resolved.body),
             norm: Some(resolved.norm),
@@ -220,6 +242,12 @@ mod tests {
                 "model.survival: replaces model.layer_dropout; give one of the two",
             ),
             ("kind = 'mlp'\nwiden = 2", "model.widen: belongs to the kinds 'resnet' and 'imagenet'"),
+            (
+                "kind = 'resnet'\nbody = 'bottleneck'\ngroups = 3",
+                "model.groups: 3, of 16 channels in the 3x3 convolution: a divisor is needed",
+            ),
+            ("kind = 'resnet'\ngroups = 2", "model.groups: belongs to model.body = 'bottleneck'"),
+            ("kind = 'resnet'\nbottleneck_width = 2", "model.bottleneck_width: belongs to model.body = 'bottleneck'"),
             ("kind = 'resnet'\nlast_norm = true", "model.last_norm: belongs to model.order = 'pre'"),
             (
                 "kind = 'mlp'\nstem = '3x3'",

@@ -78,6 +78,35 @@ fn validate_layers(config: &ModelConfig, body: BodyKind, stem: StemKind) -> Resu
     }
 }
 
+/// Checks the resolved width and groups of the 3x3 convolutions of bottlenecks, which double `doublings` times.
+///
+/// # Errors
+/// [`Error::Config`] that names the key at fault.
+pub(super) fn validate_bottleneck(
+    config: &ModelConfig,
+    body: BodyKind,
+    [width, groups]: [usize; 2],
+    doublings: usize,
+) -> Result<()> {
+    let keys = [("bottleneck_width", config.bottleneck_width), ("groups", config.groups)];
+    for (key, value) in keys.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+        if !config.kind.family().doubles_channels() {
+            return wrong(key, "belongs to the kinds 'resnet' and 'imagenet'");
+        }
+        if body != BodyKind::Bottleneck {
+            return wrong(key, "belongs to model.body = 'bottleneck'");
+        }
+        if !(1..=MAX_WIDTH).contains(&value) || value << doublings > MAX_CHANNELS {
+            return wrong(key, format!("{value}: 1 to {MAX_WIDTH} are possible"));
+        }
+    }
+    if !width.is_multiple_of(groups) {
+        let what = format!("{groups}, of {width} channels in the 3x3 convolution: a divisor is needed");
+        return wrong("groups", what);
+    }
+    Ok(())
+}
+
 fn validate_blocks(config: &ModelConfig) -> Result<()> {
     let family = config.kind.family();
     let is_char_lm = family == ModelFamily::CharLm;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ReceptiveField;
-use super::{BatchNorm, ForwardContext, Init, Layer, NetworkBuilder, Shape, Window};
+use super::{BatchNorm, ForwardContext, Init, Layer, NetworkBuilder, Shape, WeightForm, Window};
 use crate::Result;
 use crate::kernel::{FeatureMap, Weights};
 
@@ -17,7 +17,7 @@ pub enum BodyKind {
     Conv,
     /// Two 3x3 convolutions (He et al. 2015).
     Basic,
-    /// 1x1, 3x3 and 1x1 convolutions, the first two with a quarter of the channels (He et al. 2015).
+    /// 1x1, 3x3 and 1x1 convolutions, the first two with fewer channels, usually a quarter (He et al. 2015).
     Bottleneck,
 }
 
@@ -65,6 +65,10 @@ pub struct BodyConfig {
     pub kind: BodyKind,
     /// Number of output channels.
     pub out: usize,
+    /// Number of channels of the 3x3 convolution of a bottleneck.
+    pub narrow: usize,
+    /// Number of groups of channels of the 3x3 convolution of a bottleneck.
+    pub groups: usize,
     /// Stride of the one convolution that may reduce height and width.
     pub stride: usize,
     /// Whether every layer has a batch normalization.
@@ -75,19 +79,20 @@ pub struct BodyConfig {
     pub scale: f64,
 }
 
-/// Output channels of a layer, and its window unless it is dense.
-type LayerShape = (usize, Option<Window>);
+/// Output channels of a layer, its window unless it is dense, and the form of its weights.
+type LayerShape = (usize, Option<Window>, WeightForm);
 
 impl BodyConfig {
     fn layers(&self) -> Vec<LayerShape> {
-        let conv = |out, size, stride| (out, Some(Window::same(size, stride)));
+        let conv = |out, size, stride| (out, Some(Window::same(size, stride)), WeightForm::Full);
         match self.kind {
-            BodyKind::Dense => vec![(self.out, None)],
+            BodyKind::Dense => vec![(self.out, None, WeightForm::Full)],
             BodyKind::Conv => vec![conv(self.out, 3, self.stride)],
             BodyKind::Basic => vec![conv(self.out, 3, self.stride), conv(self.out, 3, 1)],
             BodyKind::Bottleneck => {
-                let narrow = (self.out / 4).max(1);
-                vec![conv(narrow, 1, 1), conv(narrow, 3, self.stride), conv(self.out, 1, 1)]
+                let form = if self.groups > 1 { WeightForm::Grouped(self.groups) } else { WeightForm::Full };
+                let middle = (self.narrow, Some(Window::same(3, self.stride)), form);
+                vec![conv(self.narrow, 1, 1), middle, conv(self.out, 1, 1)]
             }
         }
     }
@@ -136,7 +141,7 @@ impl Body {
             GateKind::Pointwise => {
                 let window = (config.kind != BodyKind::Dense).then(|| Window::same(1, config.stride));
                 let bare = BodyConfig { norm: false, order: ActivationOrder::Post, ..*config };
-                (vec![(config.out, window)], bare)
+                (vec![(config.out, window, WeightForm::Full)], bare)
             }
         };
         Ok(Self::from_layers(builder, input, &config, layers, LastActivation::Sigmoid, bias)?.0)
@@ -153,7 +158,7 @@ impl Body {
         let mut shape = input;
         let mut built = Vec::new();
         let count = layers.len();
-        for (k, (out, window)) in layers.into_iter().enumerate() {
+        for (k, (out, window, form)) in layers.into_iter().enumerate() {
             let is_last = k + 1 == count;
             let start = if is_last { last_bias } else { 0.0 };
             let init = match last {
@@ -170,7 +175,8 @@ impl Body {
             let unit = builder.scope(format!("layer{}", k + 1), |b| {
                 let before = (config.norm && config.order == ActivationOrder::Pre)
                     .then(|| b.scope("norm", |b| Ok(b.add_batch_norm(shape[0], 0.0))));
-                let (layer, output) = b.add_layer(shape, out, window, init, has_bias.then_some(start))?;
+                let bias = has_bias.then_some(start);
+                let (layer, output) = b.add_layer_of_form(shape, out, window, form, init, bias)?;
                 shape = output;
                 let after = is_normalized.then(|| b.scope("norm", |b| Ok(b.add_batch_norm(shape[0], start))));
                 Ok((layer, before.or(after).transpose()?))

@@ -1,6 +1,6 @@
 //! The builder of networks: it names parameters, draws their initial values, and counts shapes and FLOPs.
 
-use super::{BatchNorm, Init, Layer, ParameterId, Parameters, Role, Window};
+use super::{BatchNorm, Init, Layer, ParameterId, Parameters, Role, WeightForm, Window};
 use crate::random::{ChaCha8Rng, Purpose, normal, stream, uniform};
 use crate::{Error, Result};
 
@@ -80,11 +80,27 @@ impl NetworkBuilder {
         init: Init,
         bias: Option<f32>,
     ) -> Result<(Layer, Shape)> {
+        self.add_layer_of_form(input, out, window, WeightForm::Full, init, bias)
+    }
+
+    /// Adds a layer as [`NetworkBuilder::add_layer`] does, whose array holds the weights in a form.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the window does not fit into the input.
+    pub fn add_layer_of_form(
+        &mut self,
+        input: Shape,
+        out: usize,
+        window: Option<Window>,
+        form: WeightForm,
+        init: Init,
+        bias: Option<f32>,
+    ) -> Result<(Layer, Shape)> {
         let [channels, height, width] = input;
         let (output, shape) = match window {
             None => ([out, 1, 1], vec![out, channels * height * width]),
             Some(w) => match (w.output_size(height), w.output_size(width)) {
-                (Some(h), Some(v)) => ([out, h, v], vec![out, channels, w.size, w.size]),
+                (Some(h), Some(v)) => ([out, h, v], form.shape([out, channels, w.size, w.size])),
                 _ => return Err(self.window_error(input, w)),
             },
         };
@@ -105,7 +121,7 @@ impl NetworkBuilder {
         let bias = bias.map(|value| self.add_bias(out, value));
         let multiply_adds = output.iter().fold(fan_in as u64, |all, &side| all.saturating_mul(side as u64));
         self.flops = self.flops.saturating_add(multiply_adds.saturating_mul(2));
-        Ok((Layer { weight, bias, window, channels: [channels, out] }, output))
+        Ok((Layer { weight, bias, window, form, channels: [channels, out] }, output))
     }
 
     fn add_bias(&mut self, out: usize, value: f32) -> ParameterId {

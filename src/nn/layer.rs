@@ -1,5 +1,7 @@
 //! Layers: a weighted sum, dense or convolutional, and batch normalization.
 
+use burn::tensor::{Tensor, TensorData};
+
 use super::ReceptiveField;
 use super::{ForwardContext, ParameterId, Parameters};
 use crate::kernel::{EPSILON, Epilogue, FeatureMap, Weights, WindowOptions};
@@ -42,6 +44,49 @@ impl Window {
     }
 }
 
+/// How the array of a convolution holds its weights. The convolution itself always has a weight for every pair of channels and
+/// every pixel of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightForm {
+    /// As they are, `[out, in, size, size]`.
+    #[default]
+    Full,
+    /// In so many groups of channels, `[out, in / groups, size, size]`; the weights between different groups are 0.
+    Grouped(usize),
+    /// For the average over the window, `[out, in, 1, 1]`.
+    Averaged,
+}
+
+impl WeightForm {
+    /// Returns the shape of the array for the weights `[out, in, size, size]`.
+    pub(super) fn shape(self, [out, channels, size, _]: [usize; 4]) -> Vec<usize> {
+        match self {
+            Self::Full => vec![out, channels, size, size],
+            Self::Grouped(groups) => vec![out, channels / groups, size, size],
+            Self::Averaged => vec![out, channels, 1, 1],
+        }
+    }
+
+    /// Computes the weights `[out, in, size, size]`, row-major, from the array.
+    fn expand(self, array: Tensor<1>, [out, channels, size, _]: [usize; 4]) -> Tensor<1> {
+        let area = size * size;
+        match self {
+            Self::Full => array,
+            Self::Grouped(groups) => {
+                let (own, each) = (channels / groups, out / groups);
+                let is_same = |pair: usize| (pair / channels) / each == (pair % channels) / own;
+                let mask: Vec<f32> = (0..out * channels).map(|pair| f32::from(u8::from(is_same(pair)))).collect();
+                let mask = Tensor::<3>::from_data(TensorData::new(mask, [out, channels, 1]), &array.device());
+                (array.reshape([out, own, area]).repeat_dim(1, groups) * mask).flatten::<1>(0, 2)
+            }
+            Self::Averaged => {
+                let pixels = array.reshape([out * channels, 1]).repeat_dim(1, area);
+                pixels.div_scalar(area as f64).flatten::<1>(0, 1)
+            }
+        }
+    }
+}
+
 /// A weighted sum of its inputs: a dense layer or a convolution.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -49,6 +94,8 @@ pub struct Layer {
     pub(crate) bias: Option<ParameterId>,
     /// Window of a convolution; `None` for a dense layer.
     pub(crate) window: Option<Window>,
+    /// How the array holds the weights.
+    pub(crate) form: WeightForm,
     /// Number of channels of input and output.
     pub(crate) channels: [usize; 2],
 }
@@ -122,11 +169,12 @@ impl Layer {
 
     fn make_weights(&self, parameters: &Parameters, folded: Option<&BatchNorm>) -> Weights {
         let get = |id| parameters.get(id).value.clone();
-        let out = self.channels[1];
-        let mut shape = [1; 4];
-        let own = &parameters.get(self.weight).shape;
-        shape[..own.len()].copy_from_slice(own);
-        let (weight, bias) = (get(self.weight), self.bias.map(get));
+        let [channels, out] = self.channels;
+        let shape = match self.window {
+            Some(window) => [out, channels, window.size, window.size],
+            None => [out, parameters.get(self.weight).shape[1], 1, 1],
+        };
+        let (weight, bias) = (self.form.expand(get(self.weight), shape), self.bias.map(get));
         let Some(norm) = folded else { return Weights::new(weight, shape, bias) };
         let factor = get(norm.scale) / (get(norm.variance) + EPSILON).sqrt();
         let centre = match bias {
@@ -143,11 +191,15 @@ impl Layer {
         Some(input?.after_window(self.window?))
     }
 
-    /// Returns a description such as `3x3 16`, `3x3/2 32` with the stride, or `dense 50`.
+    /// Returns a description such as `3x3 16`, `3x3/2 32` with the stride, `3x3 128 in 32 groups`, or `dense 50`.
     pub fn describe(&self) -> String {
+        let groups = match self.form {
+            WeightForm::Grouped(groups) => format!(" in {groups} groups"),
+            _ => String::new(),
+        };
         match self.window {
-            Some(w) if w.stride > 1 => format!("{0}x{0}/{1} {2}", w.size, w.stride, self.channels[1]),
-            Some(w) => format!("{0}x{0} {1}", w.size, self.channels[1]),
+            Some(w) if w.stride > 1 => format!("{0}x{0}/{1} {2}{groups}", w.size, w.stride, self.channels[1]),
+            Some(w) => format!("{0}x{0} {1}{groups}", w.size, self.channels[1]),
             None => format!("dense {}", self.channels[1]),
         }
     }

@@ -30,7 +30,7 @@ pub(crate) use body::{forward_layer_norm, normalize};
 pub use builder::{NetworkBuilder, Shape};
 pub use char_cnn::{CharCnn, CharCnnConfig};
 pub use forward_context::{ForwardContext, TrainingStep};
-pub use layer::{BATCH_NORM_MOMENTUM, BatchNorm, Init, Layer, Window};
+pub use layer::{BATCH_NORM_MOMENTUM, BatchNorm, Init, Layer, WeightForm, Window};
 pub(crate) use loss::unit_loss_gradients;
 pub use loss::{Loss, cross_entropy};
 pub use network::{Logits, Network, Samples};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::body::forward_layer_norm;
 use super::{
     ActivationOrder, BatchNorm, Body, BodyConfig, ForwardContext, Init, Layer, NetworkBuilder, ReceptiveField, Shape,
-    Shortcut, Window,
+    Shortcut, WeightForm, Window,
 };
 use crate::kernel::{Epilogue, FeatureMap, Kernels, Weights, WindowOptions};
 use crate::{Error, Result};
@@ -19,6 +19,8 @@ pub enum ShortcutOption {
     ZeroPadding,
     /// A 1x1 convolution, normalized if the body is (option B).
     Projection,
+    /// The same of the average over windows of the stride, so that no pixel is passed over (He et al. 2019, ResNet-D).
+    PooledProjection,
 }
 
 /// The layers of a shortcut.
@@ -54,13 +56,20 @@ impl ShortcutLayers {
                 "model.shortcut",
                 format!("zero-padding cannot reduce {} channels to {}; use 'projection'", input[0], output[0]),
             )),
-            ShortcutOption::Projection => builder.scope("shortcut", |b| {
+            ShortcutOption::Projection | ShortcutOption::PooledProjection => builder.scope("shortcut", |b| {
                 // In pre-activation order the input of the projection is normalized already.
                 let norm = body.norm && body.order == ActivationOrder::Post;
                 let bias = (!body.norm).then_some(0.0);
-                let window = Some(Window { size: 1, stride, padding: 0 });
+                let is_pooled = option == ShortcutOption::PooledProjection && stride > 1;
+                let (size, form) = if is_pooled { (stride, WeightForm::Averaged) } else { (1, WeightForm::Full) };
+                let window = Some(Window { size, stride, padding: 0 });
                 let init = Init::He(std::f64::consts::FRAC_1_SQRT_2);
-                let (layer, _) = b.add_layer(input, output[0], window, init, bias)?;
+                let (layer, found) = b.add_layer_of_form(input, output[0], window, form, init, bias)?;
+                if found != output {
+                    // A window that reaches over the edge would be an average of fewer pixels.
+                    let even = vec![input[0], stride * output[1], stride * output[2]];
+                    return Err(Error::Shape { name: "shortcut".into(), found: input.to_vec(), expected: even });
+                }
                 let norm = norm.then(|| b.scope("norm", |b| Ok(b.add_batch_norm(output[0], 0.0)))).transpose()?;
                 Ok(Self::Projection(layer, norm))
             }),

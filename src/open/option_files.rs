@@ -8,7 +8,8 @@ use crate::model::{ModelConfig, ModelKind};
 use crate::text::one_line;
 use crate::{Error, Result};
 
-/// Returns the configuration of a named network, or that of the `[model]` table of an experiment file.
+/// Returns the configuration of a named network, such as `resnet-56` or any name in an outline, or that of the `[model]` table
+/// of an experiment file.
 ///
 /// # Errors
 /// [`Error::Unknown`] for a text that is neither a name nor a path, [`Error::File`] for a file without such a table.
@@ -24,8 +25,8 @@ pub fn read_arch(name_or_path: &str) -> Result<ModelConfig> {
     struct Table {
         model: ModelConfig,
     }
-    if let Some(kind) = ModelKind::ALL.into_iter().find(|kind| kind.name() == name_or_path) {
-        return Ok(ModelConfig::new(kind));
+    if let Some(config) = ModelConfig::from_name(name_or_path) {
+        return Ok(config);
     }
     let path = Path::new(name_or_path);
     if !path.exists() {

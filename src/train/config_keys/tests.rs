@@ -101,6 +101,8 @@ fn keys_of_the_model_are_possible_for_the_kinds_of_the_table() {
         ("model.characters", "30"),
         ("model.width", "7"),
         ("model.widen", "2"),
+        ("model.bottleneck_width", "6"),
+        ("model.groups", "1"),
     ];
     for key in KEYS.iter().filter(|key| key.path.starts_with("model.") && !matches!(key.kinds, Kinds::All)) {
         let (_, value) = values.iter().find(|(path, _)| *path == key.path).unwrap();
@@ -112,7 +114,11 @@ fn keys_of_the_model_are_possible_for_the_kinds_of_the_table() {
                 ("model.blocks", ModelKind::CharLm) => "[2]",
                 _ => value,
             };
-            let experiment = parse(kind, &[format!("{}={value}", key.path)]).unwrap();
+            let mut entries = vec![format!("{}={value}", key.path)];
+            if matches!(key.path, "model.bottleneck_width" | "model.groups") {
+                entries.push("model.body=bottleneck".into());
+            }
+            let experiment = parse(kind, &entries).unwrap();
             let resolved = resolve(kind, &experiment);
             assert_eq!(resolved.is_ok(), key.kinds.contain(kind), "{} {}: {resolved:?}", key.path, kind.name());
         }
