@@ -180,30 +180,44 @@ def networks():
     """
     yield "cifar-a", ResNet(Basic, [1, 1, 1], 4, 10, head="linear", skip="pad"), 32, "resnet-8 residual, width 4", 0.485
     yield "cifar-b", ResNet(Basic, [2, 2, 2], 4, 10, head="linear", skip="shortcut"), 32, "resnet-14 residual, width 4", 0.485
-    yield "cifar-18", ResNet(Basic, [2, 1, 1, 1], 2, 10, head="linear", skip="shortcut"), 32, "resnet-12 residual, width 2", 0.4914
-    yield "cifar-preact", ResNet(Basic, [1, 1, 1, 1], 2, 10, head="linear", skip="shortcut", pre=True), 32, "resnet-10 residual, width 2", 0.4914
-    yield "preact-bottleneck", ResNet(Bottleneck, [1, 2, 1], 2, 10, head="fc", skip="shortcut", pre=True, last="bn"), 32, "resnet-14 residual, width 2", 125.3 / 255
+    yield "cifar-18", ResNet(Basic, [2, 1, 1, 1], 2, 10, head="linear", skip="shortcut"), 32, "resnet-blocks-2-1-1-1 residual, width 2", 0.4914
+    yield "cifar-preact", ResNet(Basic, [1, 1, 1, 1], 2, 10, head="linear", skip="shortcut", pre=True), 32, "resnet-blocks-1-1-1-1 residual, width 2", 0.4914
+    yield "preact-bottleneck", ResNet(Bottleneck, [1, 2, 1], 2, 10, head="fc", skip="shortcut", pre=True, last="bn"), 32, "resnet-blocks-1-2-1 residual, width 2", 125.3 / 255
     yield "wide", WideResNet(2, 3, 10), 32, "resnet-8 residual, width 2 x 3", 125.3 / 255
-    yield "large-basic", torchvision_resnet("BasicBlock", [1, 2, 1, 1]), 224, "imagenet-12 residual, width 2", 0.485
-    yield "large-bottleneck", torchvision_resnet("Bottleneck", [1, 1, 2, 1]), 224, "imagenet-17 residual, width 2", 0.485
-    yield "timm-preact", timm_resnetv2(basic=True), 224, "imagenet-8 residual, width 8", 0.485
-    yield "timm-preact-bottleneck", timm_resnetv2(basic=False), 224, "imagenet-8 residual, width 8", 0.485
+    yield "large-basic", torchvision_resnet("BasicBlock", [1, 2, 1, 1]), 224, "imagenet-blocks-1-2-1-1 residual, width 2", 0.485
+    yield "large-bottleneck", torchvision_resnet("Bottleneck", [1, 1, 2, 1]), 224, "imagenet-blocks-1-1-2-1 residual, width 2", 0.485
+    yield "timm-preact", timm_resnetv2(basic=True), 224, "imagenet-blocks-1-2 residual, width 8", 0.485
+    yield "timm-preact-bottleneck", timm_resnetv2(basic=False), 224, "imagenet-blocks-1-1 residual, width 8", 0.485
+    yield "wide-bottleneck", torchvision_resnet("Bottleneck", [1, 2], width_per_group=128), 224, "imagenet-blocks-1-2 residual, width 2, bottleneck 4", 0.485
+    yield "resnext", torchvision_resnet("Bottleneck", [2, 1], groups=2, width_per_group=64), 224, "imagenet-blocks-2-1 residual, width 2, bottleneck 4, groups 2", 0.485
+    yield "resnet-c", timm_resnet(avg_down=False), 224, "imagenet-blocks-1-1-1-1 residual, width 4", 0.485
+    yield "resnet-d", timm_resnet(avg_down=True), 224, "imagenet-blocks-1-1-1-1 residual, width 4", 0.485
 
 
-def torchvision_resnet(block, blocks):
-    """torchvision's own class, its channels 2 where they are 64."""
+def torchvision_resnet(block, blocks, **widths):
+    """torchvision's own class, its channels 2 where they are 64, with as many stages as numbers of blocks."""
     from torchvision.models import resnet
 
     class Narrow(resnet.ResNet):
         def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+            if blocks == 0:
+                return nn.Identity()
             if not hasattr(self, "layer1"):
                 self.inplanes = 2
                 self.conv1, self.bn1 = nn.Conv2d(3, 2, 7, 2, 3, bias=False), nn.BatchNorm2d(2)
             return super()._make_layer(block, planes // 32, blocks, stride, dilate)
 
-    network = Narrow(getattr(resnet, block), blocks, num_classes=5)
-    network.fc = nn.Linear(16 * (4 if block == "Bottleneck" else 1), 5)
+    network = Narrow(getattr(resnet, block), blocks + [0] * (4 - len(blocks)), num_classes=5, **widths)
+    network.fc = nn.Linear((1 << len(blocks)) * (4 if block == "Bottleneck" else 1), 5)
     return network
+
+
+def timm_resnet(avg_down):
+    """timm's own class with a deep stem, as in its models `resnet50c` and `resnet50d`, narrow."""
+    from timm.models.resnet import BasicBlock, ResNet
+
+    deep = {"stem_width": 2, "stem_type": "deep", "avg_down": avg_down}
+    return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5, channels=(4, 8, 16, 32), **deep)
 
 
 def timm_resnetv2(basic):
@@ -279,4 +293,5 @@ def main():
     print(len(cases), "files,", sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()), "bytes", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

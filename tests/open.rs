@@ -11,10 +11,12 @@ use unrolled::model::{Model, ModelConfig, ModelKind, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network};
 use unrolled::open::{OpenOptions, OpenedModel};
 
+mod foreign;
+
 /// Largest error allowed, relative to the largest logit; expected values come from f64.
 const TOLERANCE: f64 = 1e-5;
 /// So that a file with fewer cases does not pass.
-const CASES: usize = 15;
+const CASES: usize = 19;
 
 #[derive(Deserialize)]
 struct Case {
@@ -27,6 +29,10 @@ struct Case {
 
 /// A name of 21 letters, see `src/open/archive.rs`.
 const MISREAD: &str = "preact-bottleneck.zip";
+
+/// The next step for networks that other programs describe.
+const EXPORT: &str = "Export it to ONNX: model.load_state_dict(torch.load('FILE')); torch.onnx.export(model.eval(), \
+                      (torch.zeros(1, 3, 224, 224),), 'network.onnx')";
 
 /// Names and shapes.
 type Arrays = Vec<(String, Vec<usize>)>;
@@ -168,8 +174,8 @@ fn what_does_not_match_is_refused_and_named() {
             let at = find(a, "layer2.0.conv2.weight");
             a[at].0 = "layer2.0.con2.weight".into();
         },
-        "layout resnet, 36 arrays fit: 1 missing (layer2.0.conv2.weight, perhaps 'layer2.0.con2.weight'); 1 unused \
-         (layer2.0.con2.weight)",
+        "layout resnet, 36 arrays fit: 1 missing (layer2.0.conv2.weight, perhaps 'layer2.0.con2.weight'); 1 unused in \
+         blocks (layer2.0.con2.weight)",
     );
     says(
         &|a| {
@@ -179,9 +185,10 @@ fn what_does_not_match_is_refused_and_named() {
         "layout resnet, 36 arrays fit: 1 of the wrong shape (layer3.0.conv2.weight [16, 16, 1, 1], expected [16, 16, 3, \
          3])",
     );
+    says(&|a| a.push(("layer1.0.se.weight".into(), vec![4])), &format!("an SE-ResNet (layer1.0.se.weight). {EXPORT}"));
     says(
-        &|a| a.push(("layer1.0.se.weight".into(), vec![4])),
-        "layout resnet, 37 arrays fit: 1 unused (layer1.0.se.weight); the option partial leaves unused arrays out",
+        &|a| a.push(("aux.weight".into(), vec![4])),
+        "layout resnet, 37 arrays fit: 1 unused (aux.weight); the option partial leaves unused arrays out",
     );
     says(
         &|a| {
@@ -192,7 +199,10 @@ fn what_does_not_match_is_refused_and_named() {
     );
     says(
         &|a| *a = vec![("a.b".into(), vec![1]), ("c.d".into(), vec![1])],
-        "no layout that is known (resnet, wide-resnet, timm-resnetv2, unrolled) has arrays named 'a.b', 'c.d'",
+        &format!(
+            "no layout that is known (resnet, wide-resnet, timm-resnetv2, unrolled, resnet-d) has arrays named 'a.b', \
+             'c.d'. {EXPORT}"
+        ),
     );
     says(&|a| a.clear(), "no arrays in it");
     let shortcut = |a: &mut Arrays| {
@@ -213,10 +223,10 @@ fn partial_leaves_out_what_is_unused_and_nothing_else() {
     let path = dir.path().join("x.safetensors");
     let partial = OpenOptions::new().partial(true);
     let mut arrays = torch_arrays();
-    arrays.push(("layer1.0.se.weight".into(), vec![4]));
+    arrays.push(("aux.weight".into(), vec![4]));
     write(&path, &arrays);
     let opening = opened(&path, &partial).unwrap().load_report.unwrap();
-    assert_eq!(opening.unused, ["layer1.0.se.weight"]);
+    assert_eq!(opening.unused, ["aux.weight"]);
     arrays.retain(|(name, _)| name != "layer2.0.bn1.weight");
     write(&path, &arrays);
     assert!(opened(&path, &partial).is_err());

@@ -21,8 +21,8 @@ pub(super) struct NetworkArgs {
 /// What the file alone may not say.
 #[derive(Args)]
 pub(super) struct OpenArgs {
-    /// What network a PyTorch or safetensors file holds, where it leaves that open: a kind such as highway-110, or an
-    /// experiment file
+    /// What network a PyTorch or safetensors file holds, where it leaves that open: a name such as highway-110 or any
+    /// that `show` prints, or an experiment file
     #[arg(long, value_name = "KIND|FILE")]
     arch: Option<String>,
     /// What is subtracted from each channel of the samples, such as .485,.456,.406
@@ -34,7 +34,10 @@ pub(super) struct OpenArgs {
     /// Names of the classes, one a line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Leave out arrays that the network has no place for
+    /// The key of the network in a PyTorch or safetensors file that holds several, such as teacher or model.ema
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Leave out arrays that the network has no place for, such as an auxiliary classifier; never those of blocks
     #[arg(long)]
     partial: bool,
     /// A file that lists the blocks of an ONNX network, for when they are not found; `show --save-cut` writes one
@@ -77,10 +80,10 @@ impl OpenArgs {
         if opened.iter().any(|(_, any)| any.is_foreign()) {
             return Ok(());
         }
-        match (&self.arch, self.partial) {
-            (Some(_), _) => wrong("--arch", "for PyTorch and safetensors files that others wrote"),
-            (_, true) => wrong("--partial", "for PyTorch and safetensors files that others wrote"),
-            _ => Ok(()),
+        let options = [("--arch", self.arch.is_some()), ("--key", self.key.is_some()), ("--partial", self.partial)];
+        match options.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => wrong(option, "for PyTorch and safetensors files that others wrote"),
+            None => Ok(()),
         }
     }
 
@@ -88,6 +91,9 @@ impl OpenArgs {
         let mut options = OpenOptions::new().partial(self.partial).backend(backend);
         if let Some(arch) = &self.arch {
             options = options.arch(open::read_arch(arch)?);
+        }
+        if let Some(key) = &self.key {
+            options = options.key(key.clone());
         }
         if let Some(mean) = &self.mean {
             options = options.mean(mean.clone());

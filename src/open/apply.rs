@@ -1,7 +1,9 @@
 //! Reads the arrays of a file into the parameters of a model, and reports those that do not match.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use super::find_network::count_others;
 use super::layout::{KnownArrays, Layout};
 use super::load_report::{LoadReport, OtherArrays, WrongShape};
 use super::state_dict::{StateDict, StoredArray};
@@ -47,7 +49,7 @@ fn match_arrays<'a>(
     layout: &Layout,
     state: &StateDict,
 ) -> (Vec<(ParameterId, &'a StoredArray)>, LoadReport) {
-    let others = state.others.iter().map(|(name, arrays)| OtherArrays { name: name.clone(), arrays: *arrays });
+    let others = count_others(state).into_iter().map(|(name, arrays)| OtherArrays { name, arrays });
     let mut report = LoadReport {
         layout: layout.name.into(),
         prefix: state.prefix.clone(),
@@ -66,15 +68,18 @@ fn match_arrays<'a>(
             }),
         }
     }
-    for array in &state.arrays {
-        let native =
-            layout.native_name(&array.name).filter(|native| arrays.get(native).is_some_and(|a| a.name == array.name));
+    let has_place = |(native, _): &(&String, &&StoredArray)| model.parameters.find(native).is_some();
+    let used: HashSet<&str> = arrays.iter().filter(has_place).map(|(_, array)| array.name.as_str()).collect();
+    for array in state.arrays.iter().filter(|array| !used.contains(array.name.as_str())) {
         if layout.is_counter(&array.name) {
             report.counters += 1;
-        } else if native.is_none_or(|native| model.parameters.find(&native).is_none()) {
+        } else if layout.is_in_trunk(&array.name) {
+            report.unused_in_blocks.push(array.name.clone());
+        } else {
             report.unused.push(array.name.clone());
         }
     }
+    report.unused.extend(state.beside_head.iter().cloned());
     report.applied = matches.len();
     (matches, report)
 }

@@ -48,6 +48,17 @@ pub(super) fn examine(path: &Path) -> Result<Option<NamedTempFile>> {
     Ok(None)
 }
 
+/// Returns the names of the entries of a zip archive; none of a damaged one.
+pub(super) fn entry_names(path: &Path) -> Vec<String> {
+    let read = || {
+        let copy = examine(path).ok()?;
+        let file = File::open(copy.as_ref().map_or(path, |copy| copy.path())).ok()?;
+        let archive = zip::ZipArchive::new(BufReader::new(file)).ok()?;
+        Some(archive.file_names().flatten().map(|name| name.into_owned()).collect())
+    };
+    read().unwrap_or_default()
+}
+
 /// What is wrong with an archive.
 enum Damage {
     Io(std::io::Error),

@@ -60,7 +60,7 @@ fn normalization(model: &Model) -> Option<Normalization> {
         return None;
     }
     let (mean, std) = match (config.stem, outline.stages.len()) {
-        (Some(StemKind::Conv7x7Pool), _) => IMAGENET,
+        (Some(stem), _) if stem.has_pool() => IMAGENET,
         (Some(StemKind::Conv3x3), 3) if config.order == ActivationOrder::Pre => WIDE,
         (Some(StemKind::Conv3x3), 3) => IMAGENET,
         (Some(StemKind::Conv3x3), 4) => CIFAR,

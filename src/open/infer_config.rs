@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layout::{KnownArrays, Layout, PartNumbers};
+use super::layout::{KnownArrays, Layout};
+use super::part_numbers::PartNumbers;
 use crate::model::{ModelConfig, ModelFamily, ModelKind, StemKind, Width};
 use crate::nn::{ActivationOrder, BodyKind, GateKind, Shape, ShortcutOption};
 
@@ -41,15 +42,18 @@ pub(super) fn infer(
     let shapes = Shapes(arrays);
     let (width, channels, stem) = shapes.stem()?;
     let head = shapes.shape("head.weight").ok_or("no head: the classifier is missing or has an unknown name")?;
-    let kind = if stem == StemKind::Conv7x7Pool { ModelKind::Imagenet } else { ModelKind::Resnet };
-    let config = shapes.complete(arch.cloned().unwrap_or_else(|| ModelConfig::new(kind)), width, stem)?;
+    let kind = if stem.has_pool() { ModelKind::Imagenet } else { ModelKind::Resnet };
+    let mut config = shapes.complete(arch.cloned().unwrap_or_else(|| ModelConfig::new(kind)), width, stem)?;
+    if layout.pools_shortcuts() && config.shortcut == Some(ShortcutOption::Projection) {
+        config.shortcut = Some(ShortcutOption::PooledProjection);
+    }
     // Shapes do not tell which input is projected, names do.
     let is_raw = |name: &str| name.starts_with("layer") && name.contains(".downsample.");
     if config.order == ActivationOrder::Pre && arrays.values().any(|array| is_raw(&array.name)) {
         return Err(RAW_PROJECTION.into());
     }
     let side = match (stem, channels) {
-        (StemKind::Conv7x7Pool, _) => 224,
+        (stem, _) if stem.has_pool() => 224,
         (StemKind::Conv5x5, _) | (_, 1) => 28,
         _ => 32,
     };
@@ -76,10 +80,13 @@ impl Shapes<'_> {
         let [width, channels, side, _] = *shape else {
             return Err(format!("the stem has shape {shape:?}, expected that of a convolution"));
         };
+        let deep = self.shape("stem.layer1.weight");
+        let channels = deep.and_then(|shape| shape.get(1).copied()).unwrap_or(channels);
         if channels > MAX_CHANNELS {
             return Err(format!("the stem takes samples of {channels} channels, expected at most {MAX_CHANNELS}"));
         }
         match side {
+            3 if deep.is_some() => Ok((width, channels, StemKind::DeepPool)),
             3 => Ok((width, channels, StemKind::Conv3x3)),
             7 => Ok((width, channels, StemKind::Conv7x7Pool)),
             5 => Ok((width, channels, StemKind::Conv5x5)),
@@ -105,6 +112,10 @@ impl Shapes<'_> {
         if out.checked_mul(2_usize.saturating_pow(doublings)).is_none_or(|last| last > MAX_WIDTH) {
             return Err(format!("{} stages, the first of {out} channels, are none of a network", blocks.len()));
         }
+        let (bottleneck_width, groups) = match self.shape("stage1.block1.body.layer2.weight") {
+            Some([narrow, own, ..]) if body == BodyKind::Bottleneck => (Some(*narrow), Some((narrow / own).max(1))),
+            _ => (None, None),
+        };
         let order = self.order();
         let has_stages = matches!(arch.kind.family(), ModelFamily::CifarResNet | ModelFamily::ImageNetResNet);
         let projects = self.has_name_with(".shortcut.weight");
@@ -115,6 +126,8 @@ impl Shapes<'_> {
             stem: arch.stem.or(Some(stem)),
             width: arch.width.or(Some(Width::Units(width))),
             widen: arch.widen.or(has_stages.then_some((out / body.expansion() / width).max(1))),
+            bottleneck_width: arch.bottleneck_width.or(bottleneck_width),
+            groups: arch.groups.or(groups),
             body: arch.body.or(Some(body)),
             norm: arch.norm.or(Some(self.has_name_with(".norm.scale"))),
             order: order.unwrap_or(arch.order),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::part_numbers::PartNumbers;
 use super::state_dict::{StateDict, StoredArray};
 use crate::nn::BlockId;
 use crate::text::one_line;
@@ -26,13 +27,21 @@ const LAYER: &str = "stage{s}.block{k}.body.layer{n}";
 const SHORTCUT: &str = "stage{s}.block{k}.shortcut";
 const SHORTCUT_NORM: &str = "stage{s}.block{k}.shortcut.norm";
 
+/// The layout of ResNets whose shortcuts begin with a pooling, which has no arrays.
+const RESNET_D: &str = "resnet-d";
+
 /// All known layouts.
-pub(super) const LAYOUTS: [Layout; 4] = [
+pub(super) const LAYOUTS: [Layout; 5] = [
     Layout {
         name: "resnet",
         parts: &[
             ("conv1", "stem"),
             ("bn1", "stem.norm"),
+            ("conv1.0", "stem.layer1"),
+            ("conv1.1", "stem.layer1.norm"),
+            ("conv1.3", "stem.layer2"),
+            ("conv1.4", "stem.layer2.norm"),
+            ("conv1.6", "stem"),
             ("layer{s}.{k0}.conv{n}", LAYER),
             ("layer{s}.{k0}.bn{n}", NORM),
             ("layer{s}.{k0}.downsample.0", SHORTCUT),
@@ -82,10 +91,30 @@ pub(super) const LAYOUTS: [Layout; 4] = [
             ("stage{s}.block{k}.carry.layer{n}.norm", "stage{s}.block{k}.carry.layer{n}.norm"),
             (SHORTCUT, SHORTCUT),
             (SHORTCUT_NORM, SHORTCUT_NORM),
+            ("stem.layer{n}", "stem.layer{n}"),
+            ("stem.layer{n}.norm", "stem.layer{n}.norm"),
             ("head.norm", "head.norm"),
             ("head", "head"),
         ],
         is_foreign: false,
+    },
+    Layout {
+        name: RESNET_D,
+        parts: &[
+            ("conv1", "stem"),
+            ("bn1", "stem.norm"),
+            ("conv1.0", "stem.layer1"),
+            ("conv1.1", "stem.layer1.norm"),
+            ("conv1.3", "stem.layer2"),
+            ("conv1.4", "stem.layer2.norm"),
+            ("conv1.6", "stem"),
+            ("layer{s}.{k0}.conv{n}", LAYER),
+            ("layer{s}.{k0}.bn{n}", NORM),
+            ("layer{s}.{k0}.downsample.1", SHORTCUT),
+            ("layer{s}.{k0}.downsample.2", SHORTCUT_NORM),
+            ("fc", "head"),
+        ],
+        is_foreign: true,
     },
 ];
 
@@ -96,25 +125,42 @@ const NORM_ARRAYS: [(&str, &str); 4] =
 const COUNTER: &str = "num_batches_tracked";
 
 impl Layout {
-    /// Returns the layout that knows most of the names, with the arrays that it knows.
+    /// Returns the layout that knows most of the names.
     ///
     /// The error says which layouts were tried.
-    pub(super) fn of(state: &StateDict) -> Result<(&'static Self, KnownArrays<'_>), String> {
-        let known = |layout: &'static Self| {
-            let named = state.arrays.iter().filter_map(|array| Some((layout.native_name(&array.name)?, array)));
-            (layout, named.collect::<KnownArrays>())
-        };
+    pub(super) fn of(state: &StateDict) -> Result<&'static Self, String> {
         // `max_by_key` returns the last of equals: reversed, an earlier layout is preferred.
-        let best = LAYOUTS.iter().map(known).rev().max_by_key(|(_, known)| known.len());
-        match best {
-            Some((layout, known)) if !known.is_empty() && 2 * known.len() >= state.arrays.len() => Ok((layout, known)),
+        let counts = LAYOUTS.iter().map(|layout| (layout, layout.known_arrays(state).len()));
+        match counts.rev().max_by_key(|(_, count)| *count) {
+            Some((layout, count)) if count > 0 && 2 * count >= state.arrays.len() => Ok(layout),
             _ => Err(unknown(state)),
         }
+    }
+
+    /// Returns the arrays that the layout knows, by their native names.
+    pub(super) fn known_arrays<'a>(&self, state: &'a StateDict) -> KnownArrays<'a> {
+        let native = |array: &StoredArray| state.head_array(&array.name).or_else(|| self.native_name(&array.name));
+        state.arrays.iter().filter_map(|array| Some((native(array)?, array))).collect()
+    }
+
+    /// Returns whether an array lies in a stage. What the network has no place for there takes part in what it computes.
+    pub(super) fn is_in_trunk(&self, name: &str) -> bool {
+        let Some((source, _)) = self.parts.iter().find(|(_, native)| *native == LAYER) else { return false };
+        let end =
+            source.find("{s").map_or(0, |start| source[start..].find('.').map_or(source.len(), |dot| start + dot));
+        let (pattern, parts) = (&source[..end], source[..end].matches('.').count());
+        let start = name.match_indices('.').nth(parts).map_or(name, |(dot, _)| &name[..dot]);
+        PartNumbers::read(pattern, start).is_some()
     }
 
     /// Returns whether another program uses the layout. The blocks of such files are residual blocks.
     pub(super) fn is_foreign(&self) -> bool {
         self.is_foreign
+    }
+
+    /// Returns whether the shortcuts of such networks average pixels before they project.
+    pub(super) fn pools_shortcuts(&self) -> bool {
+        self.name == RESNET_D
     }
 
     /// Returns the native name of an array of the file; `None` where the layout does not know it.
@@ -131,6 +177,9 @@ impl Layout {
     pub(super) fn source_name(&self, name: &str, state: &StateDict) -> String {
         let own = || name.to_owned();
         let Some((part, array)) = name.rsplit_once('.') else { return own() };
+        if let Some(head) = state.head.as_ref().filter(|_| part == "head") {
+            return format!("{head}.{array}");
+        }
         let fits = |(source, native): &(&'static str, &'static str)| {
             Some((PartNumbers::read(native, part)?, *source, *native))
         };
@@ -193,66 +242,8 @@ fn unknown(state: &StateDict) -> String {
     }
     let layouts = LAYOUTS.map(|l| l.name).join(", ");
     let more = if state.arrays.len() > 3 { ", …" } else { "" };
-    format!("no layout that is known ({layouts}) has arrays named {}{more}", few.join(", "))
-}
-
-/// The numbers in the name of a part, from 1; 0 for those that the name does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PartNumbers {
-    pub stage: usize,
-    pub block: usize,
-    pub layer: usize,
-}
-
-impl PartNumbers {
-    /// Reads the numbers of a name; `None` where the name does not follow the pattern.
-    pub(super) fn read(pattern: &str, name: &str) -> Option<Self> {
-        let mut numbers = Self::default();
-        let mut rest = name;
-        for (n, part) in pattern.split('.').enumerate() {
-            if n > 0 {
-                rest = rest.strip_prefix('.')?;
-            }
-            let (found, after) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-            rest = after;
-            let Some((before, variable)) = part.split_once('{') else {
-                if found != part {
-                    return None;
-                }
-                continue;
-            };
-            let number = number(found.strip_prefix(before)?)?;
-            match variable {
-                "s}" => numbers.stage = number,
-                "s0}" => numbers.stage = number + 1,
-                "k}" => numbers.block = number,
-                "k0}" => numbers.block = number + 1,
-                _ => numbers.layer = number,
-            }
-        }
-        rest.is_empty().then_some(numbers)
-    }
-
-    /// Returns the name with these numbers.
-    fn write(self, pattern: &str) -> String {
-        let Self { stage, block, layer } = self;
-        [
-            ("{s}", stage),
-            ("{s0}", stage.saturating_sub(1)),
-            ("{k}", block),
-            ("{k0}", block.saturating_sub(1)),
-            ("{n}", layer),
-        ]
-        .iter()
-        .fold(pattern.to_owned(), |name, (variable, number)| name.replace(variable, &number.to_string()))
-    }
-}
-
-/// Parses a number without sign and leading zeros, of at most six digits.
-fn number(text: &str) -> Option<usize> {
-    let is_plain =
-        text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 6 && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| is_plain)
+    let names = few.join(", ");
+    format!("no layout that is known ({layouts}) has arrays named {names}{more}. {}", super::file_kinds::EXPORT)
 }
 
 #[cfg(test)]
@@ -272,6 +263,8 @@ mod tests {
             (1, "bn1.weight", "head.norm.scale"),
             (2, "stages.0.blocks.2.norm1.running_mean", "stage1.block3.body.layer1.norm.mean"),
             (2, "head.fc.weight", "head.weight"),
+            (0, "conv1.4.bias", "stem.layer2.norm.shift"),
+            (4, "layer4.11.downsample.2.weight", "stage4.block12.shortcut.norm.scale"),
             (3, "stage1.block2.transform.layer1.norm.shift", "stage1.block2.transform.layer1.norm.shift"),
         ] {
             let layout = &LAYOUTS[layout];
@@ -284,7 +277,7 @@ mod tests {
     fn blocks_are_named_as_in_the_file() {
         let id = BlockId { stage: 1, block: 3 };
         let names = LAYOUTS.each_ref().map(|layout| layout.block_name(id).unwrap());
-        assert_eq!(names, ["layer2.3", "block2.layer.3", "stages.1.blocks.3", "stage2.block4"]);
+        assert_eq!(names, ["layer2.3", "block2.layer.3", "stages.1.blocks.3", "stage2.block4", "layer2.3"]);
     }
 
     #[test]

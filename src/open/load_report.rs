@@ -22,8 +22,11 @@ pub struct LoadReport {
     pub other_arrays: Vec<OtherArrays>,
     /// Arrays that the network needs and the file does not have, by the names that the file would have for them.
     pub missing: Vec<String>,
-    /// Arrays that the network does not have.
+    /// Arrays outside the blocks that the network does not have, such as those of an auxiliary classifier.
     pub unused: Vec<String>,
+    /// Arrays in blocks that the network does not have. Without them the blocks would compute something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unused_in_blocks: Vec<String>,
     /// Arrays whose shape is not that of the parameter.
     pub wrong_shape: Vec<WrongShape>,
     /// Missing arrays with the unused array that each may be.
@@ -68,9 +71,15 @@ const MAX_NAME_LENGTH: usize = 128;
 const MAX_LISTED: usize = 3;
 
 impl LoadReport {
-    /// Returns whether the network can be used: all of its arrays are there, and none is unused or `partial` is set.
+    /// Returns whether the network can be used: all of its arrays are there, none in a block is unused, and none elsewhere
+    /// is unused or `partial` is set.
     pub fn is_complete(&self, partial: bool) -> bool {
-        self.missing.is_empty() && self.wrong_shape.is_empty() && (partial || self.unused.is_empty())
+        self.is_whole() && (partial || self.unused.is_empty())
+    }
+
+    /// Returns whether blocks and all other parts of the network have their arrays and no others.
+    fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.wrong_shape.is_empty() && self.unused_in_blocks.is_empty()
     }
 
     /// Finds for each missing array the unused array that it may be.
@@ -78,7 +87,7 @@ impl LoadReport {
         let short = |names: &[String]| -> Vec<String> {
             names.iter().filter(|name| name.len() <= MAX_NAME_LENGTH).take(MAX_NAMES).cloned().collect()
         };
-        let unused = short(&self.unused);
+        let unused = [short(&self.unused), short(&self.unused_in_blocks)].concat();
         for missing in short(&self.missing) {
             let near = unused.iter().map(|name| (strsim::damerau_levenshtein(&missing, name), name)).min();
             if let Some((distance, name)) = near
@@ -94,7 +103,13 @@ impl LoadReport {
         let mut parts = Vec::new();
         let missing: Vec<String> = self.missing.iter().map(|name| self.with_suggestion(name)).collect();
         let wrong: Vec<String> = self.wrong_shape.iter().map(ToString::to_string).collect();
-        for (names, what) in [(&missing, "missing"), (&wrong, "of the wrong shape"), (&self.unused, "unused")] {
+        let kinds = [
+            (&missing, "missing"),
+            (&wrong, "of the wrong shape"),
+            (&self.unused_in_blocks, "unused in blocks"),
+            (&self.unused, "unused"),
+        ];
+        for (names, what) in kinds {
             if names.is_empty() {
                 continue;
             }
@@ -103,8 +118,7 @@ impl LoadReport {
             let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
             parts.push(format!("{} {what} ({}{rest})", names.len(), few.join(", ")));
         }
-        let only_unused = self.missing.is_empty() && self.wrong_shape.is_empty();
-        let hint = if only_unused { "; the option partial leaves unused arrays out" } else { "" };
+        let hint = if self.is_whole() { "; the option partial leaves unused arrays out" } else { "" };
         format!("layout {}, {} arrays fit: {}{hint}", self.layout, self.applied, parts.join("; "))
     }
 

@@ -6,10 +6,12 @@
 //! A checkpoint of another program goes through five steps, a file each:
 //!
 //! 1. `pytorch` or `safetensors_file` lists its arrays without reading their values (`state_dict`);
-//! 2. `prefixes` removes wrappers and prefixes from their names;
+//! 2. `find_network` finds the network among them, and `find_head` its classifier;
 //! 3. `layout` translates the names into those of this crate;
 //! 4. `infer_config` infers the network from their shapes;
 //! 5. `apply` reads the values into the network, and reports arrays that do not match.
+//!
+//! What makes up no network is told by its kind (`file_kinds`): what it is, and the next step.
 //!
 //! # Examples
 //! ```
@@ -29,6 +31,10 @@ mod apply;
 mod archive;
 mod default_metadata;
 mod eval_set;
+mod evidence;
+mod file_kinds;
+mod find_head;
+mod find_network;
 mod infer_config;
 mod layout;
 mod load_report;
@@ -38,7 +44,8 @@ mod open_options;
 mod opened_graph;
 mod opened_model;
 mod option_files;
-mod prefixes;
+mod part_numbers;
+mod pickle;
 mod pytorch;
 mod safetensors_file;
 mod state_dict;

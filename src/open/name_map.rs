@@ -34,14 +34,19 @@ struct ArrayFormat {
 impl NameMap {
     /// Collects the names of a file whose arrays a layout knows.
     pub(super) fn of(layout: &'static Layout, arrays: &KnownArrays, state: &StateDict) -> Self {
+        let written = |array: &StoredArray| match state.head_array(&array.name) {
+            Some(_) => array.name.clone(),
+            None => state.kept_prefix.clone() + &array.name,
+        };
         let format = |array: &StoredArray| ArrayFormat {
-            name: array.name.clone(),
+            name: written(array),
             shape: array.shape.clone(),
             element: array.element.clone(),
         };
         let counters = state.arrays.iter().filter(|array| layout.is_counter(&array.name)).filter_map(|array| {
-            let (part, _) = array.name.rsplit_once('.')?;
-            Some((part.to_owned(), (array.name.clone(), array.counter()?)))
+            let name = written(array);
+            let (part, _) = name.rsplit_once('.')?;
+            Some((part.to_owned(), (name.clone(), array.counter()?)))
         });
         Self {
             layout,
@@ -99,10 +104,18 @@ impl NameMap {
         let classes = outline.classes;
         let block = if config.body == Some(BodyKind::Bottleneck) { "Bottleneck" } else { "BasicBlock" };
         let is_large = config.stem == Some(StemKind::Conv7x7Pool);
+        let groups = config.groups.unwrap_or(1);
+        let widths = match config.bottleneck_width {
+            Some(width) => format!(", groups={groups}, width_per_group={}", width / groups),
+            None => String::new(),
+        };
         match self.layout.name {
             "resnet" if is_large && config.order == ActivationOrder::Post => {
-                format!("torchvision.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes})")
+                format!("torchvision.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes}{widths})")
             }
+            "resnet-d" => format!(
+                "timm.models.resnet.ResNet({block}, layers={blocks:?}, num_classes={classes}) with the arguments that it had"
+            ),
             "resnet" => format!("ResNet({block}, {blocks:?}, num_classes={classes}) of the code that it came from"),
             "wide-resnet" => {
                 let widen = config.widen.unwrap_or(1);

@@ -28,6 +28,7 @@ pub struct OpenOptions {
     pub(super) mean: Option<Vec<f32>>,
     pub(super) std: Option<Vec<f32>>,
     pub(super) labels: Option<Vec<String>>,
+    pub(super) key: Option<String>,
     pub(super) partial: bool,
     #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "only graphs have boundaries"))]
     pub(super) boundaries: Option<Vec<Vec<[String; 2]>>>,
@@ -41,6 +42,7 @@ impl Default for OpenOptions {
             mean: None,
             std: None,
             labels: None,
+            key: None,
             partial: false,
             boundaries: None,
             backend: Backend::cpu(),
@@ -79,8 +81,16 @@ impl OpenOptions {
         Self { labels: Some(labels.into()), ..self }
     }
 
-    /// Sets whether arrays of a PyTorch or safetensors file that the network has no place for are left out. Otherwise
-    /// such a file is refused.
+    /// Sets the key under which the network lies in a PyTorch or safetensors file, such as `teacher` or `model.ema`. It is
+    /// needed where a file holds several networks.
+    #[must_use]
+    pub fn key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// Sets whether arrays of a PyTorch or safetensors file that the network has no place for are left out, such as those of
+    /// an auxiliary classifier. Otherwise such a file is refused. Arrays in blocks are never left out: without them the
+    /// blocks would compute something else.
     #[must_use]
     pub fn partial(self, partial: bool) -> Self {
         Self { partial, ..self }
@@ -135,6 +145,7 @@ impl OpenOptions {
 
     #[cfg(feature = "onnx")]
     fn open_graph(&self, path: &Path) -> Result<AnyNetwork> {
+        super::file_kinds::check_file(path)?;
         Ok(AnyNetwork::Graph(Box::new(OpenedGraph::open(path, self)?)))
     }
 

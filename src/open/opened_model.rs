@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::layout::Layout;
 use super::state_dict::StateDict;
 use super::{AnyNetwork, LoadReport, NameMap, OpenOptions};
-use super::{apply, default_metadata, infer_config, prefixes, pytorch, safetensors_file};
+use super::{apply, default_metadata, file_kinds, find_head, find_network, infer_config, pytorch, safetensors_file};
 use crate::data::{Normalization, Vocabulary};
 use crate::kernel::Backend;
 use crate::model::{Epoch, Metadata, Model, from_bytes, to_bytes};
@@ -47,7 +47,10 @@ impl OpenedModel {
         let mut opened = match index_in(path)? {
             Some(index) => foreign(&index, safetensors_file::sharded(&index)?, options)?,
             None if path.is_dir() => {
-                Self { history: train::read_history(path)?, ..file(&train::model_file(path)?, options)? }
+                let found = train::model_file(path);
+                let found =
+                    found.map_err(|e| file_kinds::of_directory(path).map_or(e, |what| Error::file(path, what)))?;
+                Self { history: train::read_history(path)?, ..file(&found, options)? }
             }
             None => file(path, options)?,
         };
@@ -157,6 +160,7 @@ impl OpenedModel {
 
 /// Opens one file: a model file of this crate, or a checkpoint of another program.
 fn file(path: &Path, options: &OpenOptions) -> Result<OpenedModel> {
+    file_kinds::check_file(path)?;
     if !safetensors_file::is_safetensors(path)? {
         return foreign(path, pytorch::read(path)?, options);
     }
@@ -180,17 +184,29 @@ fn file(path: &Path, options: &OpenOptions) -> Result<OpenedModel> {
 
 /// Opens the arrays of a file that another program wrote.
 fn foreign(path: &Path, state: StateDict, options: &OpenOptions) -> Result<OpenedModel> {
+    let mut state = find_network::select(path, state, options.key.as_deref())?;
+    let opened = build(path, &mut state, options);
+    match opened {
+        // The kind of network says more than the first array that does not fit.
+        Err(Error::File { .. }) if let Some(what) = file_kinds::of_arrays(&state) => Err(Error::file(path, what)),
+        opened => opened,
+    }
+}
+
+/// Builds the network of some arrays, and reads their values into it.
+fn build(path: &Path, state: &mut StateDict, options: &OpenOptions) -> Result<OpenedModel> {
     let wrong = |what: String| Error::file(path, what);
-    let state = prefixes::strip(state);
-    let (layout, arrays) = Layout::of(&state).map_err(wrong)?;
+    let layout = Layout::of(state).map_err(wrong)?;
+    find_head::add_head(state, layout).map_err(wrong)?;
+    let arrays = layout.known_arrays(state);
     let network = infer_config::infer(&arrays, layout, options.arch.as_ref()).map_err(wrong)?;
     let mut model = Model::uninitialized(&network.config, network.input, network.classes, &options.backend)
         .map_err(|e| Error::file(path, e.to_string()))?;
-    let report = apply::apply(path, &mut model, &arrays, layout, &state, options.partial)?;
+    let report = apply::apply(path, &mut model, &arrays, layout, state, options.partial)?;
     let metadata = default_metadata::metadata(path, &model, &network, layout, options).map_err(wrong)?;
     check(&model).map_err(|e| Error::file(path, e.to_string()))?;
     let has_class_names = default_metadata::class_names(&model).is_some();
-    let name_map = layout.is_foreign().then(|| NameMap::of(layout, &arrays, &state));
+    let name_map = layout.is_foreign().then(|| NameMap::of(layout, &arrays, state));
     name_blocks(&mut model, name_map.as_ref());
     Ok(OpenedModel {
         model,

@@ -26,9 +26,17 @@ pub(super) fn is_absurd(declared: u128, length: u64) -> bool {
 /// [`Error::File`] for a file of another format, a damaged one, or one that declares far more than it can hold.
 pub(super) fn read(path: &Path) -> Result<StateDict> {
     let length = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    let copy = super::archive::examine(path)?.map(Rc::new);
+    let copy = match super::archive::examine(path)? {
+        Some(copy) => Some(copy),
+        None => super::pickle::without_module_sources(path).map_err(Error::io(path))?,
+    };
+    let copy = copy.map(Rc::new);
     let source = copy.as_ref().map_or(path, |copy| copy.path());
-    let reader = PytorchReader::new(source).map_err(|e| Error::file(path, explain(&e)))?;
+    let failed = |what: String| Error::file(path, super::file_kinds::of_pickle(path).unwrap_or(what));
+    let reader = PytorchReader::new(source).map_err(|e| failed(explain(&e)))?;
+    if reader.is_empty() {
+        return Err(failed("no arrays in it".into()));
+    }
     let declared: u128 = reader.tensors().values().map(|t| t.byte_len() as u128).sum();
     if is_absurd(declared, length) {
         return Err(Error::file(path, format!("its arrays declare {declared} bytes, the file has {length}")));

@@ -31,8 +31,17 @@ pub(super) struct StateDict {
     pub arrays: Vec<StoredArray>,
     /// The prefix that was removed from all names, such as `state_dict.module.`.
     pub prefix: String,
-    /// The first parts of the names of other arrays, and the number of arrays of each.
-    pub others: Vec<(String, usize)>,
+    /// The arrays without that prefix, with their whole names.
+    pub outside: Vec<StoredArray>,
+    /// The prefixes of the other networks of the file.
+    pub other_networks: Vec<String>,
+    /// The classifier, where it was found by its shape and not by its name.
+    pub head: Option<String>,
+    /// Arrays of modules that lie beside a classifier outside the prefix. The network has no place for them.
+    pub beside_head: Vec<String>,
+    /// The end of the prefix that names keep in a file that is written: where the classifier lies outside the prefix, its
+    /// name and those of the other arrays differ in it.
+    pub kept_prefix: String,
 }
 
 impl StateDict {
@@ -40,6 +49,12 @@ impl StateDict {
     pub(super) fn new(mut arrays: Vec<StoredArray>) -> Self {
         arrays.sort_by(|a, b| a.name.cmp(&b.name));
         Self { arrays, ..Self::default() }
+    }
+
+    /// Returns the native name of an array of a classifier that was found by its shape; `None` for other arrays.
+    pub(super) fn head_array(&self, name: &str) -> Option<String> {
+        let array = name.strip_prefix(self.head.as_deref()?)?.strip_prefix('.')?;
+        matches!(array, "weight" | "bias").then(|| format!("head.{array}"))
     }
 }
 
@@ -51,6 +66,11 @@ impl StoredArray {
         read: impl Fn() -> std::io::Result<Vec<u8>> + 'static,
     ) -> Self {
         Self { name, shape, element, read: Box::new(read) }
+    }
+
+    /// Returns the same array under another name.
+    pub(super) fn renamed(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Returns the value of an array of one 64-bit integer; `None` for other arrays.
