@@ -140,14 +140,17 @@ impl AnswerReader {
 
     /// Returns a line that says what the answers are.
     pub(super) fn describe(&self, graph: &Graph) -> String {
-        let mask = self.mask.as_ref().map_or(String::new(), |(_, name)| format!(", where '{name}' is not 0"));
+        let mask = self.mask.as_ref().map_or(String::new(), |(_, name)| {
+            let what = if self.positions == 1 { "positions" } else { "they" };
+            format!("; {what} count where '{name}' is not 0")
+        });
         let others = match computed_outputs(graph).count() {
             0 | 1 => String::new(),
             count => format!(", one of {count} outputs: {}", names(graph)),
         };
         let reason = self.reason.as_deref().unwrap_or("assumed; cosine and mse compare answers that are no classes");
         let what = self.answer().describe(self.classes);
-        format!("answers: {what}{mask} ({reason}); output '{}'{others}", one_line(name_of(graph, self.output)))
+        format!("answers: {what} ({reason}); output '{}'{others}{mask}", one_line(name_of(graph, self.output)))
     }
 }
 

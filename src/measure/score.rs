@@ -4,7 +4,6 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::Prediction;
-use super::moments::RunningMean;
 use crate::float_json;
 use crate::nn::BlockId;
 
@@ -55,7 +54,9 @@ impl Score {
         let is_single = predictions.iter().all(|p| p.positions == 1);
         let share = position_mean(predictions.iter().map(|p| (p.positions, p.accuracy)));
         let loss = position_mean(predictions.iter().map(|p| (p.positions, p.loss)));
-        let accuracy = share.value;
+        // Of counts, so that a share of samples is exact.
+        let accuracy = predictions.iter().map(|p| f64::from(p.positions) * p.accuracy).filter(|hits| !hits.is_nan());
+        let accuracy = if share.value.is_nan() { f64::NAN } else { accuracy.sum::<f64>() / answers as f64 };
         let counted = predictions.iter().filter(|p| p.positions > 0).count() as f64;
         let variance = (share.ci95 / Z95).powi(2);
         let n = match accuracy * (1.0 - accuracy) / variance {
@@ -83,9 +84,12 @@ impl Score {
 
 /// Returns the mean of independent values and the half width of its normal interval; 0 where a single value gives none.
 pub fn mean(values: impl Iterator<Item = f64>) -> Estimate {
-    let mut running = RunningMean::default();
-    values.for_each(|value| running.add(value));
-    running.estimate()
+    let values: Vec<f64> = values.collect();
+    let n = values.len() as f64;
+    // A sum, so that shares of counts are exact.
+    let value = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|x| (x - value).powi(2)).sum();
+    Estimate { value, ci95: Z95 * (squares / (n - 1.0).max(1.0) / n).sqrt() }
 }
 
 /// Returns the mean over all positions of a figure that is known as the mean over the positions of each sample, and the half

@@ -140,7 +140,7 @@ fn outlines(slimming: &Slimming) -> Section {
         let kept: Vec<BlockId> = all.iter().copied().filter(|id| !slimming.removed.contains(id)).collect();
         let figure = |name: &str, title: &str, drawing: NetworkDrawing| {
             let about = drawing.outline.name.clone();
-            Figure::new(name, title).about(about).panel(drawing)
+            Figure::new(name, title).about(&about).panel(drawing)
         };
         let whole = NetworkDrawing {
             network: 0,
@@ -192,11 +192,12 @@ fn sizes(slimmed: &Slimmed) -> Section {
     let [whole, slim] = [before, after].map(|sizes| sizes.latency_ms);
     let left = Cell::Number(slim.value / whole.value);
     let is_busy = [whole, slim].iter().any(|latency| latency.ci95 > BUSY * latency.value);
-    let busy = if is_busy { ", on a busy machine" } else { "" };
-    let name = format!("latency of one sample, ms ± half the quartile range{busy}");
-    table.push([name.into(), estimate_cell(whole), estimate_cell(slim), left]);
-    let about = "Both files are written in the same format. The latency is the median over runs of both networks in turn, ± \
-                 half the interquartile range.";
+    table.push(["latency, ms ± half the quartile range".into(), estimate_cell(whole), estimate_cell(slim), left]);
+    let busy = if is_busy { " The machine was busy: the quartiles lie far apart." } else { "" };
+    let about = format!(
+        "Both files are written in the same format. The latency of one sample is the median over runs of both networks in \
+         turn, ± half the interquartile range.{busy}"
+    );
     Section { tables: vec![table], ..Section::new("sizes", "What the networks take").about(about) }
 }
 

@@ -389,6 +389,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
     assert_eq!(ablation.len(), 5);
     let line = line(&model, &source);
     let whole = Baseline::new(&model, &source, |_| ()).unwrap();
+    let whole: Vec<f32> = whole.outputs.iter().flat_map(|logits| logits.values.clone()).collect();
     let labels = &source.dataset.labels()[..32];
     // Of the last block by hand: only the head follows.
     let (before, after) = (&line.estimates[4], &line.estimates[5]);
@@ -398,7 +399,7 @@ fn an_ablated_block_says_nothing_about_its_sample() {
         let logits = model
             .head(burn::tensor::Tensor::<4>::from_data(data, &Device::flex()).into(), &mut RecurrentState::default())
             .unwrap();
-        let answers = predictions(&logits.values, 10, labels, &whole.outputs[0].values);
+        let answers = predictions(&logits.values, 10, labels, &whole);
         answers.iter().map(|a| a.loss).sum::<f64>() / 32.0
     };
     let mean_step: Vec<f32> =
