@@ -13,6 +13,8 @@
 //!
 //! `tests/unchanged/{mlp,full,residual,words}` are runs as `unrolled train` wrote them, without their checkpoints, trained
 //! until they were far better than chance. They are kept too: weights that were trained elsewhere would be others.
+//!
+//! `encoder-pre` was kept again when masked positions no longer counted: every statistic of its estimates had included them.
 
 #![cfg(feature = "onnx")]
 
