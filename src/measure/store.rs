@@ -63,14 +63,14 @@ impl SavedPass {
         names: &[String],
         probes: &[Box<dyn AnyProbe>],
     ) -> Result<Self> {
-        let bytes = |(name, probe): (&String, &Box<dyn AnyProbe>)| {
-            probe.as_ref().to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
+        let bytes = |(name, probe): (&String, &dyn AnyProbe)| {
+            probe.to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
         };
         Ok(Self {
             samples: list.samples.to_vec(),
             predictions: predictions.to_vec(),
             recurrent: state.save(),
-            probes: names.iter().zip(probes).map(bytes).collect::<Result<_>>()?,
+            probes: names.iter().zip(probes.iter().map(Box::as_ref)).map(bytes).collect::<Result<_>>()?,
         })
     }
 }

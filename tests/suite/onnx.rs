@@ -378,7 +378,7 @@ fn blocks_are_found_without_running_anything() {
         let blocks: usize = case.stages.iter().map(|stage| stage.blocks.len()).sum();
         assert_eq!(found.len(), blocks, "{}", case.file);
         // Named so, the same network opens.
-        let network = opened(&case.file);
+        let network = GraphNetwork::open(&fixture(&case.file), None, &[]).unwrap();
         let counts: Vec<usize> = network.outline().stages.iter().map(|stage| stage.blocks.len()).collect();
         let mut rest = found.as_slice();
         let stages = counts.iter().map(|&count| {
