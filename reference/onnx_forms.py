@@ -275,10 +275,19 @@ def nested():
     write("nested_layers", b.model(b.linear(a, 8, 5)), [3])
 
 
+def fused():
+    """A bias of one value, on which the engine fails where it fuses product and sum."""
+    b = Builder(["n", 8])
+    a = b.linear("x", 8, 8)
+    for _ in range(3):
+        a = b.node("Add", a, b.node("Add", b.mlp(a), b.array(np.ones(1, np.float32))))
+    write("bias_of_one_value", b.model(b.linear(a, 8, 5)), [3])
+
+
 def main():
     logging.disable(logging.WARNING)
     OUT.mkdir(parents=True, exist_ok=True)
-    for part in (views, layouts, sums, quantized, weights, attributes, sides, nested):
+    for part in (views, layouts, sums, quantized, weights, attributes, sides, nested, fused):
         part()
     (OUT / "forms.json").write_text(json.dumps(EXPECTED, indent=1) + "\n")
 

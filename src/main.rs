@@ -19,7 +19,18 @@ fn message(error: &anyhow::Error) -> String {
     }
 }
 
+/// Leaves out the text of panics in the engine of graphs: they become errors.
+fn silence_engine() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.location().is_some_and(|location| location.file().contains("rten")) {
+            print(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    silence_engine();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

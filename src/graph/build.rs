@@ -25,7 +25,7 @@ use crate::text::one_line;
 use crate::{Error, Result};
 
 /// Samples of more values are refused.
-const MAX_INPUT: usize = 1 << 28;
+const MAX_INPUT: usize = 1 << 25;
 
 /// Returns the blocks of an ONNX file, as the names of the values that enter and leave each. The graph is not run.
 ///

@@ -1,5 +1,6 @@
 //! Runs parts of a graph: computes values of it from other values.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path};
 
 use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value};
@@ -39,15 +40,17 @@ impl Engine {
                 let path = path.with_file_name(name);
                 options.external_data(name, std::fs::read(&path).map_err(Error::io(&path))?);
             }
-            options.load(completed(&bytes, &missing).map_err(|e| wrong(&e))?)
+            let bytes = completed(&bytes, &missing).map_err(|e| wrong(&e))?;
+            unwound(|| options.load(bytes))
         } else if graph.has_external_data {
             // SAFETY: the caller must not change the file while the network is in use, as for every file that is opened
             // here. Changed bytes are wrong values of arrays, whose number alone is relied upon.
-            unsafe { options.load_mmap(path) }
+            unwound(|| unsafe { options.load_mmap(path) })
         } else {
-            options.load_file(path)
+            unwound(|| options.load_file(path))
         };
-        let model = loaded.map_err(|e| wrong(&e.to_string()))?;
+        let loaded = loaded.and_then(|loaded| loaded.map_err(|e| e.to_string()));
+        let model = loaded.map_err(|e| wrong(&e))?;
         let ids = graph.values.iter().map(|value| model.find_node(&value.name)).collect();
         Ok(Self { model, ids })
     }
@@ -68,7 +71,11 @@ impl Engine {
         let ids = ids?;
         let computed = match ids.is_empty() {
             true => Vec::new(),
-            false => self.model.run(inputs?, &ids, None).map_err(|e| one_line(&e.to_string()))?,
+            false => {
+                let inputs = inputs?;
+                let run = || self.model.run(inputs, &ids, None).map_err(|e| one_line(&e.to_string()));
+                unwound(run)??
+            }
         };
         let place = |value: &usize| missing.binary_search(value).ok();
         let take = |value: &usize| match find(value) {
@@ -77,6 +84,16 @@ impl Engine {
         };
         outputs.iter().map(|value| take(value).ok_or_else(|| "a value is missing".to_owned())).collect()
     }
+}
+
+/// Calls the engine, which panics on some graphs.
+fn unwound<T>(call: impl FnOnce() -> T) -> ParseResult<T> {
+    // After a panic the graph is not run again, so that no state of the engine is relied upon.
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        format!("cannot be computed: the engine fails: {}", one_line(text))
+    })
 }
 
 /// Returns the shape of a value.

@@ -66,7 +66,7 @@ fn short_names(paths: &[&str]) -> Vec<String> {
 /// One row a network with the figures that one looks for first.
 fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let metric = networks.first().map_or(Metric::Accuracy, |network| Metric::of(&network.outline));
-    let cost = format!("mean cost of one block left out, {}", metric.unit());
+    let cost = format!("mean lesion cost, {}", metric.unit());
     let format = if metric == Metric::Accuracy { Format::Fixed2 } else { Format::Real };
     let columns = [
         vec![Column::text("network", "network"), Column::text("target", "file or run").detail()],

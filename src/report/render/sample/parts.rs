@@ -29,7 +29,7 @@ pub(super) fn overview(networks: &[String], outlines: &[Outline]) -> Section {
         Column::new("parameters", "parameters", Format::Count),
         Column::new("accuracy_fraction", "accuracy", Format::Percent),
         Column::new("loss_nats", "loss, nats", Format::Real),
-        Column::new("mean_cost_points", "mean cost of one block left out, points", Format::Points),
+        Column::new("mean_cost_points", "mean lesion cost, points", Format::Points),
     ];
     let mut table = Table::new("overview", "The networks", RowKey::Network, columns);
     for (place, name) in networks.iter().enumerate() {
