@@ -8,7 +8,7 @@ use super::conv::{Conv, channel_blocks};
 use super::convolve::Convolve;
 use super::dense_block::DenseBlock;
 use super::feature_map::{Weights, WindowOptions};
-use super::layout::ToBlocked;
+use super::layout::{FromBlocked, ToBlocked};
 use super::max_pool::MaxPool;
 use super::operation::apply;
 use super::pending::PendingOps;
@@ -54,14 +54,13 @@ impl BlockedMap {
     /// Computes the pending operations and converts into `[batch, channels, height, width]`.
     pub(super) fn into_plain(self) -> Tensor<4> {
         let Self { values, channels, dense, .. } = self.materialized();
-        let [batch, blocks, height, width, _] = values.dims();
-        let plain = if dense {
+        let [batch, blocks, _, width, _] = values.dims();
+        if dense {
             let samples = values.reshape([batch, blocks, width, LANES]).permute([0, 2, 1, 3]);
-            samples.reshape([batch * width, blocks * LANES, 1, 1])
+            without_padding(samples.reshape([batch * width, blocks * LANES, 1, 1]), channels)
         } else {
-            values.permute([0, 1, 4, 2, 3]).reshape([batch, blocks * LANES, height, width])
-        };
-        without_padding(plain, channels)
+            apply::<4>(FromBlocked(channels), vec![values.into_dispatch()]).0
+        }
     }
 
     /// Returns `[batch, channels, height, width]`.
