@@ -79,10 +79,10 @@ pub(super) fn title(measured: &[Measurements]) -> String {
     }
 }
 
-/// Returns a score in one line; that of a language model begins with its perplexity.
+/// Returns a score in one line; that of a network which answers at every position begins with its perplexity.
 pub(super) fn score(score: &Score, outline: &Outline) -> String {
     let interval = |[low, high]: [f64; 2], unit: &str| format!("95 % interval {low:.2} to {high:.2}{unit}");
-    let perplexity = match outline.is_language_model {
+    let perplexity = match outline.is_language_model || score.positions.is_some() {
         true => {
             let metric = Metric::Perplexity;
             format!("perplexity {:.2} ({}), ", metric.value(score), interval(metric.range(score), ""))
@@ -90,13 +90,15 @@ pub(super) fn score(score: &Score, outline: &Outline) -> String {
         false => String::new(),
     };
     let accuracy = Metric::Accuracy;
+    let samples = counted(score.samples as usize, "sample");
+    let count = score.positions.map(|positions| format!("{} of {samples}", counted(positions as usize, "position")));
     format!(
         "{perplexity}accuracy {:.2} % ({}), loss {:.4} ± {:.4} nats, {}\n",
         accuracy.value(score),
         interval(accuracy.range(score), " %"),
         score.loss,
         score.loss_ci95,
-        counted(score.samples as usize, "sample"),
+        count.unwrap_or(samples),
     )
 }
 

@@ -212,3 +212,22 @@ fn answers_that_are_no_classes_have_no_accuracy_to_keep() {
     let slimming = slim(Goal::KeepLoss(0.5)).unwrap();
     assert!(!slimming.removed.is_empty() && slimming.removed.len() < 4, "{:?}", slimming.removed);
 }
+
+#[test]
+fn the_program_tells_positions_and_their_perplexity() {
+    let goldens = goldens().tagger;
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (network, data) = ("tests/answers/tagger.onnx", "arrays:tests/answers/tagger.npz");
+    let said = run(&["eval", network, "--data", data]);
+    let perplexity = format!("perplexity {:.2} (", goldens.whole.loss.exp());
+    let count = format!("{} positions of 12 samples", goldens.positions);
+    assert!(said.starts_with(&perplexity) && said.trim_end().ends_with(&count), "{said}");
+    let said = run(&["show", network, "--output", "sentence_embedding"]);
+    assert!(said.contains("answers: vectors of 8 values, compared by their cosine (by its name)"), "{said}");
+    let said = run(&["measure", network, "--data", data, "--only", "lesion", "--positions", "1"]);
+    assert!(said.contains("5 classes at position 1 of 6"), "{said}");
+}
