@@ -1,4 +1,4 @@
-"""Tiny ONNX files whose answers are not one class a sample, with what NumPy computes from them: for `tests/answers.rs`.
+"""Tiny ONNX files whose answers are not one class a sample, with what NumPy computes from them: for `tests/suite/answers.rs`.
 
 `tagger.onnx` answers with classes at every position of a padded sentence, and has an embedding of the sentence as its second
 output. `segmenter.onnx` answers with classes at every pixel. Weights are random. `goldens.json` has accuracy and loss of the

@@ -1,4 +1,4 @@
-"""Prints the parameter counts that `tests/counts.rs` asserts. Usage: `python reference/counts.py`"""
+"""Prints the parameter counts that `tests/suite/counts.rs` asserts. Usage: `python reference/counts.py`"""
 
 import torch
 

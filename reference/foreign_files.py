@@ -1,7 +1,7 @@
-"""Files that hold a network in another place than usual, or hold none: for `tests/open.rs`.
+"""Files that hold a network in another place than usual, or hold none: for `tests/suite/open.rs`.
 
 `tests/foreign/` gets one file of each kind. Those whose names begin with `same-` hold the network of
-`cifar-a.zip.pt`, which `tests/open.rs` compares.
+`cifar-a.zip.pt`, which `tests/suite/open.rs` compares.
 """
 
 import copy

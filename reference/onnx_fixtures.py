@@ -1,4 +1,4 @@
-"""Tiny networks as .onnx files, with what PyTorch computes from them: for `tests/onnx.rs`.
+"""Tiny networks as .onnx files, with what PyTorch computes from them: for `tests/suite/onnx.rs`.
 
 Values are random. `cases.json` lists the files with the stages and blocks that should be found in them;
 `goldens.safetensors` has, for each, the inputs, the logits, the estimate after every block, what every block adds, and

@@ -1,4 +1,4 @@
-"""Files as others write them, tiny, with what PyTorch computes from them: for `tests/open.rs`.
+"""Files as others write them, tiny, with what PyTorch computes from them: for `tests/suite/open.rs`.
 
 Every network is PyTorch's own or, where a library is not at hand, the published definition written again; its values
 are random, its normalizations have statistics that are not those of a new network. `cases.json` lists the files and
