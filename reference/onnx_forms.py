@@ -284,10 +284,20 @@ def fused():
     write("bias_of_one_value", b.model(b.linear(a, 8, 5)), [3])
 
 
+def lines():
+    """An image of any width, whose height has to be 48."""
+    b = Builder(["n", 1, "height", "width"])
+    rows = b.node("ReduceMean", b.reshape("x", 0, 1, 48, -1), axes=[1, 3], keepdims=0)
+    a = b.linear(rows, 48, 8)
+    for _ in range(3):
+        a = b.node("Add", a, b.mlp(a))
+    write("lines_of_text", b.model(b.linear(a, 8, 5)), [3])
+
+
 def main():
     logging.disable(logging.WARNING)
     OUT.mkdir(parents=True, exist_ok=True)
-    for part in (views, layouts, sums, quantized, weights, attributes, sides, nested, fused):
+    for part in (views, layouts, sums, quantized, weights, attributes, sides, nested, fused, lines):
         part()
     (OUT / "forms.json").write_text(json.dumps(EXPECTED, indent=1) + "\n")
 

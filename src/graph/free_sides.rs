@@ -11,6 +11,9 @@ use super::linked_graph::Graph;
 
 /// The sides of an image that a file leaves free, where the caller gives none.
 const DEFAULT_IMAGE_SIDE: usize = 224;
+/// Height and width of images that are tried where a graph does not take those of the default: lines of text, as readers of
+/// text take them, and squares.
+const OTHER_IMAGE_SIDES: [[usize; 2]; 7] = [[48, 320], [32, 320], [32, 100], [64, 256], [32, 32], [64, 64], [640, 640]];
 /// The length of a sequence that a file leaves free, where the caller gives none.
 const DEFAULT_SEQUENCE: usize = 16;
 /// Assignments of sizes that are tried at most.
@@ -34,12 +37,17 @@ impl FreeSides {
     /// Returns assignments of sizes to the free sides of a graph, the most likely one first.
     pub(super) fn candidates(graph: &Graph) -> Vec<Self> {
         let mut sides: Vec<(Key, usize)> = Vec::new();
+        // Which of them are heights, 0, and widths, 1.
+        let mut image_axes: Vec<(Key, usize)> = Vec::new();
         for (place, &input) in graph.inputs.iter().enumerate() {
             let dims = graph.values[input].dims.get(1..).unwrap_or_default();
             let default = if dims.len() == 3 { DEFAULT_IMAGE_SIDE } else { DEFAULT_SEQUENCE };
             for (axis, dim) in dims.iter().enumerate() {
                 let Dimension::Free(name) = dim else { continue };
                 let key = key(name, place, axis);
+                if dims.len() == 3 && axis > 0 {
+                    image_axes.push((key.clone(), axis - 1));
+                }
                 if sides.iter().all(|(known, _)| *known != key) {
                     sides.push((key, default));
                 }
@@ -60,7 +68,16 @@ impl FreeSides {
         let sums = sums.flat_map(|(of, one)| (one + 1..sides.len()).map(move |other| (of, one, other)));
         let sums = sums.filter(|(of, one, other)| of != one && of != other);
         let first = Self { sizes: sizes.clone() };
-        std::iter::once(first).chain(sums.map(|(of, one, other)| sum(of, one, other))).take(MAX_TRIES).collect()
+        let image = |other: &[usize; 2]| {
+            let of_image = image_axes.iter().map(|(key, axis)| (key.clone(), other[*axis]));
+            Self { sizes: sizes.clone().into_iter().chain(of_image).collect() }
+        };
+        let images = OTHER_IMAGE_SIDES.iter().filter(|_| !image_axes.is_empty()).map(image);
+        std::iter::once(first)
+            .chain(images)
+            .chain(sums.map(|(of, one, other)| sum(of, one, other)))
+            .take(MAX_TRIES)
+            .collect()
     }
 }
 
