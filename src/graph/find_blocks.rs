@@ -4,6 +4,8 @@
 //! part at the first and meet at the second in a sum with a skip connection. What stands between the sum and the next
 //! block belongs to the block, where it is a view, an activation or a normalization.
 
+use std::collections::HashMap;
+
 use super::layers::mixes_units;
 use super::linked_graph::Graph;
 use super::post_dominators::PostDominators;
@@ -120,11 +122,11 @@ struct ChainSkip<'a> {
 
 /// Returns the blocks of a chain of nodes. `skips` are the skip connections that begin at each node of the graph.
 fn blocks_of_chain(graph: &Graph, chain: &[usize], skips: &[Option<Skip>]) -> Vec<BlockMatch> {
-    let place_of = |node: usize| chain.iter().position(|&other| other == node);
+    let places: HashMap<usize, usize> = chain.iter().enumerate().map(|(place, &node)| (node, place)).collect();
     let found: Vec<ChainSkip<'_>> = (0..chain.len())
         .filter_map(|start| {
             let (sum, skip) = skips[chain[start]].as_ref()?;
-            Some(ChainSkip { start, sum: place_of(*sum)?, skip })
+            Some(ChainSkip { start, sum: *places.get(sum)?, skip })
         })
         .collect();
     let value = |place: usize| graph.single_output(chain[place]);

@@ -93,7 +93,7 @@ pub(super) fn values_of<'a, N: Network>(
     network: &'a N,
     activations: &'a BlockActivations<N::Estimate>,
 ) -> impl Fn(Value) -> Option<(Vec<f32>, usize)> + 'a {
-    let values = |estimate| masked_values(network, estimate);
+    let values = |estimate| masked_values(network, estimate).0;
     move |value| match value {
         Value::New => Some(values(&activations.h)),
         Value::Transform => activations.transform.as_ref().map(values),
@@ -101,13 +101,17 @@ pub(super) fn values_of<'a, N: Network>(
     }
 }
 
-/// Returns the values of an estimate and its channels, with zeros at masked positions.
-fn masked_values<N: Network>(network: &N, estimate: &N::Estimate) -> (Vec<f32>, usize) {
+/// Returns the values of an estimate and its channels, with zeros at masked positions, and the mask.
+pub(super) fn masked_values<N: Network>(
+    network: &N,
+    estimate: &N::Estimate,
+) -> ((Vec<f32>, usize), Option<PositionMask>) {
     let (mut values, channels) = network.values(estimate);
-    if let Some(mask) = network.position_mask(estimate) {
+    let mask = network.position_mask(estimate);
+    if let Some(mask) = &mask {
         mask.apply(&mut values);
     }
-    (values, channels)
+    ((values, channels), mask)
 }
 
 impl<'a> BlockView<'a> {

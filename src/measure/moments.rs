@@ -37,26 +37,23 @@ impl Moments {
     /// Adds one sample, of which the units of some positions count: unit `u` is at position `u % mask.len()`. Without a mask
     /// all count.
     pub(super) fn add_masked(&mut self, sample: impl ExactSizeIterator<Item = f64>, mask: Option<&[bool]>) {
-        let Some(mask) = mask else {
-            // Those after a masked sample are counted unit by unit too.
-            self.counts.iter_mut().for_each(|count| *count += 1.0);
-            if self.counts.is_empty() {
-                return self.add(sample);
-            }
-            self.count += 1.0;
-            let units = self.mean.iter_mut().zip(&mut self.squares).zip(&self.counts);
-            return units.zip(sample).for_each(|(((mean, squares), count), x)| add_value(mean, squares, *count, x));
-        };
+        if mask.is_none() && self.counts.is_empty() {
+            return self.add(sample);
+        }
         if self.mean.is_empty() {
             self.mean = vec![0.0; sample.len()];
             self.squares = vec![0.0; sample.len()];
         }
         self.count_units();
         self.count += 1.0;
-        let units = self.mean.iter_mut().zip(&mut self.squares).zip(&mut self.counts).zip(mask.iter().cycle());
+        // After a masked sample, those without a mask are counted unit by unit too.
+        let mask = mask.unwrap_or(&[true]).iter().cycle();
+        let units = self.mean.iter_mut().zip(&mut self.squares).zip(&mut self.counts).zip(mask);
         for ((((mean, squares), count), _), x) in units.zip(sample).filter(|((_, counts), _)| **counts) {
             *count += 1.0;
-            add_value(mean, squares, *count, x);
+            let before = x - *mean;
+            *mean += before / *count;
+            *squares += before * (x - *mean);
         }
     }
 
@@ -107,19 +104,19 @@ impl Moments {
         self.count
     }
 
-    /// Whether a unit has values.
-    fn is_counted(&self, unit: usize) -> bool {
-        self.counts.get(unit).is_none_or(|count| *count > 0.0)
+    /// The number of values of a unit.
+    fn count_of(&self, unit: usize) -> f64 {
+        self.counts.get(unit).copied().unwrap_or(self.count)
     }
 
     /// The figure of every unit that has values.
     fn of_units(&self, figure: impl Fn(usize) -> f64) -> Vec<f64> {
-        (0..self.mean.len()).filter(|&unit| self.is_counted(unit)).map(figure).collect()
+        (0..self.mean.len()).filter(|&unit| self.count_of(unit) > 0.0).map(figure).collect()
     }
 
     /// The number of values of every unit that has any.
     pub(super) fn counts(&self) -> Vec<f64> {
-        self.of_units(|unit| self.counts.get(unit).copied().unwrap_or(self.count))
+        self.of_units(|unit| self.count_of(unit))
     }
 
     /// The mean of every unit that has values.
@@ -129,7 +126,7 @@ impl Moments {
 
     /// The mean of every unit; NaN where it has no values.
     pub(super) fn all_means(&self) -> Vec<f64> {
-        let mean = |unit: usize| if self.is_counted(unit) { self.mean[unit] } else { f64::NAN };
+        let mean = |unit: usize| if self.count_of(unit) > 0.0 { self.mean[unit] } else { f64::NAN };
         (0..self.mean.len()).map(mean).collect()
     }
 
@@ -145,23 +142,15 @@ impl Moments {
 
     /// The standard deviation over the samples (with n - 1) of every unit that has values.
     pub(super) fn deviations(&self) -> Vec<f64> {
-        let n = |unit: usize| self.counts.get(unit).copied().unwrap_or(self.count);
-        self.of_units(|unit| (self.squares[unit] / (n(unit) - 1.0).max(1.0)).sqrt())
+        self.of_units(|unit| (self.squares[unit] / (self.count_of(unit) - 1.0).max(1.0)).sqrt())
     }
 
     /// The root of the mean square over samples and units.
     pub(super) fn rms(&self) -> f64 {
-        let n = |unit: usize| self.counts.get(unit).copied().unwrap_or(self.count);
-        let squares = self.of_units(|unit| self.mean[unit] * self.mean[unit] + self.squares[unit] / n(unit));
+        let square = |unit: usize| self.mean[unit] * self.mean[unit] + self.squares[unit] / self.count_of(unit);
+        let squares = self.of_units(square);
         average(squares.into_iter()).sqrt()
     }
-}
-
-/// Adds the value number `count` to a mean and a sum of squared deviations.
-fn add_value(mean: &mut f64, squares: &mut f64, count: f64, x: f64) {
-    let before = x - *mean;
-    *mean += before / count;
-    *squares += before * (x - *mean);
 }
 
 /// Mean and variance of one figure over the samples seen so far.

@@ -5,7 +5,7 @@ use std::any::Any;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::activations::{BatchOutputs, BlockView, StageActivations, values_of};
+use super::activations::{BatchOutputs, BlockView, StageActivations, masked_values, values_of};
 use super::sample_order::SampleList;
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
@@ -186,10 +186,7 @@ impl<'a, N: Network> ProbedPass<'a, N> {
             estimate = network.enter_stage(s, estimate)?;
             self.activations.estimates.clear();
             if !self.probes.is_empty() {
-                let mut entering = if stage.keeps_shape() { network.values(&estimate).0 } else { Vec::new() };
-                if let Some(mask) = network.position_mask(&estimate) {
-                    mask.apply(&mut entering);
-                }
+                let entering = if stage.keeps_shape() { masked_values(network, &estimate).0.0 } else { Vec::new() };
                 self.activations.estimates.push(entering);
             }
             for block in 0..stage.blocks.len() {
@@ -208,13 +205,9 @@ impl<'a, N: Network> ProbedPass<'a, N> {
         }
         let before = self.steps.is_some().then(|| estimate.clone());
         let inside = network.block_activations(id, estimate)?;
-        let (mut values, channels) = network.values(&inside.estimate);
-        self.activations.mask = network.position_mask(&inside.estimate);
-        if let Some(mask) = &self.activations.mask {
-            mask.apply(&mut values);
-        }
+        let ((values, channels), mask) = masked_values(network, &inside.estimate);
         self.activations.estimates.push(values);
-        self.activations.channels = channels;
+        (self.activations.channels, self.activations.mask) = (channels, mask);
         let block = network.outline().block(id);
         let source = values_of(network, &inside);
         let view = BlockView::new(id, block.wiring, &self.activations, &source);

@@ -54,9 +54,7 @@ impl Score {
         let is_single = predictions.iter().all(|p| p.positions == 1);
         let share = position_mean(predictions.iter().map(|p| (p.positions, p.accuracy)));
         let loss = position_mean(predictions.iter().map(|p| (p.positions, p.loss)));
-        // Of counts, so that a share of samples is exact.
-        let accuracy = predictions.iter().map(|p| f64::from(p.positions) * p.accuracy).filter(|hits| !hits.is_nan());
-        let accuracy = if share.value.is_nan() { f64::NAN } else { accuracy.sum::<f64>() / answers as f64 };
+        let accuracy = share.value;
         let counted = predictions.iter().filter(|p| p.positions > 0).count() as f64;
         let variance = (share.ci95 / Z95).powi(2);
         let n = match accuracy * (1.0 - accuracy) / variance {

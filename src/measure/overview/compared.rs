@@ -35,16 +35,16 @@ pub fn compare_predictions(report: &mut Report, networks: &[Measurements], predi
             Cell::Number(only_own as f64),
             Cell::Number(only_other as f64),
         ]);
-        let (difference, what) = match metric {
-            Metric::Accuracy => (accuracy, metric.long_unit()),
-            Metric::Perplexity | Metric::Distance(_) => (loss, metric.long_unit()),
-        };
+        let difference = if metric == Metric::Accuracy { accuracy } else { loss };
         let Estimate { value, ci95 } = metric.in_unit(difference);
         let verdict = if value.abs() <= ci95 { "zero lies within the interval" } else { "zero lies outside" };
         // What rounds to zero has no sign.
         let sign = if value >= 0.005 { "+" } else { "" };
         let value = number(value, Format::Fixed2);
-        section.find(None, format!("{name} differs from {versus} by {sign}{value} ± {ci95:.2} {what}: {verdict}."));
+        section.find(
+            None,
+            format!("{name} differs from {versus} by {sign}{value} ± {ci95:.2} {}: {verdict}.", metric.long_unit()),
+        );
     }
     section.tables.push(table);
 }
