@@ -59,7 +59,12 @@ impl Measure {
         if let Some(dir) = &self.out {
             measure = measure.directory(dir);
         }
-        let mut bar = Bar::new(&output::short_name(&self.network.path));
+        let short_name = output::short_name(&self.network.path);
+        let mut bar = Bar::new(&format!("{short_name}, untrained"));
+        let untrained = self.what.untrained(&measure, &network, &data, &mut bar);
+        bar.finish();
+        measure = measure.untrained(untrained?);
+        let mut bar = Bar::new(&short_name);
         if let Some(shard) = self.shard {
             let outcome = measure.run_shard(&network, &data, shard, &mut bar);
             bar.finish();

@@ -1,9 +1,10 @@
 //! What `measure` and `compare` have in common: which measurements, and how much memory they may take.
 
-use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use unrolled::Result;
-use unrolled::measure::{AnyMeasurement, Measure, REGISTRY};
+use unrolled::measure::{AnyMeasurement, EvalSet, Measure, Progress, REGISTRY, Untrained};
+use unrolled::open::AnyNetwork;
 
 /// Which measurements to take.
 #[derive(Args)]
@@ -18,6 +19,20 @@ pub(super) struct MeasureArgs {
     /// Seed of random choices
     #[arg(long, default_value_t = 0, value_parser = super::numbers::seed)]
     seed: u64,
+    /// The null model beside figures that can arise without learning: networks with initial weights, where the network can be
+    /// initialized, or none
+    #[arg(long, value_enum, default_value_t = NullModel::Untrained)]
+    null: NullModel,
+    /// Networks with initial weights, each with a seed of its own
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    null_seeds: u64,
+}
+
+/// What is measured beside a trained network.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NullModel {
+    Untrained,
+    None,
 }
 
 /// Lists the measurements with what they show in the help text.
@@ -34,5 +49,21 @@ impl MeasureArgs {
             measure = measure.only(&self.only)?;
         }
         Ok(self.memory.map_or(measure.clone(), |bytes| measure.memory(bytes)))
+    }
+
+    /// Measures the same network with initial weights, where that is asked for and possible.
+    pub(super) fn untrained(
+        &self,
+        measure: &Measure,
+        network: &AnyNetwork,
+        data: &EvalSet,
+        progress: &mut dyn Progress,
+    ) -> Result<Untrained> {
+        match (self.null, network) {
+            (NullModel::Untrained, AnyNetwork::Model(model)) => {
+                measure.measure_untrained((1..=self.null_seeds).map(|seed| model.untrained(seed)), data, progress)
+            }
+            _ => Ok(Untrained::new()),
+        }
     }
 }

@@ -90,14 +90,14 @@ pub(super) fn score(score: &Score, outline: &Outline) -> String {
         false => String::new(),
     };
     let accuracy = Metric::Accuracy;
+    let loss_interval = if score.loss_ci95.is_nan() { String::new() } else { format!(" ± {:.4}", score.loss_ci95) };
     let samples = counted(score.samples as usize, "sample");
     let count = score.positions.map(|positions| format!("{} of {samples}", counted(positions as usize, "position")));
     format!(
-        "{perplexity}accuracy {:.2} % ({}), loss {:.4} ± {:.4} nats, {}\n",
+        "{perplexity}accuracy {:.2} % ({}), loss {:.4}{loss_interval} nats, {}\n",
         accuracy.value(score),
         interval(accuracy.range(score), " %"),
         score.loss,
-        score.loss_ci95,
         count.unwrap_or(samples),
     )
 }

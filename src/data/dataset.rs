@@ -119,6 +119,16 @@ impl Dataset {
         }
     }
 
+    /// Returns the part of the data that a sample belongs to: the sentence of a word, else the sample itself. Samples of
+    /// different parts are independent. `sample` must be in range.
+    pub fn group(&self, sample: usize) -> u32 {
+        let index = self.indices[sample];
+        match &*self.storage {
+            Storage::Text(text) => text.sentence(index),
+            _ => index as u32,
+        }
+    }
+
     /// Returns the number of streams that the samples form: sample `n` belongs to stream `n % streams` and follows sample
     /// `n - streams`. Samples that do not follow each other form one stream.
     pub fn streams(&self) -> usize {

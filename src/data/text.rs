@@ -125,6 +125,8 @@ pub(super) struct TextDataset {
     vocabulary: Vocabulary,
     /// The character ids of every distinct word. The last distinct word is the end of a sentence.
     characters: Vec<u32>,
+    /// The index of the last word of every sentence.
+    ends: Vec<usize>,
 }
 
 impl TextDataset {
@@ -146,7 +148,10 @@ impl TextDataset {
             text.distinct.push(END_OF_SENTENCE.to_owned());
         }
         let characters = vocabulary.encode_characters(&text.distinct);
-        Self { text, vocabulary, characters }
+        let is_end: Vec<bool> = text.distinct.iter().map(|word| word == END_OF_SENTENCE).collect();
+        let words = text.words.iter().enumerate();
+        let ends = words.filter(|(_, word)| is_end[**word as usize]).map(|(index, _)| index).collect();
+        Self { text, vocabulary, characters, ends }
     }
 
     /// Returns the same text with another vocabulary.
@@ -169,6 +174,11 @@ impl TextDataset {
         let known: HashSet<&str> = self.vocabulary.words.iter().map(String::as_str).collect();
         let is_unknown: Vec<bool> = self.text.distinct.iter().map(|word| !known.contains(word.as_str())).collect();
         indices.iter().filter(|&&index| is_unknown[self.text.words[index] as usize]).count()
+    }
+
+    /// Returns the sentence of word `index`, counted from 0. The end of a sentence belongs to it.
+    pub(super) fn sentence(&self, index: usize) -> u32 {
+        self.ends.partition_point(|&end| end < index) as u32
     }
 
     /// Writes the character ids of the word before word `index` to `out`.

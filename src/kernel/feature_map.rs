@@ -9,6 +9,7 @@ use super::backend::Kernels;
 use super::blocked::BlockedMap;
 use super::combine::Carry;
 use super::conv::{COLORS, PackedWeights};
+use super::functional::linear;
 use super::norm::EPSILON;
 
 /// The feature maps of a batch, `[batch, channels, height, width]`.
@@ -178,12 +179,9 @@ impl FeatureMap {
             return self.convolve_blocked(true, weights, WindowOptions { stride: 1, padding: 0 }, next);
         }
         let Weights { values, bias, .. } = weights;
-        let y = self.into_plain().reshape([batch, channels * height * width]);
-        let y = y.matmul(values.reshape([out, channels * height * width]).transpose());
-        let y = match bias {
-            Some(bias) => y + bias.unsqueeze(),
-            None => y,
-        };
+        let x = self.into_plain().reshape([batch, channels * height * width]);
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([out], &x.device()));
+        let y = linear(kernels, x, values.reshape([out, channels * height * width]), bias);
         Self::plain(y.reshape([batch, out, 1, 1])).plus(next)
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::directory::Directory;
 use super::measurement::{AnyMeasurement, REGISTRY, named};
 use super::progress::{Meter, Progress};
-use super::results::{Measurements, assemble};
+use super::results::{Measurements, Untrained, assemble};
 use super::run::Runner;
 use super::sample_order::Shard;
 use super::score::Score;
@@ -49,6 +49,7 @@ pub struct Measure<'a> {
     save_every: Duration,
     names: [String; 2],
     training: Vec<Epoch>,
+    untrained: Untrained,
 }
 
 impl Default for Measure<'_> {
@@ -65,6 +66,7 @@ impl Default for Measure<'_> {
             save_every: Duration::from_secs(30),
             names: Default::default(),
             training: Vec::new(),
+            untrained: Untrained::new(),
         }
     }
 }
@@ -152,6 +154,37 @@ impl<'a> Measure<'a> {
         Self { training: epochs, ..self }
     }
 
+    /// Sets what the same network with its initial weights shows, see [`Measure::measure_untrained`]; a report shows it.
+    #[must_use]
+    pub fn untrained(self, outputs: Untrained) -> Self {
+        Self { untrained: outputs, ..self }
+    }
+
+    /// Takes those of the measurements whose figures can arise without learning, of networks with initial weights: one for
+    /// each seed. They are a null model of the trained network.
+    ///
+    /// # Errors
+    /// As [`Measure::run`].
+    pub fn measure_untrained<N: Network>(
+        &self,
+        networks: impl IntoIterator<Item = Result<N>>,
+        data: &EvalSet,
+        progress: &mut dyn Progress,
+    ) -> Result<Untrained> {
+        let measurements = self.measurements.iter().copied().filter(|m| m.has_null()).collect();
+        let measure = Self { measurements, skips_inapplicable: true, directory: None, ..self.clone() };
+        let mut all = Untrained::new();
+        for network in networks {
+            if measure.measurements.is_empty() {
+                break;
+            }
+            for (name, output) in measure.run(&network?, data, progress)?.outputs {
+                all.entry(name).or_default().push(output);
+            }
+        }
+        Ok(all)
+    }
+
     /// Takes the measurements.
     ///
     /// # Errors
@@ -223,11 +256,17 @@ impl<'a> Measure<'a> {
         if let Some(directory) = &self.directory {
             directory.save_baseline(&score)?;
             directory.save_training(&self.training)?;
+            directory.save_untrained(&self.untrained)?;
             if !self.keeps_store {
                 store.remove()?;
             }
         }
-        let measured = Measurements { training: self.training.clone(), ..assemble(&plan, score, finished) };
+        let untrained = match &self.directory {
+            Some(directory) => directory.untrained()?,
+            None => self.untrained.clone(),
+        };
+        let training = self.training.clone();
+        let measured = Measurements { training, untrained, ..assemble(&plan, score, finished) };
         Ok((measured, predictions))
     }
 
@@ -251,6 +290,7 @@ impl<'a> Measure<'a> {
         let store = Store::new(Some(directory.path()), &plan)?;
         directory.begin(&plan, &store, self.resumes)?;
         directory.save_training(&self.training)?;
+        directory.save_untrained(&self.untrained)?;
         let meter = Meter::new(progress);
         let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
         runner.run(&selected, |_, _| Ok(())).map(drop)

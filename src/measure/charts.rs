@@ -1,8 +1,9 @@
 //! Charts and tables by block, which most measurements present: the axis that networks share, a point and a row a block.
 
+use super::interval::mean;
 use super::measurement::Presented;
 use super::metric::Metric;
-use super::score::{Estimate, Score};
+use super::score::{Estimate, PerBlock, Score};
 use crate::nn::{BlockId, Outline};
 use crate::report::{
     Axis, Cell, Chart, Column, Figure, Format, HeatMap, Mark, Panel, Point, Reference, RowKey, Scale, Series, Table,
@@ -197,6 +198,47 @@ pub fn baselines<T>(networks: &[Presented<T>]) -> Vec<Reference> {
         network: Some(network.place),
     };
     networks.iter().map(line).collect()
+}
+
+/// Returns the mean of a figure of a block over the networks with initial weights, with its interval over the seeds; `None`
+/// where there is none.
+pub(super) fn untrained<V>(
+    network: &Presented<PerBlock<V>>,
+    id: BlockId,
+    figure: impl Fn(&V) -> Option<f64>,
+) -> Option<Estimate> {
+    let values: Vec<f64> = network.untrained.iter().filter_map(|output| figure(output.get(&id)?)).collect();
+    (!values.is_empty()).then(|| mean(values.into_iter()))
+}
+
+/// Returns the cell of [`untrained`].
+pub(super) fn untrained_cell<V>(
+    network: &Presented<PerBlock<V>>,
+    id: BlockId,
+    figure: impl Fn(&V) -> Option<f64>,
+) -> Cell {
+    untrained(network, id, figure).map_or(Cell::Empty, estimate_cell)
+}
+
+impl BlockAxis {
+    /// Returns a band for every network that was measured with initial weights: from the least to the greatest seed, about
+    /// their mean.
+    pub(super) fn untrained_bands<V>(
+        &self,
+        networks: &[Presented<PerBlock<V>>],
+        figure: impl Fn(&V) -> Option<f64>,
+    ) -> Vec<Series> {
+        let band = |network: &Presented<PerBlock<V>>| {
+            let series = self.ranged_series(network, Mark::Band, |id| {
+                let values: Vec<f64> = network.untrained.iter().filter_map(|output| figure(output.get(&id)?)).collect();
+                let ends = [values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?];
+                Some((values.iter().sum::<f64>() / values.len() as f64, Some(ends)))
+            });
+            let name = if networks.len() > 1 { format!("{}, untrained", network.name) } else { "untrained".into() };
+            Series { name, ..series }
+        };
+        networks.iter().map(band).filter(is_visible).collect()
+    }
 }
 
 /// Returns the line at zero.

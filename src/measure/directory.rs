@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::measurement::REGISTRY;
 use super::plan::{Plan, PlannedMeasurement, VERSION};
+use super::results::Untrained;
 use super::score::Score;
 use super::store::{FOLDER, Store};
 use crate::atomic_file::is_temporary;
@@ -23,6 +24,8 @@ const OUTPUTS: &str = "measurements";
 const BASELINE: &str = "baseline";
 /// The history of the training that made the network.
 const TRAINING: &str = "training";
+/// What was measured of the network with its initial weights.
+const UNTRAINED: &str = "untrained";
 /// Files that a report has; a directory that has them without a plan is somebody else's.
 const REPORT: [&str; 2] = ["measurements.json", "report.html"];
 
@@ -144,6 +147,18 @@ impl Directory {
     /// Writes the history of the training, where it is known.
     pub(super) fn save_training(&self, epochs: &[Epoch]) -> Result<()> {
         if epochs.is_empty() { Ok(()) } else { write_json(&self.output_path(TRAINING), &epochs) }
+    }
+
+    /// Reads what was measured of the network with its initial weights; empty where it was not.
+    pub(super) fn untrained(&self) -> Result<Untrained> {
+        Ok(read_json(&self.output_path(UNTRAINED))?.unwrap_or_default())
+    }
+
+    /// Adds what was measured of the network with its initial weights.
+    pub(super) fn save_untrained(&self, outputs: &Untrained) -> Result<()> {
+        let mut all = self.untrained()?;
+        all.extend(outputs.clone());
+        if all.is_empty() { Ok(()) } else { write_json(&self.output_path(UNTRAINED), &all) }
     }
 
     /// Writes the score of the whole network.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::StageActivations;
 use super::cost::Cost;
+use super::interval::mean;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
-use super::moments::{Moments, average};
+use super::moments::Moments;
 use super::probe::Probe;
 use super::score::PerBlock;
 use crate::float_json;
@@ -58,16 +59,25 @@ pub struct BlockEstimation {
     /// See `mean_ci95`.
     #[serde(default, with = "float_json")]
     pub step_mean_ci95: Option<f64>,
+    /// The unsigned bias of single units, `√max(0, mean(b² - s²/n))` over the units, of the mean b and the standard deviation
+    /// s of a unit's error over n samples. The signed mean hides biases of opposite sign; the correction for noise makes it 0
+    /// on average where no unit is biased.
+    #[serde(default = "nan", with = "float_json")]
+    pub unsigned_bias: f64,
+    /// The distance to the upper end of its 95 % interval.
+    #[serde(default = "nan", with = "float_json")]
+    pub unsigned_bias_ci95: f64,
+    /// The unsigned bias over the standard deviation of `A`.
+    #[serde(default = "nan", with = "float_json")]
+    pub unsigned_bias_over_std_of_a: f64,
+}
+
+fn nan() -> f64 {
+    f64::NAN
 }
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
 const GROUPS: usize = 20;
-
-/// 97.5 % quantiles of Student's t with 1, 2, … 19 degrees of freedom.
-const T95: [f64; 19] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-    2.110, 2.101, 2.093,
-];
 
 /// Running estimation errors of all stages.
 ///
@@ -93,13 +103,14 @@ struct StageErrors {
     /// All complete groups.
     total: Rows,
     /// `[row]`: mean, standard deviation, root mean square of every complete group, by its number.
-    groups: BTreeMap<usize, Vec<[f64; 3]>>,
+    groups: BTreeMap<usize, Vec<[f64; 4]>>,
 }
 
 impl Measurement for Estimation {
     type Output = PerBlock<BlockEstimation>;
     type Probe = EstimationProbe;
 
+    const HAS_NULL: bool = true;
     const NAME: &'static str = "estimation";
     const ABOUT: &'static str = "How far every block's estimate is from its stage's last";
 
@@ -179,7 +190,7 @@ impl EstimationProbe {
         let rows = errors.open.remove(&group).unwrap_or_default();
         // A deviation needs two samples.
         if size >= 2 {
-            errors.groups.insert(group, rows.iter().map(|m| [m.mean(), m.std(), m.rms()]).collect());
+            errors.groups.insert(group, rows.iter().map(|m| [m.mean(), m.std(), m.rms(), m.squared_bias()]).collect());
         }
         errors.total.iter_mut().zip(&rows).for_each(|(total, row)| total.merge(row));
     }
@@ -195,7 +206,9 @@ impl StageErrors {
         // The mean is linear, so that the step's mean is the difference of the errors' means.
         let has_step = k > 0 || self.keeps_shape;
         let step_mean = has_step.then(|| mean - self.total[row - 1].mean());
-        let step = |g: &Vec<[f64; 3]>| g[row][0] - g[row - 1][0];
+        let step = |g: &Vec<[f64; 4]>| g[row][0] - g[row - 1][0];
+        let bias = moments.bias();
+        let squared_bias_ci95 = self.interval(|g| g[row][3]);
         BlockEstimation {
             mean,
             std,
@@ -209,16 +222,14 @@ impl StageErrors {
             std_ci95: self.interval(|g| g[row][1]),
             rms_ci95: self.interval(|g| g[row][2]),
             step_mean_ci95: has_step.then(|| self.interval(step)),
+            unsigned_bias: bias,
+            unsigned_bias_ci95: (bias * bias + squared_bias_ci95).sqrt() - bias,
+            unsigned_bias_over_std_of_a: bias / spread,
         }
     }
 
     /// Half width of the interval of a figure that every group gives; NaN of fewer than two groups.
-    fn interval(&self, figure: impl Fn(&Vec<[f64; 3]>) -> f64) -> f64 {
-        let n = self.groups.len();
-        let Some(&t) = n.checked_sub(2).and_then(|i| T95.get(i.min(T95.len() - 1))) else { return f64::NAN };
-        let values: Vec<f64> = self.groups.values().map(figure).collect();
-        let mean = average(values.iter().copied());
-        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n as f64 - 1.0);
-        t * (variance / n as f64).sqrt()
+    fn interval(&self, figure: impl Fn(&Vec<[f64; 4]>) -> f64) -> f64 {
+        mean(self.groups.values().map(figure)).ci95
     }
 }

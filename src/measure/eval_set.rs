@@ -83,7 +83,7 @@ impl EvalSet {
                 let prediction = Prediction::new(answer, label, whole);
                 Some(if is_labelled { prediction } else { prediction.unlabelled() })
             };
-            Prediction::mean(answers.filter_map(at))
+            Prediction { group: self.dataset.group(sample), ..Prediction::mean(answers.filter_map(at)) }
         };
         samples.par_iter().enumerate().map(prediction).collect()
     }

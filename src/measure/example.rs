@@ -47,7 +47,14 @@ pub(crate) fn score(accuracy: f64) -> Score {
 pub(crate) fn presented<'a, T>(networks: Vec<(&'a Outline, &'a Score, T)>) -> Vec<Presented<'a, T>> {
     let named = networks.into_iter().zip(["a", "b"]).enumerate();
     named
-        .map(|(place, ((outline, baseline, output), name))| Presented { place, name, outline, baseline, output })
+        .map(|(place, ((outline, baseline, output), name))| Presented {
+            place,
+            name,
+            outline,
+            baseline,
+            output,
+            untrained: Vec::new(),
+        })
         .collect()
 }
 

@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::charts::{estimate_cell, metric, row_table, stage_names, with_content};
+use super::interval::{change, mean, position_mean};
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::repeats::{TIMES, last_blocks};
-use super::score::{Estimate, mean};
+use super::score::Estimate;
 use super::sentences::{findings, finite_mean, number};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{AnswerKind, BlockId, Route};
@@ -41,9 +42,14 @@ pub struct IterationIndices {
 /// Of more pairs than this in a stage so many are drawn.
 const MOST_EXCHANGES: usize = 20;
 
-/// Places on a curve: which of the routes each is, and how much it counts. The weights sum to 1.
+/// Places on a curve: which of the routes each is, and how much it counts. The weights sum to 1, together with that of the
+/// whole network, which loses nothing.
 #[derive(Default)]
-struct Curve(Vec<(usize, f64)>);
+struct Curve {
+    points: Vec<(usize, f64)>,
+    /// How many points there are from which these were drawn at random.
+    population: usize,
+}
 
 /// The curves of one stage: convergence, recurrence, divergence, divergence with the estimate scaled back.
 type Curves = [Curve; 4];
@@ -52,28 +58,28 @@ type Curves = [Curve; 4];
 fn curves(scope: &Scope) -> (Vec<(Intervention, Route)>, Vec<Curves>) {
     let whole = Route::identity(&scope.outline);
     let mut routes: Vec<(Intervention, Route)> = Vec::new();
-    let mut curve = |intervention: Intervention, points: Vec<(Route, f64)>| {
-        let total: f64 = points.iter().map(|(_, weight)| weight).sum();
+    let mut curve = |intervention: Intervention, points: Vec<(Route, f64)>, population: usize| {
         let place = |(route, weight): (Route, f64)| {
             routes.push((intervention, route));
-            (routes.len() - 1, weight / total)
+            (routes.len() - 1, weight)
         };
-        Curve(points.into_iter().map(place).collect())
+        Curve { points: points.into_iter().map(place).collect(), population }
     };
     let last = last_blocks(&scope.outline);
     let stages = scope.outline.stages.iter().enumerate().map(|(stage, s)| {
-        let early =
-            (0..s.blocks.len().saturating_sub(1)).map(|block| (whole.truncated_after(BlockId { stage, block }), 1.0));
-        let exchanged = exchanges(&whole, stage, scope.seed).into_iter().map(|route| (route, 1.0));
+        let early: Vec<Route> = (0..s.blocks.len().saturating_sub(1))
+            .map(|block| whole.truncated_after(BlockId { stage, block }))
+            .collect();
+        let (exchanged, pairs) = exchanges(&whole, stage, scope.seed);
         let again: Vec<(Route, f64)> = match last.iter().find(|id| id.stage == stage) {
             Some(&id) => weights(&TIMES).map(|(times, weight)| (whole.with_repeats(id, times), weight)).collect(),
             None => Vec::new(),
         };
         [
-            curve(Intervention::None, early.collect()),
-            curve(Intervention::None, exchanged.collect()),
-            curve(Intervention::None, again.clone()),
-            curve(Intervention::Rescaled, again),
+            curve(Intervention::None, equally(early), s.blocks.len() - 1),
+            curve(Intervention::None, equally(exchanged), pairs),
+            curve(Intervention::None, again.clone(), TIMES.len()),
+            curve(Intervention::Rescaled, again, TIMES.len()),
         ]
     });
     let stages = stages.collect();
@@ -98,12 +104,13 @@ impl Measurement for Iteration {
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> IndexMap<String, IterationIndices> {
         let classes = scope.outline.classes as f64;
-        let (figure, chance): (fn(&Prediction) -> f64, f64) = match Metric::of(&scope.outline) {
+        let metric = Metric::of(&scope.outline);
+        let (figure, chance): (fn(&Prediction) -> f64, f64) = match metric {
             Metric::Accuracy => (|p| p.accuracy, 1.0 / classes),
             Metric::Perplexity => (|p| -p.loss, -classes.ln()),
             Metric::Distance(_) => (|p| 1.0 - p.loss, 0.0),
         };
-        let index = |curve: &Curve| index(observed, curve, (figure, chance));
+        let index = |curve: &Curve| index(observed, curve, metric, (figure, chance));
         let (_, stages) = curves(scope);
         let indices = stages.iter().map(|curves| {
             let [convergence, recurrence, divergence, divergence_rescaled] = curves.each_ref().map(index);
@@ -152,7 +159,7 @@ fn about(networks: &Networks) -> Vec<String> {
             "Three indices say how iterative a stage is (after Lippl et al. 2021). Each index is the {lost} that is lost, \
              averaged over the points of a curve, as a share of what the whole network has beyond chance: the mean of \
              `(A - A_j) / (A - chance)` over the points j, held between 0 and 1, where chance is {chance}. A stage that \
-             iterates has an index of 0; the index is 1 if everything is lost at once. Intervals are 95 % intervals over the samples."
+             iterates has an index of 0; the index is 1 if everything is lost at once. Intervals are 95 % intervals over the samples and, where pairs of blocks are drawn, over the pairs."
         ),
         format!(
             "Convergence: the stage stops after each of its blocks but the last. Recurrence: two of its blocks are \
@@ -207,11 +214,12 @@ fn table(networks: &Networks) -> Table {
     })
 }
 
-/// The orders in which two blocks of a stage have changed places.
-fn exchanges(identity: &Route, stage: usize, seed: u64) -> Vec<Route> {
+/// The orders in which two blocks of a stage have changed places, and the number of such orders, of which these may be drawn.
+fn exchanges(identity: &Route, stage: usize, seed: u64) -> (Vec<Route>, usize) {
     let places = identity.swappable()[stage].clone();
     let mut pairs: Vec<(usize, usize)> =
         places.clone().flat_map(|one| (one + 1..places.end).map(move |other| (one, other))).collect();
+    let population = pairs.len();
     if pairs.len() > MOST_EXCHANGES {
         shuffle(&mut stream(seed, Purpose::BlockSwaps, &[stage as u64]), &mut pairs);
         pairs.truncate(MOST_EXCHANGES);
@@ -221,49 +229,63 @@ fn exchanges(identity: &Route, stage: usize, seed: u64) -> Vec<Route> {
         route.swap(stage, one, other);
         route
     };
-    pairs.into_iter().map(exchanged).collect()
+    (pairs.into_iter().map(exchanged).collect(), population)
 }
 
-/// How much each point counts in the area under lines from point to point, from 0 to the last; the point at 0, as the
-/// network is, adds nothing.
+/// Returns routes that count alike.
+fn equally(routes: Vec<Route>) -> Vec<(Route, f64)> {
+    let weight = 1.0 / routes.len() as f64;
+    routes.into_iter().map(|route| (route, weight)).collect()
+}
+
+/// Returns how much each point counts in the mean height of lines from point to point, from 0 to the last. The point at 0 is
+/// the whole network. It has a weight too, and loses nothing.
 fn weights(points: &'static [usize]) -> impl Iterator<Item = (usize, f64)> {
-    points.iter().enumerate().map(|(i, &point)| {
+    let last = points.last().copied().unwrap_or(1) as f64;
+    points.iter().enumerate().map(move |(i, &point)| {
         let before = if i == 0 { 0 } else { points[i - 1] };
         let after = points.get(i + 1).copied().unwrap_or(point);
-        (point, 0.5 * (after - before) as f64)
+        (point, 0.5 * (after - before) as f64 / last)
     })
 }
 
 /// `Σ w·(accuracy of the network - accuracy at the point) / (accuracy of the network - chance)`, held between 0 and 1. For a
 /// language model the log-probability of the next word stands in the place of accuracy. The interval is that of a ratio of
-/// two means over the same samples, by the first order of its expansion. `None` without points; NaN where the network is
+/// two means over the same samples, by the first order of its expansion, together with that of drawing the points, where they
+/// are drawn. `None` without points; NaN where the network is
 /// no better than chance.
 fn index(
     observed: &AnalysisInput<()>,
     curve: &Curve,
+    metric: Metric,
     (figure, chance): (fn(&Prediction) -> f64, f64),
 ) -> Option<Estimate> {
-    if curve.0.is_empty() {
+    if curve.points.is_empty() {
         return None;
     }
     let whole = observed.baseline;
-    let positions = whole.iter().map(|p| f64::from(p.positions)).sum::<f64>() / whole.len() as f64;
-    // Every position counts once: 1 where each sample has one.
-    let share = |n: usize| f64::from(whole[n].positions) / positions;
-    let lost = |n: usize| -> f64 {
-        let points = curve.0.iter();
-        let lost: f64 =
-            points.map(|&(route, weight)| weight * (figure(&whole[n]) - figure(&observed.predictions[route][n]))).sum();
-        share(n) * lost
+    let lost_at = |route: usize, n: usize| figure(&whole[n]) - figure(&observed.predictions[route][n]);
+    let lost = |n: usize| -> f64 { curve.points.iter().map(|&(route, weight)| weight * lost_at(route, n)).sum() };
+    let had = |n: usize| figure(&whole[n]) - chance;
+    let all = |value: &dyn Fn(usize) -> f64| {
+        let values = whole.iter().enumerate().map(|(n, prediction)| (prediction, value(n)));
+        if metric == Metric::Accuracy { change(values) } else { position_mean(values) }
     };
-    let had = |n: usize| share(n) * (figure(&whole[n]) - chance);
-    let samples = 0..whole.len();
-    let base = mean(samples.clone().map(had)).value;
+    let base = all(&had).value;
     if base <= 0.0 {
         return Some(Estimate { value: f64::NAN, ci95: f64::NAN });
     }
-    let ratio = mean(samples.clone().map(lost)).value / base;
-    let ci95 = mean(samples.map(|n| (lost(n) - ratio * had(n)) / base)).ci95;
+    let ratio = all(&lost).value / base;
+    let of_samples = all(&|n| lost(n) - ratio * had(n)).ci95 / base;
+    let drawn = curve.points.len();
+    let of_draws = if drawn < curve.population {
+        let indices = curve.points.iter().map(|&(route, _)| all(&|n| lost_at(route, n)).value / base);
+        // Of a finite number of points, as many as were drawn are known.
+        mean(indices).ci95 * (1.0 - drawn as f64 / curve.population as f64).sqrt()
+    } else {
+        0.0
+    };
+    let ci95 = of_samples.hypot(of_draws);
     Some(Estimate { value: ratio.clamp(0.0, 1.0), ci95 })
 }
 

@@ -1,10 +1,13 @@
 //! Lesion: every block left out in turn (Srivastava et al. 2015, Veit et al. 2016).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
+use super::interval::differs_from_zero;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
-use super::score::{Estimate, PerBlock, Score, paired};
+use super::score::{Estimate, PerBlock, Score, paired_accuracy, paired_loss};
 use super::sentences::{counted, findings, finite_mean};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Outline, Route};
@@ -32,8 +35,8 @@ impl LesionResult {
     pub fn new(whole: &[Prediction], without: &[Prediction]) -> Self {
         Self {
             score: Score::of(without),
-            accuracy_cost: paired(whole, without, |p| p.accuracy),
-            loss_cost: paired(without, whole, |p| p.loss),
+            accuracy_cost: paired_accuracy(whole, without),
+            loss_cost: paired_loss(without, whole),
         }
     }
 }
@@ -103,15 +106,29 @@ fn sentence(network: &Presented<PerBlock<LesionResult>>) -> Option<String> {
     let costs: Vec<_> = costs.filter(|(_, cost)| cost.value.is_finite()).collect();
     let mean = finite_mean(costs.iter().map(|(_, cost)| cost.value))?;
     let (id, greatest) = costs.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
-    let unclear = costs.iter().filter(|(_, cost)| cost.value.abs() <= cost.ci95).count();
+    let all: Vec<Estimate> = costs.iter().map(|(_, cost)| *cost).collect();
+    let clear = differs_from_zero(&all).into_iter().filter(|differs| *differs).count();
+    let selected =
+        if costs.len() > 1 { ", which was selected as the greatest and is therefore too large on average" } else { "" };
     Some(format!(
-        "Leaving out one block costs {} {} on average and at most {} ({id}). The interval of the cost contains zero for \
-         {unclear} of {}.",
+        "Leaving out one block costs {} {} on average and at most {} ({id}){selected}. The cost differs from zero for {clear} \
+         of {}, at a level of 5 % for all of them together (Holm 1979).",
         metric.format_cost(mean),
         metric.long_unit(),
         metric.format_cost(greatest.value),
         counted(costs.len(), "block"),
     ))
+}
+
+/// Returns the blocks whose cost differs from zero, all of them taken together.
+fn with_clear_cost(network: &Presented<PerBlock<LesionResult>>, metric: Metric) -> HashSet<BlockId> {
+    let costs: Vec<Estimate> = network.output.values().map(|lesion| metric.cost(lesion)).collect();
+    let clear = network.output.keys().zip(differs_from_zero(&costs)).filter(|(_, differs)| *differs);
+    clear.map(|(id, _)| *id).collect()
+}
+
+fn yes_or_no(condition: bool) -> Cell {
+    if condition { "yes" } else { "no" }.into()
 }
 
 fn figures(networks: &Networks) -> Vec<Figure> {
@@ -138,13 +155,17 @@ fn table(networks: &Networks) -> Table {
     let metric = metric(networks);
     let samples = Column::new("samples", "samples", Format::Count).detail();
     let reason = Column::new("why_not_removable", "why it cannot be left out", Format::Text).detail();
+    let differs = Column::text("differs_from_zero", "differs from 0 (Holm)");
     let scores = metric.score_columns(" without");
-    let columns = [scores, metric.cost_columns(), vec![samples, reason]].concat();
+    let columns = [scores, metric.cost_columns(), vec![differs, samples, reason]].concat();
     let figures = columns.len() - 1;
+    let clear: Vec<HashSet<BlockId>> = networks.iter().map(|network| with_clear_cost(network, metric)).collect();
     block_table(("lesion", "Every block left out"), networks, columns, |network, id| {
         if let Some(lesion) = network.output.get(&id) {
-            let samples = vec![Cell::Number(lesion.score.samples as f64), Cell::Empty];
-            return Some([metric.score_cells(&lesion.score), metric.cost_cells(lesion), samples].concat());
+            let place = networks.iter().position(|other| other.place == network.place);
+            let differs = place.is_some_and(|place| clear[place].contains(&id));
+            let rest = vec![yes_or_no(differs), Cell::Number(lesion.score.samples as f64), Cell::Empty];
+            return Some([metric.score_cells(&lesion.score), metric.cost_cells(lesion), rest].concat());
         }
         let reason = network.outline.block(id).why_not_removable.clone()?;
         Some([vec![Cell::Empty; figures], vec![Cell::Text(reason)]].concat())
@@ -178,10 +199,11 @@ mod tests {
         assert_eq!(section.tables[0].rows.len(), 9);
         assert_eq!(section.tables[0].rows[1].last(), Some(&Cell::Text("it has no shortcut".into())));
         let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
-        let first = "Leaving out one block costs 17.50 points of accuracy on average and at most 20.00 (stage1.block1). \
-                     The interval of the cost contains zero for 0 of 2 blocks.";
+        let first = "Leaving out one block costs 17.50 points of accuracy on average and at most 20.00 (stage1.block1), \
+                     which was selected as the greatest and is therefore too large on average. The cost differs from zero \
+                     for 2 of 2 blocks, at a level of 5 % for all of them together (Holm 1979).";
         assert_eq!(texts[0], first);
-        assert!(texts[1].ends_with("contains zero for 1 of 6 blocks."), "{texts:?}");
+        assert!(texts[1].contains("differs from zero for 5 of 6 blocks,"), "{texts:?}");
         assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
         let Panel::Chart(chart) = &section.figures[0].panels[0] else { panic!("a chart") };
         assert_eq!((&chart.x.scale, chart.series.len()), (&Scale::RelativeDepth, 2));

@@ -68,6 +68,10 @@ pub trait Measurement: Send + Sync + 'static {
     /// fields.
     const KEYS: &'static [&'static str] = &[Self::NAME];
 
+    /// Whether its figures can arise without learning. The same network with its initial weights is then measured beside it
+    /// where there is one, see [`Measure::measure_untrained`](super::Measure::measure_untrained).
+    const HAS_NULL: bool = false;
+
     /// Returns the reason why this measurement does not apply, or `None` if it applies. The reason is printed after the
     /// network's name.
     fn why_not(&self, _scope: &Scope) -> Option<String> {
@@ -127,6 +131,8 @@ pub struct Presented<'a, T> {
     pub baseline: &'a Score,
     /// What was measured of it.
     pub output: T,
+    /// What was measured of the same network with its initial weights, once for each seed; empty where it was not.
+    pub untrained: Vec<T>,
 }
 
 impl<T> Presented<'_, T> {
@@ -144,6 +150,8 @@ pub trait AnyMeasurement: Send + Sync {
     fn about(&self) -> &'static str;
     /// See [`Measurement::KEYS`].
     fn keys(&self) -> &'static [&'static str];
+    /// See [`Measurement::HAS_NULL`].
+    fn has_null(&self) -> bool;
     /// See [`Measurement::why_not`].
     fn why_not(&self, scope: &Scope) -> Option<String>;
     /// See [`Measurement::routes`].
@@ -185,6 +193,10 @@ impl<M: Measurement> AnyMeasurement for M {
 
     fn keys(&self) -> &'static [&'static str] {
         M::KEYS
+    }
+
+    fn has_null(&self) -> bool {
+        M::HAS_NULL
     }
 
     fn why_not(&self, scope: &Scope) -> Option<String> {
@@ -234,10 +246,13 @@ impl<M: Measurement> AnyMeasurement for M {
 
 /// Reads the output of a measurement.
 fn typed<'a, M: Measurement>(network: &Presented<'a, &Value>) -> Result<Presented<'a, M::Output>> {
-    let &Presented { place, name, outline, baseline, output } = network;
-    let output = serde_json::from_value(output.clone())
-        .map_err(|e| Error::mismatch(format!("{name}, {}", M::NAME), format!("no such output: {e}")))?;
-    Ok(Presented { place, name, outline, baseline, output })
+    let &Presented { place, name, outline, baseline, output, ref untrained } = network;
+    let read = |output: &Value| {
+        serde_json::from_value(output.clone())
+            .map_err(|e| Error::mismatch(format!("{name}, {}", M::NAME), format!("no such output: {e}")))
+    };
+    let untrained = untrained.iter().map(|output| read(output)).collect::<Result<Vec<_>>>()?;
+    Ok(Presented { place, name, outline, baseline, output: read(output)?, untrained })
 }
 
 /// Returns the measurement of this name.

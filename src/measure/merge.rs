@@ -31,6 +31,7 @@ pub fn merge(
     let Some((first, _)) = parts.first() else { return Err(Error::argument("shards", "none, expected a directory")) };
     let plan = Plan { shard: None, ..first.clone() };
     let training = Directory::new(parts[0].1).training()?;
+    let untrained = Directory::new(parts[0].1).untrained()?;
     data.map_or(Ok(()), |data| plan.check_samples(data))?;
     let measurements: Vec<&dyn AnyMeasurement> = plan
         .measurements
@@ -52,8 +53,9 @@ pub fn merge(
         outputs.iter().try_for_each(|(name, output)| directory.save(name, output))?;
         directory.save_baseline(&score)?;
         directory.save_training(&training)?;
+        directory.save_untrained(&untrained)?;
     }
-    Ok(Measurements { training, ..assemble(&plan, score, outputs) })
+    Ok(Measurements { training, untrained, ..assemble(&plan, score, outputs) })
 }
 
 /// Reads the plan of every shard: all of one work, each part of the samples once.

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::score::{Estimate, Z95};
+use super::interval::t_interval;
+use super::score::Estimate;
 
 /// Mean and variance of every unit over the samples seen so far (Welford; merged as by Chan et al. 1979).
 ///
 /// Where positions of samples are masked, a unit has as many values as samples have its position. A unit that has none is no
-/// unit of any figure.
+/// unit of any figure, and a unit of one value is none of a deviation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moments {
     count: f64,
@@ -109,19 +110,42 @@ impl Moments {
         self.counts.get(unit).copied().unwrap_or(self.count)
     }
 
-    /// The figure of every unit that has values.
-    fn of_units(&self, figure: impl Fn(usize) -> f64) -> Vec<f64> {
-        (0..self.mean.len()).filter(|&unit| self.count_of(unit) > 0.0).map(figure).collect()
+    /// The figure of every unit that has at least so many values.
+    fn of_units<T>(&self, least: f64, figure: impl Fn(usize) -> T) -> Vec<T> {
+        (0..self.mean.len()).filter(|&unit| self.count_of(unit) >= least).map(figure).collect()
     }
 
-    /// The number of values of every unit that has any.
-    pub(super) fn counts(&self) -> Vec<f64> {
-        self.of_units(|unit| self.count_of(unit))
+    /// The variance over the samples (with n - 1) of a unit with at least two values.
+    fn variance(&self, unit: usize) -> f64 {
+        self.squares[unit] / (self.count_of(unit) - 1.0)
+    }
+
+    /// The average of a figure over the units that have at least so many values. Every value counts once: units that fewer
+    /// samples reach, such as the last positions of long sentences, count less. NaN where there is no such unit.
+    fn average(&self, least: f64, figure: impl Fn(usize) -> f64) -> f64 {
+        let units = || (0..self.mean.len()).filter(|&unit| self.count_of(unit) >= least);
+        let (count, values) =
+            (units().map(|unit| self.count_of(unit)), units().map(|unit| self.count_of(unit) * figure(unit)));
+        if self.counts.is_empty() {
+            // Without a mask all counts are equal, and a plain mean is exact where the values are.
+            return average(self.of_units(least, figure).into_iter());
+        }
+        values.sum::<f64>() / count.sum::<f64>()
     }
 
     /// The mean of every unit that has values.
     pub(super) fn means(&self) -> Vec<f64> {
-        self.of_units(|unit| self.mean[unit])
+        self.of_units(1.0, |unit| self.mean[unit])
+    }
+
+    /// Mean, standard deviation and number of values of every unit that has a deviation.
+    pub(super) fn units(&self) -> Vec<[f64; 3]> {
+        self.of_units(2.0, |unit| [self.mean[unit], self.variance(unit).sqrt(), self.count_of(unit)])
+    }
+
+    /// The standard deviation over the samples (with n - 1) of every unit that has one: at least two values.
+    pub(super) fn deviations(&self) -> Vec<f64> {
+        self.of_units(2.0, |unit| self.variance(unit).sqrt())
     }
 
     /// The mean of every unit; NaN where it has no values.
@@ -132,24 +156,34 @@ impl Moments {
 
     /// The mean, averaged over the units.
     pub(super) fn mean(&self) -> f64 {
-        average(self.means().into_iter())
+        self.average(1.0, |unit| self.mean[unit])
     }
 
-    /// The standard deviation over the samples (with n - 1), averaged over the units.
+    /// The standard deviation over the samples (with n - 1), averaged over the units that have one.
     pub(super) fn std(&self) -> f64 {
-        average(self.deviations().into_iter())
+        self.average(2.0, |unit| self.variance(unit).sqrt())
     }
 
-    /// The standard deviation over the samples (with n - 1) of every unit that has values.
-    pub(super) fn deviations(&self) -> Vec<f64> {
-        self.of_units(|unit| (self.squares[unit] / (self.count_of(unit) - 1.0).max(1.0)).sqrt())
+    /// The root mean square of the deviations over the units. A unit that hardly varies adds next to nothing, while a mean of
+    /// ratios to its deviation would be dominated by it.
+    pub(super) fn pooled_std(&self) -> f64 {
+        self.average(2.0, |unit| self.variance(unit)).sqrt()
+    }
+
+    /// The mean over the units of `b² - s²/n`: the squared mean of a unit, less what its estimate from n samples adds on
+    /// average. It is 0 on average where no unit has a mean other than 0, and may be negative.
+    pub(super) fn squared_bias(&self) -> f64 {
+        self.average(2.0, |unit| self.mean[unit].powi(2) - self.variance(unit) / self.count_of(unit))
+    }
+
+    /// The root mean square over the units of their bias, `√max(0, mean(b² - s²/n))`, corrected for the noise of few samples.
+    pub(super) fn bias(&self) -> f64 {
+        self.squared_bias().max(0.0).sqrt()
     }
 
     /// The root of the mean square over samples and units.
     pub(super) fn rms(&self) -> f64 {
-        let square = |unit: usize| self.mean[unit] * self.mean[unit] + self.squares[unit] / self.count_of(unit);
-        let squares = self.of_units(square);
-        average(squares.into_iter()).sqrt()
+        self.average(1.0, |unit| self.mean[unit] * self.mean[unit] + self.squares[unit] / self.count_of(unit)).sqrt()
     }
 }
 
@@ -191,13 +225,13 @@ impl RunningMean {
         self.count == 0.0
     }
 
-    /// The mean and the half width of its normal interval.
+    /// The mean and the half width of its interval by Student's t distribution.
     pub(super) fn estimate(&self) -> Estimate {
         if self.is_empty() {
             return Estimate { value: f64::NAN, ci95: f64::NAN };
         }
-        let variance = self.squares / (self.count - 1.0).max(1.0);
-        Estimate { value: self.mean, ci95: Z95 * (variance / self.count).sqrt() }
+        let variance = self.squares / (self.count - 1.0);
+        Estimate { value: self.mean, ci95: t_interval((variance / self.count).sqrt(), self.count) }
     }
 }
 
@@ -234,9 +268,10 @@ mod tests {
             let mean = counted.iter().sum::<f64>() / n;
             let variance = counted.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
             for moments in [&whole, &merged] {
-                assert_eq!(moments.counts()[unit], n);
-                assert!((moments.means()[unit] - mean).abs() < 1e-12, "{unit}");
-                assert!((moments.deviations()[unit] - variance.sqrt()).abs() < 1e-12, "{unit}");
+                let [found_mean, deviation, count] = moments.units()[unit];
+                assert_eq!(count, n);
+                assert!((found_mean - mean).abs() < 1e-12, "{unit}");
+                assert!((deviation - variance.sqrt()).abs() < 1e-12, "{unit}");
             }
         }
     }
@@ -250,6 +285,20 @@ mod tests {
         }
         assert_eq!([padded.mean(), padded.std(), padded.rms()], [plain.mean(), plain.std(), plain.rms()]);
         assert!(padded.all_means()[1].is_nan());
+    }
+
+    /// One long sentence among short ones: its last positions have no deviation, and count as one value each.
+    #[test]
+    fn a_unit_of_one_value_has_no_deviation() {
+        let (mut long, mut short) = (Moments::default(), Moments::default());
+        for i in 0..6 {
+            let value = f64::from(i % 3);
+            long.add_masked([value, 9.0, 9.0].into_iter(), Some(&[true, i == 0, i == 0]));
+            short.add([value].into_iter());
+        }
+        let figures = |m: &Moments| [m.std(), m.pooled_std(), m.bias()];
+        assert!(figures(&long).iter().zip(figures(&short)).all(|(a, b)| (a - b).abs() < 1e-12), "{:?}", figures(&long));
+        assert!((long.mean() - (6.0 + 9.0 + 9.0) / 8.0).abs() < 1e-12, "{}", long.mean());
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn sentence(network: &Presented<Vec<RandomRemoval>>) -> Option<String> {
     let (means, metric) = (means(network), network.metric());
     let (few, many) = (means.first()?, means.last()?);
     let without = |(removed, score): &(usize, MeanScore)| {
-        format!("{} without {}", metric.format_value(score.mean), counted(*removed, "block"))
+        format!("{} without {}", metric.format_value(score.mean.value), counted(*removed, "block"))
     };
     let more = if means.len() > 1 { format!(" and {}", without(many)) } else { String::new() };
     let whole = metric.format_value(metric.value(network.baseline));
@@ -191,10 +191,12 @@ mod tests {
         let [means, draws] = &section.tables[..] else { panic!("two tables") };
         assert_eq!(
             [(means.rows.len(), means.columns.len()), (draws.rows.len(), draws.columns.len())],
-            [(3, 5), (4, 7)]
+            [(3, 4), (4, 7)]
         );
-        let Cell::Number(error) = means.rows[0][4] else { panic!("a standard error") };
-        assert!((error - 0.05).abs() < 1e-9 && means.rows[1][4] == Cell::Empty, "{error}");
+        let Cell::Interval(mean, half) = means.rows[0][3] else { panic!("a mean") };
+        // Accuracies of 0.8 and 0.7: a standard error of 0.05, and one degree of freedom.
+        assert!((mean - 0.75).abs() < 1e-9 && (half - 0.63531).abs() < 1e-6, "{mean} {half}");
+        assert!(matches!(means.rows[1][3], Cell::Interval(_, half) if half.is_nan()), "one draw has no interval");
         let Panel::Chart(chart) = &section.figures[0].panels[0] else { panic!("a chart") };
         assert_eq!((chart.series.len(), chart.series[0].points[2].x, chart.references.len()), (2, 2.0, 3));
         let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();

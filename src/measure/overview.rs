@@ -36,7 +36,8 @@ pub fn report(
         let outputs = networks.iter().zip(&names).enumerate().filter_map(|(place, (network, name))| {
             let output = network.outputs.get(measurement.name()).filter(|output| !output.is_null())?;
             let (outline, baseline) = (&network.outline, &network.baseline);
-            Some(Presented { place, name: name.as_str(), outline, baseline, output })
+            let untrained = network.untrained.get(measurement.name()).into_iter().flatten().collect();
+            Some(Presented { place, name: name.as_str(), outline, baseline, output, untrained })
         });
         let outputs: Vec<Presented<_>> = outputs.collect();
         if !outputs.is_empty() {

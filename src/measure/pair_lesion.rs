@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::charts::{estimate_cell, metric, named_columns, named_row, stage_maps, with_content};
+use super::interval::{change, position_mean};
 use super::lesion::{LesionResult, removable};
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
-use super::score::{Estimate, position_mean};
+use super::score::Estimate;
 use super::sentences::{counted, findings, number};
 use super::{Intervention, Metric, Prediction};
 use crate::nn::{BlockId, Route};
@@ -84,16 +85,14 @@ impl Measurement for PairLesion {
             let beyond = |figure: fn(&Prediction) -> f64| {
                 let members = single(first)?.iter().zip(single(second)?);
                 let all = members.zip(*both).zip(observed.baseline);
-                let beyond =
-                    all.map(|(((a, b), both), w)| (w.positions, figure(both) + figure(w) - figure(a) - figure(b)));
-                Some(position_mean(beyond))
+                Some(all.map(move |(((a, b), both), w)| (w, figure(both) + figure(w) - figure(a) - figure(b))))
             };
             Some(BlockPair {
                 first,
                 second,
                 lesion: LesionResult::new(observed.baseline, both),
-                interaction_accuracy: beyond(|p| -p.accuracy)?,
-                interaction_loss: beyond(|p| p.loss)?,
+                interaction_accuracy: change(beyond(|p| -p.accuracy)?),
+                interaction_loss: position_mean(beyond(|p| p.loss)?),
             })
         };
         pairs(scope).into_iter().zip(both).filter_map(result).collect()

@@ -10,6 +10,9 @@ use crate::nn::AnswerKind;
 pub struct Prediction {
     /// The number of positions whose answers count; 1 for most networks.
     pub positions: u32,
+    /// The part of the data that the sample belongs to: for a word its sentence, else the sample itself. Predictions of
+    /// different parts are independent.
+    pub group: u32,
     /// The share of the positions whose highest output is the label; of equal outputs the first counts, as in `argmax`. An
     /// answer with a NaN is never correct. NaN for answers that are no classes.
     pub accuracy: f64,
@@ -41,6 +44,7 @@ impl Prediction {
         let is_correct = class == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan());
         Self {
             positions: 1,
+            group: 0,
             accuracy: one_if(is_correct),
             loss: -ours.of(at_label),
             confidence: ours.of(logits[class]).exp(),
@@ -60,7 +64,7 @@ impl Prediction {
             _ => 1.0 - sum(|a, w| a * w) / (sum(|a, _| a * a) * sum(|_, w| w * w)).sqrt(),
         };
         let [accuracy, kl, confidence, agreement] = [f64::NAN; 4];
-        Self { positions: 1, accuracy, loss, kl, confidence, agreement }
+        Self { positions: 1, group: 0, accuracy, loss, kl, confidence, agreement }
     }
 
     /// Returns the prediction for a sample from those at its positions: their means.

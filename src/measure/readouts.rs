@@ -9,9 +9,10 @@ use super::activations::{BatchOutputs, BlockView};
 use super::cost::Cost;
 use super::early_exit::{EarlyExit, early_exit};
 use super::fitted::{self, Fits, ReadoutProbe};
+use super::interval::{position_mean, share};
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::probe::Probe;
-use super::score::{Estimate, PerBlock, Score, position_mean, share};
+use super::score::{Estimate, PerBlock, Score};
 use super::{Intervention, Prediction};
 use crate::float_json;
 use crate::nn::{BlockId, Route};
@@ -139,9 +140,9 @@ fn readouts(whole: &[Prediction], predictions: &[&[Prediction]]) -> Vec<Readout>
         settled.iter_mut().zip(&agrees).for_each(|(settled, agrees)| *settled &= agrees);
         found.push(Readout {
             score: Score::of(predictions),
-            agreement: position_mean(predictions.iter().map(|p| (p.positions, p.agreement))),
-            kl_nats: position_mean(predictions.iter().map(|p| (p.positions, p.kl))),
-            settled: share(settled.iter().copied()).value,
+            agreement: share(predictions.iter().map(|p| (p, p.agreement))),
+            kl_nats: position_mean(predictions.iter().map(|p| (p, p.kl))),
+            settled: settled.iter().filter(|settled| **settled).count() as f64 / settled.len() as f64,
         });
     }
     found.reverse();

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Intervention;
 use super::charts::{baselines, chance, estimate_cell, metric, row_table, score_axis, stage_names, with_content};
+use super::interval::share;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
-use super::score::{Estimate, Score, position_mean};
+use super::score::{Estimate, Score};
 use super::sentences::{counted, findings};
 use crate::nn::{BlockId, Outline, Route};
 use crate::report::{Axis, Chart, Column, Figure, Format, Mark, Point, RowKey, Scale, Section, Series, Table};
@@ -71,7 +72,7 @@ impl Measurement for Repeats {
             times,
             rescaled: along == Intervention::Rescaled,
             score: Score::of(predictions),
-            agreement: position_mean(predictions.iter().map(|p| (p.positions, p.agreement))),
+            agreement: share(predictions.iter().map(|p| (p, p.agreement))),
         };
         repeats(&scope.outline).into_iter().zip(&observed.predictions).map(result).collect()
     }

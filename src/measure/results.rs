@@ -22,7 +22,7 @@ const VERSION: u64 = 3;
 /// Everything that was measured of one network.
 ///
 /// The JSON form is an object with the keys `version`, `target`, `data`, `seed`, `outline`, `baseline`, the keys of each
-/// measurement, and `training`.
+/// measurement, `training` and `untrained`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurements {
     /// The run directory or file that was opened.
@@ -39,7 +39,12 @@ pub struct Measurements {
     pub outputs: IndexMap<String, Value>,
     /// The epochs of the training that made the network, where they are known.
     pub training: Vec<Epoch>,
+    /// The outputs of the same network with its initial weights; empty where it was not measured.
+    pub untrained: Untrained,
 }
+
+/// Outputs of a network with its initial weights, by the name of the measurement: one for each seed.
+pub type Untrained = IndexMap<String, Vec<Value>>;
 
 impl Measurements {
     /// Returns the output of one measurement; `None` where it was not made.
@@ -74,7 +79,8 @@ impl Measurements {
                 return Err(Error::file(path, what));
             };
             let measured = assemble(&plan, score, directory.outputs()?);
-            return Ok(vec![Self { training: directory.training()?, ..measured }]);
+            let (training, untrained) = (directory.training()?, directory.untrained()?);
+            return Ok(vec![Self { training, untrained, ..measured }]);
         }
         let file = if path.is_dir() { path.join("measurements.json") } else { path.to_owned() };
         let Some(value) = read_json::<Value>(&file)? else { return Err(Error::file(file, "no such file")) };
@@ -111,6 +117,7 @@ pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<Stri
         baseline,
         outputs,
         training: Vec::new(),
+        untrained: Untrained::new(),
     }
 }
 
@@ -151,6 +158,9 @@ impl Serialize for Measurements {
         if !self.training.is_empty() {
             map.serialize_entry("training", &self.training)?;
         }
+        if !self.untrained.is_empty() {
+            map.serialize_entry("untrained", &self.untrained)?;
+        }
         map.end()
     }
 }
@@ -170,7 +180,7 @@ impl<'de> Deserialize<'de> for Measurements {
         ) -> std::result::Result<T, E> {
             serde_json::from_value(value).map_err(|e| E::custom(format!("{key}: {e}")))
         }
-        let training = take("training");
+        let (training, untrained) = (take("training"), take("untrained"));
         let mut measured = Self {
             target: read("target", take("target"))?,
             data: read("data", take("data"))?,
@@ -179,6 +189,7 @@ impl<'de> Deserialize<'de> for Measurements {
             baseline: read("baseline", take("baseline"))?,
             outputs: IndexMap::new(),
             training: if training.is_null() { Vec::new() } else { read("training", training)? },
+            untrained: if untrained.is_null() { Untrained::new() } else { read("untrained", untrained)? },
         };
         for measurement in REGISTRY {
             let keys = measurement.keys();

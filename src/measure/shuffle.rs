@@ -23,7 +23,7 @@ pub struct Shuffle;
 pub struct ShuffledOrder {
     /// Number of random swaps within stages.
     pub swaps: usize,
-    /// Which of the repetitions for this number of swaps.
+    /// Which of the orders for this number of swaps.
     pub seed: u64,
     /// Kendall's tau between this order and the trained one, 1 where nothing moved.
     #[serde(with = "float_json")]
@@ -37,10 +37,12 @@ pub struct ShuffledOrder {
 
 /// Numbers of swaps, as far as the network has blocks to swap.
 const SWAPS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
-/// Repetitions of each number of swaps.
-const SEEDS: u64 = 5;
+/// The least number of orders in all, where the network has as many.
+const ORDERS: usize = 50;
+/// Draws after which an order that was not drawn before is taken not to exist.
+const DRAWS: u64 = 20;
 
-/// One shuffled order: its number of swaps, its repetition, and the route.
+/// One shuffled order: its number of swaps, which of these it is, and the route.
 pub(super) struct Order {
     swaps: usize,
     seed: u64,
@@ -49,8 +51,9 @@ pub(super) struct Order {
 }
 
 /// Random orders for growing numbers of swaps; a swap exchanges two different places of one stage, every such pair
-/// being equally likely. An order that was drawn before for its number of swaps is left out: it would be no second
-/// observation. Empty where no stage has two blocks that can be exchanged.
+/// being equally likely. An order that was drawn before for its number of swaps is drawn again: it would be no second
+/// observation. So is the trained order, which swaps may lead back to. Empty where no stage has two blocks that can be
+/// exchanged.
 fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
     let identity = Route::identity(outline);
     let pairs: Vec<(usize, usize, usize)> = identity
@@ -63,17 +66,24 @@ fn orders(outline: &Outline, seed: u64) -> Vec<Order> {
         })
         .collect();
     let swappable: usize = identity.swappable().iter().map(ExactSizeIterator::len).sum();
+    let counts: Vec<usize> = SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= swappable).collect();
     let mut orders: Vec<Order> = Vec::new();
-    for swaps in SWAPS.into_iter().filter(|&k| !pairs.is_empty() && k <= swappable) {
-        for repetition in 0..SEEDS {
-            let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, repetition]);
-            let mut route = identity.clone();
-            for _ in 0..swaps {
-                let (stage, one, other) = pairs[uniform_index(&mut rng, pairs.len())];
-                route.swap(stage, one, other);
-            }
-            if !orders.iter().any(|order| order.swaps == swaps && order.route == route) {
-                orders.push(Order { swaps, seed: repetition, route });
+    for &swaps in &counts {
+        for number in 0..ORDERS.div_ceil(counts.len()) as u64 {
+            let draw = |draw: u64| {
+                let mut rng = stream(seed, Purpose::Shuffle, &[swaps as u64, number, draw]);
+                let mut route = identity.clone();
+                for _ in 0..swaps {
+                    let (stage, one, other) = pairs[uniform_index(&mut rng, pairs.len())];
+                    route.swap(stage, one, other);
+                }
+                route
+            };
+            let is_new = |route: &Route| {
+                *route != identity && !orders.iter().any(|order| order.swaps == swaps && order.route == *route)
+            };
+            if let Some(route) = (0..DRAWS).map(draw).find(is_new) {
+                orders.push(Order { swaps, seed: number, route });
             }
         }
     }
@@ -152,8 +162,9 @@ fn groups(network: &Presented<Vec<ShuffledOrder>>) -> Vec<Group> {
 fn sentence(network: &Presented<Vec<ShuffledOrder>>) -> Option<String> {
     let (groups, metric) = (groups(network), network.metric());
     let (few, many) = (groups.first()?, groups.last()?);
-    let after =
-        |group: &Group| format!("{} after {}", metric.format_value(group.score.mean), counted(group.swaps, "swap"));
+    let after = |group: &Group| {
+        format!("{} after {}", metric.format_value(group.score.mean.value), counted(group.swaps, "swap"))
+    };
     let more = if groups.len() > 1 { format!(" and {}", after(many)) } else { String::new() };
     let whole = metric.format_value(metric.value(network.baseline));
     Some(format!("The mean {} is {}{more}; in the trained order it is {whole}.", metric.name(), after(few)))
@@ -267,8 +278,10 @@ mod tests {
         assert_eq!((taus, chart.series.len()), (vec![0.2, 0.4, 0.8], 2));
         let [swaps, orders] = &section.tables[..] else { panic!("two tables") };
         assert_eq!((swaps.rows.len(), orders.rows.len()), (3, 4));
-        let Cell::Number(error) = swaps.rows[1][5] else { panic!("a standard error") };
-        assert!((error - 0.1).abs() < 1e-9 && swaps.rows[0][5] == Cell::Empty, "{error}");
+        let Cell::Interval(mean, half) = swaps.rows[1][4] else { panic!("a mean") };
+        // Accuracies of 0.5 and 0.7: a standard error of 0.1, and one degree of freedom.
+        assert!((mean - 0.6).abs() < 1e-9 && (half - 1.27062).abs() < 1e-6, "{mean} {half}");
+        assert!(matches!(swaps.rows[0][4], Cell::Interval(_, half) if half.is_nan()), "one order has no interval");
         let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
         let expected = "The mean accuracy is 85.00 % after 1 swap and 60.00 % after 2 swaps; in the trained order it is \
                         90.00 %.";

@@ -1,52 +1,62 @@
 //! What Section 3 and Section 4.1 of the paper predict of every block, against what is seen.
 
+mod optimal_gate;
 mod present;
 
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations};
 use super::cost::{Cost, estimate_bytes};
+use super::interval::t95;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
-use super::moments::{Moments, average};
+use super::moments::Moments;
 use super::probe::Probe;
-use super::score::{PerBlock, Z95};
+use super::score::PerBlock;
 use crate::float_json;
-use crate::nn::StageOutline;
+use crate::nn::{StageOutline, Wiring};
 use crate::report::Section;
+use optimal_gate::GateMoments;
 
-/// `E[F]` against zero, falling variance, and the optimal gate of Eq. 12 against the learned one.
+pub use optimal_gate::OptimalGate;
+
+/// `E[F]` against zero, falling variance, and the gate of least variance against the learned one.
 pub struct Theory;
 
 /// What Section 3 of the paper predicts of one block, and what is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockTheory {
-    /// Mean over the units of `|E[F]| / std(F)`: how far the residual is from the zero mean of Eq. 9.
-    #[serde(with = "float_json")]
-    pub residual_mean_relative: f64,
-    /// Share of units for which `E[F] = 0` is not rejected at 5 % (z test over the samples). The more samples, the smaller
-    /// the means that are told from zero: compare it at equal numbers of samples only.
+    /// How far the step `a_k - a_(k-1)` is from the zero mean of Eq. 8: the bias of the units over the standard deviation of
+    /// the step, both as root mean squares over the units, the bias corrected for noise.
+    #[serde(default = "nan", with = "float_json")]
+    pub step_bias_over_std: f64,
+    /// The same of the residual `F = t·h + c·x - x`. It differs from the step where a ReLU follows the sum.
+    #[serde(default = "nan", with = "float_json")]
+    pub residual_bias_over_std: f64,
+    /// Share of units for which a step of zero mean is not rejected at 5 % (t test over the samples). The more samples, the
+    /// smaller the means that are told from zero: compare it at equal numbers of samples only.
     #[serde(with = "float_json")]
     pub zero_mean_share: f64,
-    /// Of the units with any error, the share whose `Var[a_k - A]` is below `Var[a_(k-1) - A]` (Section 4.1); of the last block all are.
+    /// Of the units with any error, the share whose `Var[a_k - A]` is below `Var[a_(k-1) - A]` (Section 4.1); of the last
+    /// block all are.
     #[serde(with = "float_json")]
     pub variance_falls_share: f64,
-    /// The optimal gate `T* = α1/(α1+α2)` (Eq. 12), averaged over the units for which it is defined; gated blocks only.
-    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
-    pub optimal_gate: Option<f64>,
-    /// The learned gate, averaged over samples and the same units.
-    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
-    pub learned_gate: Option<f64>,
-    /// Correlation over the units of optimal and learned gate.
-    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
-    pub gate_correlation: Option<f64>,
-    /// Slope of the learned gate against the optimal one (least squares over the units).
-    #[serde(default, with = "float_json", skip_serializing_if = "Option::is_none")]
-    pub gate_slope: Option<f64>,
+    /// The gate of Section 3.3, of blocks with coupled gates. The last block of a stage has none: its own output is the
+    /// target there.
+    #[serde(flatten)]
+    pub gate: Option<OptimalGate>,
 }
+
+fn nan() -> f64 {
+    f64::NAN
+}
+
+/// A unit whose error has a smaller standard deviation than this, before a block and after it, says nothing of whether the
+/// variance falls: a share of the root mean square over the units.
+const LEAST_DEVIATION: f64 = 1e-3;
 
 /// Running residuals, errors and gates of all blocks that keep the shape.
 ///
-/// With `e = a_(k-1) - A`, `g = H - A` and `d = H - a_(k-1)`, Eq. 12 is
+/// With `e = a_(k-1) - A`, `g = H - A` and `d = H - a_(k-1)`, the gate of least variance (Eqs. 10 and 11) is
 /// `T* = α1/(α1+α2) = (Var[e] + Var[d] - Var[g]) / (2·Var[d])`, which needs no covariance.
 #[derive(Serialize, Deserialize)]
 pub struct TheoryProbe {
@@ -56,7 +66,7 @@ pub struct TheoryProbe {
 #[derive(Serialize, Deserialize)]
 struct Stage {
     keeps_shape: bool,
-    /// `h` of every block of the batch under way; empty for a block without a transform gate.
+    /// `h` of every block of the batch under way; empty for a block without coupled gates.
     new_values: Vec<Vec<f32>>,
     /// `a_k - A` of what entered and of every block.
     errors: Vec<Moments>,
@@ -65,20 +75,20 @@ struct Stage {
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Block {
+    /// `a_k - a_(k-1)`.
+    step: Moments,
+    /// `t·h + c·x - x`.
     residual: Moments,
-    gate: Moments,
-    /// `H - A`.
-    new_error: Moments,
-    /// `H - a_(k-1)`.
-    apart: Moments,
+    gates: GateMoments,
 }
 
 impl Measurement for Theory {
     type Output = PerBlock<BlockTheory>;
     type Probe = TheoryProbe;
 
+    const HAS_NULL: bool = true;
     const NAME: &'static str = "theory";
-    const ABOUT: &'static str = "Zero-mean residuals, falling variance and optimal gates, as Section 3 predicts";
+    const ABOUT: &'static str = "Zero-mean steps, falling variance and optimal gates, as Section 3 predicts";
 
     fn why_not(&self, scope: &Scope) -> Option<String> {
         let keeps_shape = scope.outline.blocks().any(|(_, block)| block.keeps_shape());
@@ -125,9 +135,12 @@ impl Probe for TheoryProbe {
         let mut h = Vec::new();
         if !view.stage.before().is_empty() {
             let block = &mut stage.blocks[view.id.block];
+            let step: Vec<f32> = view.stage.after().iter().zip(view.stage.before()).map(|(a, b)| a - b).collect();
+            add_all(&mut block.step, &step, view.stage);
             add_all(&mut block.residual, view.residual(), view.stage);
-            if let Some((gate, _)) = view.transform_gate() {
-                add_all(&mut block.gate, gate, view.stage);
+            // T* belongs to a new value that replaces as much of the estimate as it adds.
+            if let (Wiring::Highway, Some((gate, _))) = (view.wiring, view.transform_gate()) {
+                add_all(&mut block.gates.gate, gate, view.stage);
                 h = view.new_value().to_vec();
             }
         }
@@ -149,7 +162,7 @@ impl Probe for TheoryProbe {
             }
             for (k, h) in new_values.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
                 let h = &h[sample * units..(sample + 1) * units];
-                let block = &mut stage.blocks[k];
+                let block = &mut stage.blocks[k].gates;
                 block.new_error.add_masked(apart(h, target).into_iter(), mask(sample));
                 block.apart.add_masked(apart(h, activations.row(k, sample)).into_iter(), mask(sample));
             }
@@ -160,10 +173,9 @@ impl Probe for TheoryProbe {
         for (own, other) in self.stages.iter_mut().zip(&other.stages) {
             own.errors.iter_mut().zip(&other.errors).for_each(|(own, other)| own.merge(other));
             for (own, other) in own.blocks.iter_mut().zip(&other.blocks) {
+                own.step.merge(&other.step);
                 own.residual.merge(&other.residual);
-                own.gate.merge(&other.gate);
-                own.new_error.merge(&other.new_error);
-                own.apart.merge(&other.apart);
+                own.gates.merge(&other.gates);
             }
         }
     }
@@ -172,78 +184,50 @@ impl Probe for TheoryProbe {
 impl Stage {
     fn theory(&self, k: usize) -> BlockTheory {
         let block = &self.blocks[k];
-        let residual = &block.residual;
-        let (means, deviations) = (residual.means(), residual.deviations());
-        let moving = means.iter().zip(&deviations).filter(|(_, d)| **d > 0.0);
-        let relative: Vec<f64> = moving.map(|(m, d)| m.abs() / d).collect();
-        let counts = residual.counts();
-        let units = means.iter().zip(&deviations).zip(&counts);
-        let plausible = units.filter(|((m, d), n)| m.abs() <= Z95 * **d / n.sqrt()).count();
-        let (before, after) = (self.errors[k].deviations(), self.errors[k + 1].deviations());
-        // A unit without error before and after, such as one that is never active, says nothing.
-        let erring: Vec<_> = before.iter().zip(&after).filter(|(b, a)| **b > 0.0 || **a > 0.0).collect();
+        let units = block.step.units();
+        let plausible = units.iter().filter(|[m, d, n]| m.abs() <= t95(n - 1.0) * d / n.sqrt()).count();
+        let [before, after] = [&self.errors[k], &self.errors[k + 1]];
+        let least = LEAST_DEVIATION * before.pooled_std().max(after.pooled_std());
+        let (before, after) = (before.deviations(), after.deviations());
+        let erring: Vec<_> = before.iter().zip(&after).filter(|(b, a)| **b > least || **a > least).collect();
         let falls = erring.iter().filter(|(before, after)| after < before).count();
-        let gates = block.gates(&before);
-        let of = |gate: fn(&(f64, f64)) -> f64| average(gates.iter().map(gate));
-        let fit = correlation(&gates);
-        let gated = |value: f64| (!gates.is_empty()).then_some(value);
+        let is_last = k + 1 == self.blocks.len();
         BlockTheory {
-            residual_mean_relative: average(relative.into_iter()),
-            zero_mean_share: plausible as f64 / means.len() as f64,
+            step_bias_over_std: block.step.bias() / block.step.pooled_std(),
+            residual_bias_over_std: block.residual.bias() / block.residual.pooled_std(),
+            zero_mean_share: plausible as f64 / units.len() as f64,
             variance_falls_share: falls as f64 / erring.len() as f64,
-            optimal_gate: gated(of(|g| g.0)),
-            learned_gate: gated(of(|g| g.1)),
-            gate_correlation: gated(fit.0),
-            gate_slope: gated(fit.1),
+            gate: if is_last { None } else { block.gates.optimal_gate(&before) },
         }
     }
-}
-
-impl Block {
-    /// Optimal and learned gate of every unit for which `H` ever differs from the old estimate.
-    fn gates(&self, error: &[f64]) -> Vec<(f64, f64)> {
-        let (new, apart) = (self.new_error.deviations(), self.apart.deviations());
-        let units = error.iter().zip(&new).zip(&apart).zip(self.gate.means());
-        let defined = units.filter(|(((_, _), d), _)| **d > 0.0);
-        defined.map(|(((e, g), d), t)| ((e * e + d * d - g * g) / (2.0 * d * d), t)).collect()
-    }
-}
-
-/// Pearson's correlation, and the least-squares slope of the second against the first.
-fn correlation(pairs: &[(f64, f64)]) -> (f64, f64) {
-    let (x, y) = (average(pairs.iter().map(|p| p.0)), average(pairs.iter().map(|p| p.1)));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (a, b) in pairs {
-        xx += (a - x) * (a - x);
-        yy += (b - y) * (b - y);
-        xy += (a - x) * (b - y);
-    }
-    (xy / (xx * yy).sqrt(), xy / xx)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Two units of one stage: one that hardly varies, as at the border of an image, and one that does.
     #[test]
-    fn the_correlation_of_a_line_is_1_and_its_slope_that_of_the_line() {
-        let line: Vec<(f64, f64)> = (0..9).map(|i| (f64::from(i), 2.0 - 0.5 * f64::from(i))).collect();
-        let (r, slope) = correlation(&line);
-        assert!((r + 1.0).abs() < 1e-12 && (slope + 0.5).abs() < 1e-12);
-    }
-
-    /// Independent errors of variances 1 and 3: α1 = 1, α2 = 3, so the gate should open to a quarter.
-    #[test]
-    fn the_optimal_gate_weighs_by_variance() {
-        let mut block = Block::default();
-        let mut error = Moments::default();
-        for (e, g) in [(1.0, 3f64.sqrt()), (1.0, -(3f64.sqrt())), (-1.0, 3f64.sqrt()), (-1.0, -(3f64.sqrt()))] {
-            error.add([e].into_iter());
-            block.new_error.add([g].into_iter());
-            block.apart.add([g - e].into_iter());
-            block.gate.add([0.3].into_iter());
+    fn a_unit_that_hardly_varies_does_not_dominate() {
+        let mut stage = Stage {
+            keeps_shape: true,
+            new_values: vec![],
+            errors: vec![Moments::default(); 2],
+            blocks: vec![Block::default()],
+        };
+        for sample in 0..40 {
+            let sign = if sample % 2 == 0 { 1.0 } else { -1.0 };
+            // The first unit has a mean of 1000 of its deviations, which are a millionth of the second unit's.
+            let tiny = if sample == 0 { 2e-6 } else { 1e-3 };
+            stage.blocks[0].step.add([tiny, sign + 0.1].into_iter());
+            stage.blocks[0].residual.add([tiny, sign + 0.1].into_iter());
+            stage.errors[0].add([1e-6 * sign, 2.0 * sign].into_iter());
+            stage.errors[1].add([2e-6 * sign, sign].into_iter());
         }
-        let gates = block.gates(&error.deviations());
-        assert!((gates[0].0 - 0.25).abs() < 1e-12 && (gates[0].1 - 0.3).abs() < 1e-12, "{gates:?}");
+        let found = stage.theory(0);
+        // The bias of 0.1, less the variance of a mean of 40 samples, over a deviation of about 1.
+        let expected = ((0.01 - 40.0 / 39.0 / 40.0_f64) / (40.0 / 39.0)).max(0.0).sqrt();
+        assert!((found.step_bias_over_std - expected).abs() < 1e-3, "{found:?}");
+        assert_eq!(found.variance_falls_share, 1.0);
     }
 }

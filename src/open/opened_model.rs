@@ -107,6 +107,18 @@ impl OpenedModel {
         AnyNetwork::Model(Box::new(Self { model, metadata, ..self.clone() }))
     }
 
+    /// Returns the same network with initial weights, drawn by a seed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a network of this shape cannot be initialized.
+    pub fn untrained(&self, seed: u64) -> Result<Model> {
+        let outline = self.model.outline();
+        let Ok(input) = <[usize; 3]>::try_from(outline.input.as_slice()) else {
+            return Err(Error::unsupported(&outline.name, "samples of other than three dimensions"));
+        };
+        Model::new(self.model.config(), input, outline.classes, seed, self.backend())
+    }
+
     /// Returns where the model is computed.
     pub(crate) fn backend(&self) -> &Backend {
         &self.options.backend

@@ -75,7 +75,7 @@ fn overview(slimming: &Slimming) -> Section {
                 last.name,
                 metric.format_cost(cost.value),
                 metric.long_unit(),
-                if cost.value.abs() <= cost.ci95 { "within" } else { "outside" },
+                if cost.may_be_zero() { "within" } else { "outside" },
             ),
         );
     }

@@ -1,19 +1,18 @@
 //! The training loop.
 
+mod prepare;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::checks::{check_extension, check_memory};
-use super::initial_weights::copy_weights;
-use super::open_data::{check_augmented, open_data};
-use super::{Experiment, RunDirectory, TrainingSetup, TrainingState};
-use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, Vocabulary, batches};
+use super::{Experiment, RunDirectory, TrainingState};
+use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate};
-use crate::model::{Epoch, Metadata, Model, ModelConfig};
+use crate::model::{Epoch, Metadata, Model};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::{Error, Result};
 
@@ -77,78 +76,6 @@ impl Trainer {
         backend: impl Into<Backend>,
     ) -> Result<Self> {
         Self::prepare(experiment, Some(weights), dir, resume, &backend.into())
-    }
-
-    fn prepare(
-        experiment: Experiment,
-        weights: Option<&Model>,
-        dir: &Path,
-        resume: bool,
-        backend: &Backend,
-    ) -> Result<Self> {
-        let kernels = backend.preferred;
-        let (samples, held_out) = open_data(&experiment)?;
-        let train = &experiment.train;
-        let shape = samples.shape();
-        experiment.data.augment.check(shape)?;
-        let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
-        normalization.check(shape[0])?;
-        let classes = samples.classes().len();
-        let characters = samples.vocabulary().map(Vocabulary::character_id_count);
-        if let (Some(asked), Some(have)) = (experiment.model.characters, characters)
-            && asked != have
-        {
-            let what = format!("{asked}, but {} has {have}; leave it to the text", experiment.data.source);
-            return Err(Error::config("model.characters", what));
-        }
-        let model = ModelConfig { characters: characters.or(experiment.model.characters), ..experiment.model.clone() };
-        // An impossible network must be found before the run directory is created.
-        let uninitialized = Model::uninitialized(&model, shape, classes, backend)?;
-        check_augmented(&experiment, &uninitialized, shape)?;
-        check_memory(&uninitialized, train)?;
-        let mut initial = None;
-        let mut new_parameters = Vec::new();
-        if let Some(source) = weights {
-            let mut model = Model::new(&model, shape, classes, train.seed, backend)?;
-            new_parameters = copy_weights(source, &mut model)?;
-            initial = Some(model);
-        }
-        let fingerprint = samples.fingerprint();
-        let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let mut run = if resume {
-            RunDirectory::resume(dir, &experiment, kernels)?
-        } else {
-            RunDirectory::create(dir, &experiment, kernels)?
-        };
-        let state = match (run.read_latest_checkpoint(&setup, backend)?, initial, &train.from) {
-            (Some(state), ..) => state,
-            (None, Some(model), _) => TrainingState::new(model, train),
-            (None, None, Some(_)) => {
-                return Err(Error::config("train.from", "the weights have to be passed to the training"));
-            }
-            (None, None, None) => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
-        };
-        if let Some(before) = run.replaced_experiment() {
-            let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
-            check_extension(&before.train, train, &state, per_epoch)?;
-            run.replace_experiment(&experiment)?;
-        }
-        let metadata = Metadata {
-            model: state.model.config().clone(),
-            input: shape,
-            classes: samples.classes().to_vec(),
-            characters: samples.vocabulary().map(|vocabulary| vocabulary.characters.iter().collect()),
-            mean: normalization.mean.clone(),
-            std: normalization.std.clone(),
-            data: experiment.data.source.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-        };
-        let held_out = EvalSet::new(
-            Arc::new(held_out),
-            normalization,
-            (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH),
-        );
-        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run, new_parameters })
     }
 
     /// Returns the parameters that keep their initial values, because the weights that the training starts from are those of
@@ -332,6 +259,3 @@ impl Trainer {
         }
     }
 }
-
-/// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
-const MIN_EVALUATION_BATCH: usize = 250;

@@ -256,7 +256,7 @@ fn the_theory_is_that_of_its_equations() {
     let target = line.estimates.last().unwrap();
     let of = |values: &[Vec<f32>], unit: usize| -> Vec<f64> { values.iter().map(|v| f64::from(v[unit])).collect() };
     for (k, found) in theory.values().enumerate() {
-        let (mut falls, mut relative, mut optimal, mut learned) = (0.0, Vec::new(), Vec::new(), Vec::new());
+        let (mut falls, mut bias, mut spread, mut optimal, mut learned) = (0.0, 0.0, 0.0, Vec::new(), Vec::new());
         for unit in 0..8 {
             let (a, y, h, target) = (
                 of(&line.estimates[k], unit),
@@ -268,8 +268,10 @@ fn the_theory_is_that_of_its_equations() {
             let (old, new, after) = (error(&a), error(&h), error(&y));
             falls += f64::from(u8::from(variance(after.iter().copied()) < variance(old.iter().copied()))) / 8.0;
             let step: Vec<f64> = y.iter().zip(&a).map(|(y, a)| y - a).collect();
-            relative.push(mean(step.iter().copied()).abs() / variance(step.iter().copied()).sqrt());
-            // Eqs. 10-12, with the covariance.
+            let of_step = variance(step.iter().copied());
+            bias += mean(step.iter().copied()).powi(2) - of_step / 60.0;
+            spread += of_step;
+            // Eqs. 10 and 11, with the covariance.
             let (m, o) = (mean(old.iter().copied()), mean(new.iter().copied()));
             let covariance = old.iter().zip(&new).map(|(e, g)| (e - m) * (g - o)).sum::<f64>() / 59.0;
             let (alpha1, alpha2) =
@@ -278,12 +280,23 @@ fn the_theory_is_that_of_its_equations() {
             learned.push(mean(of(&line.gates[k], unit).into_iter()));
         }
         assert!((found.variance_falls_share - falls).abs() < CLOSE, "{k}: {found:?} {falls}");
-        assert!((found.residual_mean_relative - mean(relative.iter().copied())).abs() < 1e-4, "{k}: {found:?}");
-        assert!(
-            (found.optimal_gate.unwrap() - mean(optimal.iter().copied())).abs() < 1e-4,
-            "{k}: {found:?} {optimal:?}"
-        );
-        assert!((found.learned_gate.unwrap() - mean(learned.iter().copied())).abs() < CLOSE, "{k}: {found:?}");
+        let expected = (bias.max(0.0) / spread).sqrt();
+        assert!((found.step_bias_over_std - expected).abs() < 1e-4, "{k}: {found:?} {expected}");
+        // Nothing follows the sum, so that the step is the residual.
+        assert!((found.residual_bias_over_std - expected).abs() < 1e-4, "{k}: {found:?} {expected}");
+        if k + 1 == theory.len() {
+            assert_eq!(found.gate, None, "the target of the last block is its own output");
+            continue;
+        }
+        let gate = found.gate.unwrap();
+        let count = optimal.len() as f64;
+        let holding = |holds: &dyn Fn(f64, f64) -> bool| {
+            optimal.iter().zip(&learned).filter(|(optimal, learned)| holds(**optimal, **learned)).count() as f64 / count
+        };
+        assert!((gate.optimal_gate - mean(optimal.iter().copied())).abs() < 1e-4, "{k}: {gate:?} {optimal:?}");
+        assert!((gate.learned_gate - mean(learned.iter().copied())).abs() < CLOSE, "{k}: {gate:?}");
+        assert!((gate.variance_bound_share - holding(&|t, learned| learned <= 2.0 * t)).abs() < CLOSE, "{k}: {gate:?}");
+        assert!((gate.optimal_gate_outside_share - holding(&|t, _| !(0.0..=1.0).contains(&t))).abs() < CLOSE, "{k}");
     }
 }
 
@@ -447,4 +460,24 @@ fn a_prediction_has_the_tensor_loss_of_its_row() {
     assert!((f64::from(mean) - expected).abs() < 1e-6, "{mean} {expected}");
     assert_eq!([predictions[0].accuracy, predictions[1].accuracy], [1.0, 0.0]);
     assert!((predictions[1].loss - 3f64.ln()).abs() < 1e-12);
+}
+
+/// The number of samples at once is chosen by memory: no result may depend on it.
+#[test]
+fn predictions_do_not_depend_on_the_batch() {
+    let wide = ModelConfig::new(ModelKind::Mlp).with_depth(4).with_width(300);
+    let narrow = ModelConfig::new(ModelKind::Mlp).with_depth(5).with_width(50);
+    let models = [(wide, Wiring::Residual), (narrow, Wiring::Full)]
+        .map(|(config, wiring)| Model::new(&config.with_wiring(wiring), [1, 8, 8], 10, 3, &Device::flex()).unwrap());
+    let convolutional = Wiring::ALL.map(resnet);
+    for model in models.iter().chain(&convolutional) {
+        let whole = predict(model, &digits(67), |_| ()).unwrap();
+        for batch in [1, 2, 8, 15, 16, 33] {
+            let data = EvalSet { batch, ..digits(67) };
+            let found = predict(model, &data, |_| ()).unwrap();
+            let bits =
+                |all: &[Prediction]| all.iter().map(|p| [p.loss, p.confidence].map(f64::to_bits)).collect::<Vec<_>>();
+            assert_eq!(bits(&found), bits(&whole), "{}, batch {batch}", model.outline().name);
+        }
+    }
 }

@@ -225,15 +225,17 @@ fn estimation_errors_are_those_of_pytorchs_estimates() {
                     of(block).iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t)).collect();
                 let unit =
                     |i: usize| -> Vec<f64> { (0..3).filter(|&n| counts(n, i)).map(|n| apart[n * units + i]).collect() };
-                let (mut mean, mut std) = (0.0, 0.0);
-                let counted: Vec<Vec<f64>> = (0..units).map(unit).filter(|errors| !errors.is_empty()).collect();
-                for errors in &counted {
+                // Every error counts once; a unit that one sample reaches has no deviation.
+                let counted: Vec<Vec<f64>> = (0..units).map(unit).collect();
+                let count = |least: usize| counted.iter().map(Vec::len).filter(|n| *n >= least).sum::<usize>() as f64;
+                let mean = counted.iter().flatten().sum::<f64>() / count(1);
+                let deviation = |errors: &Vec<f64>| {
                     let n = errors.len() as f64;
                     let centre = errors.iter().sum::<f64>() / n;
-                    let squares = errors.iter().map(|e| (e - centre).powi(2)).sum::<f64>();
-                    mean += centre / counted.len() as f64;
-                    std += (squares / (n - 1.0).max(1.0)).sqrt() / counted.len() as f64;
-                }
+                    (errors.iter().map(|e| (e - centre).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+                };
+                let several = counted.iter().filter(|errors| errors.len() > 1);
+                let std = several.map(|errors| errors.len() as f64 * deviation(errors)).sum::<f64>() / count(2);
                 let found = &measured.require::<Estimation>().unwrap()[&BlockId { stage: s, block }];
                 let close = |found: f64, expected: f64| (found - expected).abs() <= TOLERANCE * (1.0 + expected.abs());
                 assert!(close(found.mean, mean) && close(found.std, std), "{} {found:?} {mean} {std}", case.file);

@@ -131,7 +131,7 @@ impl Case {
         let measured = |command, arguments: String| said(command, MEASURED, home.printed(&arguments));
         let mut all = vec![
             measured("show", format!("show {network} --json")),
-            measured("measure", format!("measure {on} --seed 7")),
+            measured("measure", format!("measure {on} --seed 7 --null none")),
             measured("remove", format!("slim {on} --seed 7 --remove 1 --out {name}-slim.{form}")),
             measured("blocks", format!("slim {on} --blocks {blocks} --dry-run")),
         ];

@@ -2,7 +2,7 @@
 
 use super::BlockEstimation;
 use crate::measure::Presented;
-use crate::measure::charts::{BlockAxis, block_table, panel, stage_names, with_content, zero};
+use crate::measure::charts::{BlockAxis, block_table, panel, stage_names, untrained_cell, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
 use crate::measure::sentences::{findings, number};
 use crate::nn::BlockId;
@@ -28,7 +28,10 @@ pub(super) fn section(networks: &Networks) -> Section {
              taken for each unit over the samples, then averaged over the units. The charts show both divided by the \
              standard deviation of `A`, so that stages and networks share a scale; the table has both forms."
                 .into(),
-            "A mean near zero says that the block preserves feature identity. A standard deviation that falls from \
+            "A mean near zero says that the block preserves feature identity on average over the units, whose biases may \
+             have opposite signs. The unsigned bias is the root mean square of the units' biases, corrected for the noise of \
+             few samples: `√mean(b² - s²/n)`, of the mean b and the standard deviation s of a unit's error over n samples. A \
+             standard deviation that falls from \
              block to block says that the blocks refine the estimate. The last block of a stage has no error by \
              definition."
                 .into(),
@@ -46,12 +49,13 @@ fn sentence(network: &Presented<PerBlock<BlockEstimation>>) -> Option<String> {
     if errors.is_empty() {
         return None;
     }
-    let mut sentence = match falling_steps(network) {
+    let mut sentence = match falling_steps(network, &network.output) {
         (_, 0) => "There are too few blocks to compare standard deviations from block to block.".to_owned(),
         (falling, steps) => {
             format!(
                 "The standard deviation falls in {falling} of the {steps} steps from block to block; the step to a \
-                 stage's last block does not count."
+                 stage's last block does not count.{}",
+                untrained_steps(network)
             )
         }
     };
@@ -63,12 +67,21 @@ fn sentence(network: &Presented<PerBlock<BlockEstimation>>) -> Option<String> {
     Some(sentence)
 }
 
+/// Returns in how many steps the standard deviation falls with initial weights, as a sentence; empty where that is not known.
+fn untrained_steps(network: &Presented<PerBlock<BlockEstimation>>) -> String {
+    let falling = network.untrained.iter().map(|errors| falling_steps(network, errors).0.to_string());
+    match &falling.collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        falling => format!(" With initial weights it falls in {} of them.", falling.join(", ")),
+    }
+}
+
 /// Returns in how many of how many steps from block to block the standard deviation falls. The step to the last block
 /// is not counted: its error is zero by definition.
-fn falling_steps(network: &Presented<PerBlock<BlockEstimation>>) -> (usize, usize) {
+fn falling_steps(network: &Presented<PerBlock<BlockEstimation>>, errors: &PerBlock<BlockEstimation>) -> (usize, usize) {
     let (mut falling, mut steps) = (0, 0);
     for stage in &network.outline.stages {
-        let deviations = stage.blocks.iter().filter_map(|block| Some(network.output.get(&block.id)?.std));
+        let deviations = stage.blocks.iter().filter_map(|block| Some(errors.get(&block.id)?.std));
         let deviations: Vec<f64> = deviations.collect();
         let before_last = &deviations[..deviations.len().saturating_sub(1)];
         for pair in before_last.windows(2).filter(|pair| pair.iter().all(|value| value.is_finite())) {
@@ -113,7 +126,8 @@ fn deviations(networks: &Networks) -> Figure {
     let y = Axis::new("std of `a_k - A` over std of `A`", scale);
     let mut about = String::from(
         "The standard deviation of `a_k - A` over that of `A`, with 95 % intervals. At 1 the error spreads as widely as \
-         the feature itself.",
+         the feature itself. The band, where there is one, is what networks with initial weights show, from the least to the \
+         greatest of the seeds: it falls without learning.",
     );
     if is_wide {
         about += " The scale is logarithmic and has no place for a standard deviation of exactly zero.";
@@ -125,7 +139,11 @@ fn deviations(networks: &Networks) -> Figure {
         name: "estimation-deviation".into(),
         title: "Standard deviation".into(),
         about: vec![about],
-        panels: stages(networks, |axis| axis.chart(networks, y.clone(), Mark::Line, deviation)),
+        panels: stages(networks, |axis| {
+            let mut chart = axis.chart(networks, y.clone(), Mark::Line, deviation);
+            chart.series.splice(0..0, axis.untrained_bands(networks, |error| Some(error.std_relative)));
+            chart
+        }),
         shares_y: true,
     }
 }
@@ -144,8 +162,17 @@ fn table(networks: &Networks) -> Table {
         Column::new("step_mean", "mean of `a_k - a_(k-1)`", Format::Real).detail(),
         Column::new("mean_over_std_of_a", "mean over std of `A`", Format::Fixed3).detail(),
         Column::new("std_over_std_of_a", "std over std of `A`", Format::Fixed3),
+        Column::new("std_over_std_of_a_untrained", "std over std of `A`, untrained", Format::Fixed3).detail(),
         Column::new("rms_over_std_of_a", "rms over std of `A`", Format::Fixed3).detail(),
         Column::new("step_mean_over_std_of_a", "mean step over std of `A`", Format::Fixed3).detail(),
+        Column::new("unsigned_bias", "unsigned bias", Format::Real).detail(),
+        Column::new("unsigned_bias_over_std_of_a", "unsigned bias over std of `A`", Format::Fixed3),
+        Column::new(
+            "unsigned_bias_over_std_of_a_untrained",
+            "unsigned bias over std of `A`, untrained",
+            Format::Fixed3,
+        )
+        .detail(),
     ];
     block_table(("estimation", "Estimation error of every block"), networks, columns, |network, id| {
         let error = network.output.get(&id)?;
@@ -158,8 +185,12 @@ fn table(networks: &Networks) -> Table {
             error.step_mean.map_or(Cell::Empty, |step| Cell::Interval(step, step_ci95)),
             Cell::Number(error.mean_relative),
             Cell::Interval(deviation.value, deviation.ci95),
+            untrained_cell(network, id, |error| Some(error.std_relative)),
             Cell::Number(error.rms_relative),
             error.step_mean_relative.map_or(Cell::Empty, Cell::Number),
+            Cell::Interval(error.unsigned_bias, error.unsigned_bias_ci95),
+            Cell::Number(error.unsigned_bias_over_std_of_a),
+            untrained_cell(network, id, |error| Some(error.unsigned_bias_over_std_of_a)),
         ])
     })
 }
@@ -192,7 +223,7 @@ mod tests {
         second[1].std_relative = f64::NAN;
         let section = section(&presented(vec![(&shallow, &whole, errors_of(&shallow)), (&deep, &whole, second)]));
         assert_is_complete(&section);
-        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (13, 10));
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (13, 14));
         for figure in &section.figures {
             let series = figure.panels.iter().map(|panel| match panel {
                 Panel::Chart(chart) => chart.series.len(),

@@ -46,7 +46,11 @@ impl Gate {
 
     /// Returns this gate of a block.
     fn of<'a>(self, network: &'a Network, id: BlockId) -> Option<&'a GateActivity> {
-        let block = network.output.get(&id)?;
+        self.of_block(network.output.get(&id)?)
+    }
+
+    /// Returns this gate of the gates of a block.
+    fn of_block(self, block: &BlockGates) -> Option<&GateActivity> {
         match self {
             Self::Transform => block.transform.as_ref(),
             Self::Carry => block.carry.as_ref(),

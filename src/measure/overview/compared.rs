@@ -1,7 +1,7 @@
 //! Networks that saw the same samples, compared sample by sample.
 
 use super::super::results::Measurements;
-use super::super::score::{Estimate, paired};
+use super::super::score::{Estimate, paired_accuracy, paired_loss};
 use super::super::sentences::number;
 use super::super::{Metric, Prediction};
 use crate::report::{Cell, Column, Format, Report, RowKey, Table};
@@ -61,8 +61,8 @@ struct Differences {
 fn differences(own: &[Prediction], other: &[Prediction]) -> Differences {
     let pairs = || own.iter().zip(other);
     Differences {
-        accuracy: paired(own, other, |p| p.accuracy),
-        loss: paired(own, other, |p| p.loss),
+        accuracy: paired_accuracy(own, other),
+        loss: paired_loss(own, other),
         only_own: pairs().filter(|(a, b)| a.accuracy > b.accuracy).count(),
         only_other: pairs().filter(|(a, b)| a.accuracy < b.accuracy).count(),
     }
@@ -78,14 +78,18 @@ mod tests {
             let accuracy = f64::from(u8::from(is_correct));
             Prediction { positions: 1, accuracy, loss, ..Prediction::default() }
         };
-        let one: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 9, 0.5 + f64::from(i % 7))).collect();
-        let other: Vec<Prediction> = (0..100).map(|i| prediction(i % 10 < 8, 1.0 + f64::from(i % 7))).collect();
+        let all = |correct: u32, loss: f64| -> Vec<Prediction> {
+            let one = |i: u32| Prediction { group: i, ..prediction(i % 10 < correct, loss + f64::from(i % 7)) };
+            (0..100).map(one).collect()
+        };
+        let (one, other) = (all(9, 0.5), all(8, 1.0));
         let found = differences(&one, &other);
         assert!((found.accuracy.value - 0.1).abs() < 1e-12);
-        // A share of .1 with a deviation of .3, over 100 samples.
-        assert!((found.accuracy.ci95 - 1.96 * 0.3015 / 10.0).abs() < 1e-4, "{:?}", found.accuracy);
-        // The losses differ by one half each time, however much they vary.
-        assert_eq!((found.loss.value, found.loss.ci95), (-0.5, 0.0));
+        // Agresti and Min: 10.5 gained, .5 lost, of 102; their interval is centred on .098.
+        let half = 1.96 * (11.0 - 100.0 / 102.0_f64).sqrt() / 102.0 + (0.1 - 10.0 / 102.0);
+        assert!((found.accuracy.ci95 - half).abs() < 1e-4, "{:?}", found.accuracy);
+        // The losses differ by one half each time, however much they vary: a difference without an interval.
+        assert!(found.loss.value == -0.5 && found.loss.ci95.is_nan());
         assert_eq!((found.only_own, found.only_other), (10, 0));
     }
 }

@@ -1,8 +1,8 @@
 //! How the predictions of Section 3 are reported.
 
-use super::BlockTheory;
+use super::{BlockTheory, OptimalGate};
 use crate::measure::Presented;
-use crate::measure::charts::{BlockAxis, block_table, panel, with_content, zero};
+use crate::measure::charts::{BlockAxis, block_table, panel, untrained_cell, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
 use crate::measure::sentences::{findings, finite_mean, number};
 use crate::nn::BlockId;
@@ -20,12 +20,16 @@ pub(super) fn section(networks: &Networks) -> Section {
     Section {
         title: "The predictions of Section 3".into(),
         about: vec![
-            "If every block keeps its features (paper, Eq. 1), its residual has zero mean, `E[F] = 0` (Eqs. 6-9), and the \
-             variance of the estimation error falls from block to block (Section 4.1)."
+            "If every block keeps its features (paper, Eq. 1), its step has zero mean, `E[a_k - a_(k-1)] = 0` (Eqs. 6-9), \
+             and the variance of the estimation error falls from block to block (Section 4.1). The mean of a step is \
+             reported as a bias over a standard deviation. Both are root mean squares over the units, and the bias is \
+             corrected for the noise of few samples: it is 0 on average where every unit has a mean of 0."
                 .into(),
             "The gate that combines old and new estimate with the least variance is `T* = α_1/(α_1 + α_2)` (Section 3.3, \
-             Eqs. 10-12). The measured variances of the errors give it for every unit for which the new value ever \
-             differs from the old estimate."
+             Eqs. 10 and 11). The measured variances of the errors give it for every unit for which the new value ever \
+             differs from the old estimate. It presumes that the new value is unbiased, `E[H - A] = 0`, and coupled gates. \
+             The last block of a stage has no `T*`: its own output is the target. The new estimate varies at most as much \
+             as the old one where `T ≤ 2 T*`."
                 .into(),
         ],
         findings: findings(networks, &tables, sentence),
@@ -39,14 +43,29 @@ pub(super) fn section(networks: &Networks) -> Section {
 fn sentence(network: &Presented<PerBlock<BlockTheory>>) -> Option<String> {
     let mean = |figure: fn(&BlockTheory) -> Option<f64>| finite_mean(network.output.values().filter_map(figure));
     let mut sentence = format!(
-        "On average over the blocks, the residual's mean is {} of its standard deviation, and the error's variance falls \
+        "On average over the blocks, the bias of the step is {} of its standard deviation, and the error's variance falls \
          in {} of the units.",
-        number(mean(|block| Some(block.residual_mean_relative))?, Format::Fixed3),
+        number(mean(|block| Some(block.step_bias_over_std))?, Format::Fixed3),
         number(mean(|block| Some(block.variance_falls_share))?, Format::Percent),
     );
-    if let (Some(optimal), Some(learned)) = (mean(|block| block.optimal_gate), mean(|block| block.learned_gate)) {
+    let falls = |blocks: &PerBlock<BlockTheory>| finite_mean(blocks.values().map(|block| block.variance_falls_share));
+    let untrained: Vec<String> =
+        network.untrained.iter().filter_map(falls).map(|share| number(share, Format::Percent)).collect();
+    if !untrained.is_empty() {
+        sentence += &format!(" With initial weights it falls in {}.", untrained.join(", "));
+    }
+    let gate = |figure: fn(&OptimalGate) -> f64| {
+        finite_mean(network.output.values().filter_map(|block| block.gate.as_ref()).map(figure))
+    };
+    if let (Some(optimal), Some(learned)) = (gate(|gate| gate.optimal_gate), gate(|gate| gate.learned_gate)) {
         let [optimal, learned] = [optimal, learned].map(|gate| number(gate, Format::Fixed3));
         sentence += &format!(" The optimal gate is {optimal} on average, the learned gate {learned}.");
+    }
+    if let Some(bias) = gate(|gate| gate.new_value_bias_over_std) {
+        let bias = number(bias, Format::Fixed3);
+        sentence += &format!(
+            " The bias of the new value, which `T*` presumes to be zero, is {bias} of its standard deviation."
+        );
     }
     Some(sentence)
 }
@@ -60,21 +79,26 @@ fn figures(networks: &Networks) -> Vec<Figure> {
     };
     let y = Axis::new;
     let half = Reference { y: 50.0, label: "half of the units".into(), network: None };
-    let residual =
-        chart(y("`|E[F]| / std(F)`", Scale::Including(vec![0.0])), zero(), |block| Some(block.residual_mean_relative));
+    let step =
+        chart(y("bias / std of the step", Scale::Including(vec![0.0])), zero(), |block| Some(block.step_bias_over_std));
     let falls =
         chart(y("units", Scale::Between(0.0, 100.0)).unit("%"), half, |block| Some(100.0 * block.variance_falls_share));
-    let correlation = chart(y("correlation", Scale::Including(vec![0.0])), zero(), |block| block.gate_correlation);
+    let falls = with_bands(falls, axis.untrained_bands(networks, |block| Some(100.0 * block.variance_falls_share)));
+    let step = with_bands(step, axis.untrained_bands(networks, |block| Some(block.step_bias_over_std)));
+    let correlation =
+        chart(y("correlation", Scale::Including(vec![0.0])), zero(), |block| Some(block.gate?.gate_correlation));
     let all = [
         figure(
-            ("theory-residual-mean", "Mean of the residual over its standard deviation"),
-            "For every unit `|E[F]| / std(F)`, averaged over the units. Zero is what Eq. 9 predicts.",
-            vec![residual],
+            ("theory-step-bias", "Bias of the step over its standard deviation"),
+            "`√mean(b² - s²/n) / √mean(s²)` over the units, of the mean b and the standard deviation s of a unit of \
+             `a_k - a_(k-1)` over n samples. Zero is what Eq. 8 predicts.",
+            vec![step],
         ),
         figure(
             ("theory-variance", "Units whose error has less variance than before the block"),
             "Of the units with any error, the share for which the variance of `a_k - A` is less than that of \
-             `a_(k-1) - A`. After the last block of a stage it is all of them by definition.",
+             `a_(k-1) - A`. After the last block of a stage it is all of them by definition. Units whose error hardly \
+             varies are left out.",
             vec![falls],
         ),
         figure(
@@ -89,6 +113,12 @@ fn figures(networks: &Networks) -> Vec<Figure> {
         ),
     ];
     with_content(all)
+}
+
+/// Returns a chart with bands behind its lines.
+fn with_bands(mut chart: Chart, bands: Vec<Series>) -> Chart {
+    chart.series.splice(0..0, bands);
+    chart
 }
 
 fn figure((name, title): (&str, &str), about: &str, charts: Vec<Chart>) -> Figure {
@@ -108,8 +138,8 @@ fn gates(networks: &Networks, axis: &BlockAxis, network: &Presented<PerBlock<Blo
         Series { name: name.into(), ..axis.series(network, mark, estimate) }
     };
     let series = [
-        series("optimal gate", Mark::Dashed, |block| block.optimal_gate),
-        series("learned gate", Mark::Line, |block| block.learned_gate),
+        series("optimal gate", Mark::Dashed, |block| Some(block.gate?.optimal_gate)),
+        series("learned gate", Mark::Line, |block| Some(block.gate?.learned_gate)),
     ];
     Chart {
         title: if networks.len() > 1 { network.name.to_owned() } else { String::new() },
@@ -127,19 +157,47 @@ fn exact(block: &BlockTheory, figure: fn(&BlockTheory) -> Option<f64>) -> Option
 
 fn table(networks: &Networks) -> Table {
     let columns = vec![
-        Column::new("residual_mean_relative", "`|E[F]| / std(F)`", Format::Fixed3),
+        Column::new("step_bias_over_std", "bias / std of the step", Format::Fixed3),
+        Column::new("residual_bias_over_std", "bias / std of F", Format::Fixed3).detail(),
         Column::new("zero_mean_share", "units whose zero mean is not rejected", Format::Percent).detail(),
         Column::new("variance_falls_share", "units whose variance falls", Format::Percent),
+        Column::new("step_bias_over_std_untrained", "bias / std of the step, untrained", Format::Fixed3).detail(),
+        Column::new("variance_falls_share_untrained", "units whose variance falls, untrained", Format::Percent)
+            .detail(),
+        Column::new("logit_slope_untrained", "slope of the logits, untrained", Format::Fixed3).detail(),
         Column::new("optimal_gate", "optimal gate `T*`", Format::Fixed3),
         Column::new("learned_gate", "learned gate `T`", Format::Fixed3),
         Column::new("gate_correlation", "correlation of `T` and `T*`", Format::Fixed3),
         Column::new("gate_slope", "slope of `T` over `T*`", Format::Fixed3).detail(),
+        Column::new("logit_slope", "slope of `logit T` over `logit T*`", Format::Fixed3).detail(),
+        Column::new("optimal_gate_outside_share", "units with `T*` outside 0 to 1", Format::Percent).detail(),
+        Column::new("variance_bound_share", "units with `T ≤ 2 T*`", Format::Percent).detail(),
+        Column::new("new_value_bias_over_std", "bias / std of `H - A`", Format::Fixed3).detail(),
     ];
     block_table(("theory", "Predictions of Section 3, block by block"), networks, columns, |network, id| {
         let block = network.output.get(&id)?;
-        let gates = [block.optimal_gate, block.learned_gate, block.gate_correlation, block.gate_slope];
-        let shares = [block.residual_mean_relative, block.zero_mean_share, block.variance_falls_share];
-        Some(shares.map(Some).into_iter().chain(gates).map(|v| v.map_or(Cell::Empty, Cell::Number)).collect())
+        let BlockTheory { step_bias_over_std, residual_bias_over_std, zero_mean_share, variance_falls_share, gate } =
+            block;
+        let all = [step_bias_over_std, residual_bias_over_std, zero_mean_share, variance_falls_share];
+        let gates = |gate: &OptimalGate| {
+            [
+                gate.optimal_gate,
+                gate.learned_gate,
+                gate.gate_correlation,
+                gate.gate_slope,
+                gate.logit_slope,
+                gate.optimal_gate_outside_share,
+                gate.variance_bound_share,
+                gate.new_value_bias_over_std,
+            ]
+        };
+        let gates = gate.as_ref().map_or([const { Cell::Empty }; 8], |gate| gates(gate).map(Cell::Number));
+        let untrained = [
+            untrained_cell(network, id, |block| Some(block.step_bias_over_std)),
+            untrained_cell(network, id, |block| Some(block.variance_falls_share)),
+            untrained_cell(network, id, |block| Some(block.gate?.logit_slope)),
+        ];
+        Some(all.map(|value| Cell::Number(*value)).into_iter().chain(untrained).chain(gates).collect())
     })
 }
 
@@ -151,13 +209,20 @@ mod tests {
 
     fn theory(outline: &Outline, gate: Option<f64>) -> PerBlock<BlockTheory> {
         let block = |place: usize| BlockTheory {
-            residual_mean_relative: 0.1 * place as f64,
+            step_bias_over_std: 0.1 * place as f64,
+            residual_bias_over_std: 0.1,
             zero_mean_share: 0.5,
             variance_falls_share: 0.75,
-            optimal_gate: gate,
-            learned_gate: gate.map(|gate| gate / 2.0),
-            gate_correlation: gate.map(|gate| gate / 4.0),
-            gate_slope: gate.map(|_| 1.0),
+            gate: gate.map(|gate| OptimalGate {
+                optimal_gate: gate,
+                learned_gate: gate / 2.0,
+                gate_correlation: gate / 4.0,
+                gate_slope: 1.0,
+                logit_slope: 1.0,
+                optimal_gate_outside_share: 0.1,
+                variance_bound_share: 0.9,
+                new_value_bias_over_std: 0.2,
+            }),
         };
         outline.blocks().enumerate().map(|(place, (id, _))| (id, block(place))).collect()
     }
@@ -166,18 +231,18 @@ mod tests {
     fn a_network_without_gates_is_left_out_of_the_figures_about_gates() {
         let (shallow, deep, whole) = (outline(&[3]), outline(&[3, 2]), score(0.9));
         let mut second = theory(&deep, Some(0.5));
-        second[1].residual_mean_relative = f64::NAN;
+        second[1].step_bias_over_std = f64::NAN;
         let networks = presented(vec![(&shallow, &whole, theory(&shallow, None)), (&deep, &whole, second)]);
         let section = section(&networks);
         assert_is_complete(&section);
         let panels: Vec<_> = section.figures.iter().map(|figure| figure.panels.len()).collect();
         assert_eq!(panels, [1, 1, 1, 1]);
-        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (8, 9));
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (8, 17));
         let texts: Vec<_> = section.findings.iter().map(|finding| finding.text.as_str()).collect();
-        let first = "On average over the blocks, the residual's mean is 0.100 of its standard deviation, and the error's \
+        let first = "On average over the blocks, the bias of the step is 0.100 of its standard deviation, and the error's \
                      variance falls in 75.00 % of the units.";
         assert_eq!(texts[0], first);
-        assert!(texts[1].ends_with("The optimal gate is 0.500 on average, the learned gate 0.250."), "{texts:?}");
+        assert!(texts[1].contains("The optimal gate is 0.500 on average, the learned gate 0.250."), "{texts:?}");
         assert!(texts[2].starts_with("1 figure of the table is not finite"), "{texts:?}");
     }
 
@@ -186,6 +251,6 @@ mod tests {
         let (outline, whole) = (outline(&[3]), score(0.9));
         let section = section(&presented(vec![(&outline, &whole, theory(&outline, None))]));
         let names: Vec<_> = section.figures.iter().map(|figure| figure.name.as_str()).collect();
-        assert_eq!(names, ["theory-residual-mean", "theory-variance"]);
+        assert_eq!(names, ["theory-step-bias", "theory-variance"]);
     }
 }

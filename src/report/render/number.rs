@@ -29,8 +29,11 @@ pub(super) fn cell(cell: &Cell, column: &Column) -> String {
     }
 }
 
-/// Formats an interval as `1.23 ± 0.45`, both with the same number of decimals.
+/// Formats an interval as `1.23 ± 0.45`, both with the same number of decimals. A number without an interval stands alone.
 fn interval(value: f64, half_width: f64, format: Format) -> String {
+    if half_width.is_nan() {
+        return number(value, format);
+    }
     let decimals = shared_decimals(value, half_width, format);
     let half = without_unit(half_width, format, decimals);
     let rounds_to_zero = half_width != 0.0 && half.chars().all(|c| matches!(c, '0' | '.'));

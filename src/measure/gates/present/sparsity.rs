@@ -26,7 +26,9 @@ pub(super) fn figure_of(networks: &Networks, gate: Gate) -> Figure {
     );
     if gate == Gate::Transform {
         about += " According to the paper (Section 4) transform gates are sparse for each sample but not on average. Where \
-                  that is so, the line of single samples lies above the line of the average.";
+                  that is so, the line of single samples lies above the line of the average. Averaging alone lowers the \
+                  sparsity: the table says how far it would fall if samples had no unit in common, and what a network \
+                  with initial weights has, where one was measured.";
     }
     figure(gate, "sparsity", "Sparsity", about, charts.map(panel).collect())
 }

@@ -2,7 +2,8 @@
 
 use super::sparsity::class_range;
 use super::{Gate, GateActivity, Networks, column_means, mean_histogram};
-use crate::measure::charts::{estimate_cell, row_table};
+use crate::measure::charts::{estimate_cell, row_table, untrained_cell};
+use crate::measure::gates::BlockGates;
 use crate::nn::BlockId;
 use crate::report::{Cell, Column, Format, RowKey, Table};
 
@@ -20,21 +21,32 @@ pub(super) fn blocks(networks: &Networks) -> Table {
         Column::new("open_share_fraction", "above one half", Format::Percent).detail(),
         sparsity("per_sample", "of single samples"),
         sparsity("of_average", "of the average"),
+        sparsity("of_average_permuted", "of the average, units permuted"),
+        sparsity("per_sample_untrained", "of single samples, untrained"),
+        sparsity("of_average_untrained", "of the average, untrained"),
         sparsity("per_class", "of classes, mean"),
         sparsity("per_class_least", "of classes, least"),
         sparsity("per_class_greatest", "of classes, greatest"),
     ];
-    gate_table(("gates", "Gates of every block"), networks, columns, |gate, id, activity| {
+    gate_table(("gates", "Gates of every block"), networks, columns, |network, gate, id, activity| {
         let numbers = [
             activity.std_over_samples,
             activity.std_over_units,
             activity.open_share,
             activity.sparsity_per_sample,
             activity.sparsity_of_average,
+            activity.sparsity_of_average_permuted,
         ];
+        let untrained = |figure: fn(&GateActivity) -> f64| {
+            untrained_cell(network, id, |gates: &BlockGates| Some(figure(gate.of_block(gates)?)))
+        };
+        let untrained = [untrained(|gate| gate.sparsity_per_sample), untrained(|gate| gate.sparsity_of_average)];
         let first = vec![Cell::Block(id), Cell::Text(gate.name().into()), estimate_cell(activity.mean)];
         let classes = class_range(activity).map(|(mean, [least, greatest])| [mean, least, greatest].map(Cell::Number));
-        vec![[first, numbers.map(Cell::Number).to_vec(), classes.unwrap_or_default().to_vec()].concat()]
+        vec![
+            [first, numbers.map(Cell::Number).to_vec(), untrained.to_vec(), classes.unwrap_or_default().to_vec()]
+                .concat(),
+        ]
     })
 }
 
@@ -48,7 +60,7 @@ pub(super) fn channels(networks: &Networks) -> Table {
         Column::new("mean_fraction", "mean", Format::Fixed3),
     ];
     let named = ("gate-channels", "Channel means of every gate");
-    let table = gate_table(named, networks, columns, |gate, id, activity| {
+    let table = gate_table(named, networks, columns, |_, gate, id, activity| {
         let row = |column: super::Column| {
             let [first, last] = [column.first, column.last].map(|channel| Cell::Number(channel as f64));
             let mean = column.mean.map_or(Cell::Empty, Cell::Number);
@@ -83,10 +95,10 @@ fn gate_table(
     named: (&str, &str),
     networks: &Networks,
     columns: Vec<Column>,
-    rows: impl Fn(Gate, BlockId, &GateActivity) -> Vec<Vec<Cell>>,
+    rows: impl Fn(&super::Network, Gate, BlockId, &GateActivity) -> Vec<Vec<Cell>>,
 ) -> Table {
     row_table(named, RowKey::Block, networks, columns, |network| {
         let gates = network.outline.blocks().flat_map(|(id, _)| Gate::BOTH.map(|gate| (id, gate)));
-        gates.filter_map(|(id, gate)| Some(rows(gate, id, gate.of(network, id)?))).flatten().collect()
+        gates.filter_map(|(id, gate)| Some(rows(network, gate, id, gate.of(network, id)?))).flatten().collect()
     })
 }

@@ -12,6 +12,7 @@ fn activity(mean: f64, channels: usize) -> GateActivity {
         histogram: vec![0.5, 0.3, 0.15, 0.05],
         sparsity_per_sample: 0.6,
         sparsity_of_average: 0.3,
+        sparsity_of_average_permuted: 0.05,
         sparsity_per_class: vec![0.35, 0.45, f64::NAN],
         channels: (0..channels).map(|channel| channel as f32 / (2 * channels) as f32).collect(),
         class_channels: Vec::new(),

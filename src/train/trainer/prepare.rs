@@ -1,0 +1,102 @@
+//! What is settled before the first step: data, network, run directory, and the state to continue from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Trainer;
+use crate::data::{Dataset, Normalization, Vocabulary};
+use crate::kernel::Backend;
+use crate::measure::EvalSet;
+use crate::model::{Metadata, Model, ModelConfig};
+use crate::train::checks::{check_extension, check_memory};
+use crate::train::initial_weights::copy_weights;
+use crate::train::open_data::{check_augmented, open_data};
+use crate::train::{Experiment, RunDirectory, TrainingSetup, TrainingState};
+use crate::{Error, Result};
+
+/// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
+const MIN_EVALUATION_BATCH: usize = 250;
+
+impl Trainer {
+    /// Prepares a training, from given weights or from random ones.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`] and [`Trainer::from_weights`].
+    pub(super) fn prepare(
+        experiment: Experiment,
+        weights: Option<&Model>,
+        dir: &Path,
+        resume: bool,
+        backend: &Backend,
+    ) -> Result<Self> {
+        let (samples, held_out) = open_data(&experiment)?;
+        let train = &experiment.train;
+        let shape = samples.shape();
+        experiment.data.augment.check(shape)?;
+        let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
+        normalization.check(shape[0])?;
+        let classes = samples.classes().len();
+        let model = model_config(&experiment, &samples)?;
+        // An impossible network must be found before the run directory is created.
+        let uninitialized = Model::uninitialized(&model, shape, classes, backend)?;
+        check_augmented(&experiment, &uninitialized, shape)?;
+        check_memory(&uninitialized, train)?;
+        let mut initial = None;
+        let mut new_parameters = Vec::new();
+        if let Some(source) = weights {
+            let mut model = Model::new(&model, shape, classes, train.seed, backend)?;
+            new_parameters = copy_weights(source, &mut model)?;
+            initial = Some(model);
+        }
+        let fingerprint = samples.fingerprint();
+        let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
+        let mut run = if resume {
+            RunDirectory::resume(dir, &experiment, backend.preferred)?
+        } else {
+            RunDirectory::create(dir, &experiment, backend.preferred)?
+        };
+        let state = match (run.read_latest_checkpoint(&setup, backend)?, initial, &train.from) {
+            (Some(state), ..) => state,
+            (None, Some(model), _) => TrainingState::new(model, train),
+            (None, None, Some(_)) => {
+                return Err(Error::config("train.from", "the weights have to be passed to the training"));
+            }
+            (None, None, None) => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
+        };
+        if let Some(before) = run.replaced_experiment() {
+            let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
+            check_extension(&before.train, train, &state, per_epoch)?;
+            run.replace_experiment(&experiment)?;
+        }
+        let metadata = metadata(&experiment, &samples, state.model.config().clone(), &normalization);
+        let batch = (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH);
+        let held_out = EvalSet::new(Arc::new(held_out), normalization, batch);
+        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run, new_parameters })
+    }
+}
+
+/// Returns the configuration of the network with the number of characters that the text has.
+fn model_config(experiment: &Experiment, samples: &Dataset) -> Result<ModelConfig> {
+    let characters = samples.vocabulary().map(Vocabulary::character_id_count);
+    match (experiment.model.characters, characters) {
+        (Some(asked), Some(have)) if asked != have => {
+            let what = format!("{asked}, but {} has {have}; leave it to the text", experiment.data.source);
+            Err(Error::config("model.characters", what))
+        }
+        (asked, have) => Ok(ModelConfig { characters: have.or(asked), ..experiment.model.clone() }),
+    }
+}
+
+/// Returns what the model file says beside the parameters.
+fn metadata(experiment: &Experiment, samples: &Dataset, model: ModelConfig, normalization: &Normalization) -> Metadata {
+    Metadata {
+        model,
+        input: samples.shape(),
+        classes: samples.classes().to_vec(),
+        characters: samples.vocabulary().map(|vocabulary| vocabulary.characters.iter().collect()),
+        mean: normalization.mean.clone(),
+        std: normalization.std.clone(),
+        data: experiment.data.source.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
