@@ -171,6 +171,9 @@ impl DataArgs {
         let options = self.part.apply(options);
         let set = open(&options, network).map_err(|e| named(&network_name, e))?;
         say_passed_over(options.name(), &set.dataset);
+        if let Some(why) = network.why_no_mask() {
+            output::say(&format!("{network_name}: all positions count: {why}"));
+        }
         let (unknown, words) = (set.dataset.unknown_words(), set.len());
         if unknown > 0 {
             let name = options.name();

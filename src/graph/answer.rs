@@ -314,6 +314,12 @@ impl GraphNetwork {
         Ok(())
     }
 
+    /// Returns why an input that is called a mask does not say which positions count: it has others. `None` where there is no
+    /// such input. The lengths are those of the samples that the network was fitted to.
+    pub fn why_no_mask(&self) -> Option<&str> {
+        self.answers.unfit_mask.as_deref()
+    }
+
     /// Returns the answers for some samples, of the outputs for each chunk and of which positions of the inputs count.
     ///
     /// Where the graph ends in a softmax they are the logarithms of its outputs, of which a softmax gives the same

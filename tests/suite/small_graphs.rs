@@ -119,12 +119,19 @@ fn a_padding_mask_does_not_say_what_counts() {
 
 #[test]
 fn a_mask_of_other_positions_is_not_claimed() {
-    let (_dir, path) = tagger(2, declared("attention_mask", INT32, &["n", "past + p"]));
+    let (_dir, path) = tagger(2, declared("attention_mask", INT32, &["n", "20"]));
     let text = summary(&path);
-    let expected = "; all positions count: 'attention_mask' has 32 positions, the network answers at 16";
-    assert!(text.contains(expected) && !text.contains("count where"), "{text}");
+    let why = "'attention_mask' has 20 positions, the network answers at 16";
+    assert!(text.contains(&format!("; all positions count: {why}")) && !text.contains("count where"), "{text}");
     let error = refusal(&path, mask("attention_mask"));
-    assert!(error.ends_with("the mask 'attention_mask' has 32 positions, the network answers at 16"), "{error}");
+    assert!(error.ends_with(&format!("the mask {why}")), "{error}");
+    // As in a decoder with a cache, whose lengths the samples set.
+    let (_dir, cached) = tagger(2, declared("attention_mask", INT32, &["n", "past + p"]));
+    let fitted = |answers: AnswerOptions| GraphNetwork::open_with(&cached, None, &[vec![6, 8], vec![10]], &answers);
+    let why = "'attention_mask' has 10 positions, the network answers at 6";
+    assert_eq!(fitted(AnswerOptions::default()).unwrap().why_no_mask(), Some(why));
+    let error = fitted(mask("attention_mask")).err().unwrap().to_string();
+    assert!(error.ends_with(&format!("the mask {why}")), "{error}");
     let error = refusal(&path, mask("x"));
     assert!(error.ends_with("the mask 'x' has shape [16, 8], not one value a position"), "{error}");
 }
