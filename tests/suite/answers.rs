@@ -257,6 +257,7 @@ fn only_labelled_networks_have_paired_differences() {
         let arguments = ["compare", network, network, "--data", data, "--only", "lesion", "--out"];
         let (is_success, said) = run(&[&arguments, [out.to_str().unwrap()].as_slice(), options].concat());
         assert!(is_success, "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         (out.join("paired.csv").exists(), said.contains("differs from"))
     };
     assert_eq!(compare("labelled", &[]), (true, true));
