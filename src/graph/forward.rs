@@ -60,7 +60,9 @@ impl GraphNetwork {
 
     /// Returns the layout of an estimate; that of a row of channels where it is not known.
     fn layout(&self, estimate: &Activation) -> Layout {
-        let shape = || estimate.chunks.first().map_or_else(Vec::new, |chunk| chunk.shape()[1..].to_vec());
+        let shape = || {
+            estimate.chunks.first().map_or_else(Vec::new, |chunk| chunk.shape().get(1..).unwrap_or_default().to_vec())
+        };
         let unknown = || Layout {
             group: usize::MAX,
             channels: shape().first().copied().unwrap_or(1),
@@ -68,6 +70,30 @@ impl GraphNetwork {
             order: None,
         };
         self.layouts.get(estimate.value).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Builds an estimate of the shape of another one. The error says that the number of values is not that of the estimate.
+    fn try_rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Result<Activation> {
+        let layout = self.layout(like);
+        let units = layout.shape.iter().product::<usize>();
+        let wrong = |found: usize, expected: usize| self.error(format!("{found} values of an estimate of {expected}"));
+        if values.len() != like.samples * units {
+            return Err(wrong(values.len(), like.samples * units));
+        }
+        let last = values[values.len() - units..].to_vec();
+        let mut offset = 0;
+        let mut chunks = Vec::new();
+        for chunk in like.chunks.iter() {
+            let size = chunk.shape().first().map_or(1, |&rows| rows * units);
+            while values.len() < offset + size {
+                values.extend(&last);
+            }
+            let own = layout.in_own_order(values[offset..offset + size].to_vec());
+            offset += size;
+            let rebuilt = Tensor::try_from_data(chunk.shape(), own).map_err(|_| wrong(size, chunk.len()))?;
+            chunks.push(rebuilt);
+        }
+        Ok(Activation { chunks: Arc::new(chunks), ..like.clone() })
     }
 
     /// Runs parts one after the other.
@@ -121,7 +147,7 @@ impl Network for GraphNetwork {
             None => {
                 let (after, before) = (self.values(&new).0, self.values(&estimate).0);
                 match after.len() == before.len() {
-                    true => self.rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect()),
+                    true => self.try_rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect())?,
                     false => new.clone(),
                 }
             }
@@ -176,22 +202,7 @@ impl Network for GraphNetwork {
         (mask.len() == estimate.samples * positions).then(|| PositionMask { counts: mask.clone(), positions })
     }
 
-    fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {
-        let layout = self.layout(like);
-        let units = layout.shape.iter().product::<usize>();
-        assert_eq!(values.len(), like.samples * units, "as many values as the estimate has");
-        let last = values[values.len() - units..].to_vec();
-        let mut offset = 0;
-        let mut chunks = Vec::new();
-        for chunk in like.chunks.iter() {
-            let size = chunk.shape()[0] * units;
-            while values.len() < offset + size {
-                values.extend(&last);
-            }
-            let own = layout.in_own_order(values[offset..offset + size].to_vec());
-            offset += size;
-            chunks.push(Tensor::from_data(chunk.shape(), own));
-        }
-        Activation { chunks: Arc::new(chunks), ..like.clone() }
+    fn rebuild(&self, like: &Activation, values: Vec<f32>) -> Activation {
+        self.try_rebuild(like, values).unwrap_or_else(|why| panic!("{why}"))
     }
 }
