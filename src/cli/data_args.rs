@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use unrolled::data::{Dataset, ResizeCrop, Split};
 use unrolled::measure::EvalSet;
 use unrolled::nn::{Answer, AnswerKind, Network};
-use unrolled::open::{AnyNetwork, EvalSetOptions};
+use unrolled::open::{AnyNetwork, DEFAULT_BATCH, EvalSetOptions};
 use unrolled::{Error, Result};
 
 use super::{numbers, output};
@@ -37,36 +38,40 @@ pub(super) struct OptionalDataArgs {
 #[derive(Args)]
 struct PartArgs {
     /// Which part of the data
-    #[arg(long, value_enum, default_value_t = Part::Test)]
-    split: Part,
+    #[arg(long, value_parser = split_parser(), default_value_t = Split::Test)]
+    split: Split,
     /// Use the first N samples only; 0 for all
     #[arg(long, value_name = "N", default_value = "0", value_parser = numbers::count, hide_default_value = true)]
     limit: usize,
     /// Samples that run through the network at once
-    #[arg(long, value_name = "N", default_value_t = BATCH, value_parser = numbers::positive)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH, value_parser = numbers::positive)]
     batch: usize,
-    /// Resize the shorter side of images to so many pixels
+    /// Resize the shorter side of images to PIXELS
     #[arg(long, value_name = "PIXELS", value_parser = numbers::positive)]
     resize: Option<usize>,
-    /// Then cut out the middle of images, so many pixels a side
+    /// Then crop the centre of images, PIXELS a side
     #[arg(long, value_name = "PIXELS", value_parser = numbers::positive)]
     crop: Option<usize>,
 }
 
-/// Samples that run through the network at once, where nobody says otherwise.
-const BATCH: usize = 64;
+/// Lists the splits in the help text.
+fn split_parser() -> impl TypedValueParser<Value = Split> {
+    let valid = PossibleValue::new("valid").help("The validation split; texts only");
+    PossibleValuesParser::new([PossibleValue::new("train"), valid, PossibleValue::new("test")])
+        .try_map(|name| name.parse())
+}
 
 impl PartArgs {
     /// Whether any of the options was given.
     fn is_given(&self) -> bool {
         let Self { split, limit, batch, resize, crop } = self;
-        *split != Part::Test || *limit > 0 || *batch != BATCH || resize.is_some() || crop.is_some()
+        *split != Split::Test || *limit > 0 || *batch != DEFAULT_BATCH || resize.is_some() || crop.is_some()
     }
 
     fn apply(&self, options: EvalSetOptions) -> EvalSetOptions {
         let own = options.resize_crop();
         let view = ResizeCrop { resize: self.resize.or(own.resize), crop: self.crop.or(own.crop) };
-        options.split(self.split.into()).batch(self.batch).limit(self.limit).view(view)
+        options.split(self.split).batch(self.batch).limit(self.limit).view(view)
     }
 }
 
@@ -74,7 +79,7 @@ impl PartArgs {
 pub(super) struct OpenedData {
     pub(super) set: EvalSet,
     options: EvalSetOptions,
-    part: Part,
+    split: Split,
     /// What the network answers with, and the number of its classes or values.
     answer: (Answer, usize),
 }
@@ -98,15 +103,15 @@ impl OpenedData {
     /// The data as a report names them, with what the network answers with where that is not one class a sample.
     pub(super) fn description(&self) -> String {
         let (answer, values) = self.answer;
-        let part = match self.part {
+        let part = match self.split {
             _ if answer.kind != AnswerKind::Classes => "compared with the answers of the whole network",
             _ if !self.set.dataset.is_labelled() => {
                 "without labels: accuracy is agreement with the whole network, loss divergence from it"
             }
-            _ if self.name().starts_with("arrays:") => "with labels",
-            Part::Train => "training split",
-            Part::Valid => "validation split",
-            Part::Test => "test split",
+            _ if self.set.dataset.arrays().is_some() => "with labels",
+            Split::Train => "training split",
+            Split::Valid => "validation split",
+            Split::Test => "test split",
         };
         let answers = match answer == Answer::default() {
             true => String::new(),
@@ -119,7 +124,7 @@ impl OpenedData {
 impl DataArgs {
     /// The split that is named.
     pub(super) fn split(&self) -> Split {
-        self.part.split.into()
+        self.part.split
     }
 
     /// The samples as the network that was opened from this path takes them; those without labels are labelled with what it
@@ -131,6 +136,14 @@ impl DataArgs {
     /// The samples as the network that was opened from this path takes them, which must have labels.
     pub(super) fn labelled_for_network(&self, path: &Path, network: &mut AnyNetwork) -> Result<OpenedData> {
         let data = self.open(path, network, EvalSetOptions::unlabelled_for_network)?;
+        if data.answer.0.kind != AnswerKind::Classes {
+            let (answer, values) = data.answer;
+            let why = format!(
+                "answers with {}, so that there is no accuracy; measure tells what each block does to the answers",
+                answer.describe(values)
+            );
+            return Err(Error::unsupported(path.display(), why));
+        }
         if !data.set.dataset.is_labelled() {
             let why = "no labels, so that there is no accuracy; measure tells what each block does to the answers";
             return Err(Error::unsupported(data.name(), why));
@@ -158,13 +171,16 @@ impl DataArgs {
         let options = self.part.apply(options);
         let set = open(&options, network).map_err(|e| named(&network_name, e))?;
         say_passed_over(options.name(), &set.dataset);
+        if let Some(why) = network.why_no_mask() {
+            output::say(&format!("{network_name}: all positions count: {why}"));
+        }
         let (unknown, words) = (set.dataset.unknown_words(), set.len());
         if unknown > 0 {
             let name = options.name();
             output::say(&format!("{name}: {unknown} of {words} words are unknown to {network_name}, told as <unk>"));
         }
         let answer = (network.outline().answer, network.outline().classes);
-        Ok(OpenedData { set, options, part: self.part.split, answer })
+        Ok(OpenedData { set, options, split: self.part.split, answer })
     }
 }
 
@@ -201,23 +217,5 @@ fn named(name: &str, error: Error) -> Error {
     match error {
         Error::Mismatch { subject, why } => Error::Mismatch { subject: format!("{name} and {subject}"), why },
         other => other,
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Part {
-    Train,
-    /// Of a text
-    Valid,
-    Test,
-}
-
-impl From<Part> for Split {
-    fn from(part: Part) -> Self {
-        match part {
-            Part::Train => Self::Train,
-            Part::Valid => Self::Valid,
-            Part::Test => Self::Test,
-        }
     }
 }

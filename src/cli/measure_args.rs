@@ -10,7 +10,7 @@ use unrolled::open::AnyNetwork;
 #[derive(Args)]
 pub(super) struct MeasureArgs {
     /// Take these measurements only, separated by commas [default: all that fit]
-    #[arg(long, value_parser = names(), value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_parser = names(), value_delimiter = ',')]
     pub(super) only: Vec<String>,
     /// Memory for estimates, such as 512M or 4G; the number of samples at once shrinks to it [default: a quarter of the
     /// machine's]

@@ -19,7 +19,9 @@ mod show;
 mod slim;
 mod train;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+use unrolled::Error;
 use unrolled::kernel::{Backend, Kernels};
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
@@ -34,15 +36,14 @@ struct Cli {
     /// The device that computes: cpu, or in builds with that feature cuda or wgpu
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
-    /// Which operations compute on the CPU: the fused ones of this program, or those of the engine as a reference
-    #[arg(long, global = true, value_enum, default_value_t = Operations::Native)]
-    kernels: Operations,
+    /// Kernels on the CPU: native (fused, this program's) or reference (Burn's)
+    #[arg(long, global = true, value_parser = kernels_parser(), default_value = Kernels::Native.name())]
+    kernels: Kernels,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Operations {
-    Native,
-    Reference,
+/// Lists the kernels in the help text.
+fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
+    PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).try_map(|name| name.parse())
 }
 
 #[derive(Subcommand)]
@@ -55,7 +56,7 @@ enum Command {
     Eval(eval::Eval),
     /// How the blocks of a network refine: estimation error, lesions, read-outs and more
     Measure(Box<measure::Measure>),
-    /// Leave blocks out of a network for good, and prove what is left
+    /// Leave blocks out of a network for good, and verify what is left
     Slim(Box<slim::Slim>),
     /// Stages and blocks of a network, what they cost, and which can be left out
     Show(show::Show),
@@ -70,15 +71,41 @@ enum Command {
     Data(data::Data),
 }
 
+impl Command {
+    /// Returns the name of a command that runs no network.
+    fn without_network(&self) -> Option<&'static str> {
+        match self {
+            Self::Show(_) => Some("show"),
+            Self::Merge(_) => Some("merge"),
+            Self::Report(_) => Some("report"),
+            Self::Data(_) => Some("data"),
+            Self::Train(train) if train.only_prints() => Some("train --init"),
+            Self::Demo(_) | Self::Train(_) | Self::Eval(_) | Self::Measure(_) | Self::Slim(_) | Self::Compare(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// Checks that neither device nor kernels were chosen for a command that uses none.
+fn check_default(backend: &Backend, command: &str) -> Result<(), Error> {
+    let default = Backend::cpu();
+    let chosen =
+        [("--device", backend.device != default.device), ("--kernels", backend.preferred != default.preferred)];
+    match chosen.into_iter().find(|(_, is_chosen)| *is_chosen) {
+        Some((option, _)) => Err(Error::Usage(format!("{option}: {command} runs no network"))),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse_from(numbers::join_negative(std::env::args_os()));
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
-    let kernels = match cli.kernels {
-        Operations::Native => Kernels::Native,
-        Operations::Reference => Kernels::Reference,
-    };
-    let backend = Backend::new(device, kernels);
+    let backend = Backend::new(device, cli.kernels);
+    if let Some(command) = cli.command.without_network() {
+        check_default(&backend, command)?;
+    }
     match cli.command {
         Command::Demo(command) => command.run(&backend),
         Command::Train(command) => command.run(&backend),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use unrolled::kernel::{Backend, Kernels};
 use unrolled::nn::{AnswerKind, AnswerOptions, Positions};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
@@ -57,17 +58,34 @@ struct AnswerArgs {
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
     /// What the answers of an ONNX network are: classes, or values that are compared by cosine or mse
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = answer_parser())]
     answer: Option<AnswerKind>,
     /// Which positions of a sample count: all, last, or a number from 0
     #[arg(long, value_name = "WHICH")]
     positions: Option<Positions>,
-    /// The input of an ONNX network that is 0 at positions which do not count
+    /// The input of an ONNX network that is 0 at the positions which do not count
     #[arg(long, value_name = "NAME")]
     mask: Option<String>,
 }
 
+/// Lists the kinds of answers in the help text.
+fn answer_parser() -> impl TypedValueParser<Value = AnswerKind> {
+    PossibleValuesParser::new(AnswerKind::ALL.map(AnswerKind::name)).try_map(|name| name.parse())
+}
+
 impl AnswerArgs {
+    /// Returns the first option that was given.
+    fn first_given(&self) -> Option<&'static str> {
+        let Self { output, answer, positions, mask } = self;
+        let options = [
+            ("--output", output.is_some()),
+            ("--answer", answer.is_some()),
+            ("--positions", positions.is_some()),
+            ("--mask", mask.is_some()),
+        ];
+        options.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
+    }
+
     fn options(&self) -> AnswerOptions {
         let Self { output, answer, positions, mask } = self;
         AnswerOptions { output: output.clone(), mask: mask.clone(), kind: *answer, positions: *positions }
@@ -98,10 +116,10 @@ impl OpenArgs {
         if self.cut.is_some() && !opened.iter().any(|(path, _)| open::is_graph_path(path)) {
             return wrong("--cut", "for ONNX files alone");
         }
-        if self.answers.options() != AnswerOptions::default()
+        if let Some(option) = self.answers.first_given()
             && !opened.iter().any(|(path, _)| open::is_graph_path(path))
         {
-            return wrong("--output, --answer, --positions, --mask", "for ONNX files alone");
+            return wrong(option, "for ONNX files alone");
         }
         if opened.iter().all(|(path, _)| open::is_graph_path(path)) {
             if backend.device != Device::flex() {

@@ -79,15 +79,14 @@ pub(super) fn title(measured: &[Measurements]) -> String {
     }
 }
 
-/// Returns a score in one line; that of a network which answers at every position begins with its perplexity.
+/// Returns a score in one line. It begins with the perplexity where that is the metric of the network.
 pub(super) fn score(score: &Score, outline: &Outline) -> String {
     let interval = |[low, high]: [f64; 2], unit: &str| format!("95 % interval {low:.2} to {high:.2}{unit}");
-    let perplexity = match outline.is_language_model || score.positions.is_some() {
-        true => {
-            let metric = Metric::Perplexity;
+    let perplexity = match Metric::of(outline) {
+        metric @ Metric::Perplexity => {
             format!("perplexity {:.2} ({}), ", metric.value(score), interval(metric.range(score), ""))
         }
-        false => String::new(),
+        Metric::Accuracy | Metric::Distance(_) => String::new(),
     };
     let accuracy = Metric::Accuracy;
     let loss_interval = if score.loss_ci95.is_nan() { String::new() } else { format!(" ± {:.4}", score.loss_ci95) };

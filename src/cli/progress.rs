@@ -96,7 +96,7 @@ fn time_left(elapsed: Duration, done: u64, remaining: u64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|_| done > 0)
 }
 
-/// The progress of measurements. While it lives Ctrl-C stops the work.
+/// The progress of measurements. Until [`Bar::finish`], Ctrl-C stops the work.
 pub(super) struct Bar {
     meter: Meter,
     network: String,

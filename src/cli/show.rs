@@ -49,9 +49,11 @@ impl Show {
         }
         let outline = for_good(&opened);
         let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
-        let are_lone =
-            opened.is_graph() && outline.stages.len() > 1 && outline.stages.iter().all(|s| s.blocks.len() == 1);
-        let hint = if are_lone { "--cut FILE names boundaries, --save-cut FILE writes these\n" } else { "" };
+        let hint = if opened.is_graph() && outline.are_blocks_alone() {
+            "--cut FILE names boundaries, --save-cut FILE writes these\n"
+        } else {
+            ""
+        };
         let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}{hint}"));
         self.print(&Shown { outline: &outline, opening: opened.load_report() }, &summary)
     }

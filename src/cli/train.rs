@@ -49,6 +49,11 @@ struct Request {
 }
 
 impl Train {
+    /// Returns whether it prints or writes an experiment file, and trains nothing.
+    pub(super) fn only_prints(&self) -> bool {
+        self.init.is_some()
+    }
+
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
         if let Some(name) = &self.init {
             return init(name, self.config.as_deref());
@@ -124,7 +129,8 @@ fn open_weights(from: &str, experiment: &Experiment, backend: &Backend) -> Resul
     match options.open_model(from) {
         // What the file leaves open, the experiment says.
         Err(Error::Argument { .. } | Error::File { .. } | Error::Config { .. }) if !Path::new(from).is_dir() => {
-            let Normalization { mean, std } = experiment.data.normalization.clone().unwrap_or_else(identity);
+            let Normalization { mean, std } =
+                experiment.data.normalization.clone().unwrap_or_else(|| Normalization::uniform(0.0, 1.0));
             let arch = experiment.model.clone();
             options.mean(mean).std(std).arch(arch).open_model(from)
         }
@@ -138,12 +144,7 @@ fn weights_normalization(experiment: &Experiment, backend: &Backend) -> Result<O
     let opened = open_weights(from, experiment, backend)?;
     let Metadata { mean, std, characters, .. } = opened.metadata;
     let normalization = Normalization { mean, std };
-    Ok(Some(normalization).filter(|known| characters.is_none() && *known != identity()))
-}
-
-/// Returns the normalization that changes nothing.
-fn identity() -> Normalization {
-    Normalization { mean: vec![0.0], std: vec![1.0] }
+    Ok(Some(normalization).filter(|known| characters.is_none() && *known != Normalization::uniform(0.0, 1.0)))
 }
 
 /// The kinds of network that `--init` accepts.

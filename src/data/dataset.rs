@@ -3,6 +3,7 @@
 mod modify;
 mod open;
 mod resize_crop;
+mod same_samples;
 
 use std::sync::Arc;
 

@@ -79,6 +79,14 @@ impl Folder {
         })
     }
 
+    /// Returns whether another folder has the same files in the same order, by whatever path they were named.
+    pub(super) fn has_same_files(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&PathBuf, &PathBuf)| {
+            one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+        };
+        self.files.len() == other.files.len() && self.files.iter().zip(&other.files).all(is_same)
+    }
+
     /// Returns the file names, in the order of the samples.
     pub(super) fn names(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
         self.files.iter().filter_map(|file| file.file_name())

@@ -190,6 +190,12 @@ impl TextDataset {
         out.iter_mut().zip(characters).for_each(|(to, &character)| *to = character as f32);
     }
 
+    /// Returns whether another text has the same words in the same order.
+    pub(super) fn has_same_words(&self, other: &Self) -> bool {
+        let (one, other) = (&self.text, &other.text);
+        one.words == other.words && one.distinct == other.distinct
+    }
+
     /// Returns all numbers that the samples are made of, for a fingerprint.
     pub(super) fn content(&self) -> impl Iterator<Item = u32> + '_ {
         self.characters.iter().chain(&self.text.words).copied()

@@ -3,7 +3,9 @@
 use super::ParseResult;
 use super::linked_graph::Graph;
 use super::network::{GraphInput, GraphNetwork};
-use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions};
+use super::raw_graph::FLOAT32;
+use super::views;
+use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions, StageOutline};
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -22,14 +24,23 @@ pub(super) struct AnswerReader {
     /// How the kind is known; `None` where it is assumed.
     reason: Option<String>,
     selected: Positions,
-    /// The place among the inputs of the one that says which positions count, and its name.
-    mask: Option<(usize, String)>,
+    /// The input that says which positions count; `None` where all count.
+    mask: Option<MaskInput>,
+    /// Why an input that could be the mask is none; `None` where there is no such input.
+    unfit_mask: Option<String>,
     /// Whether the outputs are probabilities.
     is_softmax: bool,
 }
 
-/// ONNX's number of the type of truth values.
-const BOOL: i64 = 9;
+/// An input that says which positions count.
+#[derive(Clone, Debug)]
+struct MaskInput {
+    /// Its place among the inputs.
+    place: usize,
+    name: String,
+    /// Whether it has as many positions as the answers, and not as the estimates of a stage alone.
+    has_answer_positions: bool,
+}
 
 /// Returns the value that holds the answers: the output of this name, or the first one that is computed from an input.
 pub(super) fn answer_value(graph: &Graph, name: Option<&str>) -> ParseResult<usize> {
@@ -65,14 +76,13 @@ impl AnswerReader {
         graph: &Graph,
         (output, shape): (usize, &[usize]),
         batch: usize,
-        inputs: &[GraphInput],
         options: &AnswerOptions,
     ) -> ParseResult<Self> {
         let name = one_line(name_of(graph, output));
         let guess = guess_kind(graph, output, shape);
         let kind = options.kind.unwrap_or_else(|| guess.as_ref().map_or(AnswerKind::Classes, |(kind, _)| *kind));
         let reason = match options.kind {
-            Some(_) => Some("as was said".to_owned()),
+            Some(_) => Some("given".to_owned()),
             None => guess.map(|(_, reason)| reason),
         };
         let (classes, positions, is_classes_first) = match (shape, kind) {
@@ -92,6 +102,11 @@ impl AnswerReader {
                  classes, height, width]; name another output, or say that its values are compared by cosine or mse"
             ));
         }
+        if classes == 1 && kind == AnswerKind::Classes {
+            return Err(format!(
+                "output '{name}' has shape {shape:?}: a single value is no class, compare it by mse or cosine"
+            ));
+        }
         let mut reader = Self {
             output,
             classes,
@@ -100,14 +115,15 @@ impl AnswerReader {
             kind,
             reason,
             selected: Positions::All,
-            mask: find_mask(graph, inputs, positions, options.mask.as_deref())?,
+            mask: None,
+            unfit_mask: None,
             is_softmax: graph.produced_by(output, &["Softmax"]).is_some(),
         };
         reader.select(options.positions.unwrap_or(Positions::All))?;
         Ok(reader)
     }
 
-    /// Makes some positions count alone.
+    /// Counts these positions only.
     pub(super) fn select(&mut self, selected: Positions) -> ParseResult<()> {
         if let Positions::At(position) = selected
             && position >= self.positions
@@ -118,7 +134,7 @@ impl AnswerReader {
         Ok(())
     }
 
-    /// Makes the positions count that count in another network.
+    /// Counts the positions that count in another network.
     pub(super) fn select_like(&mut self, other: &Self) {
         self.selected = other.selected;
     }
@@ -135,20 +151,25 @@ impl AnswerReader {
 
     /// Returns the place among the inputs of the one that says which positions count.
     pub(super) fn mask_input(&self) -> Option<usize> {
-        self.mask.as_ref().map(|(place, _)| *place)
+        self.mask.as_ref().map(|mask| mask.place)
     }
 
     /// Returns a line that says what the answers are.
     pub(super) fn describe(&self, graph: &Graph) -> String {
-        let mask = self.mask.as_ref().map_or(String::new(), |(_, name)| {
-            let what = if self.positions == 1 { "positions" } else { "they" };
-            format!("; {what} count where '{name}' is not 0")
-        });
+        let mask = match (&self.mask, &self.unfit_mask) {
+            (Some(MaskInput { name, has_answer_positions, .. }), _) => {
+                let of = if *has_answer_positions { "" } else { " of estimates" };
+                format!("; positions{of} count where '{name}' is not 0")
+            }
+            (None, Some(why)) => format!("; all positions count: {why}"),
+            (None, None) => String::new(),
+        };
         let others = match computed_outputs(graph).count() {
             0 | 1 => String::new(),
             count => format!(", one of {count} outputs: {}", names(graph)),
         };
-        let reason = self.reason.as_deref().unwrap_or("assumed; cosine and mse compare answers that are no classes");
+        let assumed = "assumed; if these are no classes, have them compared by cosine or mse";
+        let reason = self.reason.as_deref().unwrap_or(assumed);
         let what = self.answer().describe(self.classes);
         format!("answers: {what} ({reason}); output '{}'{others}{mask}", one_line(name_of(graph, self.output)))
     }
@@ -159,6 +180,10 @@ fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKi
     let name = name_of(graph, output).to_lowercase();
     let is_named = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let ends_in = |ops: &[&str]| graph.produced_by(output, ops).map(|node| node.op.clone());
+    // One value is no class, whatever it is called: a reranker or a reward model calls it `logits`.
+    if matches!(shape, [_] | [_, 1] | [_, _, 1] | [_, 1, _, _]) {
+        return Some((AnswerKind::Mse, "a single value is no class".into()));
+    }
     if let Some(op) = ends_in(&["Softmax", "LogSoftmax"]) {
         return Some((AnswerKind::Classes, format!("it ends in {op}")));
     }
@@ -176,13 +201,29 @@ fn guess_kind(graph: &Graph, output: usize, shape: &[usize]) -> Option<(AnswerKi
     {
         return Some((AnswerKind::Cosine, format!("it ends in {op}")));
     }
-    if is_divided_by_norm(graph, output) {
-        return Some((AnswerKind::Cosine, "its vectors have the length 1".into()));
-    }
-    match shape {
-        [_] | [_, 1] | [_, _, 1] | [_, 1, _, _] => Some((AnswerKind::Mse, "a single value is no class".into())),
-        _ => None,
-    }
+    is_divided_by_norm(graph, output).then(|| (AnswerKind::Cosine, "its vectors have the length 1".into()))
+}
+
+/// Returns whether the classes of an output are the words that the graph reads: an input of integers selects the rows of an
+/// array, which are as many as the classes.
+pub(super) fn are_words(graph: &Graph, classes: usize) -> bool {
+    let is_vocabulary = |mut table: usize| {
+        // Weights of another type are cast, and quantized ones made floats.
+        while let Some(node) = graph.values[table].producer.filter(|_| graph.values[table].is_constant) {
+            let Some(before) = graph.nodes[node].present_inputs().next() else { break };
+            table = before;
+        }
+        let array = graph.values[table].array.as_ref();
+        array.is_some_and(|array| matches!(array.shape[..], [words, _] if words == classes))
+    };
+    let is_input = |value: Option<usize>| {
+        let value = value.map(|value| views::source(graph, value));
+        value.is_some_and(|value| graph.inputs.contains(&value) && graph.values[value].element_type != FLOAT32)
+    };
+    graph.nodes.iter().any(|node| match &node.inputs[..] {
+        [Some(table), ids, ..] if node.op == "Gather" => is_vocabulary(*table) && is_input(*ids),
+        _ => false,
+    })
 }
 
 /// Returns whether a value is divided by its own Euclidean norm.
@@ -200,38 +241,70 @@ fn is_divided_by_norm(graph: &Graph, value: usize) -> bool {
     false
 }
 
-/// Returns the input that says which positions count, and its name.
-fn find_mask(
-    graph: &Graph,
-    inputs: &[GraphInput],
-    positions: usize,
-    named: Option<&str>,
-) -> ParseResult<Option<(usize, String)>> {
-    let found = |place: usize| Some((place, inputs[place].name.clone()));
-    if let Some(name) = named {
-        let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
-        let place = inputs.iter().position(|input| input.name == name);
-        let place = place
-            .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", one_line(name), all()))?;
-        return Ok(found(place));
+impl AnswerReader {
+    /// Finds the input that says which positions count: that of the `given` name, or one whose name says so. `stages` are
+    /// those of the network, whose estimates the mask may be for.
+    ///
+    /// # Errors
+    /// An input that was given and does not exist, or has other positions than the answers and the estimates.
+    pub(super) fn find_mask(
+        &mut self,
+        inputs: &[GraphInput],
+        stages: &[StageOutline],
+        given: Option<&str>,
+    ) -> ParseResult<()> {
+        // The channels are the first side.
+        let of_stages = stages.iter().map(|stage| stage.shape.iter().skip(1).product::<usize>());
+        let possible: Vec<usize> = std::iter::once(self.positions).chain(of_stages).collect();
+        let mask = |place: usize| {
+            let input = &inputs[place];
+            let [length] = input.shape[..] else {
+                return Err(format!("'{}' has shape {:?}, not one value a position", input.name, input.shape));
+            };
+            let has_answer_positions = length == self.positions;
+            match possible.contains(&length) {
+                true => Ok(MaskInput { place, name: input.name.clone(), has_answer_positions }),
+                false => Err(format!("'{}' has {length} positions, {}", input.name, self.positions_text(&possible))),
+            }
+        };
+        if let Some(name) = given {
+            let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
+            let place = inputs.iter().position(|input| input.name == name);
+            let place = place
+                .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", one_line(name), all()))?;
+            self.mask = Some(mask(place).map_err(|why| format!("the mask {why}"))?);
+            return Ok(());
+        }
+        let places: Vec<usize> = (0..inputs.len()).filter(|&place| is_mask_by_name(&inputs[place])).collect();
+        let found: Vec<ParseResult<MaskInput>> = places.into_iter().map(mask).collect();
+        let fitting: Vec<&MaskInput> = found.iter().filter_map(|mask| mask.as_ref().ok()).collect();
+        let of_answers: Vec<&MaskInput> = fitting.iter().copied().filter(|mask| mask.has_answer_positions).collect();
+        match (of_answers.as_slice(), fitting.as_slice(), found.as_slice()) {
+            ([mask], ..) | ([], [mask], _) => self.mask = Some((*mask).clone()),
+            ([], [], [Err(why)]) => self.unfit_mask = Some(why.clone()),
+            _ => {}
+        }
+        Ok(())
     }
-    let is_mask = |&place: &usize| {
-        let (input, value) = (&inputs[place], &graph.values[graph.inputs[place]]);
-        let name = input.name.to_lowercase();
-        // Whether a padding mask marks what counts or what does not, its name does not say.
-        let is_named = name.contains("mask") && !name.contains("pad");
-        input.shape.len() == 1 && input.is_integer && (value.element_type == BOOL || is_named)
-    };
-    let masks: Vec<usize> = (0..inputs.len()).filter(is_mask).collect();
-    let fitting: Vec<usize> = masks.iter().copied().filter(|&place| inputs[place].shape[0] == positions).collect();
-    match (fitting.as_slice(), masks.as_slice()) {
-        ([one], _) | ([], [one]) => Ok(found(*one)),
-        _ => Ok(None),
+
+    /// Returns a text such as `the network answers at 16 positions`, or for one answer a sample, how many its estimates have.
+    fn positions_text(&self, possible: &[usize]) -> String {
+        match (self.positions, possible) {
+            (1, [_, first, ..]) => format!("the estimates of the network have {first}"),
+            (positions, _) => format!("the network answers at {positions}"),
+        }
     }
 }
 
+/// Returns whether the name of an input says that it marks the positions which count. What is not 0 in a padding mask, such
+/// as PyTorch's `key_padding_mask`, marks those which do not.
+fn is_mask_by_name(input: &GraphInput) -> bool {
+    let name = input.name.to_lowercase();
+    input.is_integer && input.shape.len() == 1 && name.contains("mask") && !name.contains("pad")
+}
+
 impl GraphNetwork {
-    /// Makes some positions of a sample count alone.
+    /// Counts these positions of a sample only.
     ///
     /// # Errors
     /// [`Error::Argument`] for a position that a sample does not have.
@@ -239,6 +312,12 @@ impl GraphNetwork {
         self.answers.select(positions).map_err(|why| Error::argument("positions", why))?;
         self.outline.answer = self.answers.answer();
         Ok(())
+    }
+
+    /// Returns why an input that is called a mask does not say which positions count: it has others. `None` where there is no
+    /// such input. The lengths are those of the samples that the network was fitted to.
+    pub fn why_no_mask(&self) -> Option<&str> {
+        self.answers.unfit_mask.as_deref()
     }
 
     /// Returns the answers for some samples, of the outputs for each chunk and of which positions of the inputs count.

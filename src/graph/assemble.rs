@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ParseResult;
-use super::answer::AnswerReader;
+use super::answer::{AnswerReader, are_words};
 use super::cost::CostCounter;
 use super::edit::Edit;
 use super::engine::Engine;
@@ -19,7 +19,7 @@ use super::source_name::source_name;
 use super::subgraph::Subgraph;
 use super::views::is_view_of;
 use crate::data::three_sides;
-use crate::nn::{AnswerOptions, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
+use crate::nn::{AnswerKind, AnswerOptions, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
 use crate::text::one_line;
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
@@ -52,7 +52,7 @@ pub(super) fn assemble(
 ) -> ParseResult<GraphNetwork> {
     let samples = batch.unwrap_or(2);
     let output = (partition.output, shapes[&partition.output].as_slice());
-    let answers = AnswerReader::new(&graph, output, samples, &inputs, options)?;
+    let mut answers = AnswerReader::new(&graph, output, samples, options)?;
     let first = partition.blocks[0].input;
     let mut counter = CostCounter::default();
     let before: Vec<usize> = graph.values[first].producer.map_or(Vec::new(), |last| (0..=last).collect());
@@ -75,13 +75,14 @@ pub(super) fn assemble(
     let StageBuilder { counter, stages, mut outlines, layouts, first_sums, .. } = builder;
     let layouts = layouts.finish();
     outlines.iter_mut().zip(first_sums).for_each(|(outline, sum)| outline.shape = layouts.shape_of_group(sum));
+    answers.find_mask(&inputs, &outlines, options.mask.as_deref())?;
     let all: Vec<usize> = (0..graph.nodes.len()).collect();
     let outline = Outline {
         name: name(path, &inputs, batch),
         input: sample_shape(&inputs),
         classes: answers.classes(),
         answer: answers.answer(),
-        is_language_model: false,
+        is_language_model: answers.answer().kind == AnswerKind::Classes && are_words(&graph, answers.classes()),
         parameters: 0,
         flops: 0,
         stem_parameters,

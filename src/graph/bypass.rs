@@ -26,24 +26,29 @@ pub(super) fn explain(graph: &Graph, output: usize, why: &NoBlocks) -> String {
     match (why, sums.len(), around.is_empty()) {
         (NoBlocks::NoSkip, 0, _) => NO_SKIP.into(),
         (NoBlocks::PathAround(node, count), _, true) => format!(
-            "cannot be cut into blocks: of {count} sums with a skip none follows the other on every path; what {} gives \
-             also goes around. Give the boundaries of its blocks",
+            "cannot be cut into blocks: {count} sums with a skip, but no two in sequence: the output of {} bypasses them. \
+             List the blocks in a file of boundaries",
             graph.describe_node(*node)
         ),
         (NoBlocks::PathAround(_, count), _, false) => format!(
-            "cannot be cut into blocks: {count} sums with a skip, bypassed by {named}. Give the boundaries of its blocks"
+            "cannot be cut into blocks: {count} sums with a skip, bypassed by {named}. List the blocks in a file of boundaries"
         ),
-        (NoBlocks::NoSkip, 1, false) => format!("1 sum with a skip, bypassed by {named}: no block can be cut out"),
         (NoBlocks::NoSkip, count, false) => {
-            format!("{count} sums with a skip, bypassed by {named}: no block can be cut out")
+            format!("{}, bypassed by {named}: no block can be cut out", sums_text(count))
         }
         (NoBlocks::NoSkip, count, true) => {
-            let sum = graph.describe_node(sums[0].1);
+            let (sums_text, sum) = (sums_text(count), graph.describe_node(sums[0].1));
+            let first = if count == 1 { "" } else { "the first " };
             format!(
-                "{count} sums with a skip, the first {sum}: none begins and ends where all paths pass. Give the boundaries of its blocks"
+                "{sums_text}, {first}{sum}: none begins and ends where all paths pass. List the blocks in a file of boundaries"
             )
         }
     }
+}
+
+/// Returns a text such as `3 sums with a skip`.
+fn sums_text(count: usize) -> String {
+    format!("{count} sum{} with a skip", if count == 1 { "" } else { "s" })
 }
 
 /// Returns the value that a sum adds to what is computed from this value, and the node of the sum.

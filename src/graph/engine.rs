@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path};
 
-use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value};
+use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value, ValueView};
+use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
 use super::ParseResult;
@@ -56,7 +57,12 @@ impl Engine {
     }
 
     /// Computes values from other values. The error names the node that failed.
-    pub(super) fn run(&self, graph: &Graph, inputs: &[(usize, &Value)], outputs: &[usize]) -> ParseResult<Vec<Value>> {
+    pub(super) fn run(
+        &self,
+        graph: &Graph,
+        inputs: &[(usize, ValueView<'_>)],
+        outputs: &[usize],
+    ) -> ParseResult<Vec<Value>> {
         let id = |value: usize| {
             let unknown = || format!("'{}' does not exist where the graph runs", one_line(&graph.values[value].name));
             self.ids[value].ok_or_else(unknown)
@@ -66,7 +72,7 @@ impl Engine {
         missing.sort_unstable();
         missing.dedup();
         let inputs: ParseResult<Vec<_>> =
-            inputs.iter().map(|(value, array)| Ok((id(*value)?, (*array).into()))).collect();
+            inputs.iter().map(|(value, array)| Ok((id(*value)?, array.clone().into()))).collect();
         let ids: ParseResult<Vec<NodeId>> = missing.iter().map(|&value| id(value)).collect();
         let ids = ids?;
         let computed = match ids.is_empty() {
@@ -79,7 +85,7 @@ impl Engine {
         };
         let place = |value: &usize| missing.binary_search(value).ok();
         let take = |value: &usize| match find(value) {
-            Some((_, array)) => Some((*array).clone()),
+            Some((_, array)) => Some(array.to_owned()),
             None => computed.get(place(value)?).cloned(),
         };
         outputs.iter().map(|value| take(value).ok_or_else(|| "a value is missing".to_owned())).collect()
@@ -106,6 +112,20 @@ pub(super) fn to_floats(value: &Value) -> Option<Vec<f32>> {
     value.as_tensor_view::<f32>().map(|view| view.to_vec())
 }
 
+/// Returns a value as the array of f32 that it is.
+///
+/// # Errors
+/// A value of another type.
+pub(super) fn float_tensor(graph: &Graph, id: usize, value: Value) -> ParseResult<Tensor<f32>> {
+    match value {
+        Value::FloatTensor(tensor) => Ok(tensor),
+        other => {
+            let name = one_line(&graph.values[id].name);
+            Err(format!("'{name}' is an estimate and holds {}, expected float32", other.dtype()))
+        }
+    }
+}
+
 /// Makes a value of a shape: of f32, or of the integers that the numbers are.
 pub(super) fn from_floats(shape: &[usize], values: Vec<f32>, is_integer: bool) -> ParseResult<Value> {
     let failed = |e: &dyn std::error::Error| one_line(&e.to_string());
@@ -114,5 +134,19 @@ pub(super) fn from_floats(shape: &[usize], values: Vec<f32>, is_integer: bool) -
         Value::from_shape(shape, whole).map_err(|e| failed(&e))
     } else {
         Value::from_shape(shape, values).map_err(|e| failed(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_engine_is_one_line() {
+        let line = |text: &str| Err(format!("cannot be computed: the engine fails: {text}"));
+        assert_eq!(unwound::<i32>(|| panic!("no such\nkernel")), line("no such kernel"));
+        assert_eq!(unwound::<i32>(|| panic!("side {}", 3)), line("side 3"));
+        assert_eq!(unwound::<i32>(|| std::panic::panic_any(3)), line("a panic"));
+        assert_eq!(unwound(|| 3), Ok(3));
     }
 }

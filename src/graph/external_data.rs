@@ -75,7 +75,7 @@ impl<'a> ExternalData<'a> {
         };
         let count: u64 = array.shape.iter().map(|&side| side as u64).product();
         let size = size_of_element(array.element).and_then(|size| count.checked_mul(size as u64));
-        let length = number("length")?.or(size).ok_or("how long it is, is not said")?;
+        let length = number("length")?.or(size).ok_or("no length given")?;
         if size.is_some_and(|size| size != length) {
             return Err(format!("{length} bytes, shape {:?} needs {}", array.shape, size.unwrap_or(0)));
         }

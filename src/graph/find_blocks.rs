@@ -1,8 +1,9 @@
 //! Finds the blocks of a graph.
 //!
 //! The nodes that every path to the output passes form a chain. A block lies between two nodes of this chain where paths
-//! part at the first and meet at the second in a sum with a skip connection. What stands between the sum and the next
-//! block belongs to the block, where it is a view, an activation or a normalization.
+//! part at the first and meet at the second in a sum with a skip connection. The first block may also take an input of the
+//! graph. What stands between the sum and the next block belongs to the block, where it is a view, an activation or a
+//! normalization.
 
 use std::collections::HashMap;
 
@@ -86,14 +87,28 @@ pub(super) fn find_blocks(
         counts[node] = further + usize::from(skips[node].is_some());
         start = start.max(Some((counts[node], dominators.depth(node), node)));
     }
-    let Some((count @ 1.., _, start)) = start else { return Err(NoBlocks::NoSkip) };
-    let chain: Vec<usize> = std::iter::successors(Some(start), |&node| dominators.nearest(node)).collect();
-    let skip_count = skips.iter().filter(|skip| skip.is_some()).count();
+    let input_skips = graph.inputs.iter().filter_map(|&input| {
+        let skip = skip_of_input(&dominators, input).filter(|skip| !is_excluded(skip))?;
+        Some((input, dominators.nearest_to_input(input)?, skip))
+    });
+    let input_skips: Vec<(usize, usize, Skip)> = input_skips.collect();
+    let skip_count = skips.iter().flatten().count() + input_skips.len();
+    let from_node = start.filter(|(count, ..)| *count > 0);
+    // A chain from an input of the graph has to hold more blocks than any other one.
+    let from_input = input_skips.iter().map(|found| (counts[found.1] + 1, found));
+    let from_input = from_input.max_by_key(|(count, found)| (*count, dominators.depth(found.1)));
+    let from_input = from_input.filter(|(count, _)| from_node.is_none_or(|(other, ..)| *count > other));
+    let (count, first, input) = match (from_input, from_node) {
+        (Some((count, found)), _) => (count, found.1, Some((found.0, &found.2))),
+        (None, Some((count, _, start))) => (count, start, None),
+        (None, None) => return Err(NoBlocks::NoSkip),
+    };
+    let chain: Vec<usize> = std::iter::successors(Some(first), |&node| dominators.nearest(node)).collect();
     // A single skip that leads around many others, as in a U-Net, does not make a chain of blocks.
     if let Some(around) = skips.iter().position(Option::is_some).filter(|_| count < 2 && skip_count > 2) {
         return Err(NoBlocks::PathAround(around, skip_count));
     }
-    Ok((blocks_of_chain(graph, &chain, &skips), skip_count))
+    Ok((blocks_of_chain(graph, (&chain, input), &skips), skip_count))
 }
 
 /// Returns the skip connection that begins at the output of a node.
@@ -109,30 +124,57 @@ fn skip_connection(dominators: &PostDominators<'_>, node: usize) -> Option<Skip>
         sum = dominators.nearest(sum)?;
     }
     let skip = dominators.depends_on_input(x).then(|| SkipConnection::read(dominators, x, sum))??;
-    let body = Subgraph::between(graph, x, &[graph.single_output(sum)?]).nodes;
-    body.iter().any(|&node| mixes_units(graph, node)).then_some((sum, skip))
+    has_layers(graph, x, sum)?.then_some((sum, skip))
 }
 
-/// A skip connection on a chain of nodes: the places of the node where it begins and of its sum.
+/// Returns the skip connection that begins at an input of the graph.
+fn skip_of_input(dominators: &PostDominators<'_>, input: usize) -> Option<Skip> {
+    if dominators.consumers_of(&[input]).len() < 2 {
+        return None;
+    }
+    let sum = dominators.nearest_to_input(input)?;
+    let skip = SkipConnection::read(dominators, input, sum)?;
+    has_layers(dominators.graph, input, sum)?.then_some((sum, skip))
+}
+
+/// Returns whether there are layers between a value and the node of a sum.
+fn has_layers(graph: &Graph, x: usize, sum: usize) -> Option<bool> {
+    let body = Subgraph::between(graph, x, &[graph.single_output(sum)?]).nodes;
+    Some(body.iter().any(|&node| mixes_units(graph, node)))
+}
+
+/// A skip connection on a chain of nodes.
 struct ChainSkip<'a> {
-    start: usize,
+    /// The value where it begins.
+    input: usize,
+    /// The number of nodes of the chain up to this value; 0 for an input of the graph.
+    nodes_before: usize,
+    /// The place of the sum in the chain.
     sum: usize,
     skip: &'a SkipConnection,
 }
 
-/// Returns the blocks of a chain of nodes. `skips` are the skip connections that begin at each node of the graph.
-fn blocks_of_chain(graph: &Graph, chain: &[usize], skips: &[Option<Skip>]) -> Vec<BlockMatch> {
+/// Returns the blocks of a chain of nodes, and of the input of the graph that leads to it, if the first block takes this
+/// input. `skips` are the skip connections that begin at each node of the graph.
+fn blocks_of_chain(
+    graph: &Graph,
+    (chain, input): (&[usize], Option<(usize, &Skip)>),
+    skips: &[Option<Skip>],
+) -> Vec<BlockMatch> {
     let places: HashMap<usize, usize> = chain.iter().enumerate().map(|(place, &node)| (node, place)).collect();
-    let found: Vec<ChainSkip<'_>> = (0..chain.len())
-        .filter_map(|start| {
-            let (sum, skip) = skips[chain[start]].as_ref()?;
-            Some(ChainSkip { start, sum: *places.get(sum)?, skip })
-        })
-        .collect();
     let value = |place: usize| graph.single_output(chain[place]);
+    let chain_skip = |input: usize, nodes_before: usize, (sum, skip)| {
+        Some(ChainSkip { input, nodes_before, sum: *places.get(sum)?, skip })
+    };
+    let first = input.and_then(|(input, (sum, skip))| chain_skip(input, 0, (sum, skip)));
+    let later = (0..chain.len()).filter_map(|place| {
+        let (sum, skip) = skips[chain[place]].as_ref()?;
+        chain_skip(value(place)?, place + 1, (sum, skip))
+    });
+    let found: Vec<ChainSkip<'_>> = first.into_iter().chain(later).collect();
     let block = |(found, after): (&ChainSkip<'_>, usize)| {
-        let (input, sum, output) = (value(found.start)?, value(found.sum)?, value(found.sum + after)?);
-        Some(BlockMatch { input, sum, output, skip: Some(found.skip.clone()) })
+        let (sum, output) = (value(found.sum)?, value(found.sum + after)?);
+        Some(BlockMatch { input: found.input, sum, output, skip: Some(found.skip.clone()) })
     };
     found.iter().zip(lengths_after_sums(graph, chain, &found)).filter_map(block).collect()
 }
@@ -146,15 +188,13 @@ fn blocks_of_chain(graph: &Graph, chain: &[usize], skips: &[Option<Skip>]) -> Ve
 fn lengths_after_sums(graph: &Graph, chain: &[usize], found: &[ChainSkip<'_>]) -> Vec<usize> {
     let after = |(block, skip): (usize, &ChainSkip<'_>)| {
         let next = found.get(block + 1);
-        let end = next.map_or(chain.len(), |next| next.start + 1).max(skip.sum + 1);
+        let end = next.map_or(chain.len(), |next| next.nodes_before).max(skip.sum + 1);
         let follows = (skip.sum + 1..end).take_while(|&place| follows_sum(graph, chain[place - 1], chain[place]));
         let ops: Vec<&str> = follows.map(|place| graph.nodes[chain[place]].op.as_str()).collect();
         let are_views = || (0..ops.len()).all(|place| is_view(&graph.nodes[chain[skip.sum + 1 + place]]));
-        let is_identity = |next: &ChainSkip<'_>| {
-            graph.single_output(chain[next.start]).is_some_and(|input| is_view_of(graph, next.skip.shortcut, input))
-        };
-        let leads_on =
-            next.is_some_and(|next| next.start <= skip.sum + ops.len() && (is_identity(next) || are_views()));
+        let is_identity = |next: &ChainSkip<'_>| is_view_of(graph, next.skip.shortcut, next.input);
+        let leads_on = next
+            .is_some_and(|next| next.nodes_before <= skip.sum + ops.len() + 1 && (is_identity(next) || are_views()));
         (ops, leads_on)
     };
     let following: Vec<(Vec<&str>, bool)> = found.iter().enumerate().map(after).collect();

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use rten::Value;
+use rten::{Value, ValueView};
+use rten_tensor::prelude::*;
+use rten_tensor::{Layout as _, Tensor};
 
-use super::engine::{from_floats, shape_of, to_floats};
+use super::engine::float_tensor;
 use super::layout::Layout;
 use super::network::{Activation, GraphNetwork};
 use super::partition::Part;
@@ -17,10 +19,10 @@ impl GraphNetwork {
     fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
         let converted = part.from.map_or(Ok(None), |from| self.converted(estimate, from))?;
         let estimate = converted.as_ref().unwrap_or(estimate);
-        let run = |(chunk, side_inputs): (&Value, &Vec<Value>)| {
-            let computed = self.stem.to[1..].iter().copied().zip(side_inputs);
+        let run = |(chunk, side_inputs): (&Tensor<f32>, &Vec<Value>)| {
+            let computed = self.stem.to[1..].iter().copied().zip(side_inputs.iter().map(ValueView::from));
             let needed = computed.filter(|(value, _)| part.side_inputs.contains(value));
-            let inputs: Vec<(usize, &Value)> = part.from.map(|from| (from, chunk)).into_iter().chain(needed).collect();
+            let inputs: Vec<_> = part.from.map(|from| (from, chunk.into())).into_iter().chain(needed).collect();
             self.engine.run(&self.graph, &inputs, &part.to).map_err(|e| self.error(e))
         };
         estimate.chunks.iter().zip(estimate.side_inputs.iter()).map(run).collect()
@@ -28,8 +30,15 @@ impl GraphNetwork {
 
     /// Runs a part that computes the next estimate.
     fn run_estimate(&self, part: &Part, estimate: &Activation) -> Result<Activation> {
-        let chunks = self.run(part, estimate)?.into_iter().map(|mut outputs| outputs.swap_remove(0));
-        Ok(Activation { chunks: Arc::new(chunks.collect()), value: part.to[0], ..estimate.clone() })
+        let outputs = self.run(part, estimate)?.into_iter().map(|mut outputs| outputs.swap_remove(0));
+        let chunks = self.floats(part.to[0], outputs)?;
+        Ok(Activation { chunks, value: part.to[0], ..estimate.clone() })
+    }
+
+    /// Returns the chunks of an estimate, which are those of a value of the graph.
+    fn floats(&self, value: usize, chunks: impl Iterator<Item = Value>) -> Result<Arc<Vec<Tensor<f32>>>> {
+        let chunks = chunks.map(|chunk| float_tensor(&self.graph, value, chunk).map_err(|e| self.error(e)));
+        Ok(Arc::new(chunks.collect::<Result<_>>()?))
     }
 
     /// Returns an estimate in the layout of a value; `None` where it has this layout.
@@ -40,18 +49,20 @@ impl GraphNetwork {
         if estimate.value == value || from.group != to.group || from.is_same(to) {
             return Ok(None);
         }
-        let convert = |chunk: &Value| {
-            let shape: Vec<usize> = shape_of(chunk).into_iter().take(1).chain(to.shape.iter().copied()).collect();
-            let values = from.channels_first(to_floats(chunk).unwrap_or_default());
-            from_floats(&shape, to.in_own_order(values), false).map_err(|e| self.error(e))
+        let convert = |chunk: &Tensor<f32>| {
+            let shape: Vec<usize> = chunk.shape().iter().take(1).chain(&to.shape).copied().collect();
+            let values = from.channels_first(chunk.to_vec());
+            Tensor::try_from_data(shape.as_slice(), to.in_own_order(values)).map_err(|e| self.error(e))
         };
-        let chunks = estimate.chunks.iter().map(convert).collect::<Result<Vec<Value>>>()?;
+        let chunks = estimate.chunks.iter().map(convert).collect::<Result<Vec<_>>>()?;
         Ok(Some(Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }))
     }
 
     /// Returns the layout of an estimate; that of a row of channels where it is not known.
     fn layout(&self, estimate: &Activation) -> Layout {
-        let shape = || estimate.chunks.first().map_or_else(Vec::new, |chunk| shape_of(chunk).split_off(1));
+        let shape = || {
+            estimate.chunks.first().map_or_else(Vec::new, |chunk| chunk.shape().get(1..).unwrap_or_default().to_vec())
+        };
         let unknown = || Layout {
             group: usize::MAX,
             channels: shape().first().copied().unwrap_or(1),
@@ -59,6 +70,30 @@ impl GraphNetwork {
             order: None,
         };
         self.layouts.get(estimate.value).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Builds an estimate of the shape of another one. The error says that the number of values is not that of the estimate.
+    fn try_rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Result<Activation> {
+        let layout = self.layout(like);
+        let units = layout.shape.iter().product::<usize>();
+        let wrong = |found: usize, expected: usize| self.error(format!("{found} values of an estimate of {expected}"));
+        if values.len() != like.samples * units {
+            return Err(wrong(values.len(), like.samples * units));
+        }
+        let last = values[values.len() - units..].to_vec();
+        let mut offset = 0;
+        let mut chunks = Vec::new();
+        for chunk in like.chunks.iter() {
+            let size = chunk.shape().first().map_or(1, |&rows| rows * units);
+            while values.len() < offset + size {
+                values.extend(&last);
+            }
+            let own = layout.in_own_order(values[offset..offset + size].to_vec());
+            offset += size;
+            let rebuilt = Tensor::try_from_data(chunk.shape(), own).map_err(|_| wrong(size, chunk.len()))?;
+            chunks.push(rebuilt);
+        }
+        Ok(Activation { chunks: Arc::new(chunks), ..like.clone() })
     }
 
     /// Runs parts one after the other.
@@ -77,13 +112,14 @@ impl Network for GraphNetwork {
     fn stem(&self, samples: &Samples) -> Result<Activation> {
         let (mut chunks, mut side_inputs) = (Vec::new(), Vec::new());
         for inputs in self.input_chunks(samples)? {
-            let inputs: Vec<(usize, &Value)> = inputs.iter().map(|(value, array)| (*value, array)).collect();
+            let inputs: Vec<_> = inputs.iter().map(|(value, array)| (*value, array.into())).collect();
             let mut values = self.engine.run(&self.graph, &inputs, &self.stem.to).map_err(|e| self.error(e))?;
             side_inputs.push(values.split_off(1));
             chunks.append(&mut values);
         }
         let mask = self.input_mask(samples).map(Arc::new);
-        let (chunks, side_inputs) = (Arc::new(chunks), Arc::new(side_inputs));
+        let chunks = self.floats(self.stem.to[0], chunks.into_iter())?;
+        let side_inputs = Arc::new(side_inputs);
         Ok(Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask })
     }
 
@@ -95,20 +131,25 @@ impl Network for GraphNetwork {
         let block = self.block_at(at);
         let mut values: Vec<std::vec::IntoIter<Value>> =
             self.run(&block.body, &estimate)?.into_iter().map(Vec::into_iter).collect();
-        let mut next = |value: usize| {
-            let chunks: Vec<Value> = values.iter_mut().filter_map(Iterator::next).collect();
-            Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }
+        let mut next = |value: usize| -> Result<Activation> {
+            let chunks = self.floats(value, values.iter_mut().filter_map(Iterator::next))?;
+            Ok(Activation { chunks, value, ..estimate.clone() })
         };
-        let new = next(block.body.to[0]);
+        let new = next(block.body.to[0])?;
         // The terms and factors of the sum have the layout of the sum.
-        let h = block.has_h.then(|| next(block.sum));
-        let [transform, carry] = block.has_gates.map(|has_gate| has_gate.then(|| next(block.sum)));
+        let h = block.has_h.then(|| next(block.sum)).transpose()?;
+        let [transform, carry] = block.has_gates.map(|has_gate| has_gate.then(|| next(block.sum)).transpose());
+        let (transform, carry) = (transform?, carry?);
         let h = match h {
             Some(h) => h,
-            // The sum has several new values: `h` is their sum, the difference that the block makes.
+            // The sum has several new values: `h` is their sum, the difference that the block makes. A block that changes the
+            // shape makes none: its new value is what it computes.
             None => {
                 let (after, before) = (self.values(&new).0, self.values(&estimate).0);
-                self.rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect())
+                match after.len() == before.len() {
+                    true => self.try_rebuild(&new, after.iter().zip(&before).map(|(y, x)| y - x).collect())?,
+                    false => new.clone(),
+                }
             }
         };
         Ok(BlockActivations { h, transform, carry, estimate: new })
@@ -148,7 +189,7 @@ impl Network for GraphNetwork {
 
     fn values(&self, estimate: &Activation) -> (Vec<f32>, usize) {
         let layout = self.layout(estimate);
-        let all: Vec<f32> = estimate.chunks.iter().flat_map(|chunk| to_floats(chunk).unwrap_or_default()).collect();
+        let all: Vec<f32> = estimate.chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
         let mut all = layout.channels_first(all);
         all.truncate(estimate.samples * layout.shape.iter().product::<usize>());
         (all, layout.channels)
@@ -161,22 +202,7 @@ impl Network for GraphNetwork {
         (mask.len() == estimate.samples * positions).then(|| PositionMask { counts: mask.clone(), positions })
     }
 
-    fn rebuild(&self, like: &Activation, mut values: Vec<f32>) -> Activation {
-        let layout = self.layout(like);
-        let units = values.len() / like.samples.max(1);
-        let last = values[values.len() - units..].to_vec();
-        let mut offset = 0;
-        let mut chunks = Vec::new();
-        for chunk in like.chunks.iter() {
-            let shape = shape_of(chunk);
-            let size = shape[0] * units;
-            while values.len() < offset + size {
-                values.extend(&last);
-            }
-            let own = layout.in_own_order(values[offset..offset + size].to_vec());
-            offset += size;
-            chunks.push(from_floats(&shape, own, false).unwrap_or_else(|_| chunk.clone()));
-        }
-        Activation { chunks: Arc::new(chunks), ..like.clone() }
+    fn rebuild(&self, like: &Activation, values: Vec<f32>) -> Activation {
+        self.try_rebuild(like, values).unwrap_or_else(|why| panic!("{why}"))
     }
 }

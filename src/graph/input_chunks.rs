@@ -45,7 +45,7 @@ impl GraphNetwork {
     /// Runs the whole graph at once, as the exporting program would.
     pub(super) fn forward_whole(&self, samples: &Samples) -> Result<Logits> {
         let run = |inputs: Vec<(usize, Value)>| {
-            let inputs: Vec<(usize, &Value)> = inputs.iter().map(|(value, array)| (*value, array)).collect();
+            let inputs: Vec<_> = inputs.iter().map(|(value, array)| (*value, array.into())).collect();
             let mut outputs = self.engine.run(&self.graph, &inputs, &self.head.to).map_err(|e| self.error(e))?;
             Ok(outputs.swap_remove(0))
         };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rten::Value;
+use rten_tensor::Tensor;
 
 use super::answer::AnswerReader;
 use super::edit::Edit;
@@ -54,7 +55,7 @@ pub struct GraphNetwork {
 /// Reasons that a summary gives for sums that are no blocks.
 const MAX_REASONS: usize = 8;
 
-const ALONE: &str = "every block is alone in its stage, so that none can be left out for good or change its place: \
+const ALL_ALONE: &str = "every block is alone in its stage, so that none can be left out for good or change its place: \
 something with layers stands between them; boundaries of your own can join it to a block\n";
 
 /// An input of a graph.
@@ -96,7 +97,7 @@ pub(super) struct Block {
 #[derive(Clone)]
 pub struct Activation {
     /// The estimate of each chunk of the samples.
-    pub(super) chunks: Arc<Vec<Value>>,
+    pub(super) chunks: Arc<Vec<Tensor<f32>>>,
     /// Of each chunk the values that the stem computes and later parts need.
     pub(super) side_inputs: Arc<Vec<Vec<Value>>>,
     pub(super) samples: usize,
@@ -119,7 +120,8 @@ impl GraphNetwork {
         self.stages.iter().map(|stage| blocks.by_ref().take(stage.blocks.len()).collect()).collect()
     }
 
-    /// Returns a text of three lines: what was found in the graph, that it was checked, and what its answers are.
+    /// Returns a text of several lines: what was found in the graph, which sums are no blocks and why, that it was checked, and
+    /// what its answers are.
     pub fn summary(&self) -> String {
         let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
         let sums = match (&self.given_boundaries, self.skip_count.saturating_sub(blocks)) {
@@ -130,7 +132,7 @@ impl GraphNetwork {
             (None, 0) if blocks == 1 => "1 sum with a skip, the block".to_owned(),
             (None, 0) => format!("{blocks} sums with a skip, all of them blocks"),
             (None, rest) => format!(
-                "{blocks} of {} sums with a skip are blocks; {rest} lie within these or beside the line",
+                "{blocks} of {} sums with a skip are blocks; {rest} lie inside these blocks or on other paths",
                 blocks + rest
             ),
         };
@@ -143,8 +145,7 @@ impl GraphNetwork {
         if let more @ 1.. = self.left_out.len().saturating_sub(MAX_REASONS) {
             left_out += &format!("and {more} more\n");
         }
-        let are_lone = self.stages.len() > 1 && self.stages.iter().all(|stage| stage.blocks.len() == 1);
-        let alone = if are_lone { ALONE } else { "" };
+        let alone = if self.outline.are_blocks_alone() { ALL_ALONE } else { "" };
         format!(
             "graph of {} nodes, {sums}{side_inputs}\n{left_out}{alone}block by block it computes what it computes as a whole, bit for bit\n{}\n",
             self.graph.nodes.len(),

@@ -60,9 +60,22 @@ impl<'a> PostDominators<'a> {
         self.nearest[node]
     }
 
+    /// Returns the nearest node that post-dominates an input of the graph: the first one that all paths from the input to
+    /// the output pass.
+    pub(super) fn nearest_to_input(&self, input: usize) -> Option<usize> {
+        let consumers = self.consumers_of(&[input]);
+        let (&first, rest) = consumers.split_first()?;
+        rest.iter().try_fold(first, |common, &other| self.common(common, other))
+    }
+
     /// Returns the nodes on paths to the output that consume what a node computes.
     pub(super) fn consumers(&self, node: usize) -> Vec<usize> {
-        let all = self.graph.nodes[node].outputs.iter().flat_map(|&value| &self.graph.values[value].consumers);
+        self.consumers_of(&self.graph.nodes[node].outputs)
+    }
+
+    /// Returns the nodes on paths to the output that consume some values.
+    pub(super) fn consumers_of(&self, values: &[usize]) -> Vec<usize> {
+        let all = values.iter().flat_map(|&value| &self.graph.values[value].consumers);
         let mut all: Vec<usize> =
             all.copied().filter(|&consumer| self.reaches_output[consumer] && self.passes_values(consumer)).collect();
         all.sort_unstable();

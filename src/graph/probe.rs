@@ -104,7 +104,7 @@ fn run_for_shapes(
         Ok((value, from_floats(&shape, values.collect(), input.is_integer)?))
     });
     let given: Vec<(usize, Value)> = given.collect::<ParseResult<_>>()?;
-    let given: Vec<(usize, &Value)> = given.iter().map(|(value, array)| (*value, array)).collect();
+    let given: Vec<_> = given.iter().map(|(value, array)| (*value, array.into())).collect();
     let dominators = PostDominators::new(graph, partition.output);
     let mut needed = partition.values_with_shapes(graph);
     needed.retain(|&value| dominators.reaches_output(value));

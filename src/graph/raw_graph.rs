@@ -166,7 +166,10 @@ impl RawNode {
             windows.contains(&a.name.as_str()) && a.integers.iter().any(|i| !(0..=MAX_WINDOW).contains(i))
         };
         match node.attributes.iter().find(is_absurd) {
-            Some(a) => Err(format!("{} '{}': {} {:?} are none of a network", node.op, node.name, a.name, a.integers)),
+            Some(a) => Err(format!(
+                "{} '{}': {} {:?} out of range, expected 0 to {MAX_WINDOW}",
+                node.op, node.name, a.name, a.integers
+            )),
             None => Ok(node),
         }
     }
@@ -233,7 +236,7 @@ impl ArrayInfo {
                 _ => {}
             }
         }
-        let wrong = || format!("array '{}': shape {dims:?} is none of a network", array.name);
+        let wrong = || format!("array '{}': shape {dims:?} out of range", array.name);
         array.shape = dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<_, _>>().map_err(|_| wrong())?;
         let count = array.shape.iter().try_fold(1_usize, |n, &dim| n.checked_mul(dim));
         let count = count.filter(|&count| count <= MAX_VALUES).ok_or_else(wrong)?;

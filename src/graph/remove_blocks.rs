@@ -22,7 +22,7 @@ use crate::{Error, FileContents, Result};
 
 /// Without the block, what stands before its stage and what follows it would be one part. The engine rounds differently in
 /// longer parts, so that the outputs would not be the same bit for bit.
-const ALONE: &str = "it is alone in its stage";
+const ALONE_IN_STAGE: &str = "it is alone in its stage";
 
 /// Values that other values replace.
 type Replacements = HashMap<usize, usize>;
@@ -47,7 +47,7 @@ impl GraphNetwork {
             return Some(why.into());
         }
         if self.stages[id.stage].blocks.len() == 1 {
-            return Some(ALONE.into());
+            return Some(ALONE_IN_STAGE.into());
         }
         let (_, edit) = self.edit_without(&[id]);
         let block = &self.blocks[self.index_of(id)];
@@ -56,7 +56,7 @@ impl GraphNetwork {
         let body = nodes(block.input, block.output).into_iter().filter(|node| !kept.contains(node));
         let mut layers = body.filter(|&node| is_layer(&self.graph, node));
         let node = layers.find(|&node| !self.is_removed(&edit, node))?;
-        Some(format!("something beside the line takes what {} computes", self.graph.describe_node(node)))
+        Some(format!("a node outside the blocks uses the output of {}", self.graph.describe_node(node)))
     }
 
     /// Returns why the parameters of the blocks cannot be counted; `None` where they can.

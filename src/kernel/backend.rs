@@ -1,7 +1,11 @@
 //! Where a network computes, and with which operations.
 
+use std::str::FromStr;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
 
 /// The operations that compute a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +21,24 @@ pub enum Kernels {
 }
 
 impl Kernels {
+    /// All kernels.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Reference];
+
     /// The name in configurations and on the command line: `native` or `reference`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Reference => "reference",
         }
+    }
+}
+
+impl FromStr for Kernels {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|kernels| kernels.name() == text);
+        found.ok_or_else(|| Error::unknown("kernels", text, Self::ALL.map(Self::name)))
     }
 }
 

@@ -38,7 +38,10 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone)]
 pub struct Measure<'a> {
+    /// Those of the registry.
     measurements: Vec<&'a dyn AnyMeasurement>,
+    /// Those of the caller's own.
+    own: Vec<&'a dyn AnyMeasurement>,
     is_selected: bool,
     skips_inapplicable: bool,
     seed: u64,
@@ -56,6 +59,7 @@ impl Default for Measure<'_> {
     fn default() -> Self {
         Self {
             measurements: REGISTRY.to_vec(),
+            own: Vec::new(),
             is_selected: false,
             skips_inapplicable: false,
             seed: 0,
@@ -77,7 +81,7 @@ impl<'a> Measure<'a> {
         Self::default()
     }
 
-    /// Takes the measurements of these names only.
+    /// Takes the measurements of these names only, besides [those of your own](Measure::with).
     ///
     /// # Errors
     /// [`Error::Unknown`] for a name that none has.
@@ -94,7 +98,7 @@ impl<'a> Measure<'a> {
     /// Takes a measurement of your own too.
     #[must_use]
     pub fn with(mut self, measurement: &'a dyn AnyMeasurement) -> Self {
-        self.measurements.push(measurement);
+        self.own.push(measurement);
         self
     }
 

@@ -74,7 +74,7 @@ impl Metric {
         }
     }
 
-    /// Returns the score's value: the accuracy in percent, or the perplexity.
+    /// Returns the score's value: the accuracy in percent, the perplexity, or the distance.
     pub fn value(self, score: &Score) -> f64 {
         match self {
             Self::Accuracy => 100.0 * score.accuracy,
@@ -92,7 +92,8 @@ impl Metric {
         }
     }
 
-    /// Returns the value of guessing: `100 / classes` percent, or a perplexity of as many as there are classes.
+    /// Returns the value of guessing: `100 / classes` percent, a perplexity of as many as there are classes, or the cosine
+    /// distance 1 of directions that have nothing in common; NaN for a squared error, for which there is none.
     pub fn chance(self, outline: &Outline) -> f64 {
         match self {
             Self::Accuracy => 100.0 / outline.classes as f64,
@@ -111,7 +112,7 @@ impl Metric {
         }
     }
 
-    /// Returns what a lesion costs: a share of the predictions, or nats.
+    /// Returns what a lesion costs: a share of the predictions, nats, or a distance.
     pub fn cost(self, lesion: &LesionResult) -> Estimate {
         match self {
             Self::Accuracy => lesion.accuracy_cost,
@@ -119,7 +120,7 @@ impl Metric {
         }
     }
 
-    /// Returns a cost in its unit, percentage points or nats.
+    /// Returns a cost in its unit: percentage points, nats, or the distance as it is.
     pub fn in_unit(self, Estimate { value, ci95 }: Estimate) -> Estimate {
         match self {
             Self::Accuracy => Estimate { value: 100.0 * value, ci95: 100.0 * ci95 },
@@ -163,7 +164,8 @@ impl Metric {
         }
     }
 
-    /// Returns the columns of a score: accuracy, and loss or perplexity. The terminal shows what the metric names.
+    /// Returns the columns of a score: accuracy, and loss or perplexity, or the distance alone. The terminal shows what the metric
+    /// names.
     pub fn score_columns(self, suffix: &str) -> Vec<Column> {
         let accuracy = Column::new("accuracy_fraction", &format!("accuracy{suffix}"), Format::Percent);
         let perplexity = Column::new("perplexity", &format!("perplexity{suffix}"), Format::Fixed2);

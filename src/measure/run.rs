@@ -53,17 +53,18 @@ impl<N: Network> Runner<'_, N> {
         let groups = self.groups(measurements)?;
         let all = || groups.iter().flatten();
         let needs_means = all().any(|group| group.0 == Intervention::MeanStep);
-        self.meter.total = self.work(measurements, &groups);
-        let mut means = MeanSteps::default();
         // Without probes the first sweep finds the whole network's predictions on its way.
-        if !probes.is_empty() || needs_means || !all().any(|group| group.0 != Intervention::OtherStep) {
-            let own = self.plan.shard.is_none() && needs_means;
-            if own {
+        let needs_pass = !probes.is_empty() || needs_means || !all().any(|group| group.0 != Intervention::OtherStep);
+        let needs_second_pass = needs_means && self.plan.shard.is_some();
+        self.meter.total = self.work(measurements, &groups, [needs_pass, needs_second_pass]);
+        let mut means = MeanSteps::default();
+        if needs_pass {
+            if needs_means && !needs_second_pass {
                 probes.push((MEAN_STEPS.to_owned(), Box::new(MeanStepProbe::default())));
             }
             let list = SampleList::of_shard(self.data, self.plan.shard);
             found.baseline = self.pass(PASS, &list, &mut probes, measurements)?;
-            if needs_means && !own {
+            if needs_second_pass {
                 // The mean is that over all samples, whatever part of them is this shard's.
                 let mut probe: Vec<(String, Box<dyn AnyProbe>)> =
                     vec![(MEAN_STEPS.to_owned(), Box::new(MeanStepProbe::default()))];
@@ -116,20 +117,29 @@ impl<N: Network> Runner<'_, N> {
         Ok(groups)
     }
 
-    fn work(&self, measurements: &[&dyn AnyMeasurement], groups: &[Vec<Group>]) -> u64 {
+    /// Returns all work: that of the pass with the probes and of the second pass of a shard, where there are any, of the
+    /// sweeps, and of the analysis.
+    fn work(&self, measurements: &[&dyn AnyMeasurement], groups: &[Vec<Group>], passes: [bool; 2]) -> u64 {
         let scope = &self.plan.scope;
         let model = CostModel::new(&scope.outline);
         let whole = Route::identity(&scope.outline);
-        let costs = || measurements.iter().map(|m| m.cost(scope));
-        let probes: u64 = costs().map(|cost| cost.probe).sum();
-        let pass = model.sweep(std::slice::from_ref(&whole)) + probes;
         let sweeps = groups.iter().flatten().map(|(intervention, routes)| {
             let samples = self.list(*intervention).0.samples.len() as u64;
             samples * model.sweep(&[std::slice::from_ref(&whole), routes.as_slice()].concat())
         });
-        let own = SampleList::of_shard(self.data, self.plan.shard).samples.len() as u64;
-        let analysis: u64 = costs().map(|cost| cost.analysis).sum();
-        own * pass + sweeps.sum::<u64>() + if self.plan.shard.is_none() { analysis } else { 0 }
+        let of_shard = SampleList::of_shard(self.data, self.plan.shard).samples.len() as u64;
+        let lists = [(of_shard, measurements), (self.data.len() as u64, &[])];
+        let passes = lists.into_iter().zip(passes).filter(|(_, is_needed)| *is_needed);
+        let passes = passes.map(|((samples, probed), _)| samples * self.work_per_sample(probed));
+        let analysis: u64 = measurements.iter().map(|m| m.cost(scope).analysis).sum();
+        passes.sum::<u64>() + sweeps.sum::<u64>() + if self.plan.shard.is_none() { analysis } else { 0 }
+    }
+
+    /// Returns the work of a pass for one sample, with the probes of some measurements.
+    fn work_per_sample(&self, measurements: &[&dyn AnyMeasurement]) -> u64 {
+        let scope = &self.plan.scope;
+        let probes = measurements.iter().map(|m| m.cost(scope).probe).sum::<u64>();
+        CostModel::new(&scope.outline).sweep(&[Route::identity(&scope.outline)]) + probes
     }
 
     /// The samples that follow the routes of an intervention, and how many of them form a group.
@@ -159,9 +169,7 @@ impl<N: Network> Runner<'_, N> {
                 probe.load(bytes).map_err(|e| Error::mismatch(format!("{file}, {name}"), e))?;
             }
         }
-        let model = CostModel::new(&self.plan.scope.outline);
-        let each = model.sweep(&[Route::identity(&self.plan.scope.outline)])
-            + measurements.iter().map(|m| m.cost(&self.plan.scope).probe).sum::<u64>();
+        let each = self.work_per_sample(measurements);
         self.meter.restore(predictions.len() as u64 * each)?;
         let (names, mut own): (Vec<String>, Vec<Box<dyn AnyProbe>>) = split(probes);
         let rest = list.skip(predictions.len());

@@ -49,8 +49,9 @@ pub enum Positions {
 pub struct AnswerOptions {
     /// The name of the output that holds the answers; otherwise the first output that is computed from an input.
     pub output: Option<String>,
-    /// The name of the input that says which positions count: those where it is not 0. Otherwise an input of truth values,
-    /// or of integers and with a name that contains `mask`, if there is one.
+    /// The name of the input that says which positions count: those where it is not 0. It has as many positions as the
+    /// answers, or as the estimates of a stage. Otherwise such an input of integers or truth values with a name that contains
+    /// `mask` and not `pad`, if there is one: a padding mask marks the positions which do not count.
     pub mask: Option<String>,
     /// What the values of an answer are; otherwise what the graph says, or else classes.
     pub kind: Option<AnswerKind>,

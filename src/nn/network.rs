@@ -285,5 +285,8 @@ pub trait Network {
     }
 
     /// Builds an estimate of the shape of `like` from values in the order of [`Network::values`].
+    ///
+    /// # Panics
+    /// May panic where there are more or fewer values than `like` has.
     fn rebuild(&self, like: &Self::Estimate, values: Vec<f32>) -> Self::Estimate;
 }

@@ -9,14 +9,15 @@ use super::{Answer, BlockId, ReceptiveField, Wiring};
 pub struct Outline {
     /// Kind of network and its size, such as `resnet-20 residual, width 16`.
     pub name: String,
-    /// Shape of one input, `[channels, height, width]`.
+    /// Shape of one input: `[channels, height, width]`, or the inputs of a graph in three sides. Several inputs are one row of
+    /// all their values.
     pub input: Vec<usize>,
     /// Number of classes, or of the values of an answer that are no classes.
     pub classes: usize,
     /// What the network answers with. In JSON it is left out where that is one class a sample.
     #[serde(default, skip_serializing_if = "Answer::is_default")]
     pub answer: Answer,
-    /// Whether the network predicts the next word of a text. Its score is then the perplexity.
+    /// Whether the network predicts words of the text that it reads, such as the next one. Its score is then the perplexity.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_language_model: bool,
     /// Number of trainable parameters. Running statistics of normalizations do not count.
@@ -36,7 +37,7 @@ pub struct Outline {
 pub struct StageOutline {
     /// Name: `stage1`, `stage2`, and so on.
     pub name: String,
-    /// Shape of its estimates, `[channels, height, width]`.
+    /// Shape of its estimates, the channels first: `[channels, height, width]`, or of a graph any number of sides.
     pub shape: Vec<usize>,
     /// The blocks in order.
     pub blocks: Vec<BlockOutline>,
@@ -64,8 +65,9 @@ pub struct BlockOutline {
     /// Receptive field of a unit of its estimate; `None` if the unit depends on the whole sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receptive_field: Option<ReceptiveField>,
-    /// Why the block cannot be left out of a route; `None` if it can. In JSON the key is `fixed`. The command `show` prints
-    /// an outline that has here why the block cannot be removed for good.
+    /// Why the block cannot be left out of a route; `None` if it can. In JSON the key is `fixed`. In the outline that the
+    /// command `show` prints, it is why the block cannot be removed for good, which has further reasons: see
+    /// `slim::removable`.
     #[serde(default, rename = "fixed", skip_serializing_if = "Option::is_none")]
     pub why_not_removable: Option<String>,
 }
@@ -110,6 +112,11 @@ impl Outline {
         &self.stages[id.stage].blocks[id.block]
     }
 
+    /// Returns whether there are several stages, and every block is alone in its stage.
+    pub fn are_blocks_alone(&self) -> bool {
+        self.stages.len() > 1 && self.stages.iter().all(|stage| stage.blocks.len() == 1)
+    }
+
     /// Returns the perplexity `exp(loss)` of a language model for a mean loss in nats; `None` for other networks.
     pub fn perplexity(&self, loss: f64) -> Option<f64> {
         self.is_language_model.then(|| loss.exp())
@@ -117,14 +124,16 @@ impl Outline {
 }
 
 impl BlockOutline {
-    /// Whether the block's output has the shape of its input, so that the two can be compared unit by unit.
+    /// Whether the skip connection is the identity, so that the block's input and output can be compared unit by unit. A
+    /// projection may keep the shape, but not the units.
     pub fn keeps_shape(&self) -> bool {
         self.shortcut == Shortcut::Identity
     }
 }
 
 impl StageOutline {
-    /// Whether the input of the stage has the shape of its estimates.
+    /// Whether the skip connection of the first block is the identity, so that the input of the stage can be compared with its
+    /// estimates.
     pub fn keeps_shape(&self) -> bool {
         self.blocks.first().is_some_and(BlockOutline::keeps_shape)
     }

@@ -131,7 +131,7 @@ impl AnyNetwork {
         dispatch!(self, opened => opened.fit_inputs(shapes))
     }
 
-    /// Makes some positions of a sample count alone.
+    /// Counts these positions of a sample only.
     ///
     /// # Errors
     /// [`Error::Argument`] for a position that a sample does not have, and for a network that answers once a sample.
@@ -142,6 +142,11 @@ impl AnyNetwork {
     /// Returns whether the caller said which positions count.
     pub fn are_positions_given(&self) -> bool {
         dispatch!(self, opened => opened.are_positions_given())
+    }
+
+    /// Returns why an input that is called a mask does not say which positions count; `None` where there is no such input.
+    pub fn why_no_mask(&self) -> Option<&str> {
+        dispatch!(self, opened => opened.why_no_mask())
     }
 
     /// Returns the blocks of every stage of a graph, as the names of the values that enter and leave each; `None` for a

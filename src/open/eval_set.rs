@@ -12,7 +12,7 @@ use crate::train::RunDirectory;
 use crate::{Error, Result};
 
 /// The number of samples that run through a network at once, where nobody says otherwise.
-const BATCH: usize = 64;
+pub const DEFAULT_BATCH: usize = 64;
 
 /// Which samples of a data set to measure with.
 ///
@@ -37,7 +37,7 @@ pub struct EvalSetOptions {
 }
 
 impl EvalSet {
-    /// Chooses a data set, such as `digits`, `cifar10:DIR`, `folder:DIR` or `arrays:FILE`.
+    /// Returns the options for a data set, which open it, such as `digits`, `cifar10:DIR`, `folder:DIR` or `arrays:FILE`.
     ///
     /// # Errors
     /// Where the text names no data set.
@@ -47,7 +47,7 @@ impl EvalSet {
             spec: spec.parse()?,
             split: Split::Test,
             limit: 0,
-            batch: BATCH,
+            batch: DEFAULT_BATCH,
             view: ResizeCrop::default(),
             held_out: None,
         })
@@ -90,7 +90,7 @@ impl EvalSetOptions {
         Self { limit: n, ..self }
     }
 
-    /// Sets the number of samples that run through the network at once; 64 by default.
+    /// Sets the number of samples that run through the network at once; [`DEFAULT_BATCH`] by default.
     #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { batch, ..self }
@@ -120,6 +120,9 @@ impl EvalSetOptions {
     /// Opens the samples as a network takes them: its words, its inputs by name, its classes by name, normalized as it was
     /// trained. Samples without labels are labelled with what it predicts.
     ///
+    /// The network changes with them: a graph takes inputs of the shapes of the samples, and where each has one label, the
+    /// answer at the last position counts, as of a decoder.
+    ///
     /// # Errors
     /// Where the data cannot be read, or does not suit the network.
     pub fn for_network(&self, network: &mut AnyNetwork) -> Result<EvalSet> {
@@ -138,7 +141,8 @@ impl EvalSetOptions {
         Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
     }
 
-    /// Opens the samples as a network takes them, with their own labels or none.
+    /// Opens the samples as a network takes them, with their own labels or none. It changes the network as
+    /// [`EvalSetOptions::for_network`] does.
     ///
     /// # Errors
     /// As [`EvalSetOptions::for_network`].
@@ -203,7 +207,8 @@ impl EvalSetOptions {
     }
 }
 
-/// Puts arrays in the order in which the network takes them, and makes a graph take samples of their shape.
+/// Puts arrays in the order in which the network takes them. Makes a graph take samples of their shape, and a network that is
+/// asked for one label a sample answer at its last position.
 fn suited(network: &mut AnyNetwork, mut dataset: Dataset) -> Result<Dataset> {
     if network.is_graph() {
         dataset = dataset.reorder_arrays(&network.input_names())?;

@@ -144,7 +144,8 @@ impl fmt::Display for LoadReport {
         if !self.prefix.is_empty() {
             write!(f, ", names begin with '{}'", one_line(&self.prefix))?;
         }
-        write!(f, "\n{} arrays applied, none missing", self.applied)?;
+        let missing = if self.missing.is_empty() { "none".to_owned() } else { self.missing.len().to_string() };
+        write!(f, "\n{} arrays applied, {missing} missing", self.applied)?;
         if self.counters > 0 {
             write!(f, ", {} counters of training steps ignored", self.counters)?;
         }

@@ -52,7 +52,7 @@ mod state_dict;
 
 pub(crate) use self::any_network::dispatch;
 pub use self::any_network::{AnyEstimate, AnyNetwork, is_graph_path};
-pub use self::eval_set::EvalSetOptions;
+pub use self::eval_set::{DEFAULT_BATCH, EvalSetOptions};
 pub use self::load_report::{LoadReport, OtherArrays, Suggestion, WrongShape};
 pub use self::name_map::NameMap;
 pub use self::open_options::OpenOptions;

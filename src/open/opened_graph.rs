@@ -97,6 +97,10 @@ impl OpenedGraph {
         self.are_positions_given
     }
 
+    pub(super) fn why_no_mask(&self) -> Option<&str> {
+        self.network.why_no_mask()
+    }
+
     pub(super) fn boundaries(&self) -> Option<Vec<Vec<[String; 2]>>> {
         Some(self.network.boundaries())
     }

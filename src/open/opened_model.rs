@@ -169,6 +169,10 @@ impl OpenedModel {
         false
     }
 
+    pub(super) fn why_no_mask(&self) -> Option<&str> {
+        None
+    }
+
     pub(super) fn fit_inputs(&mut self, _: &[Vec<usize>]) -> Result<()> {
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::nn::{BlockId, Network, Route};
 use crate::open::OpenedGraph;
 use crate::{Error, FileContents, Result};
 
-const NO_RECOVERY: &str = "is a graph that is run as it is: nothing in it can be trained or estimated again; heal the network that it was exported from";
+const NO_RECOVERY: &str = "is a graph that is run as it is: nothing in it can be trained or estimated again; fine-tune the network that it was exported from";
 
 impl Prunable for GraphNetwork {
     type Network = Self;

@@ -213,21 +213,53 @@ fn answers_that_are_no_classes_have_no_accuracy_to_keep() {
     assert!(!slimming.removed.is_empty() && slimming.removed.len() < 4, "{:?}", slimming.removed);
 }
 
+/// Runs the program; returns whether it succeeds, and all that it prints.
+fn run(arguments: &[&str]) -> (bool, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled")).args(arguments).output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.success(), out + &err)
+}
+
+/// Classes at positions that are no words are told by accuracy, by `eval` as by `measure`.
 #[test]
-fn the_program_tells_positions_and_their_perplexity() {
-    let goldens = goldens().tagger;
-    let run = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled")).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+fn the_program_tells_positions_and_their_accuracy() {
+    let goldens = goldens();
     let (network, data) = ("tests/answers/tagger.onnx", "arrays:tests/answers/tagger.npz");
-    let said = run(&["eval", network, "--data", data]);
-    let perplexity = format!("perplexity {:.2} (", goldens.whole.loss.exp());
-    let count = format!("{} positions of 12 samples", goldens.positions);
-    assert!(said.starts_with(&perplexity) && said.trim_end().ends_with(&count), "{said}");
-    let said = run(&["show", network, "--output", "sentence_embedding"]);
+    let (_, said) = run(&["eval", network, "--data", data]);
+    let accuracy = format!("accuracy {:.2} % (", 100.0 * goldens.tagger.whole.accuracy);
+    let count = format!("{} positions of 12 samples", goldens.tagger.positions);
+    assert!(said.starts_with(&accuracy) && said.trim_end().ends_with(&count), "{said}");
+    let (_, said) = run(&["eval", "tests/answers/segmenter.onnx", "--data", "arrays:tests/answers/segmenter.npz"]);
+    assert!(said.starts_with(&format!("accuracy {:.2} % (", 100.0 * goldens.segmenter.whole.accuracy)), "{said}");
+    let (_, said) = run(&["show", network, "--output", "sentence_embedding"]);
     assert!(said.contains("answers: vectors of 8 values, compared by their cosine (by its name)"), "{said}");
-    let said = run(&["measure", network, "--data", data, "--only", "lesion", "--positions", "1"]);
+    let (_, said) = run(&["measure", network, "--data", data, "--only", "lesion", "--positions", "1"]);
     assert!(said.contains("5 classes at position 1 of 6"), "{said}");
+}
+
+#[test]
+fn labels_that_answers_cannot_have_are_not_said_to_be_missing() {
+    let (network, data) = ("tests/answers/tagger.onnx", "arrays:tests/answers/tagger.npz");
+    let (is_success, said) = run(&["eval", network, "--data", data, "--output", "sentence_embedding"]);
+    let expected = "answers with vectors of 8 values, compared by their cosine, so that there is no accuracy";
+    assert!(!is_success && said.contains(expected) && !said.contains("no labels"), "{said}");
+    let (is_success, said) = run(&["eval", network, "--data", "arrays:tests/answers/tagger-unlabelled.npz"]);
+    assert!(!is_success && said.contains("no labels"), "{said}");
+}
+
+/// Paired differences need labels: without them a network is compared with itself.
+#[test]
+fn only_labelled_networks_have_paired_differences() {
+    let (network, data) = ("tests/answers/tagger.onnx", "arrays:tests/answers/tagger.npz");
+    let dir = tempfile::tempdir().unwrap();
+    let compare = |name: &str, options: &[&str]| {
+        let out = dir.path().join(name);
+        let arguments = ["compare", network, network, "--data", data, "--only", "lesion", "--out"];
+        let (is_success, said) = run(&[&arguments, [out.to_str().unwrap()].as_slice(), options].concat());
+        assert!(is_success, "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        (out.join("paired.csv").exists(), said.contains("differs from"))
+    };
+    assert_eq!(compare("labelled", &[]), (true, true));
+    assert_eq!(compare("embedding", &["--output", "sentence_embedding"]), (false, false));
 }

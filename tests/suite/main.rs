@@ -25,6 +25,7 @@ mod runs;
 mod sgd;
 mod shards;
 mod slim;
+mod small_graphs;
 mod unchanged;
 
 // What several subjects share.

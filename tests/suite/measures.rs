@@ -481,3 +481,35 @@ fn predictions_do_not_depend_on_the_batch() {
         }
     }
 }
+
+/// A measurement of one's own: the number of samples.
+struct SampleCount;
+
+impl Measurement for SampleCount {
+    type Output = usize;
+    type Probe = ();
+    const NAME: &'static str = "sample_count";
+    const ABOUT: &'static str = "The number of samples";
+
+    fn analyse(&self, _: &Scope, observed: &AnalysisInput<()>) -> usize {
+        observed.baseline.len()
+    }
+
+    fn present(&self, _: &[Presented<usize>]) -> unrolled::report::Section {
+        unrolled::report::Section::default()
+    }
+}
+
+#[test]
+fn a_choice_by_name_keeps_measurements_of_ones_own() {
+    let config = ModelConfig::new(ModelKind::Mlp).with_depth(4).with_width(8);
+    let network = Model::new(&config, [1, 8, 8], 10, 0, &Device::flex()).unwrap();
+    let data = EvalSet::open("digits").unwrap().limit(20).build().unwrap();
+    let before = Measure::new().with(&SampleCount).only(["lesion"]).unwrap();
+    let after = Measure::new().only(["lesion"]).unwrap().with(&SampleCount);
+    for measure in [before, after] {
+        let found = measure.run(&network, &data, &mut ()).unwrap();
+        assert_eq!(found.outputs.keys().collect::<Vec<_>>(), ["lesion", "sample_count"]);
+        assert_eq!(found.require::<SampleCount>().unwrap(), 20);
+    }
+}

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use unrolled::graph::GraphNetwork;
+use unrolled::measure::{Estimation, EvalSet, Lesion};
 use unrolled::nn::{Network, RecurrentState, Route, Samples, Step};
 use unrolled::open::AnyNetwork;
-use unrolled::prelude::EvalSet;
-use unrolled::slim::removable;
+use unrolled::slim::{Goal, Slim, removable};
 use unrolled::write_atomic_checked;
 
 /// So that fewer files do not pass.
@@ -205,5 +205,35 @@ fn data_sets_the_sides_that_a_file_leaves_free() {
         let AnyNetwork::Graph(graph) = &network else { panic!("a graph") };
         let shapes: Vec<Vec<usize>> = graph.network.inputs().iter().map(|input| input.shape.clone()).collect();
         assert_eq!(shapes, expected, "{name}");
+        let measured = crate::common::measured(&network, &data, &["lesion", "estimation"], 0);
+        let blocks = network.outline().blocks().count();
+        assert_eq!(measured.require::<Lesion>().unwrap().len(), blocks, "{name}");
+        let errors = measured.require::<Estimation>().unwrap();
+        assert!(errors.len() == blocks && errors.values().all(|block| block.rms.is_finite()), "{name}");
     }
+}
+
+/// A goal of parameters chooses the same blocks however a file stores its weights.
+#[test]
+fn a_goal_of_parameters_counts_weights_wherever_they_come_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.npz");
+    let removed = |name: &str| {
+        let mut network = AnyNetwork::open(path_of(name)).unwrap();
+        let parameters = network.outline().parameters;
+        let AnyNetwork::Graph(graph) = &network else { panic!("a graph") };
+        let input = &graph.network.inputs()[0];
+        let shape = [&[8], input.shape.as_slice()].concat();
+        let values = samples(&graph.network, 8).values;
+        crate::npz::write(&path, [(input.name.as_str(), (shape, values))].into_iter());
+        let data = EvalSet::open(&format!("arrays:{}", path.display())).unwrap().for_network(&mut network).unwrap();
+        let slim = Slim::new(&network, &data).goal(Some(Goal::Parameters(parameters - 1)));
+        slim.run(None, &mut |_, _, _| ()).unwrap_or_else(|e| panic!("{name}: {e}")).removed
+    };
+    let expected = removed("initializers");
+    assert_eq!(expected.len(), 1);
+    for name in ["constant_weights", "f16_weights", "cast_weights"] {
+        assert_eq!(removed(name).len(), 1, "{name}");
+    }
+    assert_eq!(removed("constant_weights"), expected);
 }

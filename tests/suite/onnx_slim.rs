@@ -414,7 +414,7 @@ fn a_block_that_gives_an_output_stays() {
     let message = slimmed(dir.path(), &line(|all| all.push((12, value("h2", &[3])))), "1,3").unwrap_err();
     assert_eq!(
         message,
-        "stage1.block2: cannot be left out for good: something beside the line takes what MatMul 'm2' computes"
+        "stage1.block2: cannot be left out for good: a node outside the blocks uses the output of MatMul 'm2'"
     );
     let path = dir.path().join("whole.onnx");
     assert_eq!(removable(&opened(&path)).0.len(), 2);

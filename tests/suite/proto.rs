@@ -153,3 +153,17 @@ pub(crate) fn file(graph: &[u8]) -> Vec<u8> {
     ]
     .concat()
 }
+
+/// An attribute of several integers.
+pub(crate) fn integers(name: &str, values: &[u64]) -> Vec<u8> {
+    let values = values.iter().flat_map(|&value| integer(8, value));
+    [text(1, name), values.collect(), integer(20, 7)].concat()
+}
+
+/// An input or output of an element type, as ONNX numbers it. A side is a number, or the name of a free one.
+pub(crate) fn declared(name: &str, element: u64, sides: &[&str]) -> Vec<u8> {
+    let side = |side: &&str| side.parse().map_or_else(|_| text(2, side), |size| integer(1, size));
+    let shape: Vec<u8> = sides.iter().flat_map(|s| field(1, &side(s))).collect();
+    let tensor = [integer(1, element), field(2, &shape)].concat();
+    [text(1, name), field(2, &field(1, &tensor))].concat()
+}

@@ -207,6 +207,10 @@ fn classes_of_a_folder_are_found_by_name_among_those_of_a_graph() {
     assert!(home.run(&format!("{eval} --labels labels.txt")).0.ends_with(", 2 samples\n"));
     let message = home.fail(eval);
     assert!(message.starts_with("error: --labels: the data set has 2, the network answers with"), "{message}");
+    // Files that are no images are told for a graph too.
+    std::fs::write(home.path("images/c0/a.webp"), "").unwrap();
+    let (out, err) = home.run(&format!("{eval} --labels labels.txt"));
+    assert!(err.contains("folder:images: 2 images; 1 file passed over: c0/a.webp") && out.ends_with(", 2 samples\n"));
     image(&home.path("images/other/0.png"), side, 7);
     let message = home.fail(&format!("{eval} --labels labels.txt"));
     assert!(message.contains("'other' is none of the network's"), "{message}");

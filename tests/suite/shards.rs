@@ -245,3 +245,32 @@ fn every_shard_has_its_whole_pass() {
         merge(&parts, &[], None, None).unwrap();
     }
 }
+
+/// The work that is announced is the work that is done, whatever is measured and of which samples.
+#[test]
+fn all_work_that_is_announced_is_done() {
+    let (network, data) = (resnet(Wiring::Residual, 3), digits(40));
+    let check = |what: &str, run: &dyn Fn(&mut dyn unrolled::measure::Progress)| {
+        let mut seen: Vec<[u64; 2]> = Vec::new();
+        let mut progress = |done: u64, total: u64| {
+            seen.push([done, total]);
+            ControlFlow::Continue(())
+        };
+        run(&mut progress);
+        let [done, total] = *seen.last().unwrap();
+        assert!(done == total && total > 0, "{what}: {done} of {total}");
+        assert!(seen.iter().all(|[done, all]| done <= all && *all == total), "{what}");
+    };
+    let names: Vec<&str> = REGISTRY.iter().map(|m| m.name()).collect();
+    let one_by_one = names.iter().map(std::slice::from_ref).collect::<Vec<_>>();
+    for only in one_by_one.into_iter().chain([names.as_slice()]) {
+        let measure = Measure::new().only(only).unwrap().skip_inapplicable();
+        let what = only.join(",");
+        check(&what, &|progress| drop(measure.run(&network, &data, progress).unwrap()));
+        let dir = tempfile::tempdir().unwrap();
+        let measure = measure.directory(dir.path());
+        check(&format!("shard of {what}"), &|progress| {
+            measure.run_shard(&network, &data, Shard { number: 2, of: 3 }, progress).unwrap();
+        });
+    }
+}

@@ -26,20 +26,19 @@ pub(super) struct Slim {
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArgs,
-    /// Leave out so many blocks
+    /// Leave out N blocks
     #[arg(long, value_name = "N", value_parser = numbers::positive)]
     remove: Option<usize>,
-    /// Leave out blocks as long as no more than so many percentage points of accuracy are lost
+    /// Leave out blocks while accuracy drops by at most POINTS percentage points
     #[arg(long, value_name = "POINTS", value_parser = numbers::points)]
     keep_accuracy: Option<f64>,
-    /// Leave out blocks as long as the loss grows by no more than so many nats; for a language model, 0.05 nats raise
-    /// perplexity by about 5 %
+    /// Leave out blocks while the loss grows by at most NATS; for a language model, 0.05 nats raise perplexity by about 5 %
     #[arg(long, value_name = "NATS", value_parser = numbers::not_negative)]
     keep_loss: Option<f64>,
-    /// Leave out blocks until no more than so many parameters remain
+    /// Leave out blocks until at most N parameters remain
     #[arg(long, value_name = "N", value_parser = numbers::count)]
     params: Option<usize>,
-    /// Leave out blocks until one sample takes no more than so many milliseconds here
+    /// Leave out blocks until one sample takes at most MS milliseconds on this machine
     #[arg(long, value_name = "MS", value_parser = numbers::not_negative)]
     latency: Option<f64>,
     /// Leave out these blocks, such as stage3.block2,stage3.block4
@@ -49,7 +48,7 @@ pub(super) struct Slim {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// The ranking that decides which blocks go first
-    #[arg(long, value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
+    #[arg(long, value_name = "RANKING", value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
     by: Criterion,
     /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
     #[arg(long, value_name = "FILE")]
@@ -63,10 +62,10 @@ pub(super) struct Slim {
     /// Write the plan to this file, to be edited and applied with --plan
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
-    /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all. Not of ONNX files
+    /// Estimate the statistics of the normalizations again over the first N training samples; 0 for all. Not for ONNX files
     #[arg(long, value_name = "N", value_parser = numbers::count)]
     heal_norm: Option<usize>,
-    /// Train the slimmed network for so many epochs. Not ONNX files
+    /// Train the slimmed network for EPOCHS epochs. Not for ONNX files
     #[arg(long, value_name = "EPOCHS", value_parser = numbers::positive)]
     finetune: Option<usize>,
     /// The experiment file that says how to fine-tune [default: that of the run]
@@ -115,7 +114,7 @@ impl Slim {
             .or(self.latency.map(Goal::Latency))
     }
 
-    /// Whether anything is to be healed.
+    /// Returns whether the slimmed network is recalibrated or fine-tuned.
     fn heals(&self) -> bool {
         self.heal_norm.is_some() || self.finetune.is_some()
     }

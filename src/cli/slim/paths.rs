@@ -13,7 +13,7 @@ use crate::cli::report_directory::{ReportDirectory, ReportKind};
 const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";
 
 impl Slim {
-    /// Whatever stands in the way of writing is found before anything is measured.
+    /// Checks the paths and what was asked for, before anything is measured.
     pub(super) fn check_paths(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::Usage(what));
         match (&self.out, self.has_goal()) {
@@ -25,7 +25,8 @@ impl Slim {
             }
             (_, false) if self.heals() || self.save_plan.is_some() => {
                 return wrong(
-                    "nothing is left out that could be healed or planned: give --remove or another goal".into(),
+                    "nothing is left out, so that nothing can be recovered or planned: give --remove or another goal"
+                        .into(),
                 );
             }
             _ => {}
@@ -38,9 +39,7 @@ impl Slim {
         }
         self.report_directory()?;
         if self.heals() && self.data.split() == Split::Train {
-            return wrong(
-                "--split train: healing learns from these samples, and they would prove what it learned".into(),
-            );
+            return wrong("--split train: the training split is used for recovery and cannot verify it".into());
         }
         if let Some(plan) = &self.save_plan {
             self.check_plan_path(plan)?;

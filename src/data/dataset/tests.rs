@@ -138,3 +138,42 @@ fn invalid_arrays_are_refused_with_what_was_expected() {
     assert_eq!(message(&[0.0; 4], shape, Some(&[0]), &["a"]), "labels: 1 for 2 samples");
     assert_eq!(message(&[0.0; 4], shape, Some(&[0, 1]), &["a"]), "label 1: there are 1 classes");
 }
+
+#[test]
+fn samples_are_the_same_by_their_content_and_not_by_their_labels() {
+    let classes = || ["a", "b"].map(str::to_owned).to_vec();
+    let open = |values: &[f32], labels| Dataset::from_arrays(values.to_vec(), [2, 1, 1, 2], labels, classes()).unwrap();
+    let data = open(&[1.0, 2.0, 3.0, 4.0], Some(vec![0, 1]));
+    assert!(data.has_same_samples(&open(&[1.0, 2.0, 3.0, 4.0], Some(vec![0, 1]))));
+    assert!(!data.has_same_samples(&open(&[1.0, 2.0, 3.0, 5.0], Some(vec![0, 1]))));
+    assert!(!data.has_same_samples(&open(&[1.0, 2.0, 3.0, 4.0], Some(vec![1, 0]))));
+    assert!(!data.has_same_samples(&open(&[1.0, 2.0, 3.0, 4.0], None)));
+    // The same storage, but other samples of it.
+    assert!(digits().limit(9).has_same_samples(&digits().limit(9)));
+    assert!(!digits().drop_first(1).limit(9).has_same_samples(&digits().limit(9)));
+    // The size in which images are seen is the network's.
+    let seen = |resize| {
+        let resize_crop = ResizeCrop { resize, crop: None };
+        Dataset::open(&"digits".parse().unwrap(), Split::Test, &resize_crop).unwrap()
+    };
+    assert!(seen(Some(10)).has_same_samples(&seen(None)));
+}
+
+#[test]
+fn folders_have_the_same_samples_where_their_files_are_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for (folder, value) in [("one", 10), ("other", 200)] {
+        for class in ["a", "b"] {
+            let path = dir.path().join(folder).join(class);
+            std::fs::create_dir_all(&path).unwrap();
+            image::RgbImage::from_pixel(4, 4, image::Rgb([value; 3])).save(path.join("0.png")).unwrap();
+        }
+    }
+    let open = |folder: &str| {
+        let spec = format!("folder:{}/{folder}", dir.path().display()).parse().unwrap();
+        Dataset::open(&spec, Split::Test, &ResizeCrop::default()).unwrap()
+    };
+    assert_eq!(open("one").labels(), open("other").labels());
+    assert!(!open("one").has_same_samples(&open("other")));
+    assert!(open("one").has_same_samples(&open("other/../one")));
+}

@@ -25,7 +25,7 @@ impl<'a> Measure<'a> {
     pub fn selected<N: Network>(&self, network: &N, data: &EvalSet) -> Result<Vec<&'a dyn AnyMeasurement>> {
         let scope = Scope::new(network, data, self.seed);
         let (fit, others): (Vec<_>, Vec<_>) =
-            self.measurements.iter().copied().partition(|m| m.why_not(&scope).is_none());
+            self.measurements.iter().chain(&self.own).copied().partition(|m| m.why_not(&scope).is_none());
         match others.first() {
             Some(misfit) if self.is_selected && !self.skips_inapplicable => {
                 let why = misfit.why_not(&scope).unwrap_or_default();

@@ -1,0 +1,41 @@
+//! Whether two data sets hold the same samples.
+
+use std::sync::Arc;
+
+use super::super::npy::NamedArray;
+use super::{Dataset, Storage};
+
+impl Dataset {
+    /// Returns whether another data set has the same samples with the same labels, in the same order. In what size images are
+    /// seen, the order of arrays and the vocabulary of a text belong to the network, and do not count. Images in folders are
+    /// the same where their files are.
+    pub fn has_same_samples(&self, other: &Self) -> bool {
+        let are_labels_same = (self.is_labelled, &self.labels, &self.position_labels)
+            == (other.is_labelled, &other.labels, &other.position_labels);
+        are_labels_same
+            && self.indices == other.indices
+            && (Arc::ptr_eq(&self.storage, &other.storage) || self.storage.is_same(&other.storage))
+    }
+}
+
+impl Storage {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Images(one), Self::Images(other)) => (one.shape, &one.bytes) == (other.shape, &other.bytes),
+            (Self::Folder(one), Self::Folder(other)) => one.has_same_files(other),
+            (Self::Text(one), Self::Text(other)) => one.has_same_words(other),
+            (Self::Arrays(one), Self::Arrays(other)) => are_same_arrays(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// Returns whether arrays are the same, in any order.
+fn are_same_arrays(one: &[NamedArray], other: &[NamedArray]) -> bool {
+    let bits = |array: &NamedArray| array.values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    let has_same = |array: &NamedArray| {
+        let found = other.iter().find(|other| other.name == array.name);
+        found.is_some_and(|found| found.shape == array.shape && bits(found) == bits(array))
+    };
+    one.len() == other.len() && one.iter().all(has_same)
+}
