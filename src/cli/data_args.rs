@@ -56,6 +56,13 @@ struct PartArgs {
 /// Samples that run through the network at once, where nobody says otherwise.
 const BATCH: usize = 64;
 
+impl DataArgs {
+    /// Whether any of the options was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.data.is_some() || self.part.is_given()
+    }
+}
+
 impl PartArgs {
     /// Whether any of the options was given.
     fn is_given(&self) -> bool {
