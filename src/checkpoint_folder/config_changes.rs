@@ -147,7 +147,7 @@ pub(super) fn mentioned_layer(value: &Value, numbering: &Numbering, path: &str) 
 /// Returns a value on one line, shortened.
 pub(super) fn short(value: &Value) -> String {
     /// Longer values are cut, in characters.
-    const MOST: usize = 60;
+    const MOST: usize = 40;
     let text = one_line(&value.to_string());
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST - 1).collect::<String>() + "…" }
 }

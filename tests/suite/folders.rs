@@ -162,6 +162,33 @@ fn the_index_names_the_files_that_are_there() {
 }
 
 #[test]
+fn a_file_that_keeps_no_array_goes_and_the_others_are_numbered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, out) = (copy("gpt2", dir.path()), dir.path().join("out"));
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    // A file for each of the three layers, and one for what stands outside.
+    let place = |name: &str| (0..3).find(|number| name.starts_with(&format!("transformer.h.{number}."))).unwrap_or(3);
+    let mut map = serde_json::Map::new();
+    for number in 0..4 {
+        let file = format!("model-{:05}-of-00004.safetensors", number + 1);
+        let own: Vec<_> = tensors.iter().filter(|(name, _)| place(name) == number).cloned().collect();
+        map.extend(own.iter().map(|(name, _)| (name.clone(), file.as_str().into())));
+        safetensors::serialize_to_file(own, None, &folder.join(file)).unwrap();
+    }
+    std::fs::remove_file(folder.join("model.safetensors")).unwrap();
+    write_json(folder.join("model.safetensors.index.json"), &json!({"metadata": {}, "weight_map": map}));
+    let before = arrays(&folder);
+    remove(&folder, &["h.0"], &LayerOptions::default(), &out).unwrap();
+    let after = arrays(&out);
+    let file = |name: &str| after[name].3.clone();
+    assert_eq!(file("transformer.h.0.ln_1.weight"), "model-00001-of-00003.safetensors");
+    assert_eq!(file("transformer.wte.weight"), "model-00003-of-00003.safetensors");
+    assert_eq!(json(out.join("model.safetensors.index.json"))["metadata"], json!({}));
+    assert_eq!(without_files(after), expected(&before, "transformer.h", &[0]));
+}
+
+#[test]
 fn the_program_shows_a_folder_and_applies_a_plan() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, plan, out) = (fixture("gemma"), dir.path().join("plan.toml"), dir.path().join("out"));
@@ -386,7 +413,7 @@ fn keys_that_are_not_sure_are_named() {
     let folder = copy("llama", dir.path());
     let folder = folder.to_str().unwrap();
     let slim = |options: &[&str]| {
-        let arguments = [&["slim", folder, "--blocks", "model.layers.1", "--dry-run", "--json"], options].concat();
+        let arguments = [&["slim", folder, "--blocks", "model.layers.1", "--dry-run", "--json"][..], options].concat();
         let (code, out, line) = run(&arguments);
         if code == 0 { Ok(serde_json::from_str::<Value>(&out).unwrap()) } else { Err(line) }
     };
