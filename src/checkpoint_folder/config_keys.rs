@@ -95,25 +95,30 @@ struct Search<'a> {
 impl Search<'_> {
     /// Looks at the keys of an object and of those within it.
     fn visit(&mut self, object: &Map<String, Value>, path: &mut Vec<String>) {
-        let is_top = *path == self.depth_keys.section;
         for (key, value) in object {
             path.push(key.clone());
-            let name = join(&path[..path.len() - 1], key);
-            if self.choices.keep.contains(&name) {
-            } else if self.choices.per_layer.contains(&name) {
-                self.add(path, value, Dependence::EntryPerLayer);
-            } else if let (Value::Object(inner), true) = (value, known_meaning(key).is_none()) {
-                // Objects with a kind of their own configure another part of the network.
-                let is_part = inner.contains_key("model_type") || key.ends_with("_config") && has_depth(inner);
-                if !is_part && !OTHER_OBJECTS.contains(&key.as_str()) {
-                    self.visit(inner, path);
-                }
-            } else if is_top && self.depth_keys.keys.contains(key) {
-                self.add(path, value, Dependence::NumberOfLayers);
-            } else if let Some(dependence) = self.dependence(key, value, object) {
-                self.add(path, value, dependence);
+            if !self.choices.keep.contains(&path.join(".")) {
+                self.visit_key(key, value, object, path);
             }
             path.pop();
+        }
+    }
+
+    /// Looks at one key of an object; `path` leads to its value.
+    fn visit_key(&mut self, key: &str, value: &Value, object: &Map<String, Value>, path: &mut Vec<String>) {
+        let is_top = path.len() == self.depth_keys.section.len() + 1;
+        if self.choices.per_layer.contains(&path.join(".")) {
+            self.add(path, value, Dependence::EntryPerLayer);
+        } else if let (Value::Object(inner), true) = (value, known_meaning(key).is_none()) {
+            // Objects with a kind of their own configure another part of the network.
+            let is_part = inner.contains_key("model_type") || key.ends_with("_config") && has_depth(inner);
+            if !is_part && !OTHER_OBJECTS.contains(&key) {
+                self.visit(inner, path);
+            }
+        } else if is_top && self.depth_keys.keys.iter().any(|of_depth| of_depth == key) {
+            self.add(path, value, Dependence::NumberOfLayers);
+        } else if let Some(dependence) = self.dependence(key, value, object) {
+            self.add(path, value, dependence);
         }
     }
 

@@ -57,7 +57,7 @@ impl LayerArgs {
     }
 }
 
-/// What of a folder was asked for that only a network which computes can do.
+/// Checks that a path is no folder, before it is opened as a network that computes.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a folder, and says what can be done with it.
