@@ -9,6 +9,7 @@
 //! | choose samples | [`measure::EvalSet`] |
 //! | measure | [`measure::Measure`], [`measure::merge()`] |
 //! | remove blocks for good | [`slim::Slim`] |
+//! | remove layers of a Transformers folder | [`checkpoint_folder::CheckpointFolder`] |
 //! | train | [`train::Experiment`], [`train::Trainer`] |
 //! | draw a report | [`measure::report()`], [`report`] |
 //! | add a network or a measurement of your own | [`nn::Network`], [`measure::Measurement`] |
@@ -16,6 +17,7 @@
 //! `use unrolled::prelude::*` brings in what most programs need; `examples/` has programs that run.
 
 mod atomic_file;
+pub mod checkpoint_folder;
 pub mod data;
 pub mod device;
 mod error;

@@ -60,6 +60,33 @@ pub fn write_atomic_checked<T>(
     Ok(checked)
 }
 
+/// Makes a directory atomically: `fill` gets an empty directory beside `path`, which takes that name when it succeeds.
+///
+/// # Errors
+/// [`Error::File`] where something has that name already; [`Error::Io`] that names `path`, or the error of `fill`.
+pub(crate) fn make_directory_atomic<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let is_taken = || path.symlink_metadata().is_ok();
+    let taken = || Error::file(path, "is there already; name another directory");
+    if is_taken() {
+        return Err(taken());
+    }
+    let directory = directory_of(path);
+    let temporary = temporary_directory(directory).map_err(Error::io(path))?;
+    let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no directory"))?;
+    // Its parent is open to its owner alone; the directory itself has the mode of any other.
+    let new = temporary.path().join(name);
+    std::fs::create_dir(&new).map_err(Error::io(path))?;
+    let filled = fill(&new)?;
+    sync_directory(&new).map_err(Error::io(path))?;
+    // Renaming replaces an empty directory.
+    if is_taken() {
+        return Err(taken());
+    }
+    std::fs::rename(&new, path).map_err(Error::io(path))?;
+    sync_directory(directory).map_err(Error::io(path))?;
+    Ok(filled)
+}
+
 /// Checks that files can be written to a directory, which need not exist yet. To be called before long work whose
 /// results go there.
 ///

@@ -61,6 +61,13 @@ fn split_parser() -> impl TypedValueParser<Value = Split> {
         .try_map(|name| name.parse())
 }
 
+impl DataArgs {
+    /// Whether any of the options was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.data.is_some() || self.part.is_given()
+    }
+}
+
 impl PartArgs {
     /// Whether any of the options was given.
     fn is_given(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Arguments, and one short file for each command. The only place that prints.
 
+mod checkpoint_folder;
 mod compare;
 mod data;
 mod data_args;

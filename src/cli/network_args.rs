@@ -10,12 +10,12 @@ use unrolled::nn::{AnswerKind, AnswerOptions, Positions};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
-use super::numbers;
+use super::{checkpoint_folder, numbers};
 
 /// A network to open.
 #[derive(Args)]
 pub(super) struct NetworkArgs {
-    /// A run directory, a model file, or a PyTorch, safetensors or ONNX file
+    /// A run directory, a model file, or a PyTorch, safetensors or ONNX file; of `show` and `slim` a Transformers folder too
     #[arg(value_name = "NETWORK")]
     pub(super) path: PathBuf,
     #[command(flatten)]
@@ -106,7 +106,22 @@ impl NetworkArgs {
 
 impl OpenArgs {
     pub(super) fn open(&self, target: &Path, backend: &Backend) -> Result<AnyNetwork> {
+        checkpoint_folder::check_computes(target)?;
         self.options(backend)?.open(target)
+    }
+
+    /// The options, and whether each was given.
+    pub(super) fn given(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("--arch", self.arch.is_some()),
+            ("--mean", self.mean.is_some()),
+            ("--std", self.std.is_some()),
+            ("--labels", self.labels.is_some()),
+            ("--key", self.key.is_some()),
+            ("--partial", self.partial),
+            ("--output, --answer, --positions, --mask", self.answers.options() != AnswerOptions::default()),
+            ("--cut", self.cut.is_some()),
+        ]
     }
 
     /// Checks that every option applies to one of the networks at least.

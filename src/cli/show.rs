@@ -12,6 +12,7 @@ use unrolled::open::{self, LoadReport};
 use unrolled::slim::{self, Prunable};
 use unrolled::write_atomic;
 
+use super::checkpoint_folder::{self, LayerArgs};
 use super::network_args::NetworkArgs;
 use super::output;
 
@@ -20,6 +21,8 @@ use super::output;
 pub(super) struct Show {
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    layers: LayerArgs,
     /// Write the blocks of an ONNX file to this file, to be edited and named with --cut
     #[arg(long, value_name = "FILE")]
     save_cut: Option<PathBuf>,
@@ -39,6 +42,12 @@ struct Shown<'a> {
 
 impl Show {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+        if let Some(folder) = self.layers.folder(&self.network.path)? {
+            let opening = self.network.opening.given();
+            let others = [opening.as_slice(), &[("--save-cut", self.save_cut.is_some())]].concat();
+            checkpoint_folder::check_unused(&self.network.path, &others)?;
+            return checkpoint_folder::show(&folder, &self.layers, self.json);
+        }
         let opened = self.network.open(backend)?;
         if let Some(path) = &self.save_cut {
             let name = self.network.name();

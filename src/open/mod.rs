@@ -60,3 +60,4 @@ pub use self::open_options::OpenOptions;
 pub use self::opened_graph::OpenedGraph;
 pub use self::opened_model::OpenedModel;
 pub use self::option_files::{boundaries_to_toml, read_arch, read_boundaries, read_labels};
+pub(crate) use self::safetensors_file::{header as safetensors_header, shard_path};

@@ -75,7 +75,10 @@ pub(super) fn sharded(index: &Path) -> Result<StateDict> {
 }
 
 /// Returns the path of a shard, which has to be in the directory of the index: a hostile index must not reach other files.
-fn shard_path(index: &Path, shard: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// [`Error::File`] for another place.
+pub(crate) fn shard_path(index: &Path, shard: &str) -> Result<PathBuf> {
     let is_plain = Path::new(shard).file_name().is_some_and(|name| name == shard);
     match index.parent() {
         Some(dir) if is_plain => Ok(dir.join(shard)),
@@ -84,7 +87,10 @@ fn shard_path(index: &Path, shard: &str) -> Result<PathBuf> {
 }
 
 /// Returns the header, and the offset of the values.
-fn header(path: &Path) -> Result<(Metadata, u64)> {
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is damaged.
+pub(crate) fn header(path: &Path) -> Result<(Metadata, u64)> {
     let wrong = |what: &str| Error::file(path, format!("not a whole safetensors file: {what}"));
     let mut file = File::open(path).map_err(Error::io(path))?;
     let whole = file.metadata().map_err(Error::io(path))?.len();

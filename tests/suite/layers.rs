@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may use.
-const MAY_USE: [(&str, &str); 19] = [
+const MAY_USE: [(&str, &str); 20] = [
     ("error", ""),
     ("random", ""),
     ("float_json", ""),
@@ -25,7 +25,11 @@ const MAY_USE: [(&str, &str); 19] = [
     ("graph", "measure model nn kernel data random text atomic_file error"),
     ("open", "train graph measure model nn kernel data random text error"),
     ("slim", "open train graph measure model nn kernel data report random float_json text atomic_file error"),
-    ("cli", "slim open train graph measure model nn kernel data report random device atomic_file error"),
+    ("checkpoint_folder", "slim open measure nn report text atomic_file error"),
+    (
+        "cli",
+        "checkpoint_folder slim open train graph measure model nn kernel data report random device atomic_file error",
+    ),
     ("prelude", "slim open train graph measure model nn kernel data report random device error"),
 ];
 

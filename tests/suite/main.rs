@@ -6,6 +6,7 @@ mod commands;
 mod counts;
 mod directories;
 mod examples;
+mod folders;
 mod goldens;
 mod interrupted;
 mod iteration;

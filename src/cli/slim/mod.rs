@@ -1,5 +1,6 @@
 //! `slim`: blocks left out for good.
 
+mod folder;
 mod paths;
 mod prepare;
 
@@ -13,6 +14,7 @@ use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
 
+use super::checkpoint_folder::LayerArgs;
 use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
 use super::report_directory::SLIMMING;
@@ -24,6 +26,8 @@ use super::{numbers, output, progress};
 pub(super) struct Slim {
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    layers: LayerArgs,
     #[command(flatten)]
     data: DataArgs,
     /// Leave out N blocks
@@ -41,7 +45,8 @@ pub(super) struct Slim {
     /// Leave out blocks until one sample takes at most MS milliseconds on this machine
     #[arg(long, value_name = "MS", value_parser = numbers::not_negative)]
     latency: Option<f64>,
-    /// Leave out these blocks, such as stage3.block2,stage3.block4
+    /// Leave out these blocks, such as stage3.block2,stage3.block4; of a Transformers folder also by the names of its layers,
+    /// such as model.layers.3
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     blocks: Vec<String>,
     /// Leave out the blocks that a plan file names
@@ -50,7 +55,8 @@ pub(super) struct Slim {
     /// The ranking that decides which blocks go first
     #[arg(long, value_name = "RANKING", value_parser = by_parser(), default_value = "greedy", conflicts_with_all = ["blocks", "plan"])]
     by: Criterion,
-    /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX
+    /// Write the slimmed network to this file, in the form that came in: safetensors, or ONNX; of a Transformers
+    /// folder, to this new directory
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Replace the files that --out and --save-plan name; without it they are never overwritten
@@ -96,6 +102,9 @@ fn by_parser() -> impl TypedValueParser<Value = Criterion> {
 
 impl Slim {
     pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+        if let Some(folder) = self.layers.folder(&self.network.path)? {
+            return self.slim_folder(&folder);
+        }
         self.check_paths()?;
         let mut network = self.network.open(backend)?;
         let data = self.data.for_network(&self.network.path, &mut network)?;
