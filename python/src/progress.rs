@@ -56,5 +56,7 @@ impl Progress for Caller {
 
     fn started(&mut self, name: &str, _number: usize, _count: usize) {
         name.clone_into(&mut self.name);
+        // What is new is told at once.
+        self.called = None;
     }
 }

@@ -66,7 +66,7 @@ def test_a_directory_is_gone_on_with(tmp_path) -> None:
     only = ["lesion", "shuffle", "estimation"]
     resumed = un.measure(net, data, out=out, resume=True, only=only).json()
     whole = un.measure(net, data, only=only).json()
-    for name in ("lesion", "shuffles", "estimation", "baseline"):
+    for name in ("lesion", "shuffle", "estimation", "baseline"):
         assert resumed[name] == whole[name]
 
 

@@ -80,7 +80,7 @@ def test_results_are_read_again(net, samples, tmp_path) -> None:
     assert "report.html" in text
     # Another measurement is added to those that are there.
     both = un.measure(net, *samples, only=["lesion", "shuffle"], out=tmp_path / "kept")
-    assert both.measurements == ("lesion", "shuffles")
+    assert both.measurements == ("lesion", "shuffle")
 
 
 def test_a_notebook_shows_the_whole_report(net, samples) -> None:
