@@ -137,7 +137,11 @@ impl MeasureKeywords {
         if self.is_temporary {
             measure = measure.save_every(NEVER);
         }
-        measure.run(network, data, &mut Caller::new(self.progress.as_ref(), watch))
+        let mut caller = Caller::new(self.progress.as_ref(), watch);
+        let measured = measure.run(network, data, &mut caller)?;
+        caller.finish();
+        watch.check()?;
+        Ok(measured)
     }
 }
 

@@ -16,17 +16,28 @@ pub(crate) struct Caller {
     callback: Option<Py<PyAny>>,
     watch: Watch,
     name: String,
+    total: u64,
     called: Option<Instant>,
 }
 
 impl Caller {
     pub(crate) fn new(callback: Option<&Py<PyAny>>, watch: &Watch) -> Self {
         let callback = callback.map(|callback| Python::attach(|py| callback.clone_ref(py)));
-        Self { callback, watch: watch.clone(), name: "whole network".into(), called: None }
+        Self { callback, watch: watch.clone(), name: "whole network".into(), total: 0, called: None }
+    }
+
+    /// Tells that all is finished: some of the work that was planned for may not have been needed.
+    pub(crate) fn finish(&mut self) {
+        let (name, total) = (self.name.clone(), self.total);
+        if total > 0 {
+            // An exception of the callback is kept by `tell`.
+            let _ = self.tell(&name, total, total);
+        }
     }
 
     /// Tells that `done` of `total` is finished of what has this name. `Break` where a signal or the callback asks to stop.
     pub(crate) fn tell(&mut self, name: &str, done: u64, total: u64) -> ControlFlow<()> {
+        self.total = total;
         if self.watch.check().is_err() {
             return ControlFlow::Break(());
         }

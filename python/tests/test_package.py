@@ -50,9 +50,9 @@ def test_errors_are_a_hierarchy() -> None:
 
 
 def test_figures_can_be_pickled() -> None:
-    record = un.Record({"accuracy_cost_fraction": {"value": 0.5, "ci95": 0.1}, "note": "NaN"})
+    record = un.Record({"accuracy_cost_fraction": {"value": 0.5, "ci95": 0.1}, "loss_nats": "inf"})
     again = pickle.loads(pickle.dumps(record))
-    assert again == record and again.accuracy_cost.ci95 == 0.1
+    assert again == record and again.accuracy_cost.ci95 == 0.1 and again.loss == float("inf")
 
 
 def test_what_there_is_not() -> None:
