@@ -1,6 +1,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+__all__ = [
+    "NativeNetwork",
+    "NativeProof",
+    "NativeResults",
+    "__version__",
+    "load_results",
+    "measure",
+    "measure_live",
+    "open_network",
+    "outline_text",
+    "run_command",
+    "slim",
+    "slim_live",
+]
+
 __version__: str
 
 _Table = tuple[str, str, str, list[str], list[tuple[str | float | int | None, ...]], str]

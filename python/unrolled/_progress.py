@@ -29,7 +29,7 @@ def _bar(progress: bool | None) -> _Bar | None:
     if progress is None and not (_is_notebook() or sys.stderr is not None and sys.stderr.isatty()):
         return None
     try:
-        from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
+        from tqdm.auto import tqdm
     except ImportError:
         return None
     return _Bar(tqdm)

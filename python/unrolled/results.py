@@ -14,8 +14,8 @@ from ._records import Record, of_json
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
-    import numpy
-    import pandas  # type: ignore[import-untyped,unused-ignore]
+    import numpy as _numpy
+    import pandas as _pandas
 
 __all__ = ["Proof", "Results", "Table"]
 
@@ -63,14 +63,14 @@ class Table:
         """Return the values of every column by its name."""
         return {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)}
 
-    def to_numpy(self, column: str) -> numpy.ndarray[Any, Any]:
+    def to_numpy(self, column: str) -> _numpy.ndarray[Any, Any]:
         """Return a column of numbers as float64 of shape `[rows]`; missing figures are NaN. Needs NumPy."""
         if column not in self.columns:
             raise ArgumentError(f"column: no '{column}', expected one of {', '.join(self.columns)}")
-        values: numpy.ndarray[Any, Any] = as_float_array(self.to_dict()[column])
+        values: _numpy.ndarray[Any, Any] = as_float_array(self.to_dict()[column])
         return values
 
-    def to_pandas(self) -> pandas.DataFrame:
+    def to_pandas(self) -> _pandas.DataFrame:
         """Return a data frame. Needs pandas."""
         try:
             import pandas
