@@ -107,7 +107,7 @@ fn silence_engine() {
 }
 
 fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
-    let cli = Cli::parse_from(numbers::join_negative(arguments.into_iter()));
+    let cli = Cli::parse_from(numbers::join_negative(arguments));
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
     let kernels = match cli.kernels {
