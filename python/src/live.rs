@@ -66,7 +66,7 @@ impl LiveNetwork {
             Ok(EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), batch))
         };
         let data = data().map_err(|error| to_python(py, &error))?;
-        let described = describe("samples", &data, &network, ", with labels");
+        let described = describe("samples", &data, &network, "with labels");
         Ok((network, data, described))
     }
 

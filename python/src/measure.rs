@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -35,9 +34,6 @@ pub(crate) struct MeasureKeywords {
     #[pyo3(default)]
     is_temporary: bool,
 }
-
-/// The time between two saves of unfinished work that nobody will continue.
-const NEVER: Duration = Duration::from_secs(1 << 30);
 
 /// Measures a network with samples.
 #[pyfunction]
@@ -135,7 +131,7 @@ impl MeasureKeywords {
             measure = measure.directory(out).resume(self.resume);
         }
         if self.is_temporary {
-            measure = measure.save_every(NEVER);
+            measure = measure.keep_unfinished(false);
         }
         let mut caller = Caller::new(self.progress.as_ref(), watch);
         let measured = measure.run(network, data, &mut caller)?;

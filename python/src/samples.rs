@@ -14,7 +14,8 @@ use crate::errors::argument;
 
 /// Samples before it is known which network takes them.
 pub(crate) enum Source {
-    Options(Box<EvalSetOptions>),
+    /// A data set by name, and what a report calls the part of it.
+    Options(Box<EvalSetOptions>, String),
     /// The name of the samples in messages, and their arrays.
     Arrays(String, Vec<(String, Vec<usize>, Vec<f32>)>),
 }
@@ -37,7 +38,13 @@ impl Source {
                 Ok(EvalSet::open(&spec)?.split(split).limit(limit).view(ResizeCrop { resize, crop }))
             };
             let options = open().map_err(|error| crate::errors::to_python(py, &error))?;
-            return Ok(Self::Options(Box::new(options)));
+            let part = match split.as_str() {
+                _ if spec.starts_with("arrays:") => "with labels".to_owned(),
+                "valid" => "validation split".to_owned(),
+                "train" => "training split".to_owned(),
+                _ => "test split".to_owned(),
+            };
+            return Ok(Self::Options(Box::new(options), part));
         }
         let mut arrays = Vec::new();
         for item in data.try_iter()? {
@@ -52,14 +59,14 @@ impl Source {
     /// Returns the samples as a network takes them, and what a report calls them. Labels that are missing are not filled in.
     pub(crate) fn for_network(self, network: &mut AnyNetwork, batch: usize) -> Result<(EvalSet, String)> {
         match self {
-            Self::Options(options) => {
+            Self::Options(options, part) => {
                 let data = options.clone().batch(batch).unlabelled_for_network(network)?;
-                let name = describe(options.name(), &data, &*network, "");
+                let name = describe(options.name(), &data, &*network, &part);
                 Ok((data, name))
             }
             Self::Arrays(name, arrays) => {
                 let data = EvalSet::fit(Dataset::from_named_arrays(arrays)?, &name, batch, network)?;
-                let name = describe(&name, &data, &*network, ", with labels");
+                let name = describe(&name, &data, &*network, "with labels");
                 Ok((data, name))
             }
         }
@@ -71,13 +78,11 @@ pub(crate) fn describe<N: Network>(name: &str, data: &EvalSet, network: &N, labe
     let (answer, values) = (network.outline().answer, network.outline().classes);
     let part = match answer.kind {
         AnswerKind::Classes if data.dataset.is_labelled() => labelled,
-        AnswerKind::Classes => {
-            ", without labels: accuracy is agreement with the whole network, loss divergence from it"
-        }
-        _ => ", compared with the answers of the whole network",
+        AnswerKind::Classes => "without labels: accuracy is agreement with the whole network, loss divergence from it",
+        _ => "compared with the answers of the whole network",
     };
     let answers = if answer == Answer::default() { String::new() } else { format!("; {}", answer.describe(values)) };
-    format!("{name}{part}{answers}")
+    format!("{name}, {part}{answers}")
 }
 
 /// Returns shape and values of an array: an object with `__dlpack__`, or the bytes, the format and the shape of a

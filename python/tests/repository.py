@@ -20,6 +20,6 @@ def run_program(*arguments: object) -> str:
 
 
 def figures(document: dict) -> dict:
-    """Return a JSON document of the program without what says who made it of which files."""
+    """Return a JSON document of the program without what says who made it of which arrays."""
     names = {"version", "command", "target", "data"}
     return {key: value for key, value in document.items() if key not in names}

@@ -35,7 +35,7 @@ def test_without_labels_and_with_a_normalization_too(samples, example, program_j
 def test_a_data_set_by_name(net, example, program_json) -> None:
     expected = program_json("measure", example, "--data", "digits", "--limit", 50, "--only", "lesion", "--json")
     found = un.measure(net, un.Data("digits", limit=50), only="lesion").json()
-    assert figures(found) == figures(expected)
+    assert figures(found) == figures(expected) and found["data"] == expected["data"]
     assert found["baseline"]["accuracy_fraction"] > 0.8
 
 

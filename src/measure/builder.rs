@@ -46,6 +46,7 @@ pub struct Measure<'a> {
     directory: Option<Directory>,
     resumes: bool,
     keeps_store: bool,
+    keeps_unfinished: bool,
     save_every: Duration,
     names: [String; 2],
     training: Vec<Epoch>,
@@ -62,6 +63,7 @@ impl Default for Measure<'_> {
             directory: None,
             resumes: false,
             keeps_store: false,
+            keeps_unfinished: true,
             save_every: Duration::from_secs(30),
             names: Default::default(),
             training: Vec::new(),
@@ -134,6 +136,13 @@ impl<'a> Measure<'a> {
         Self { keeps_store: keeps, ..self }
     }
 
+    /// Sets whether the directory keeps work that is not finished, which [`Measure::resume`] continues, beside the measurements
+    /// that are; it does by default.
+    #[must_use]
+    pub fn keep_unfinished(self, keeps: bool) -> Self {
+        Self { keeps_unfinished: keeps, ..self }
+    }
+
     /// Sets the time between two saves of unfinished work; 30 s by default.
     #[must_use]
     pub fn save_every(self, time: Duration) -> Self {
@@ -187,7 +196,8 @@ impl<'a> Measure<'a> {
     ) -> Result<(Measurements, Option<Vec<Prediction>>)> {
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
-        let store = Store::new(self.directory.as_ref().map(Directory::path), &plan)?;
+        let stored = self.directory.as_ref().filter(|_| self.keeps_unfinished);
+        let store = Store::new(stored.map(Directory::path), &plan)?;
         let mut finished: IndexMap<String, Value> = IndexMap::new();
         let mut baseline = None;
         if let Some(directory) = &self.directory {
