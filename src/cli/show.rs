@@ -8,7 +8,7 @@ use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::outline_table;
 use unrolled::nn::{Network, Outline};
-use unrolled::open::{self, LoadReport};
+use unrolled::open::{self, AnyNetwork, LoadReport};
 use unrolled::slim::{self, Prunable};
 use unrolled::write_atomic;
 
@@ -33,11 +33,25 @@ pub(super) struct Show {
 
 /// The outline, with what can be left out for good, and of a file that others wrote what became of its arrays.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     #[serde(flatten)]
-    outline: &'a Outline,
+    outline: Outline,
     #[serde(skip_serializing_if = "Option::is_none")]
     opening: Option<&'a LoadReport>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(opened: &'a AnyNetwork) -> Self {
+        Self { outline: for_good(opened), opening: opened.load_report() }
+    }
+
+    /// The text that is printed. `hint` follows what was found in a file of another program.
+    pub(crate) fn text(&self, opened: &AnyNetwork, hint: &str) -> String {
+        let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
+        let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}{hint}"));
+        let table = outline_table(&self.outline, "can be left out for good");
+        format!("{}{summary}", output::outline(&self.outline, table))
+    }
 }
 
 impl Show {
@@ -56,25 +70,16 @@ impl Show {
                 boundaries.ok_or_else(|| Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")))?;
             save(path, &boundaries)?;
         }
-        let outline = for_good(&opened);
-        let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
-        let hint = if opened.is_graph() && outline.are_blocks_alone() {
+        let shown = Shown::new(&opened);
+        if self.json {
+            return output::print_json(&shown);
+        }
+        let hint = if opened.is_graph() && shown.outline.are_blocks_alone() {
             "--cut FILE names boundaries, --save-cut FILE writes these\n"
         } else {
             ""
         };
-        let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}{hint}"));
-        self.print(&Shown { outline: &outline, opening: opened.load_report() }, &summary)
-    }
-
-    fn print(&self, shown: &Shown, found: &str) -> anyhow::Result<()> {
-        if self.json {
-            return output::print_json(shown);
-        }
-        output::print(&format!(
-            "{}{found}",
-            output::outline(shown.outline, outline_table(shown.outline, "can be left out for good"))
-        ))
+        output::print(&shown.text(&opened, hint))
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Measure<'a> {
     directory: Option<Directory>,
     resumes: bool,
     keeps_store: bool,
+    keeps_unfinished: bool,
     save_every: Duration,
     names: [String; 2],
     training: Vec<Epoch>,
@@ -67,6 +68,7 @@ impl Default for Measure<'_> {
             directory: None,
             resumes: false,
             keeps_store: false,
+            keeps_unfinished: true,
             save_every: Duration::from_secs(30),
             names: Default::default(),
             training: Vec::new(),
@@ -138,6 +140,13 @@ impl<'a> Measure<'a> {
     #[must_use]
     pub fn keep_store(self, keeps: bool) -> Self {
         Self { keeps_store: keeps, ..self }
+    }
+
+    /// Sets whether the directory keeps work that is not finished, which [`Measure::resume`] continues, beside the measurements
+    /// that are; it does by default.
+    #[must_use]
+    pub fn keep_unfinished(self, keeps: bool) -> Self {
+        Self { keeps_unfinished: keeps, ..self }
     }
 
     /// Sets the time between two saves of unfinished work; 30 s by default.
@@ -224,7 +233,8 @@ impl<'a> Measure<'a> {
     ) -> Result<(Measurements, Option<Vec<Prediction>>)> {
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
-        let store = Store::new(self.directory.as_ref().map(Directory::path), &plan)?;
+        let stored = self.directory.as_ref().filter(|_| self.keeps_unfinished);
+        let store = Store::new(stored.map(Directory::path), &plan)?;
         let mut finished: IndexMap<String, Value> = IndexMap::new();
         let mut baseline = None;
         if let Some(directory) = &self.directory {
@@ -249,6 +259,8 @@ impl<'a> Measure<'a> {
                 let observations = runner.run(&todo, |measurement, observations| {
                     let output = observations.analyse(measurement, &plan, Some(&data))?;
                     if let Some(directory) = &self.directory {
+                        // First, so that what is finished can be read however the work ends.
+                        directory.save_baseline(&Score::of(&observations.baseline))?;
                         directory.save(measurement.name(), &output)?;
                     }
                     finished.insert(measurement.name().to_owned(), output);
