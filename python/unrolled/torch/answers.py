@@ -67,7 +67,7 @@ class Answer:
 
 def answer_tensor(output, key=None):
     """Returns the tensor of answers in an output; `key` is its name, or None for the logits or the first tensor."""
-    if isinstance(key, str):
+    if isinstance(key, str) and not isinstance(output, torch.Tensor):
         found = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
         if not isinstance(found, torch.Tensor):
             raise ModuleError(f"answer: the module returns no tensor '{key}'")

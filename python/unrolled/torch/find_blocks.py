@@ -38,6 +38,7 @@ def find_blocks(root, model):
         raise ModuleError(
             "no blocks found: no submodule returns a tensor of its input's shape that its input comes through with all weights "
             "set to 0; name the blocks, as in blocks=model.layers or blocks=['layers.0', 'layers.1']"
+            + (f" (not tested: {test.problem})" if test.problem else "")
         )
     if longest > 1:
         classes = {type(found.call.module) for chain in chains if len(chain) > 1 for found in chain}

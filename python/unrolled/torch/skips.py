@@ -27,6 +27,8 @@ class SkipTest:
         self.model = model
         self.known = {}
         self.weights_of = {}
+        #: Why the last module that could not be tested could not.
+        self.problem = None
 
     def weights(self, module):
         """Returns the names of a module's weights."""
@@ -39,8 +41,9 @@ class SkipTest:
         if call.module not in self.known:
             try:
                 self.known[call.module] = self._kind(call)
-            except Exception:  # a module that cannot be run apart from its network is not found, but can be named
+            except Exception as error:  # a module that cannot be run apart from its network can still be named
                 self.known[call.module] = None
+                self.problem = f"{call.name}: {type(error).__name__}: {error}"
         return self.known[call.module]
 
     def _kind(self, call):
@@ -92,7 +95,7 @@ class SkipTest:
         parameters = {}
         for name, value in call.module.named_parameters():
             if name in zeroed:
-                parameters[name] = value.new_zeros(()).expand(value.shape)
+                parameters[name] = torch.zeros_like(value)
             elif is_float(value) and not value.any():
                 parameters[name] = _other_than_zero(value)
         with evaluating(self.model), torch.no_grad():
