@@ -39,6 +39,8 @@ class Caller:
         except (TypeError, ValueError):
             parameters = {}
         self.takes_use_cache = "use_cache" in parameters
+        #: Whether the forward changes its arguments in place, and so gets copies.
+        self.copies = False
         self.keeps_labels = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
     def device(self):
@@ -74,7 +76,10 @@ class Caller:
 
     def __call__(self, inputs):
         """Runs the module's own forward."""
-        return self.model(*inputs.args, **inputs.kwargs)
+        args, kwargs = inputs.args, inputs.kwargs
+        if self.copies:
+            args, kwargs = map_tensors(torch.Tensor.clone, args), map_tensors(torch.Tensor.clone, kwargs)
+        return self.model(*args, **kwargs)
 
 
 def split_labels(batch, keep=False):

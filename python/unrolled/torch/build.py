@@ -1,6 +1,7 @@
 """Wraps a module: its calls are recorded, its blocks found, the plan made and checked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -18,7 +19,7 @@ from .plan import Block, Outside, Plan, Site, Stage
 from .projection import projection_run
 from .self_check import check_identity_route, check_state, first_difference
 from .skips import with_argument
-from .trees import is_equal, is_same, output_tensor, skeleton, tensors
+from .trees import is_equal, is_float, is_same, map_tensors, output_tensor, skeleton, tensors
 
 
 def wrap(model, example, *, blocks=None, halves=False, answer=None, name=None):
@@ -95,10 +96,13 @@ def _plain_module(model):
 def _recorded(model, caller, inputs, example):
     """Records the calls of a forward, and checks that a second one gives the same."""
     versions = check_state(model)
+    first = replace(inputs, args=map_tensors(torch.Tensor.clone, inputs.args), kwargs=map_tensors(torch.Tensor.clone, inputs.kwargs))
+    unchanged = [tensor._version for tensor in tensors([first.args, first.kwargs])]
     try:
-        root = record_calls(model, lambda: caller(inputs))
+        root = record_calls(model, lambda: caller(first))
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ModuleError(f"the module does not run on the example ({batch_text(example)}): {error}") from error
+    caller.copies = unchanged != [tensor._version for tensor in tensors([first.args, first.kwargs])]
     again = record_calls(model, lambda: caller(inputs))
     check_state(model, versions)
     mine, other = output_tensor(root.output), output_tensor(again.output)
@@ -108,6 +112,8 @@ def _recorded(model, caller, inputs, example):
             f"two runs of the module itself differ, first in {part}: it is random in eval mode (such as F.dropout without "
             "training=self.training) or keeps something between calls; both have to be switched off"
         )
+    if is_float(mine) and bool(mine.isnan().any()):
+        raise ModuleError("the module's output on the example contains NaN")
     return root
 
 

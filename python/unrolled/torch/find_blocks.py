@@ -157,7 +157,7 @@ def _is_container(value):
 
 
 def _is_list(item):
-    return isinstance(item, (list, tuple, torch.nn.ModuleList))
+    return isinstance(item, (list, tuple, torch.nn.ModuleList, torch.nn.Sequential))
 
 
 def _module(model, block):
