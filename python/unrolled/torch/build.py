@@ -143,7 +143,8 @@ def _site(index, stage, found):
     args, kwargs = with_argument(call.args, call.kwargs, found.slot, None)
     side = not _is_constant([args, kwargs])
     kept = ((), {}) if side else (args, kwargs)
-    return Site(index, stage, call.module, call.name, found.slot, skeleton(call.output), x.shape == out.shape, side, *kept)
+    more = sum(1 for _ in tensors(call.output)) > 1
+    return Site(index, stage, call.module, call.name, found.slot, skeleton(call.output), x.shape == out.shape, side, more, *kept)
 
 
 def _is_constant(value):

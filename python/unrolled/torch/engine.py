@@ -106,7 +106,7 @@ class Engine:
             outside[event.index] = self._store(output)
             return output
 
-        def on_site(site, args, kwargs, _):
+        def on_site(site, args, kwargs, proceed):
             nonlocal entered
             if site.stage < stage:
                 return with_output(site.template, finals[site.stage])
@@ -115,7 +115,7 @@ class Engine:
             arguments[site.index] = without_estimate(site, args, kwargs)
             if site is last or not site.keeps_shape:
                 raise Stop
-            return with_output(site.template, argument(site, args, kwargs))
+            return _answer(site, argument(site, args, kwargs), proceed)
 
         arguments = {}
         self._until_stop(context.inputs, on_site, on_outside)
@@ -154,14 +154,14 @@ class Engine:
             known = context.outside.get(event.index)
             return self._restore(known) if known is not None else proceed()
 
-        def on_site(site, args, kwargs, _):
+        def on_site(site, args, kwargs, proceed):
             if site.stage < wanted.stage:
                 return with_output(site.template, context.finals[site.stage])
             if site.index >= wanted.index:
                 context.arguments[site.index] = without_estimate(site, args, kwargs)
                 if site is last or not site.keeps_shape:
                     raise Stop
-            return with_output(site.template, estimate.tensor)
+            return _answer(site, estimate.tensor, proceed)
 
         with torch.no_grad():
             self._until_stop(context.inputs, on_site, on_outside)
@@ -220,6 +220,15 @@ def _next(planned, place, which, module):
         raise ModuleError(f"the module called a submodule {kind} in another order than on the example: its path depends on the batch")
     place[which] += 1
     return planned[index]
+
+
+def _answer(site, tensor, proceed):
+    """Returns an output of a site with `tensor` as its estimate.
+
+    A site that returns other tensors besides is run for them, since the arguments of later ones may be among them, such as the
+    position bias of T5.
+    """
+    return with_output(proceed() if site.has_more_outputs else site.template, tensor)
 
 
 def argument(site, args, kwargs):

@@ -7,7 +7,7 @@ import torch
 from .calls import Call
 from .errors import ModuleError
 from .skips import SkipTest
-from .trees import is_float, shape_text
+from .trees import is_float, is_same
 
 
 @dataclass(eq=False)
@@ -78,9 +78,8 @@ def _best(call, test):
 def _append(chains, found):
     """Adds a block to the last chain if it continues this chain, or begins another."""
     previous = chains[-1][-1].call.result() if chains else None
-    slot = found.call.slot_of(previous) if previous is not None else None
-    if slot is not None and found.skip == "identity":
-        found.slot = slot
+    # The estimate is the first tensor of a call; what an encoder found is another argument of a decoder's layers.
+    if previous is not None and is_same(found.call.first_input()[1], previous) and found.skip == "identity":
         chains[-1].append(found)
     else:
         chains.append([found])
@@ -132,9 +131,9 @@ def _linked(calls, test):
             raise ModuleError(f"block '{call.name}' does not take and return a tensor of floating-point numbers")
         skip = test.kind(call)
         previous = chains[-1][-1].call.result() if chains else None
-        linked = call.slot_of(previous) if previous is not None else None
-        if linked is not None and dict(call.inputs())[linked].shape == out.shape and not isinstance(skip, tuple):
-            chains[-1].append(Found(call, linked, skip))
+        linked = previous is not None and is_same(x, previous) and x.shape == out.shape
+        if linked and not isinstance(skip, tuple):
+            chains[-1].append(Found(call, slot, skip))
         else:
             chains.append([Found(call, slot, skip)])
     return chains
@@ -173,9 +172,3 @@ def _module(model, block):
         names = [name for name, _ in model.named_modules() if name]
         near = [name for name in names if name.rsplit(".", 1)[-1] == block.rsplit(".", 1)[-1]][:3] or names[:3]
         raise ModuleError(f"no submodule '{block}'; there are {', '.join(near)}") from None
-
-
-def shapes_of(found):
-    """Returns a text with the shapes of a block's input and output."""
-    call = found.call
-    return f"{shape_text(dict(call.inputs())[found.slot].shape)} to {shape_text(call.result().shape)}"

@@ -22,6 +22,8 @@ class Site:
     keeps_shape: bool
     #: Whether the call has arguments that may differ from batch to batch, such as masks.
     has_side_arguments: bool
+    #: Whether it returns tensors besides the estimate.
+    has_more_outputs: bool
     #: The arguments on the example, without the estimate, where they do not.
     args: tuple = ()
     kwargs: dict = field(default_factory=dict)
