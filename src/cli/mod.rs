@@ -14,10 +14,12 @@ mod numbers;
 pub(crate) mod output;
 mod progress;
 mod report;
-mod report_directory;
-mod show;
+pub(crate) mod report_directory;
+pub(crate) mod show;
 mod slim;
 mod train;
+
+use std::ffi::OsString;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use unrolled::kernel::{Backend, Kernels};
@@ -70,8 +72,42 @@ enum Command {
     Data(data::Data),
 }
 
-pub(crate) fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse_from(numbers::join_negative(std::env::args_os()));
+/// Runs the program with these arguments, the first of which is its name. Returns the exit code.
+pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
+    silence_engine();
+    output::set_arguments(&arguments);
+    match run(arguments) {
+        Ok(()) => 0,
+        Err(error) => {
+            output::say(&format!("error: {}", message(&error)));
+            error.downcast_ref::<unrolled::Error>().map_or(1, unrolled::Error::exit_code)
+        }
+    }
+}
+
+/// Returns the text of an error. An argument of the library is the command line's option of the same name.
+fn message(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<unrolled::Error>() {
+        Some(error @ unrolled::Error::Argument { name, .. }) => {
+            let option = if *name == "boundaries" { "cut".to_owned() } else { name.replace('_', "-") };
+            format!("--{option}{}", error.to_string().trim_start_matches(name))
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Leaves out the text of panics in the engine of graphs: they become errors.
+fn silence_engine() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.location().is_some_and(|location| location.file().contains("rten")) {
+            print(panic);
+        }
+    }));
+}
+
+fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    let cli = Cli::parse_from(numbers::join_negative(arguments.into_iter()));
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
     let kernels = match cli.kernels {

@@ -1,7 +1,9 @@
 //! What commands share: standard output that may be closed, and the title and the facts of a report.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
@@ -18,7 +20,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// Writes a line to standard error; whoever has closed it does not want to know.
-pub(crate) fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -57,11 +59,19 @@ pub(super) fn short_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
+/// The arguments of the program, without its name. Set once.
+static ARGUMENTS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Sets the arguments that reports and JSON documents name, the first of which is the name of the program.
+pub(super) fn set_arguments(arguments: &[OsString]) {
+    let own = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    // A process runs one command.
+    let _ = ARGUMENTS.set(own);
+}
+
 /// Returns the command of this process.
 fn command() -> String {
-    let arguments = std::env::args_os().skip(1);
-    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    format!("unrolled {}", arguments.join(" "))
+    format!("unrolled {}", ARGUMENTS.get().map_or_else(String::new, |arguments| arguments.join(" ")))
 }
 
 /// The width of the terminal that standard output leads to, in columns; 100 where it is none.
@@ -103,7 +113,7 @@ pub(super) fn score(score: &Score, outline: &Outline) -> String {
 }
 
 /// Returns an outline as text: what the whole network is, and a table of its parts.
-pub(super) fn outline(outline: &Outline, table: Table) -> String {
+pub(crate) fn outline(outline: &Outline, table: Table) -> String {
     let blocks = outline.blocks().count();
     let section = Section { tables: vec![table], ..Section::default() };
     let page = Report { sections: vec![section], ..Report::default() };

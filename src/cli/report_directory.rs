@@ -13,7 +13,7 @@ const DATA: &str = "report.json";
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "measurements.json";
 /// The results of a slimming.
-pub(super) const SLIMMING: &str = "slim.json";
+pub(crate) const SLIMMING: &str = "slim.json";
 /// The plan of a measurement, and the directories of its results and of its unfinished work.
 const OF_MEASUREMENT: [&str; 3] = ["plan.json", "measurements", "store"];
 /// The directory of figures for a paper.
@@ -22,7 +22,7 @@ const FIGURES: &str = "figures";
 /// What a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum ReportKind {
+pub(crate) enum ReportKind {
     /// One network, by `measure` or `merge`.
     Measurement,
     /// Several networks, by `compare`.
@@ -65,7 +65,7 @@ type File = (String, Vec<u8>);
 
 /// The directory that a command writes its report to.
 #[derive(Debug)]
-pub(super) struct ReportDirectory {
+pub(crate) struct ReportDirectory {
     path: PathBuf,
     kind: ReportKind,
     /// Names of the files that an earlier report left.
@@ -78,7 +78,7 @@ impl ReportDirectory {
     /// # Errors
     /// [`Error::File`] that names a file which is there and would be replaced, or stand between those of the report, and
     /// belongs to no earlier report of this kind; [`Error::Io`] for a directory that cannot be written.
-    pub(super) fn open(path: &Path, kind: ReportKind) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, kind: ReportKind) -> Result<Self, Error> {
         check_writable(path)?;
         let contents = read_contents(path)?.filter(|contents| contents.kind == kind);
         let earlier = contents.map_or(Vec::new(), |contents| contents.files);
@@ -124,7 +124,7 @@ impl ReportDirectory {
     ///
     /// # Errors
     /// [`Error::Io`] that names a file.
-    pub(super) fn save(&self, page: &Report, measured: &[Measurements]) -> Result<(), Error> {
+    pub(crate) fn save(&self, page: &Report, measured: &[Measurements]) -> Result<(), Error> {
         let measured: Vec<Measurements> = measured.iter().cloned().map(Measurements::without_pictures).collect();
         let numbers = match &measured[..] {
             [one] => serde_json::to_string_pretty(one),
@@ -138,7 +138,7 @@ impl ReportDirectory {
     ///
     /// # Errors
     /// As [`ReportDirectory::save`].
-    pub(super) fn save_with(&self, page: &Report, other: File, tables: Vec<(String, String)>) -> Result<(), Error> {
+    pub(crate) fn save_with(&self, page: &Report, other: File, tables: Vec<(String, String)>) -> Result<(), Error> {
         let tables = tables.into_iter().map(|(name, table)| (name, table.into_bytes()));
         let files = tables.chain([other, (PAGE.to_owned(), html(page).into_bytes())]).collect();
         self.replace(page, files, |name| !is_figure(name))

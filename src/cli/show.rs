@@ -8,7 +8,7 @@ use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::outline_table;
 use unrolled::nn::{Network, Outline};
-use unrolled::open::{self, LoadReport};
+use unrolled::open::{self, AnyNetwork, LoadReport};
 use unrolled::slim::{self, Prunable};
 use unrolled::write_atomic;
 
@@ -30,11 +30,25 @@ pub(super) struct Show {
 
 /// The outline, with what can be left out for good, and of a file that others wrote what became of its arrays.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     #[serde(flatten)]
-    outline: &'a Outline,
+    outline: Outline,
     #[serde(skip_serializing_if = "Option::is_none")]
     opening: Option<&'a LoadReport>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(opened: &'a AnyNetwork) -> Self {
+        Self { outline: for_good(opened), opening: opened.load_report() }
+    }
+
+    /// The text that is printed. `hint` follows what was found in a file of another program.
+    pub(crate) fn text(&self, opened: &AnyNetwork, hint: &str) -> String {
+        let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
+        let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}{hint}"));
+        let table = outline_table(&self.outline, "can be left out for good");
+        format!("{}{summary}", output::outline(&self.outline, table))
+    }
 }
 
 impl Show {
@@ -47,23 +61,14 @@ impl Show {
                 boundaries.ok_or_else(|| Error::Usage(format!("--save-cut: for ONNX files alone, not {name}")))?;
             save(path, &boundaries)?;
         }
-        let outline = for_good(&opened);
-        let summary = Some(opened.summary()).filter(|summary| !summary.is_empty());
-        let are_lone =
-            opened.is_graph() && outline.stages.len() > 1 && outline.stages.iter().all(|s| s.blocks.len() == 1);
-        let hint = if are_lone { "--cut FILE names boundaries, --save-cut FILE writes these\n" } else { "" };
-        let summary = summary.map_or_else(String::new, |summary| format!("\n{summary}{hint}"));
-        self.print(&Shown { outline: &outline, opening: opened.load_report() }, &summary)
-    }
-
-    fn print(&self, shown: &Shown, found: &str) -> anyhow::Result<()> {
+        let shown = Shown::new(&opened);
         if self.json {
-            return output::print_json(shown);
+            return output::print_json(&shown);
         }
-        output::print(&format!(
-            "{}{found}",
-            output::outline(shown.outline, outline_table(shown.outline, "can be left out for good"))
-        ))
+        let stages = &shown.outline.stages;
+        let are_lone = opened.is_graph() && stages.len() > 1 && stages.iter().all(|s| s.blocks.len() == 1);
+        let hint = if are_lone { "--cut FILE names boundaries, --save-cut FILE writes these\n" } else { "" };
+        output::print(&shown.text(&opened, hint))
     }
 }
 

@@ -32,6 +32,42 @@ pub(super) struct ArrayFile {
 }
 
 impl ArrayFile {
+    /// Returns the samples that some arrays hold, each given with the number of its rows. The array named `labels` holds the
+    /// labels: one a row, or one for each position of a row, of which -100 does not count. The error says what is wrong.
+    pub(super) fn new(mut arrays: Vec<(NamedArray, usize)>) -> std::result::Result<Self, String> {
+        let labels = arrays.iter().position(|(array, _)| array.name == LABELS).map(|place| arrays.remove(place));
+        let Some((first, rows)) = arrays.first() else { return Err("no array of samples in it".into()) };
+        let counts = arrays.iter().chain(&labels).map(|(array, count)| (&array.name, *count));
+        if let Some((name, count)) = counts.clone().find(|(_, count)| count != rows) {
+            return Err(format!("'{name}' has {count} rows, '{}' has {rows}", first.name));
+        }
+        if *rows == 0 || first.values.is_empty() {
+            return Err(format!("'{}' has no samples", first.name));
+        }
+        for (array, rows) in &arrays {
+            if let Some(place) = array.values.iter().position(|value| !value.is_finite()) {
+                let (row, value) = (place / (array.values.len() / rows).max(1), array.values[place]);
+                return Err(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name));
+            }
+        }
+        let mut file = ArrayFile {
+            arrays: arrays.into_iter().map(|(array, _)| array).collect(),
+            labels: None,
+            position_labels: None,
+        };
+        if let Some((array, _)) = labels {
+            let positions = array.shape.iter().product::<usize>();
+            let numbers = array.values.iter().map(|&value| label(value, positions > 1));
+            let numbers: Vec<u32> = numbers.collect::<std::result::Result<_, _>>()?;
+            match positions {
+                0 => return Err("'labels' has no values".into()),
+                1 => file.labels = Some(numbers),
+                _ => file.position_labels = Some(numbers.chunks_exact(positions).map(Arc::from).collect()),
+            }
+        }
+        Ok(file)
+    }
+
     /// Returns the file with its images resized and cropped. The error says what is wrong with the file.
     pub(super) fn resized(mut self, resize_crop: &ResizeCrop) -> std::result::Result<Self, String> {
         if resize_crop.is_identity() {
@@ -100,34 +136,7 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
     } else {
         arrays.push(read_array("array", BufReader::new(file), &mut budget).map_err(wrong)?);
     }
-    let labels = arrays.iter().position(|(array, _)| array.name == LABELS).map(|place| arrays.remove(place));
-    let Some((first, rows)) = arrays.first() else { return Err(wrong("no array of samples in it".into())) };
-    let counts = arrays.iter().chain(&labels).map(|(array, count)| (&array.name, *count));
-    if let Some((name, count)) = counts.clone().find(|(_, count)| count != rows) {
-        return Err(wrong(format!("'{name}' has {count} rows, '{}' has {rows}", first.name)));
-    }
-    if *rows == 0 || first.values.is_empty() {
-        return Err(wrong(format!("'{}' has no samples", first.name)));
-    }
-    for (array, rows) in &arrays {
-        if let Some(place) = array.values.iter().position(|value| !value.is_finite()) {
-            let (row, value) = (place / (array.values.len() / rows).max(1), array.values[place]);
-            return Err(wrong(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name)));
-        }
-    }
-    let mut file =
-        ArrayFile { arrays: arrays.into_iter().map(|(array, _)| array).collect(), labels: None, position_labels: None };
-    if let Some((array, _)) = labels {
-        let positions = array.shape.iter().product::<usize>();
-        let numbers = array.values.iter().map(|&value| label(value, positions > 1));
-        let numbers: Vec<u32> = numbers.collect::<std::result::Result<_, _>>().map_err(wrong)?;
-        match positions {
-            0 => return Err(wrong("'labels' has no values".into())),
-            1 => file.labels = Some(numbers),
-            _ => file.position_labels = Some(numbers.chunks_exact(positions).map(Arc::from).collect()),
-        }
-    }
-    Ok(file)
+    ArrayFile::new(arrays).map_err(wrong)
 }
 
 /// Returns the label that a number is.

@@ -212,6 +212,8 @@ impl<'a> Measure<'a> {
                 let observations = runner.run(&todo, |measurement, observations| {
                     let output = observations.analyse(measurement, &plan, Some(&data))?;
                     if let Some(directory) = &self.directory {
+                        // First, so that what is finished can be read however the work ends.
+                        directory.save_baseline(&Score::of(&observations.baseline))?;
                         directory.save(measurement.name(), &output)?;
                     }
                     finished.insert(measurement.name().to_owned(), output);

@@ -53,6 +53,31 @@ impl EvalSet {
         })
     }
 
+    /// Returns samples in memory as a network takes them, with their own labels or none, see
+    /// [`EvalSetOptions::unlabelled_for_network`]. `name` is for messages.
+    ///
+    /// # Errors
+    /// Where the samples do not suit the network.
+    pub fn fit(dataset: Dataset, name: &str, batch: usize, network: &mut AnyNetwork) -> Result<Self> {
+        fitting(dataset, name, 0, batch, network)
+    }
+
+    /// Labels samples that have no labels with what a network predicts. Answers that are no classes need no labels.
+    ///
+    /// # Errors
+    /// Where a sample cannot be read, the network fails, or another value shares the samples.
+    pub fn with_predicted_labels<N: Network>(self, network: &N) -> Result<Self> {
+        if self.dataset.is_labelled() || network.outline().answer.kind != AnswerKind::Classes {
+            return Ok(self);
+        }
+        let classes = predicted_classes(network, &self)?;
+        let Self { dataset, normalization, batch } = self;
+        let dataset =
+            Arc::into_inner(dataset).ok_or_else(|| Error::unsupported("samples", "shared with another data set"))?;
+        let dataset = dataset.with_position_labels(&classes, network.outline().classes)?;
+        Ok(Self::new(Arc::new(dataset), normalization, batch))
+    }
+
     /// Chooses the data set that a network of this crate was trained with; `None` where the network does not know it. `path`
     /// is what the network was opened from. A run directory also knows the size of the images.
     ///
@@ -123,19 +148,7 @@ impl EvalSetOptions {
     /// # Errors
     /// Where the data cannot be read, or does not suit the network.
     pub fn for_network(&self, network: &mut AnyNetwork) -> Result<EvalSet> {
-        let data = self.unlabelled_for_network(network)?;
-        if data.dataset.is_labelled() {
-            return Ok(data);
-        }
-        if network.outline().answer.kind != AnswerKind::Classes {
-            return Ok(data);
-        }
-        let classes = predicted_classes(network, &data)?;
-        let EvalSet { dataset, normalization, batch } = data;
-        let dataset =
-            Arc::into_inner(dataset).ok_or_else(|| Error::unsupported(&self.name, "the samples are in use"))?;
-        let dataset = dataset.with_position_labels(&classes, network.outline().classes)?;
-        Ok(EvalSet::new(Arc::new(dataset), normalization, batch))
+        self.unlabelled_for_network(network)?.with_predicted_labels(network)
     }
 
     /// Opens the samples as a network takes them, with their own labels or none.
@@ -143,45 +156,7 @@ impl EvalSetOptions {
     /// # Errors
     /// As [`EvalSetOptions::for_network`].
     pub fn unlabelled_for_network(&self, network: &mut AnyNetwork) -> Result<EvalSet> {
-        let named = |e: Error| Error::mismatch(&self.name, e.to_string());
-        let mut dataset = self.dataset()?;
-        let names = network.class_names().map(<[String]>::to_vec);
-        if let Some(vocabulary) = network.vocabulary() {
-            dataset = dataset.with_vocabulary(vocabulary).map_err(named)?;
-        } else if let Some(classes) = names.as_ref().filter(|_| dataset.arrays().is_none()) {
-            dataset = dataset.with_classes(classes);
-        }
-        let dataset = suited(network, dataset.limit(self.limit)).map_err(named)?;
-        let is_image = dataset.arrays().is_none();
-        let normalization = match network.normalization() {
-            // Arrays are what the network takes, unless the caller says otherwise.
-            _ if !is_image && !network.is_normalization_given() => Normalization::uniform(0.0, 1.0),
-            Some(normalization) => normalization,
-            None => {
-                let why = "how its samples were normalized is not in the file: say mean and std";
-                return Err(Error::argument("mean", why));
-            }
-        };
-        let data = EvalSet::new(Arc::new(dataset), normalization, self.batch);
-        let classes = data.dataset.classes();
-        match (&names, is_image) {
-            (Some(_), false) if network.is_graph() => {
-                let why = "name the classes of images; the labels of arrays are numbers";
-                return Err(Error::argument("labels", why));
-            }
-            (Some(names), true) => check_classes(names, classes).map_err(named)?,
-            (None, true) if classes.len() < network.outline().classes => {
-                let (have, need) = (classes.len(), network.outline().classes);
-                let why = format!(
-                    "the data set has {have}, the network answers with {need}; name the network's classes, so that those of \
-                     the data are found among them"
-                );
-                return Err(Error::argument("labels", why));
-            }
-            _ => {}
-        }
-        data.check(network.outline()).map_err(named)?;
-        Ok(data)
+        fitting(self.dataset()?, &self.name, self.limit, self.batch, network)
     }
 
     /// Opens all samples of the split.
@@ -201,6 +176,49 @@ impl EvalSetOptions {
         }
         Ok(dataset)
     }
+}
+
+/// Returns the first samples of a data set as a network takes them, with their own labels or none; all where `limit` is 0.
+/// `name` is for messages.
+fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network: &mut AnyNetwork) -> Result<EvalSet> {
+    let named = |e: Error| Error::mismatch(name, e.to_string());
+    let names = network.class_names().map(<[String]>::to_vec);
+    if let Some(vocabulary) = network.vocabulary() {
+        dataset = dataset.with_vocabulary(vocabulary).map_err(named)?;
+    } else if let Some(classes) = names.as_ref().filter(|_| dataset.arrays().is_none()) {
+        dataset = dataset.with_classes(classes);
+    }
+    let dataset = suited(network, dataset.limit(limit)).map_err(named)?;
+    let is_image = dataset.arrays().is_none();
+    let normalization = match network.normalization() {
+        // Arrays are what the network takes, unless the caller says otherwise.
+        _ if !is_image && !network.is_normalization_given() => Normalization::uniform(0.0, 1.0),
+        Some(normalization) => normalization,
+        None => {
+            let why = "how its samples were normalized is not in the file: say mean and std";
+            return Err(Error::argument("mean", why));
+        }
+    };
+    let data = EvalSet::new(Arc::new(dataset), normalization, batch);
+    let classes = data.dataset.classes();
+    match (&names, is_image) {
+        (Some(_), false) if network.is_graph() => {
+            let why = "name the classes of images; the labels of arrays are numbers";
+            return Err(Error::argument("labels", why));
+        }
+        (Some(names), true) => check_classes(names, classes).map_err(named)?,
+        (None, true) if classes.len() < network.outline().classes => {
+            let (have, need) = (classes.len(), network.outline().classes);
+            let why = format!(
+                "the data set has {have}, the network answers with {need}; name the network's classes, so that those of \
+                 the data are found among them"
+            );
+            return Err(Error::argument("labels", why));
+        }
+        _ => {}
+    }
+    data.check(network.outline()).map_err(named)?;
+    Ok(data)
 }
 
 /// Puts arrays in the order in which the network takes them, and makes a graph take samples of their shape.

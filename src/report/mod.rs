@@ -6,5 +6,6 @@
 mod render;
 mod section;
 
-pub use render::{SvgOptions, Theme, counted, csv, figures, html, json, separated, short, svg, text};
+pub use render::{DataTable, DataValue, SvgOptions, Theme};
+pub use render::{counted, csv, data_tables, figures, html, json, separated, short, svg, text};
 pub use section::*;

@@ -2,9 +2,12 @@
 //! of the page, and nothing in a directory is lost.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+
+use unrolled::prelude::*;
 
 use crate::common::write_network as network;
 
@@ -210,4 +213,34 @@ fn a_path_that_is_no_utf8_is_measured() {
     let out = dir.path().join(std::ffi::OsStr::from_bytes(b"out\xfe"));
     succeeded(measure(&path, &out, &["--only", "lesion"]).output().unwrap());
     assert!(out.join("report.html").exists());
+}
+
+/// Stops as soon as a measurement is finished.
+struct UntilFinished(&'static str, bool);
+
+impl Progress for UntilFinished {
+    fn update(&mut self, _: u64, _: u64) -> ControlFlow<()> {
+        if self.1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn finished(&mut self, name: &str) {
+        self.1 |= name == self.0;
+    }
+}
+
+#[test]
+fn what_is_finished_can_be_read_after_an_interruption() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("net.safetensors"), dir.path().join("out"));
+    network(&path, 3);
+    let mut network = AnyNetwork::open(&path).unwrap();
+    let data = EvalSet::open("digits").unwrap().limit(40).for_network(&mut network).unwrap();
+    let measure = Measure::new().only(["estimation", "lesion", "shuffle"]).unwrap();
+    let stopped = measure.clone().directory(&out).run(&network, &data, &mut UntilFinished("lesion", false));
+    assert!(matches!(stopped, Err(unrolled::Error::Interrupted)));
+    let read = Measurements::read(&out).unwrap().remove(0);
+    let whole = measure.run(&network, &data, &mut ()).unwrap();
+    assert_eq!(read.baseline, whole.baseline);
+    assert_eq!(read.outputs.keys().collect::<Vec<_>>(), ["estimation", "lesion"]);
+    assert_eq!(read.outputs["lesion"], whole.outputs["lesion"]);
 }

@@ -115,6 +115,40 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Returns a data set of named arrays in memory, as those of a `.npz` file: an array for each input of the network, and
+    /// maybe one named `labels`, with one label a sample or one for each of its positions, of which -100 does not count.
+    ///
+    /// An array is given as name, shape `[samples, …]`, and values in row-major order. The network takes the values as they
+    /// are.
+    ///
+    /// ```
+    /// use unrolled::data::Dataset;
+    ///
+    /// let words = ("words".to_owned(), vec![2, 3], vec![5.0, 1.0, 2.0, 5.0, 3.0, 0.0]);
+    /// let labels = ("labels".to_owned(), vec![2], vec![1.0, 0.0]);
+    /// let data = Dataset::from_named_arrays(vec![words, labels])?;
+    /// assert_eq!((data.len(), data.shape(), data.labels()), (2, [1, 1, 3], &[1, 0][..]));
+    /// # Ok::<(), unrolled::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if an array has not the length of its shape; [`Error::Mismatch`] if arrays have different numbers of
+    /// rows, there is no sample, a value is not finite, or a label is none.
+    pub fn from_named_arrays(arrays: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<Self> {
+        let rows = |(name, shape, values): (String, Vec<usize>, Vec<f32>)| {
+            let size = shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side));
+            match shape.split_first() {
+                Some((&rows, row)) if size == Some(values.len()) => {
+                    Ok((NamedArray { name, shape: row.to_vec(), values }, rows))
+                }
+                _ => Err(Error::Shape { name, found: vec![values.len()], expected: shape }),
+            }
+        };
+        let arrays = arrays.into_iter().map(rows).collect::<Result<_>>()?;
+        let file = ArrayFile::new(arrays).map_err(|what| Error::mismatch("arrays", what))?;
+        Ok(Self::from_array_file(file))
+    }
+
     fn from_folder(mut folder: Folder) -> Self {
         Self {
             shape: folder.shape(),

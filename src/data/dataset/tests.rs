@@ -138,3 +138,23 @@ fn invalid_arrays_are_refused_with_what_was_expected() {
     assert_eq!(message(&[0.0; 4], shape, Some(&[0]), &["a"]), "labels: 1 for 2 samples");
     assert_eq!(message(&[0.0; 4], shape, Some(&[0, 1]), &["a"]), "label 1: there are 1 classes");
 }
+
+#[test]
+fn named_arrays_are_samples_as_those_of_a_file() {
+    let words = || ("words".to_owned(), vec![2, 3], vec![5.0, 1.0, 2.0, 5.0, 3.0, 0.0]);
+    let mask = || ("mask".to_owned(), vec![2, 1], vec![1.0, 0.0]);
+    let labels = |values: &[f32]| ("labels".to_owned(), vec![2, values.len() / 2], values.to_vec());
+    let data = Dataset::from_named_arrays(vec![labels(&[3.0, -100.0, 0.0, 1.0]), words(), mask()]).unwrap();
+    assert_eq!((data.len(), data.shape(), data.label_positions()), (2, [1, 1, 4], Some(2)));
+    assert_eq!((data.label_at(0, 0), data.label_at(0, 1), data.is_labelled()), (Some(3), None, true));
+    let message = |arrays| Dataset::from_named_arrays(arrays).unwrap_err().to_string();
+    assert_eq!(message(vec![]), "arrays: no array of samples in it");
+    assert_eq!(message(vec![labels(&[1.0, 0.0])]), "arrays: no array of samples in it");
+    assert_eq!(message(vec![words(), labels(&[0.5, 0.0])]), "arrays: label 0.5, expected a number from 0");
+    assert_eq!(message(vec![("a".into(), vec![2, 2], vec![0.0; 3])]), "a: shape [3], expected [2, 2]");
+    assert_eq!(message(vec![("a".into(), vec![], vec![0.0])]), "a: shape [1], expected []");
+    let three = ("b".to_owned(), vec![3], vec![0.0; 3]);
+    assert_eq!(message(vec![words(), three]), "arrays: 'b' has 3 rows, 'words' has 2");
+    let nan = ("a".to_owned(), vec![2, 1], vec![0.0, f32::NAN]);
+    assert_eq!(message(vec![nan]), "arrays: 'a' holds NaN in row 1, expected finite numbers");
+}

@@ -1,93 +1,34 @@
 //! Renders tables and the data of figures as CSV (RFC 4180), with numbers in full precision.
 
-use super::context::{Names, UniqueNames};
-use crate::nn::BlockId;
-use crate::report::section::{Cell, Chart, Figure, Format, HeatMap, Panel, Report, Table};
+use super::context::Names;
+use super::data_table::{DataTable, DataValue, data_tables};
+use crate::report::section::{Chart, Figure, HeatMap, Panel, Report, Table};
 
-/// Returns a file name and its content for every table of the report that has rows.
+/// Returns a file name and its content for every table of the report that has rows, with the columns of a
+/// [`DataTable`].
 ///
 /// Numbers have as many digits as reading them back to the same bits needs. Numbers that are not finite are `NaN`, `inf`
-/// and `-inf`; an empty field means that there is no figure. A cell with a half width makes the columns `NAME` and
-/// `NAME_ci95`, one with the ends of an interval `NAME`, `NAME_low` and `NAME_high`. The names of blocks in the
-/// network's own file are in the column `source_name`.
+/// and `-inf`; an empty field means that there is no figure.
 pub fn csv(report: &Report) -> Vec<(String, String)> {
-    let names = Names::of(report);
-    let mut files = UniqueNames::default();
-    let tables = report.sections.iter().flat_map(|section| &section.tables).filter(|table| !table.rows.is_empty());
-    tables.map(|table| (files.name(&table.name) + ".csv", table_csv(table, &names))).collect()
+    data_tables(report).into_iter().map(|table| (format!("{}.csv", table.name), table.to_csv())).collect()
 }
 
 /// Returns a table as a CSV file.
 pub(super) fn table_csv(table: &Table, names: &Names) -> String {
-    let parts: Vec<_> = (0..table.columns.len()).map(|column| CsvColumns::of(table, column, names)).collect();
-    let heading = table.columns.iter().zip(&parts).flat_map(|(column, parts)| parts.names(&column.name));
-    let mut csv = line(heading);
-    for row in &table.rows {
-        let network = names.of_row(table, row);
-        let fields = parts.iter().enumerate().flat_map(|(column, parts)| {
-            let is_count = table.columns[column].format == Format::Count;
-            parts.fields(row.get(column).unwrap_or(&Cell::Empty), is_count, |id| names.source(network, id))
-        });
-        csv += &line(fields);
-    }
-    csv
+    DataTable::new(table.name.clone(), "", table, names).to_csv()
 }
 
-/// The columns of a CSV file that one column of a table makes.
-#[derive(Clone, Copy, Debug, Default)]
-struct CsvColumns {
-    has_source: bool,
-    has_half_width: bool,
-    has_ends: bool,
-}
-
-impl CsvColumns {
-    fn of(table: &Table, column: usize, names: &Names) -> Self {
-        let mut parts = Self::default();
-        for row in &table.rows {
-            match row.get(column) {
-                Some(Cell::Interval(..)) => parts.has_half_width = true,
-                Some(Cell::Range(..)) => parts.has_ends = true,
-                Some(Cell::Block(id)) => parts.has_source |= names.source(names.of_row(table, row), *id).is_some(),
-                _ => {}
-            }
-        }
-        parts
-    }
-
-    fn names(self, name: &str) -> Vec<String> {
-        let mut names = vec![name.to_owned()];
-        let source = if name == "block" { "source_name".into() } else { format!("{name}_source_name") };
-        names.extend(self.has_source.then_some(source));
-        names.extend(self.has_half_width.then(|| format!("{name}_ci95")));
-        names.extend(self.has_ends.then(|| format!("{name}_low")));
-        names.extend(self.has_ends.then(|| format!("{name}_high")));
-        names
-    }
-
-    fn fields<'a>(
-        self,
-        cell: &Cell,
-        is_count: bool,
-        source: impl Fn(BlockId) -> Option<&'a str>,
-    ) -> impl Iterator<Item = String> {
-        let (mut value, mut own, mut half, mut ends) =
-            (String::new(), String::new(), String::new(), <[String; 2]>::default());
-        match cell {
-            Cell::Empty => {}
-            Cell::Text(text) => value.clone_from(text),
-            Cell::Block(id) => {
-                value = id.to_string();
-                own = source(*id).unwrap_or_default().into();
-            }
-            Cell::Number(number) if is_count && number.fract() == 0.0 => value = format!("{number:.0}"),
-            Cell::Number(number) => value = number.to_string(),
-            Cell::Interval(number, width) => (value, half) = (number.to_string(), width.to_string()),
-            Cell::Range(number, range) => (value, ends) = (number.to_string(), range.map(|end| end.to_string())),
-        }
-        let [low, high] = ends;
-        let has = [true, self.has_source, self.has_half_width, self.has_ends, self.has_ends];
-        [value, own, half, low, high].into_iter().zip(has).filter_map(|(field, has)| has.then_some(field))
+impl DataTable {
+    /// Returns the table as a CSV file, see [`csv`].
+    pub fn to_csv(&self) -> String {
+        let field = |value: &DataValue| match value {
+            DataValue::Empty => String::new(),
+            DataValue::Text(text) => text.clone(),
+            DataValue::Number(number) => number.to_string(),
+            DataValue::Count(count) => count.to_string(),
+        };
+        let rows = self.rows.iter().map(|row| line(row.iter().map(field)));
+        line(self.columns.iter().cloned()) + &rows.collect::<String>()
     }
 }
 
@@ -162,7 +103,7 @@ fn quoted(field: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::render::sample;
-    use crate::report::section::{Column, RowKey, Section};
+    use crate::report::section::{Cell, Column, Format, RowKey, Section};
 
     /// Fields of a line, quotes removed.
     fn fields(line: &str) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod context;
 mod csv;
+mod data_table;
 mod html;
 mod json;
 mod number;
@@ -10,6 +11,7 @@ mod svg;
 mod text;
 
 pub use csv::csv;
+pub use data_table::{DataTable, DataValue, data_tables};
 pub use html::html;
 pub use json::json;
 pub use number::{counted, separated, short};

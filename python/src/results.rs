@@ -1,0 +1,95 @@
+//! What was measured, and the report about it.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use unrolled::Result;
+use unrolled::measure::{Measurements, report};
+use unrolled::report::{DataValue, Report, data_tables, html, text};
+
+use crate::cli::report_directory::{ReportDirectory, ReportKind};
+use crate::errors::to_python;
+
+/// What was measured of one network.
+#[pyclass(frozen, module = "unrolled._native")]
+pub(crate) struct NativeResults(pub(crate) Measurements);
+
+impl NativeResults {
+    fn report(&self) -> Result<Report> {
+        let target = &self.0.target;
+        let short =
+            std::path::Path::new(target).file_name().map_or(target.as_str().into(), |name| name.to_string_lossy());
+        report(&format!("How {short} refines its estimates"), Vec::new(), std::slice::from_ref(&self.0), &[], facts())
+    }
+
+    fn page(&self, py: Python<'_>) -> PyResult<Report> {
+        self.report().map_err(|error| to_python(py, &error))
+    }
+
+    /// Writes the report and the measurements to a directory.
+    pub(crate) fn save_to(&self, directory: &ReportDirectory) -> Result<()> {
+        directory.save(&self.report()?, std::slice::from_ref(&self.0))
+    }
+}
+
+#[pymethods]
+impl NativeResults {
+    fn json(&self) -> String {
+        // Measurements have no keys but strings.
+        serde_json::to_string(&self.0.clone().without_pictures()).unwrap_or_default()
+    }
+
+    fn html(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(html(&self.page(py)?))
+    }
+
+    fn text(&self, py: Python<'_>, width: usize) -> PyResult<String> {
+        Ok(text(&self.page(py)?, width))
+    }
+
+    fn tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        tables(py, &self.page(py)?)
+    }
+
+    fn save(&self, py: Python<'_>, directory: PathBuf) -> PyResult<()> {
+        let save = || self.save_to(&ReportDirectory::open(&directory, ReportKind::Measurement)?);
+        save().map_err(|error| to_python(py, &error))
+    }
+}
+
+/// Reads what was measured: a directory of a measurement, or the JSON file of its results.
+#[pyfunction]
+pub(crate) fn load_results(py: Python<'_>, path: PathBuf) -> PyResult<Vec<NativeResults>> {
+    let read = Measurements::read(&path).map_err(|error| to_python(py, &error))?;
+    Ok(read.into_iter().map(NativeResults).collect())
+}
+
+/// Returns what made a report.
+pub(crate) fn facts() -> Vec<(String, String)> {
+    vec![("version".to_owned(), format!("unrolled {}, Python", env!("CARGO_PKG_VERSION")))]
+}
+
+/// Returns the tables of a report: section, name, title, names of the columns, rows, and the CSV file of each.
+pub(crate) fn tables<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for table in data_tables(report) {
+        let csv = table.to_csv();
+        let rows = PyList::empty(py);
+        for row in &table.rows {
+            let values = row.iter().map(|value| to_object(py, value)).collect::<PyResult<Vec<_>>>()?;
+            rows.append(PyTuple::new(py, values)?)?;
+        }
+        list.append((table.section, table.name, table.title, table.columns, rows, csv))?;
+    }
+    Ok(list)
+}
+
+fn to_object<'py>(py: Python<'py>, value: &DataValue) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        DataValue::Empty => py.None().into_bound(py),
+        DataValue::Text(text) => text.into_pyobject(py)?.into_any(),
+        DataValue::Number(number) => number.into_pyobject(py)?.into_any(),
+        DataValue::Count(count) => count.into_pyobject(py)?.into_any(),
+    })
+}

@@ -1,0 +1,103 @@
+//! Samples from Python: arrays, or the name of a data set.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use unrolled::data::{Dataset, ResizeCrop, Split};
+use unrolled::measure::EvalSet;
+use unrolled::nn::{Answer, AnswerKind, Network};
+use unrolled::open::{AnyNetwork, EvalSetOptions};
+use unrolled::{Error, Result};
+
+use crate::arrays::{ElementType, View};
+use crate::dlpack;
+use crate::errors::argument;
+
+/// Samples before it is known which network takes them.
+pub(crate) enum Source {
+    Options(Box<EvalSetOptions>),
+    /// The name of the samples in messages, and their arrays.
+    Arrays(String, Vec<(String, Vec<usize>, Vec<f32>)>),
+}
+
+/// A data set by name: what it is, the split, the number of samples, the sizes of images.
+type Named = (String, String, usize, Option<usize>, Option<usize>);
+
+impl Source {
+    /// Reads a named data set, or a list of arrays with their names. The labels are named `labels`.
+    pub(crate) fn read(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = data.py();
+        if let Ok((spec, split, limit, resize, crop)) = data.extract::<Named>() {
+            let open = || {
+                let split = match split.as_str() {
+                    "train" => Split::Train,
+                    "valid" => Split::Valid,
+                    "test" => Split::Test,
+                    other => return Err(Error::unknown("split", other, ["train", "valid", "test"])),
+                };
+                Ok(EvalSet::open(&spec)?.split(split).limit(limit).view(ResizeCrop { resize, crop }))
+            };
+            let options = open().map_err(|error| crate::errors::to_python(py, &error))?;
+            return Ok(Self::Options(Box::new(options)));
+        }
+        let mut arrays = Vec::new();
+        for item in data.try_iter()? {
+            let (name, object): (String, Bound<'_, PyAny>) = item?.extract()?;
+            let (shape, values) = read_array(&name, &object)?;
+            arrays.push((name, shape, values));
+        }
+        let names = arrays.iter().map(|(name, ..)| name.as_str()).filter(|name| *name != "labels");
+        Ok(Self::Arrays(names.collect::<Vec<_>>().join(", "), arrays))
+    }
+
+    /// Returns the samples as a network takes them, and what a report calls them. Labels that are missing are not filled in.
+    pub(crate) fn for_network(self, network: &mut AnyNetwork, batch: usize) -> Result<(EvalSet, String)> {
+        match self {
+            Self::Options(options) => {
+                let data = options.clone().batch(batch).unlabelled_for_network(network)?;
+                let name = describe(options.name(), &data, &*network, "");
+                Ok((data, name))
+            }
+            Self::Arrays(name, arrays) => {
+                let data = EvalSet::fit(Dataset::from_named_arrays(arrays)?, &name, batch, network)?;
+                let name = describe(&name, &data, &*network, ", with labels");
+                Ok((data, name))
+            }
+        }
+    }
+}
+
+/// Returns the data as a report names them, as the program does.
+pub(crate) fn describe<N: Network>(name: &str, data: &EvalSet, network: &N, labelled: &str) -> String {
+    let (answer, values) = (network.outline().answer, network.outline().classes);
+    let part = match answer.kind {
+        AnswerKind::Classes if data.dataset.is_labelled() => labelled,
+        AnswerKind::Classes => {
+            ", without labels: accuracy is agreement with the whole network, loss divergence from it"
+        }
+        _ => ", compared with the answers of the whole network",
+    };
+    let answers = if answer == Answer::default() { String::new() } else { format!("; {}", answer.describe(values)) };
+    format!("{name}{part}{answers}")
+}
+
+/// Returns shape and values of an array: an object with `__dlpack__`, or the bytes, the format and the shape of a
+/// `memoryview`. `name` is for messages.
+pub(crate) fn read_array(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Vec<f32>)> {
+    let py = object.py();
+    let read = |view: &View<'_>| Ok((view.shape().to_vec(), view.values()?));
+    let outcome = match object.extract::<(Bound<'_, PyBytes>, Bound<'_, PyString>, usize, Vec<usize>)>() {
+        Ok((bytes, format, size, shape)) => {
+            let format = format.to_string();
+            ElementType::of_format(&format, size)
+                .ok_or_else(|| {
+                    format!("holds elements of the format '{format}', expected integers, floats or truth values")
+                })
+                .and_then(|element| {
+                    View::of_bytes(bytes.as_bytes(), element, shape).ok_or_else(|| "is not whole".to_owned())
+                })
+                .and_then(|view| read(&view))
+        }
+        Err(_) => dlpack::with_view(object, read)?,
+    };
+    outcome.map_err(|why| argument(py, name, why))
+}

@@ -1,0 +1,191 @@
+"""Measuring and slimming."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from . import _native, _progress
+from ._arrays import Data, as_source
+from .errors import ArgumentError, Interrupted
+from .network import Network, Slimmed
+from .results import Proof, Results
+
+__all__ = ["load", "measure", "slim"]
+
+#: The number of samples at once, where nobody says otherwise.
+BATCH = 64
+
+
+def measure(
+    network: Network | Any,
+    images: Any,
+    labels: Any = None,
+    *,
+    only: Sequence[str] | str | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    batch: int | None = None,
+    progress: bool | _progress.Callback | None = None,
+) -> Results:
+    """Measure how the blocks of a network refine its estimate.
+
+    Args:
+        network: what `open` or `slim` returned, or a live module of `unrolled.torch.wrap`.
+        images: the samples. An array of shape `[samples, channels, height, width]`, or of what else the network takes a
+            sample; a dictionary with an array for each input of an ONNX network; `Data`, or a text such as `"digits"`
+            or `"arrays:FILE.npz"`. Arrays have `__dlpack__` or the buffer protocol, any integer or float type and any
+            strides. The network takes their values as they are, as those of a `.npz` file: normalize them, or open the
+            network with `mean` and `std`, which are applied to them. For a live module a `DataLoader`, or a list of
+            batches.
+        labels: a class for each sample, integers of shape `[samples]` from 0, or `[samples, positions]` with -100 for
+            positions that do not count. Without labels accuracy is agreement with the whole network.
+        only: the names of the measurements to take, such as `["lesion", "estimation"]`; by default all that fit.
+        seed: the seed of all random choices.
+        memory: the bytes that estimates may take; by default a quarter of the machine's. No result depends on it.
+        out: a directory that keeps every measurement as soon as it is finished, and gets the report.
+        resume: continue a measurement in `out` that was stopped. It ends with the same numbers, to the bit.
+        batch: the number of samples at once; 64, or that of the `DataLoader`. No result depends on it.
+        progress: `False` for none, a function that is called with the finished work, all there is, and the name of what is
+            under way; by default a bar in terminals and notebooks where tqdm is installed.
+
+    Raises:
+        Interrupted: after Ctrl-C, with what is finished in `results`.
+        MismatchError: where the samples do not fit the network, are not finite or have labels that are no classes.
+        ArgumentError: for other wrong values.
+
+    >>> import unrolled as un
+    >>> from array import array
+    >>> net = un.open(EXAMPLE)
+    >>> images = memoryview(array("f", [0.01 * (i % 97) for i in range(4 * 64)])).cast("B").cast("f", (4, 1, 8, 8))
+    >>> results = un.measure(net, images, [3, 1, 4, 1], only="lesion")
+    >>> list(results.lesion)[:2]
+    ['stage1.block1', 'stage1.block2']
+    """
+    options: dict[str, Any] = {
+        "only": [only] if isinstance(only, str) else None if only is None else list(only),
+        "seed": seed,
+        "memory": memory,
+        "out": None if out is None else os.fspath(out),
+        "resume": resume,
+        "batch": _checked_batch(batch),
+    }
+    with _progress.callback(progress) as options["progress"]:
+        try:
+            if isinstance(network, Network):
+                return Results(_native.measure(network._native, as_source(images, labels), options))
+            source = _bound(network, images, labels)
+            options["batch"] = batch or source.batch_size
+            return Results(_native.measure_live(network, source, options))
+        except Interrupted as interrupted:
+            finished: Any = interrupted.results
+            interrupted.results = None if finished is None else Results(finished)
+            raise
+
+
+def slim(
+    network: Network | Any,
+    images: Any,
+    labels: Any = None,
+    *,
+    remove: int | None = None,
+    keep_accuracy: float | None = None,
+    keep_loss: float | None = None,
+    params: int | None = None,
+    latency: float | None = None,
+    blocks: Sequence[str] | None = None,
+    plan: str | os.PathLike[str] | None = None,
+    by: str = "greedy",
+    seed: int | None = None,
+    memory: int | None = None,
+    batch: int | None = None,
+    progress: bool | _progress.Callback | None = None,
+) -> Slimmed:
+    """Remove blocks of a network for good, and prove what is left.
+
+    One half of the samples selects the blocks, the other gives the scores. What is left answers as the whole network along
+    the route without the blocks, bit for bit. Nothing is written: `small.save` does that, `apply` changes a live module.
+
+    Args:
+        network: as for `measure`.
+        images: as for `measure`.
+        labels: as for `measure`.
+        remove: remove so many blocks.
+        keep_accuracy: remove blocks as long as at most so many percentage points of accuracy are lost.
+        keep_loss: remove blocks as long as the loss grows by at most so many nats.
+        params: remove blocks until at most so many parameters remain.
+        latency: remove blocks until one sample takes at most so many milliseconds here.
+        blocks: remove these blocks, such as `["stage3.block2"]`. All samples give the scores.
+        plan: remove the blocks that a plan file names.
+        by: what ranks the blocks: `"lesion"`, `"influence"`, `"angle"`, `"l2-ratio"`, `"readout-gain"`, `"gate"`,
+            `"greedy"`, `"deepest"` or `"random"`.
+        seed: the seed of the halves and of the random ranking; that of the plan, otherwise 0.
+        memory: as for `measure`.
+        batch: as for `measure`.
+        progress: as for `measure`.
+
+    Returns:
+        The network that is left and the proof, as `small, proof`.
+
+    Raises:
+        ArgumentError: for a goal that cannot be reached, none, or several.
+        Interrupted: after Ctrl-C.
+
+    >>> import unrolled as un
+    >>> small, proof = un.slim(un.open(EXAMPLE), un.Data("digits", limit=60), remove=1)
+    >>> len(small.blocks), len(proof.removed)
+    (5, 1)
+    """
+    options: dict[str, Any] = {
+        "remove": remove,
+        "keep_accuracy": keep_accuracy,
+        "keep_loss": keep_loss,
+        "params": params,
+        "latency": latency,
+        "blocks": None if blocks is None else list(blocks),
+        "plan": None if plan is None else os.fspath(plan),
+        "by": by,
+        "seed": seed,
+        "memory": memory,
+        "batch": _checked_batch(batch),
+    }
+    with _progress.callback(progress) as options["progress"]:
+        if isinstance(network, Network):
+            small, proof = _native.slim(network._native, as_source(images, labels), options)
+            return Slimmed(Network(small), Proof(proof))
+        source = _bound(network, images, labels)
+        options["batch"] = batch or source.batch_size
+        native = _native.slim_live(network, source, options)
+        return Slimmed(network.without(native.removed), Proof(native), network)
+
+
+def load(path: str | os.PathLike[str]) -> Results | list[Results]:
+    """Read what was measured: a directory of a measurement, or its `measurements.json`.
+
+    Returns:
+        The results; a list where several networks were compared.
+
+    Raises:
+        FileError: where there is none.
+    """
+    loaded = [Results(native) for native in _native.load_results(os.fspath(path))]
+    return loaded[0] if len(loaded) == 1 else loaded
+
+
+def _bound(network: Any, data: Any, labels: Any) -> Any:
+    """Return the samples that a live module is bound to."""
+    if not hasattr(network, "bind"):
+        kind = type(network).__name__
+        raise ArgumentError(f"network: {kind} is none; open a file with unrolled.open, or wrap a module with unrolled.torch.wrap")
+    if isinstance(data, (str, Data)):
+        raise ArgumentError("images: a live module takes a DataLoader or a list of batches, no data set by name")
+    return network.bind(data, labels)
+
+
+def _checked_batch(batch: int | None) -> int:
+    if batch is not None and batch < 1:
+        raise ArgumentError(f"batch: {batch}, expected at least 1")
+    return batch or BATCH
