@@ -1,0 +1,127 @@
+"""Samples and labels for a live module: loaders, lists, their order, and what is refused."""
+
+import driver
+import networks
+import pytest
+import torch
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from unrolled.torch import ModuleError, wrap
+
+X = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(10) % 5
+
+
+@pytest.fixture(scope="module")
+def live():
+    return wrap(networks.toy(), X[:2])
+
+
+class Stream(IterableDataset):
+    """The samples one after the other."""
+
+    def __iter__(self):
+        return iter(zip(X, Y, strict=True))
+
+
+def sources():
+    data = TensorDataset(X, Y)
+    return {
+        "loader": DataLoader(data, batch_size=4),
+        "shuffled loader": DataLoader(data, batch_size=4, shuffle=True),
+        "loader with workers": DataLoader(data, batch_size=4, num_workers=2),
+        "loader that drops the last batch, with workers": DataLoader(data, batch_size=4, num_workers=1, drop_last=True),
+        "iterable loader": DataLoader(Stream(), batch_size=4),
+        "list": [(X[:4], Y[:4]), (X[4:8], Y[4:8]), (X[8:], Y[8:])],
+        "one batch": (X, Y),
+    }
+
+
+@pytest.mark.parametrize("kind", list(sources()))
+def test_samples_are_those_of_the_data_set_in_order(live, kind):
+    source = live.bind(sources()[kind])
+    assert len(source) == 10
+    assert torch.equal(source.labels(), Y)
+    for _ in range(2):  # a second pass, and then samples out of order
+        for start in range(0, 10, 4):
+            batch = source.batch(list(range(start, min(start + 4, 10))))
+            assert torch.equal(batch.args[0], X[start : start + 4])
+    assert torch.equal(source.batch([7, 1, 9]).args[0], X[[7, 1, 9]])
+    assert torch.equal(source.batch([0, 1, 2, 3]).args[0], X[:4])
+
+
+def test_the_checksum_tells_data_apart(live):
+    first = live.bind([(X, Y)]).fingerprint()
+    assert first == live.bind(DataLoader(TensorDataset(X, Y), batch_size=3)).fingerprint()
+    assert first != live.bind([(X + 1, Y)]).fingerprint()
+    assert first != live.bind([(X, Y.flip(0))]).fingerprint()
+    assert 0 <= first < 2**32 and 0 <= live.fingerprint() < 2**32
+
+
+def test_given_labels_come_before_those_of_the_batch(live):
+    assert torch.equal(live.bind([(X, Y)], labels=[0] * 10).labels(), torch.zeros(10, dtype=torch.int64))
+    assert live.bind([X]).labels() is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0] * 9, r"labels of shape \[9\], expected \[10\]"),
+        ([0] * 9 + [5], r"labels: 5 is out of range, the module answers with 5 classes"),
+        ([-1] + [0] * 9, r"labels: -1 is out of range"),
+        ([0.5] * 10, r"labels: float32, expected integers"),
+        ("nine", r"labels: a str is no array"),
+    ],
+)
+def test_labels_that_do_not_fit(live, labels, message):
+    with pytest.raises(ModuleError, match=message):
+        live.bind([X], labels=labels)
+
+
+def test_data_that_does_not_fit(live):
+    with pytest.raises(ModuleError, match="an iterator can be read once"):
+        live.bind(iter([X]))
+    with pytest.raises(ModuleError, match="no batches"):
+        live.bind([])
+    with pytest.raises(ModuleError, match=r"a batch is a tensor, a tuple \(x, labels\)"):
+        live.bind([(X, Y, Y)])
+    with pytest.raises(ModuleError, match="data: a int"):
+        live.bind(3)
+    with pytest.raises(ModuleError, match=r"shapes \[3\] and \[4\] cannot be put into one batch"):
+        live.bind([X[:2], X[:2, :3]]).batch([0, 2])
+
+
+def test_sentences_of_another_length_are_refused():
+    live = wrap(networks.llama(), networks.text())
+    short = {key: value[:, :9] for key, value in networks.text().items()}
+    with pytest.raises(ModuleError, match="9 positions, on the example at 12"):
+        driver.answers(live, short)
+    with pytest.raises(ModuleError, match=r"sizes of the example"):
+        live.values(live.stem(short))
+
+
+class Tracked(TensorDataset):
+    """Counts how many samples are alive at once."""
+
+    alive = most = 0
+
+    def __getitem__(self, index):
+        import weakref
+
+        x = torch.randn(4, generator=torch.Generator().manual_seed(index))
+        Tracked.alive += 1
+        Tracked.most = max(Tracked.most, Tracked.alive)
+        weakref.finalize(x, Tracked.release)
+        return x, Y[index % 10]
+
+    @staticmethod
+    def release():
+        Tracked.alive -= 1
+
+
+def test_batches_are_not_kept(live):
+    """However many batches are read, the samples of two at most are alive."""
+    source = live.bind(DataLoader(Tracked(torch.zeros(200, 1)), batch_size=4))
+    source.labels()
+    for start in range(0, 200, 4):
+        driver.answers(live, source.batch(list(range(start, start + 4))))
+    assert Tracked.alive == 0 and Tracked.most <= 8

@@ -1,0 +1,206 @@
+"""Modules and requests that are refused, each with one line that says why."""
+
+import driver
+import networks
+import pytest
+import torch
+import torchvision
+from torch import nn
+from unrolled.torch import ModuleError, wrap
+
+X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Stack(nn.Module):
+    """Four blocks of a class and a head; `between` is called before each block with its number and the estimate."""
+
+    def __init__(self, block, between=lambda number, x: x, end=lambda xs: xs[-1]):
+        super().__init__()
+        self.blocks = nn.ModuleList(block() for _ in range(4))
+        self.out = nn.Linear(4, 3)
+        self.between, self.end = between, end
+
+    def forward(self, x):
+        seen = []
+        for number, block in enumerate(self.blocks):
+            x = block(self.between(number, x))
+            seen.append(x)
+        return self.out(self.end(seen))
+
+
+class Changed(networks.Residual):
+    """A residual block with another forward."""
+
+    def __init__(self):
+        super().__init__(4)
+
+
+class Dropping(Changed):
+    def forward(self, x):
+        return x + nn.functional.dropout(self.linear(x))
+
+
+class Counting(Changed):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return x + self.linear(x) * 0.5
+
+
+class InPlace(Changed):
+    def forward(self, x):
+        x += self.linear(x).relu()
+        return x
+
+
+class Pair(Changed):
+    def forward(self, x, scale=1.0):
+        return x + scale * self.linear(x).relu(), {"unused": scale}
+
+
+class PairStack(Stack):
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x=x, scale=x.new_tensor(2.0))[0]
+        return self.out(x)
+
+
+def test_blocks_that_change_their_input_get_a_copy():
+    model = networks.build(lambda: Stack(InPlace))
+    live = wrap(model, X)
+    with torch.no_grad():
+        assert torch.equal(driver.answers(live, X)[:, 0], model(X.clone()))
+    before = driver.route(live, X, last=(0, 0))
+    kept = before.tensor.clone()
+    live.block(0, 1, before)
+    assert torch.equal(before.tensor, kept)
+
+
+def test_heads_that_change_their_input_get_a_copy():
+    model = networks.build(lambda: Stack(Changed, end=lambda xs: xs[-1].relu_()))
+    live = wrap(model, X)
+    estimate = driver.route(live, X)
+    assert torch.equal(live.head(estimate)[0], live.head(estimate)[0])
+    assert bool((estimate.tensor < 0).any())
+
+
+def test_blocks_may_return_tuples_and_take_keywords():
+    model = networks.build(lambda: PairStack(Pair))
+    live = wrap(model, X)
+    assert [block.name for block in live.stages[0].blocks] == [f"blocks.{n}" for n in range(4)]
+    with torch.no_grad():
+        assert torch.equal(driver.answers(live, X)[:, 0], model(X))
+
+
+def test_a_module_in_train_mode_is_called_in_eval_mode_and_restored():
+    model = networks.build(lambda: nn.Sequential(nn.Linear(4, 4), *(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True) for _ in range(3))))
+    x = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(x)
+    model.train()
+    model[2].eval()
+    modes = [module.training for module in model.modules()]
+    live = wrap(model, x)
+    # A fused kernel of eval mode adds in another order than the layers.
+    assert torch.allclose(driver.answers(live, x), expected, atol=1e-6)
+    assert [module.training for module in model.modules()] == modes
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Stack(Dropping), r"two runs of the module itself differ, first in 'blocks.0'"),
+        (lambda: Stack(Counting), r"keeps something between calls.*'blocks.0.calls'"),
+        (lambda: Stack(Changed, end=sum), r"reads more than its output, such as what earlier blocks returned"),
+        (lambda: torchvision.models.vgg11().features[:6], r"no blocks found.*name the blocks"),
+        (lambda: torch.jit.script(networks.toy()), r"a scripted module runs outside of Python"),
+    ],
+)
+def test_modules_that_are_refused(make, message):
+    model = networks.build(make) if not isinstance(make(), torch.jit.ScriptModule) else make()
+    example = torch.randn(2, 3, 16, 16) if "no blocks" in message else X
+    with pytest.raises(ModuleError, match=message):
+        wrap(model, example)
+
+
+def test_blocks_that_are_given():
+    model = networks.resnet50()
+    x = networks.images()
+    names = [["layer1.1", "layer1.2"], ["layer3.2", "layer3.3", "layer3.4"]]
+    live = wrap(model, x, blocks=names)
+    assert [[block.name for block in stage.blocks] for stage in live.stages] == names
+    with torch.no_grad():
+        assert torch.equal(driver.answers(live, x)[:, 0], model(x))
+    as_modules = wrap(model, x, blocks=[model.layer1, model.layer2])
+    assert [len(stage.blocks) for stage in as_modules.stages] == [3, 4]
+    flat = wrap(model, x, blocks=[*model.layer3, *model.layer4])
+    assert [len(stage.blocks) for stage in flat.stages] == [6, 3]
+    llama = networks.llama()
+    assert len(wrap(llama, networks.text(), blocks=llama.model.layers).stages[0].blocks) == 4
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([], "blocks is empty"),
+        (["layer9.0"], r"no submodule 'layer9.0'; there are"),
+        (["layer1.0", "layer1"], r"block 'layer1.0' is inside block 'layer1'"),
+        ([["layer1.1", "layer1.2"], ["layer3.1", "layer3.3"]], r"'layer3.3' does not take the output of 'layer3.1'"),
+        ([["layer3.1", "layer3.2"], ["layer1.1", "layer1.2"]], r"not listed in the order in which they run"),
+        ([nn.Linear(1, 1)], r"a Linear is no part of the module"),
+        ([3], r"a block is a submodule or its name, not a int"),
+    ],
+)
+def test_blocks_that_do_not_fit(blocks, message):
+    with pytest.raises(ModuleError, match=message):
+        wrap(networks.resnet50(), networks.images(), blocks=blocks)
+
+
+def test_a_block_that_is_never_called():
+    model = networks.toy()
+    model.spare = networks.Residual(8)
+    model.forward = lambda x: nn.Sequential(*list(model)[:-1])(x)
+    with pytest.raises(ModuleError, match="'spare' is not called"):
+        wrap(model, X, blocks=["1", "spare"])
+
+
+def test_another_device_is_an_error_that_names_both():
+    model = networks.toy()
+    with pytest.raises(ModuleError, match=r"the batch is on meta, the module on cpu"):
+        wrap(model, X.to("meta"))
+
+
+def test_an_example_that_does_not_run():
+    with pytest.raises(ModuleError, match=r"does not run on the example \(\[3, 7\]\)"):
+        wrap(networks.toy(), torch.zeros(3, 7))
+    with pytest.raises(ModuleError, match="contains NaN"):
+        wrap(networks.toy(), X * torch.nan)
+
+
+def test_answers_that_do_not_fit():
+    with pytest.raises(ModuleError, match="'angle', expected one of classes, cosine, mse"):
+        wrap(networks.toy(), X, answer="angle")
+    with pytest.raises(ModuleError, match="unknown key 'kinds'"):
+        wrap(networks.toy(), X, answer={"kinds": "mse"})
+    with pytest.raises(ModuleError, match="returns no tensor 'hidden'"):
+        wrap(networks.llama(), networks.text(), answer={"output": "hidden"})
+
+
+def test_the_last_position_alone():
+    model = networks.llama()
+    live = wrap(model, networks.text(), answer={"positions": "last"})
+    answers, mask = live.head(driver.route(live, networks.text()))
+    with torch.no_grad():
+        logits = model(**networks.text()).logits
+    assert mask is None and torch.equal(answers[:, 0], logits[torch.arange(3), torch.tensor([7, 11, 10])])
+
+
+def test_what_was_found_is_shown():
+    text = repr(wrap(networks.toy(), X, name="a toy"))
+    lines = text.splitlines()
+    assert lines[0] == "a toy" and "5 classes, 1 stages, 3 blocks, 301 parameters" in lines[1]
+    assert any("stage1.block2" in line and " 2 " in line and "identity" in line for line in lines)
+    assert hasattr(text, "splitlines") and len({len(line) for line in lines if "block" in line and "stage1." in line}) == 1

@@ -1,0 +1,20 @@
+"""The exception that the live half raises."""
+
+try:
+    from unrolled import Error
+except ImportError:  # only while the package has no compiled half
+
+    class Error(Exception):  # type: ignore[no-redef]
+        """An error of the package."""
+
+
+class ModuleError(Error, ValueError):
+    """A module, a batch or a request does not fit: one line that names what is wrong and what would be right."""
+
+
+class InputChanged(Exception):
+    """A part of the module changed the estimate it was given, in place. Caught while wrapping, which then passes a copy."""
+
+    def __init__(self, part):
+        super().__init__(part)
+        self.part = part

@@ -1,0 +1,66 @@
+"""Labels of samples or of their positions."""
+
+import torch
+
+from .errors import ModuleError
+from .trees import shape_text
+
+#: The label of a position that does not count, as PyTorch's cross-entropy has it.
+IGNORED = -100
+
+
+def labels_of(inputs, answer):
+    """Returns the labels of a batch as int64 on the CPU, or None.
+
+    A causal language model without labels is asked for its own input: the labels are `input_ids` where `attention_mask` is not 0.
+    """
+    labels = inputs.labels
+    if labels is None and answer.shift and isinstance(inputs.kwargs.get("input_ids"), torch.Tensor):
+        labels = inputs.kwargs["input_ids"]
+        mask = inputs.attention_mask()
+        if mask is not None:
+            labels = labels.masked_fill(mask == 0, IGNORED)
+    if labels is None or answer.kind != "classes":
+        return None
+    return as_labels(labels)
+
+
+def as_labels(labels):
+    """Returns labels as an int64 tensor on the CPU.
+
+    Raises ModuleError if they are no integers.
+    """
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise ModuleError(f"labels: a {type(labels).__name__} is no array of integers") from None
+    if labels.is_floating_point() or labels.is_complex():
+        raise ModuleError(f"labels: {str(labels.dtype).removeprefix('torch.')}, expected integers, the numbers of the classes")
+    return labels.to(device="cpu", dtype=torch.int64)
+
+
+def stack_labels(parts):
+    """Returns the labels of all batches in one tensor."""
+    if any(part.shape[1:] != parts[0].shape[1:] for part in parts):
+        raise ModuleError("labels: batches have labels of different lengths: pad them to one length, with -100")
+    return torch.cat(parts)
+
+
+def check_labels(labels, samples, answer):
+    """Returns labels as int64 `[n]` or `[n, positions]`.
+
+    Raises ModuleError if their number or shape is wrong, or one is out of range.
+    """
+    labels = as_labels(labels)
+    if labels.dim() > 2:
+        labels = labels.flatten(1)
+    if labels.dim() == 2 and labels.shape[1] == 1 and answer.positions == 1:
+        labels = labels[:, 0]
+    expected = [samples] if answer.positions == 1 or (labels.dim() == 1 and answer.selected != "all") else [samples, answer.positions]
+    if list(labels.shape) != expected:
+        raise ModuleError(f"labels of shape {shape_text(labels.shape)}, expected {shape_text(expected)}")
+    counts = labels if labels.dim() == 1 else labels[labels != IGNORED]
+    if counts.numel() and (int(counts.min()) < 0 or int(counts.max()) >= answer.classes):
+        wrong = int(counts.min()) if int(counts.min()) < 0 else int(counts.max())
+        raise ModuleError(f"labels: {wrong} is out of range, the module answers with {answer.classes} classes")
+    return labels
