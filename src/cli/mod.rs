@@ -46,7 +46,8 @@ struct Cli {
 
 /// Lists the kernels in the help text.
 fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
-    PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).try_map(|name| name.parse())
+    let named = |name: String| Kernels::ALL.into_iter().find(|kernels| kernels.name() == name).unwrap_or_default();
+    PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).map(named)
 }
 
 #[derive(Subcommand)]

@@ -1,11 +1,7 @@
 //! Where a network computes, and with which operations.
 
-use std::str::FromStr;
-
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-
-use crate::{Error, Result};
 
 /// The operations that compute a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,15 +26,6 @@ impl Kernels {
             Self::Native => "native",
             Self::Reference => "reference",
         }
-    }
-}
-
-impl FromStr for Kernels {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kernels| kernels.name() == text);
-        found.ok_or_else(|| Error::unknown("kernels", text, Self::ALL.map(Self::name)))
     }
 }
 
