@@ -35,7 +35,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut waiting = vec![dir.to_owned()];
     while let Some(next) = waiting.pop() {
-        for entry in next.read_dir().unwrap().map(Result::unwrap) {
+        for entry in next.read_dir().unwrap().map(std::result::Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 waiting.push(entry.path());
                 continue;
