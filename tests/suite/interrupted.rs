@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use unrolled::prelude::*;
+use unrolled::measure::{EvalSet, Measure, Measurements, Progress};
+use unrolled::open::AnyNetwork;
 
 use crate::common::write_network as network;
 
