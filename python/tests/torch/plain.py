@@ -44,13 +44,14 @@ def estimates(model, modules, run):
 
 
 def estimation_error(values):
-    """Returns mean and standard deviation over the samples of `a_k - A`, averaged over all units, for every block of a stage.
+    """Returns mean and standard deviation (with n - 1) over the samples of `a_k - A`, averaged over all units, for every block
+    of a stage.
 
     `values` are the outputs of its blocks; the last one stands for the target.
     """
     target = values[-1].double()
     errors = [value.double() - target for value in values]
-    return [(float(error.mean(0).mean()), float(error.std(0, correction=0).mean())) for error in errors]
+    return [(float(error.mean(0).mean()), float(error.std(0).mean())) for error in errors]
 
 
 def influence(values):
