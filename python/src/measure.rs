@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use unrolled::Result;
-use unrolled::measure::{EvalSet, Measure, Measurements};
+use unrolled::measure::{EvalSet, Measure, Measurements, Untrained};
 use unrolled::model::Epoch;
 use unrolled::nn::Network;
 
@@ -29,6 +29,7 @@ pub(crate) struct MeasureKeywords {
     out: Option<PathBuf>,
     resume: bool,
     batch: usize,
+    null_seeds: u64,
     progress: Option<Py<PyAny>>,
     /// Whether `out` is removed at the end.
     #[pyo3(default)]
@@ -51,7 +52,10 @@ pub(crate) fn measure(
         let (data, described) = source.for_network(unshared(network)?, options.batch)?;
         let watched = Watched::new(Arc::clone(network), watch);
         let data = data.with_predicted_labels(&watched)?;
-        options.measure(&watched, &data, [&name, &described], network.history(), watch)
+        let untrained = |measure: &Measure, caller: &mut Caller| {
+            network.measure_untrained(measure, options.null_seeds, &data, caller)
+        };
+        options.measure(&watched, &data, [&name, &described], network.history(), watch, untrained)
     })
 }
 
@@ -69,7 +73,8 @@ pub(crate) fn measure_live(
     options.run_watched(py, watch, |options, watch| {
         let data = data.with_predicted_labels(&network)?;
         let name = network.outline().name.clone();
-        let mut measured = options.measure(&network, &data, [&name, &described], &[], watch)?;
+        let none = |_: &Measure, _: &mut Caller| Ok(Untrained::new());
+        let mut measured = options.measure(&network, &data, [&name, &described], &[], watch, none)?;
         measured.outline.input = input;
         Ok(measured)
     })
@@ -119,6 +124,7 @@ impl MeasureKeywords {
         [name, described]: [&str; 2],
         history: &[Epoch],
         watch: &Watch,
+        untrained: impl FnOnce(&Measure, &mut Caller) -> Result<Untrained>,
     ) -> Result<Measurements> {
         let mut measure = Measure::new().seed(self.seed).names(name, described).training(history.to_vec());
         if let Some(only) = &self.only {
@@ -133,8 +139,10 @@ impl MeasureKeywords {
         if self.is_temporary {
             measure = measure.keep_unfinished(false);
         }
+        // Only listens for signals: the callback follows the network itself.
+        let untrained = untrained(&measure, &mut Caller::new(None, watch))?;
         let mut caller = Caller::new(self.progress.as_ref(), watch);
-        let measured = measure.run(network, data, &mut caller)?;
+        let measured = measure.untrained(untrained).run(network, data, &mut caller)?;
         caller.finish();
         watch.check()?;
         Ok(measured)

@@ -29,6 +29,7 @@ def measure(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     batch: int | None = None,
+    null_seeds: int = 3,
     progress: bool | _progress.Callback | None = None,
 ) -> Results:
     """Measure how the blocks of a network refine its estimate.
@@ -49,6 +50,8 @@ def measure(
         out: a directory that keeps every measurement as soon as it is finished, and gets the report.
         resume: continue a measurement in `out` that was stopped. It ends with the same numbers, to the bit.
         batch: the number of samples at once; 64, or that of the `DataLoader`. No result depends on it.
+        null_seeds: how many networks with initial weights are measured beside figures that can arise without learning; 0
+            for none. A network that cannot be initialized, such as an ONNX file or a live module, has none.
         progress: `False` for none, a function that is called with the finished work, all there is, and the name of what is
             under way; by default a bar in terminals and notebooks where tqdm is installed.
 
@@ -72,6 +75,7 @@ def measure(
         "out": None if out is None else os.fspath(out),
         "resume": resume,
         "batch": _checked_batch(batch),
+        "null_seeds": _checked_seeds(null_seeds),
     }
     with _progress.callback(progress) as options["progress"]:
         try:
@@ -183,6 +187,12 @@ def _bound(network: Any, data: Any, labels: Any) -> Any:
     if isinstance(data, (str, Data)):
         raise ArgumentError("images: a live module takes a DataLoader or a list of batches, no data set by name")
     return network.bind(data, labels)
+
+
+def _checked_seeds(seeds: int) -> int:
+    if seeds < 0:
+        raise ArgumentError(f"null_seeds: {seeds}, expected at least 0")
+    return seeds
 
 
 def _checked_batch(batch: int | None) -> int:

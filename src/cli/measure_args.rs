@@ -59,11 +59,9 @@ impl MeasureArgs {
         data: &EvalSet,
         progress: &mut dyn Progress,
     ) -> Result<Untrained> {
-        match (self.null, network) {
-            (NullModel::Untrained, AnyNetwork::Model(model)) => {
-                measure.measure_untrained((1..=self.null_seeds).map(|seed| model.untrained(seed)), data, progress)
-            }
-            _ => Ok(Untrained::new()),
+        match self.null {
+            NullModel::Untrained => network.measure_untrained(measure, self.null_seeds, data, progress),
+            NullModel::None => Ok(Untrained::new()),
         }
     }
 }

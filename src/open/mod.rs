@@ -49,6 +49,7 @@ mod pickle;
 mod pytorch;
 mod safetensors_file;
 mod state_dict;
+mod untrained;
 
 pub(crate) use self::any_network::dispatch;
 pub use self::any_network::{AnyEstimate, AnyNetwork, is_graph_path};

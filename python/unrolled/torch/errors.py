@@ -1,11 +1,6 @@
 """The exception that the live half raises."""
 
-try:
-    from unrolled import Error
-except ImportError:  # only while the package has no compiled half
-
-    class Error(Exception):  # type: ignore[no-redef]
-        """An error of the package."""
+from unrolled.errors import Error
 
 
 class ModuleError(Error, ValueError):
