@@ -258,7 +258,7 @@ fn only_labelled_networks_have_paired_differences() {
         let (is_success, said) = run(&[&arguments, [out.to_str().unwrap()].as_slice(), options].concat());
         assert!(is_success, "{said}");
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        (out.join("paired.csv").exists(), said.contains("differs from"))
+        (out.join("paired.csv").exists(), said.contains(") differs from "))
     };
     assert_eq!(compare("labelled", &[]), (true, true));
     assert_eq!(compare("embedding", &["--output", "sentence_embedding"]), (false, false));
