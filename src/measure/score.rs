@@ -65,7 +65,7 @@ impl Score {
 impl Estimate {
     /// Returns whether the figure may be zero: its interval contains zero, or it has none.
     pub fn may_be_zero(self) -> bool {
-        !(self.value.abs() > self.ci95)
+        self.ci95.is_nan() || self.value.abs() <= self.ci95
     }
 }
 

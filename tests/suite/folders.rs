@@ -285,10 +285,13 @@ fn which_layers_are_meant_has_to_be_clear() {
     assert_eq!([&config["encoder_layers"], &config["decoder_layers"]], [1, 2]);
 }
 
+/// A network, what is done to its folder, and the message that follows.
+type Change = (&'static str, fn(&Path), &'static str);
+
 #[test]
 fn damaged_folders_are_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let change: [(&str, fn(&Path), &str); 10] = [
+    let change: [Change; 10] = [
         (
             "llama",
             |at| std::fs::remove_file(at.join("model-00002-of-00003.safetensors")).unwrap(),

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "onnx")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use unrolled::graph::{GraphNetwork, find_blocks};
@@ -70,12 +70,12 @@ fn tagger(count: usize, other: Vec<u8>) -> (TempDir, PathBuf) {
     written([blocks(count), head].concat())
 }
 
-fn summary(path: &PathBuf) -> String {
+fn summary(path: &Path) -> String {
     GraphNetwork::open(path, None, &[]).unwrap_or_else(|e| panic!("{e}")).summary()
 }
 
 /// What a file is refused for.
-fn refusal(path: &PathBuf, answers: AnswerOptions) -> String {
+fn refusal(path: &Path, answers: AnswerOptions) -> String {
     let error = GraphNetwork::open_with(path, None, &[], &answers).err().expect("it opens").to_string();
     assert!(!error.contains('\n'), "{error}");
     error
@@ -251,7 +251,7 @@ fn reader(table: usize, classes: usize) -> (TempDir, PathBuf) {
     ];
     // The nodes of the blocks stand between.
     let [first, rest @ ..] = parts.as_slice() else { unreachable!("there are parts") };
-    written([&[first.clone()], blocks(2).as_slice(), rest].concat())
+    written([std::slice::from_ref(first), blocks(2).as_slice(), rest].concat())
 }
 
 /// Answers that are words of the text which is read are told by their perplexity, by `eval` as by `measure`; other classes
