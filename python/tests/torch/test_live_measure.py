@@ -123,10 +123,11 @@ def test_estimates_of_transformers_skip_masked_positions(text):
         errors = values[block + 1].double() - values[-1].double()
         units = [errors[mask[:, p], p] for p in range(mask.shape[1]) if mask[:, p].any()]
         found = results.estimation[f"stage1.block{block + 1}"]
-        close(found.mean, float(torch.stack([unit.mean(0) for unit in units]).mean()))
-        # A position that one sample has deviates by 0.
-        deviations = torch.stack([unit.std(0, correction=min(1, len(unit) - 1)) for unit in units])
-        close(found.std, float(deviations.mean()))
+        # Every error counts once; a position that one sample has has no deviation.
+        close(found.mean, float(torch.cat(units).mean()))
+        several = [unit for unit in units if len(unit) > 1]
+        deviations = sum(len(unit) * unit.std(0).mean() for unit in several) / sum(map(len, several))
+        close(found.std, float(deviations))
         (expected,) = plain.influence([(value * mask[..., None]).flatten(1) for value in values[block : block + 2]])
         close(results.influence[f"stage1.block{block + 1}"].block_influence, expected)
 
