@@ -309,13 +309,11 @@ class Reference:
         errors = self.values[block.after] - self.values[last.after]
         if self.mask is None:
             return {"estimation mean": errors.mean(0).mean().item(), "estimation std": errors.std(0).mean().item()}
-        means, deviations = [], []
-        for position in range(self.mask.shape[1]):
-            counted = errors[self.mask[:, position], position]
-            if len(counted):
-                means.append(counted.mean(0))
-                deviations.append(counted.std(0))
-        mean, std = torch.stack(means).mean(), torch.stack(deviations).mean()
+        # Every error counts once; a position that one sample has has no deviation.
+        columns = [errors[self.mask[:, position], position] for position in range(self.mask.shape[1])]
+        several = [column for column in columns if len(column) > 1]
+        mean = torch.cat(columns).mean()
+        std = sum(len(column) * column.std(0).mean() for column in several) / sum(map(len, several))
         return {"estimation mean": mean.item(), "estimation std": std.item()}
 
     def figures(self):

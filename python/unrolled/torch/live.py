@@ -60,9 +60,10 @@ class Live:
                 workers read ahead where the loader does not shuffle. A loader of an iterable data set is read again for every
                 pass, and has to give the same each time. CPU batches of a loader are moved to the module's device; other batches
                 have to be there.
-            labels: the classes `[n]`, or `[n, positions]` with -100 where a position does not count; otherwise those of the
-                batches, which are read once. Causal language models of Transformers have labels as their own loss does: equal to
-                `input_ids`, compared with the answer one position before; they are that by default.
+            labels: the classes `[n]`, or the class that is right at each position, `[n, positions]`, with -100 where a position
+                does not count; otherwise those of the batches, which are read once. In the batches of causal language models of
+                Transformers labels stand where their own loss has them: equal to `input_ids`, compared with the answer one
+                position before. Batches without labels have these.
 
         Raises:
             ModuleError: the data cannot be read again, or labels do not fit.

@@ -63,9 +63,13 @@ class Source:
         position has -100.
         """
         if self._has_labels is None:
-            found = self._given if self._given is not None else self._read_labels()
+            found = self._given
+            if found is None:
+                # Labels in batches are where the module's own loss has them; labels that were given are those of the positions.
+                found = self._read_labels()
+                found = None if found is None else align(found, self._live.answer)
             self._has_labels = found is not None
-            self._labels = None if found is None else align(found, self._live.answer)
+            self._labels = found
         return self._labels
 
     def _read_labels(self):
