@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use unrolled::data::{Dataset, ResizeCrop, Split};
-use unrolled::measure::EvalSet;
+use unrolled::data::{Dataset, NormalizationSource, ResizeCrop, Split};
+use unrolled::measure::{EvalSet, SampleInfo};
 use unrolled::nn::{Answer, AnswerKind, Network};
 use unrolled::open::{AnyNetwork, DEFAULT_BATCH, EvalSetOptions};
 use unrolled::{Error, Result};
@@ -178,6 +178,12 @@ impl DataArgs {
         let options = self.part.apply(options);
         let set = open(&options, network).map_err(|e| named(&network_name, e))?;
         say_passed_over(options.name(), &set.dataset);
+        if set.normalization_source == NormalizationSource::Customary {
+            let prepared = SampleInfo::new(&set).describe();
+            output::say(&format!(
+                "{network_name}: the file does not say how samples are normalized. {prepared} --mean and --std say otherwise"
+            ));
+        }
         if let Some(why) = network.why_no_mask() {
             output::say(&format!("{network_name}: all positions count: {why}"));
         }

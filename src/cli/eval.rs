@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use unrolled::kernel::Backend;
-use unrolled::measure::{Score, evaluate};
+use unrolled::measure::{SampleInfo, Score, evaluate};
 use unrolled::nn::Network;
 
 use super::data_args::{DataArgs, OpenedData};
@@ -27,23 +27,12 @@ pub(super) struct Eval {
 struct Evaluation<'a> {
     target: &'a str,
     data: String,
-    preprocessing: Preprocessing<'a>,
+    preprocessing: SampleInfo,
     /// Files of a folder that are no images.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     passed_over: &'a [String],
     #[serde(flatten)]
     score: &'a Score,
-}
-
-/// What is done to a sample before it enters the network.
-#[derive(Serialize)]
-struct Preprocessing<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resize_pixels: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crop_pixels: Option<usize>,
-    mean: &'a [f32],
-    std: &'a [f32],
 }
 
 impl Eval {
@@ -65,17 +54,10 @@ impl Eval {
     }
 
     fn print_json(&self, data: &OpenedData, score: &Score) -> anyhow::Result<()> {
-        let sizes = data.resize_crop();
-        let normalization = &data.set.normalization;
         output::print_json(&Evaluation {
             target: &self.network.name(),
             data: data.description(),
-            preprocessing: Preprocessing {
-                resize_pixels: sizes.resize,
-                crop_pixels: sizes.crop,
-                mean: &normalization.mean,
-                std: &normalization.std,
-            },
+            preprocessing: SampleInfo::new(&data.set),
             passed_over: data.set.dataset.passed_over(),
             score,
         })

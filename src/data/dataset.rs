@@ -228,13 +228,21 @@ impl Dataset {
         }
     }
 
-    fn resize_crop(&self) -> Option<ResizeCrop> {
+    /// Returns how images are brought to one size; `None` for arrays, which hold the values at their size, and for texts.
+    pub fn resize_crop(&self) -> Option<ResizeCrop> {
         match &*self.storage {
             Storage::Images(images) => Some(images.resize_crop),
             Storage::Folder(folder) => Some(folder.resize_crop()),
             // Arrays hold the resized values.
             Storage::Arrays(_) | Storage::Text(_) => None,
         }
+    }
+
+    /// Returns whether the samples are bytes of images in an array, from 0 to 255.
+    pub fn holds_bytes(&self) -> bool {
+        let [_, height, width] = self.shape;
+        matches!(&*self.storage, Storage::Arrays(arrays) if arrays.iter().all(|array| array.is_bytes))
+            && height * width > 1
     }
 
     /// Returns the entries of a folder that are no images of a class, such as files with other suffixes and hidden ones,

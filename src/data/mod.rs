@@ -39,6 +39,6 @@ pub use dataset::{DEFAULT_STREAMS, Dataset, ResizeCrop};
 #[cfg(feature = "fetch")]
 pub use fetch::{DownloadProgress, fetch, fetch_from};
 pub use loader::{Batch, Batches, LoaderConfig, SampleOrder, batches};
-pub use normalization::Normalization;
+pub use normalization::{Normalization, NormalizationSource};
 pub use spec::{DataSpec, Split};
 pub use text::Vocabulary;

@@ -16,6 +16,36 @@ pub struct Normalization {
     pub std: Vec<f32>,
 }
 
+/// Where a normalization comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormalizationSource {
+    /// It is usual for the data set.
+    #[default]
+    DataSet,
+    /// The caller gave it.
+    Given,
+    /// The file of the network says it.
+    Network,
+    /// It is customary for networks of this layout. The file does not say it: it is a guess.
+    Customary,
+    /// There is none: values are taken as they are.
+    AsIs,
+}
+
+impl NormalizationSource {
+    /// Returns it as text that may stand in brackets.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::DataSet => "usual for the data set",
+            Self::Given => "given",
+            Self::Network => "from the network's file",
+            Self::Customary => "customary for networks of this layout, a guess",
+            Self::AsIs => "values as they are",
+        }
+    }
+}
+
 impl Normalization {
     /// Returns a normalization with the same values for every channel.
     pub fn uniform(mean: f32, std: f32) -> Self {

@@ -108,6 +108,8 @@ pub(super) struct NamedArray {
     pub(super) shape: Vec<usize>,
     /// The rows one after another, each in row-major order.
     pub(super) values: Vec<f32>,
+    /// Whether the values are unsigned bytes in the file.
+    pub(super) is_bytes: bool,
 }
 
 impl NamedArray {
@@ -186,7 +188,8 @@ fn read_array(name: &str, mut file: impl Read, budget: &mut u64) -> std::result:
     for element in data.chunks_exact(size) {
         values.push(value(element)?);
     }
-    Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values }, rows))
+    let is_bytes = element_type.ends_with("u1");
+    Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values, is_bytes }, rows))
 }
 
 /// Reads the text of a header, a Python dictionary.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::Prediction;
-use crate::data::{Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
+use crate::data::{
+    Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, NormalizationSource, SampleOrder, batches,
+};
 use crate::nn::{AnswerKind, Logits, Outline, Samples};
 use crate::report::counted;
 use crate::{Error, Result};
@@ -17,6 +19,8 @@ pub struct EvalSet {
     pub dataset: Arc<Dataset>,
     /// What the network was trained with.
     pub normalization: Normalization,
+    /// Where the normalization comes from.
+    pub normalization_source: NormalizationSource,
     /// The number of samples that run through the network at once. No result depends on it.
     pub batch: usize,
 }
@@ -24,7 +28,7 @@ pub struct EvalSet {
 impl EvalSet {
     /// Returns the samples of a data set.
     pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
-        Self { dataset, normalization, batch }
+        Self { dataset, normalization, normalization_source: NormalizationSource::default(), batch }
     }
 
     /// The number of samples.

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::measurement::{AnyMeasurement, Presented, REGISTRY};
 use super::metric::Metric;
 use super::results::Measurements;
+use super::sample_info::SampleInfo;
 use super::{Estimation, Lesion};
 use crate::Result;
 use crate::report::{Axis, Cell, Chart, Column, Figure, Finding, Format, Mark, Panel, Point, Report, RowKey, Section};
@@ -106,8 +107,10 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let mut section = Section { tables: vec![table], ..Section::new("overview", "") };
     let mut measured: Vec<String> = Vec::new();
     for network in networks {
-        let line =
-            format!("Measured on {}, {} samples, seed {}.", network.data, network.baseline.samples, network.seed);
+        let prepared = network.preprocessing.as_ref().map_or_else(String::new, SampleInfo::describe);
+        let space = if prepared.is_empty() { "" } else { " " };
+        let (data, samples, seed) = (&network.data, network.baseline.samples, network.seed);
+        let line = format!("Measured on {data}, {samples} samples, seed {seed}.{space}{prepared}");
         if !measured.contains(&line) {
             measured.push(line);
         }

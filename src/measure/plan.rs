@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::measurement::{AnyMeasurement, Scope};
+use super::sample_info::SampleInfo;
 use super::sample_order::Shard;
 use super::{EvalSet, Intervention};
 use crate::nn::{Network, Route};
@@ -32,6 +33,9 @@ pub struct Plan {
     /// A checksum of the samples alone, which tells without the network whether others are the same.
     #[serde(default)]
     pub samples_checksum: Option<String>,
+    /// How the samples enter the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<SampleInfo>,
     /// What the measurements are planned for.
     pub scope: Scope,
     /// The measurements, with the routes that each follows.
@@ -73,6 +77,7 @@ impl Plan {
             network: Identity { name: network_name, checksum: format!("{:08x}", network.fingerprint()) },
             data: Identity { name: data_name, checksum: format!("{data_checksum:08x}") },
             samples_checksum: Some(checksum_of_samples(data)),
+            preprocessing: Some(SampleInfo::new(data)),
             measurements: planned.collect(),
             scope,
             shard,
@@ -159,7 +164,7 @@ impl Identity {
 }
 
 /// A checksum of samples alone: without their labels, the names of their classes, and how a network normalizes them.
-fn checksum_of_samples(data: &EvalSet) -> String {
+pub(super) fn checksum_of_samples(data: &EvalSet) -> String {
     format!("{:08x}", data.dataset.fingerprint_of_samples())
 }
 

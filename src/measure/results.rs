@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::directory::{Directory, check_output, read_json};
 use super::measurement::{Measurement, REGISTRY};
 use super::plan::Plan;
+use super::sample_info::SampleInfo;
 use super::score::Score;
 use crate::model::Epoch;
 use crate::nn::Outline;
@@ -21,7 +22,7 @@ const VERSION: u64 = 3;
 
 /// Everything that was measured of one network.
 ///
-/// The JSON form is an object with the keys `version`, `target`, `data`, `seed`, `outline`, `baseline`, the keys of each
+/// The JSON form is an object with the keys `version`, `target`, `data`, `preprocessing`, `seed`, `outline`, `baseline`, the keys of each
 /// measurement, `training` and `untrained`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurements {
@@ -29,6 +30,8 @@ pub struct Measurements {
     pub target: String,
     /// The data, as the caller named them.
     pub data: String,
+    /// How the samples entered the network; `None` in files of earlier versions.
+    pub preprocessing: Option<SampleInfo>,
     /// The seed of all random choices.
     pub seed: u64,
     /// The network's stages and blocks.
@@ -112,6 +115,7 @@ pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<Stri
     Measurements {
         target: plan.network.name.clone(),
         data: plan.data.name.clone(),
+        preprocessing: plan.preprocessing.clone(),
         seed: plan.scope.seed,
         outline: plan.scope.outline.clone(),
         baseline,
@@ -139,6 +143,9 @@ impl Serialize for Measurements {
         map.serialize_entry("version", &VERSION)?;
         map.serialize_entry("target", &self.target)?;
         map.serialize_entry("data", &self.data)?;
+        if let Some(preprocessing) = &self.preprocessing {
+            map.serialize_entry("preprocessing", preprocessing)?;
+        }
         map.serialize_entry("seed", &self.seed)?;
         map.serialize_entry("outline", &self.outline)?;
         map.serialize_entry("baseline", &self.baseline)?;
@@ -184,6 +191,7 @@ impl<'de> Deserialize<'de> for Measurements {
         let mut measured = Self {
             target: read("target", take("target"))?,
             data: read("data", take("data"))?,
+            preprocessing: read("preprocessing", take("preprocessing"))?,
             seed: read("seed", take("seed"))?,
             outline: read("outline", take("outline"))?,
             baseline: read("baseline", take("baseline"))?,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::AnyNetwork;
-use crate::data::{DataSpec, Dataset, Normalization, ResizeCrop, Split};
+use crate::data::{DataSpec, Dataset, Normalization, NormalizationSource, ResizeCrop, Split};
 use crate::measure::{EvalSet, predicted_classes};
 use crate::model::check_classes;
 use crate::nn::{AnswerKind, Network, Positions};
@@ -71,11 +71,11 @@ impl EvalSet {
             return Ok(self);
         }
         let classes = predicted_classes(network, &self)?;
-        let Self { dataset, normalization, batch } = self;
+        let Self { dataset, normalization, normalization_source, batch } = self;
         let dataset =
             Arc::into_inner(dataset).ok_or_else(|| Error::unsupported("samples", "shared with another data set"))?;
         let dataset = dataset.with_position_labels(&classes, network.outline().classes)?;
-        Ok(Self::new(Arc::new(dataset), normalization, batch))
+        Ok(Self { normalization_source, ..Self::new(Arc::new(dataset), normalization, batch) })
     }
 
     /// Chooses the data set that a network of this crate was trained with; `None` where the network does not know it. `path`
@@ -192,18 +192,25 @@ fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network
     } else if let Some(classes) = names.as_ref().filter(|_| dataset.arrays().is_none()) {
         dataset = dataset.with_classes(classes);
     }
-    let dataset = suited(network, dataset.limit(limit)).map_err(named)?;
+    let mut dataset = suited(network, dataset.limit(limit)).map_err(named)?;
     let is_image = dataset.arrays().is_none();
-    let normalization = match network.normalization() {
-        // Arrays are what the network takes, unless the caller says otherwise.
-        _ if !is_image && !network.is_normalization_given() => Normalization::uniform(0.0, 1.0),
-        Some(normalization) => normalization,
+    // A graph, or a network that was trained here, may take bytes as they are.
+    let is_scaled = dataset.holds_bytes() && network.is_foreign();
+    if is_scaled {
+        dataset = dataset.with_scaled_bytes()?;
+    }
+    let (normalization, source) = match network.normalization() {
+        // Arrays are what the network takes, unless the caller says otherwise or they are bytes of images.
+        _ if !is_image && !is_scaled && !network.is_normalization_given() => {
+            (Normalization::uniform(0.0, 1.0), NormalizationSource::AsIs)
+        }
+        Some(normalization) => (normalization, source_of_normalization(network)),
         None => {
             let why = "how its samples were normalized is not in the file: say mean and std";
             return Err(Error::argument("mean", why));
         }
     };
-    let data = EvalSet::new(Arc::new(dataset), normalization, batch);
+    let data = EvalSet { normalization_source: source, ..EvalSet::new(Arc::new(dataset), normalization, batch) };
     let classes = data.dataset.classes();
     match (&names, is_image) {
         (Some(_), false) if network.is_graph() => {
@@ -223,6 +230,15 @@ fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network
     }
     data.check(network.outline()).map_err(named)?;
     Ok(data)
+}
+
+/// Returns where the normalization of a network comes from.
+fn source_of_normalization(network: &AnyNetwork) -> NormalizationSource {
+    match network {
+        _ if network.is_normalization_given() => NormalizationSource::Given,
+        _ if network.is_foreign() => NormalizationSource::Customary,
+        _ => NormalizationSource::Network,
+    }
 }
 
 /// Puts arrays in the order in which the network takes them. Makes a graph take samples of their shape, and a network that is

@@ -54,6 +54,9 @@ impl Default for OpenOptions {
     }
 }
 
+/// Why one of mean and standard deviation is not taken from the caller and the other one from the file.
+const ONE_ALONE: &str = "give both mean and std";
+
 impl OpenOptions {
     /// Returns options that leave everything to the file, for a network on the CPU.
     pub fn new() -> Self {
@@ -174,15 +177,15 @@ impl OpenOptions {
             let name = if self.mean.is_some() { "mean" } else { "std" };
             return Err(Error::argument(name, "numbers of characters are not normalized"));
         }
-        if let Some(mean) = &self.mean {
-            metadata.mean.clone_from(mean);
-        }
-        if let Some(std) = &self.std {
-            metadata.std.clone_from(std);
-        }
-        if self.mean.is_some() || self.std.is_some() {
-            let all = Normalization { mean: metadata.mean.clone(), std: metadata.std.clone() };
-            self.check_normalization(&all, metadata.input[0])?;
+        match (&self.mean, &self.std) {
+            (Some(mean), Some(std)) => {
+                self.check_normalization(&Normalization { mean: mean.clone(), std: std.clone() }, metadata.input[0])?;
+                metadata.mean.clone_from(mean);
+                metadata.std.clone_from(std);
+            }
+            (Some(_), None) => return Err(Error::argument("std", ONE_ALONE)),
+            (None, Some(_)) => return Err(Error::argument("mean", ONE_ALONE)),
+            (None, None) => {}
         }
         self.check_labels(metadata.classes.len())?;
         if let Some(labels) = &self.labels {

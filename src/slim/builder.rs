@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::results::Slimming;
 use super::select::without;
 use super::{Criterion, Goal, Prunable, Recovery, removable, score_rankings, select_blocks, verify};
-use crate::measure::{EvalSet, Measure};
+use crate::measure::{EvalSet, Measure, SampleInfo};
 use crate::nn::{BlockId, Network};
 use crate::{Error, Result};
 
@@ -157,6 +157,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
         Ok(Slimming {
             target,
             data,
+            preprocessing: Some(SampleInfo::new(self.data)),
             seed: self.seed,
             outline: network.outline().clone(),
             stays: removable(self.prunable).1,

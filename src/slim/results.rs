@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::float_json;
-use crate::measure::{Estimate, LesionResult, PerBlock, Score};
+use crate::measure::{Estimate, LesionResult, PerBlock, SampleInfo, Score};
 use crate::model::Epoch;
 use crate::nn::{BlockId, Outline};
 
@@ -14,6 +14,9 @@ pub struct Slimming {
     pub target: String,
     /// The data set, as it was named on the command line.
     pub data: String,
+    /// How the samples enter the network; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<SampleInfo>,
     /// Seed of all random choices, including the halves of the samples.
     pub seed: u64,
     /// The outline of the whole network.

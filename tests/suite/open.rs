@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use serde::Deserialize;
-use unrolled::data::{Dataset, Normalization, ResizeCrop, Split};
-use unrolled::measure::{Estimation, EvalSet, Lesion, Patches, evaluate};
+use unrolled::data::{Dataset, Normalization, NormalizationSource, ResizeCrop, Split};
+use unrolled::measure::{Estimation, EvalSet, Lesion, Patches, evaluate, predict};
 use unrolled::model::{Model, ModelConfig, ModelKind, to_bytes};
 use unrolled::nn::{BlockId, ForwardContext, Network};
-use unrolled::open::{OpenOptions, OpenedModel};
+use unrolled::open::{AnyNetwork, OpenOptions, OpenedModel};
 
 #[path = "../foreign/mod.rs"]
 mod foreign;
@@ -115,12 +115,12 @@ fn cifar_classes_come_along_and_options_go_first() {
     let large = opened(&fixture("large-basic.zip.pt"), &OpenOptions::default()).unwrap();
     assert_eq!((large.metadata.classes.join(" "), large.has_class_names), ("0 1 2 3 4".into(), false));
     let labels: Vec<String> = ('a'..='j').map(String::from).collect();
-    let options = OpenOptions::new().labels(labels.clone()).mean([0.5]);
+    let options = OpenOptions::new().labels(labels.clone()).mean([0.5]).std([0.25]);
     let card = opened(&path, &options).unwrap().metadata;
-    assert_eq!((card.classes, card.mean, card.std[0]), (labels, vec![0.5], 0.229));
+    assert_eq!((card.classes, card.mean, card.std[0]), (labels, vec![0.5], 0.25));
     for (options, message) in [
         (OpenOptions::new().labels(["a".to_owned()]), "labels: 1 names, the network has 10 classes"),
-        (OpenOptions::new().mean([0.0; 2]), "mean: 2 values, expected 1 or one for each of 3 channels"),
+        (OpenOptions::new().mean([0.0; 2]).std([1.0]), "mean: 2 values, expected 1 or one for each of 3 channels"),
     ] {
         assert_eq!(opened(&path, &options).err().unwrap().to_string(), message);
     }
@@ -463,4 +463,49 @@ fn blocks_have_the_names_of_the_state_dict() {
         let block = opened.model.outline().block(BlockId { stage: 1, block: 0 });
         assert_eq!(block.source_name.as_deref(), Some(expected), "{file}");
     }
+}
+
+/// A `.npy` file of numbers of one type, `[2, 3, 32, 32]`.
+fn write_images<const SIZE: usize>(path: &Path, element_type: &str, values: impl Iterator<Item = [u8; SIZE]>) {
+    let header = format!("{{'descr': '{element_type}', 'fortran_order': False, 'shape': (2, 3, 32, 32), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.for_each(|value| bytes.extend(value));
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn bytes_of_images_are_normalized_as_images_are_and_floats_are_taken_as_they_are() {
+    /// The division by 255 comes before or after the conversion to f32.
+    const TOLERANCE: f64 = 1e-5;
+    let dir = tempfile::tempdir().unwrap();
+    let mut network = AnyNetwork::open("tests/open/cifar-a.zip.pt").unwrap();
+    let bytes: Vec<u8> = (0..2 * 3 * 32 * 32_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let Normalization { mean, std } = network.normalization().unwrap();
+    let float = |(i, byte): (usize, &u8)| {
+        let channel = i / (32 * 32) % 3;
+        ((f32::from(*byte) / 255.0 - mean[channel]) / std[channel]).to_le_bytes()
+    };
+    let [bytes_file, floats_file] = ["bytes.npy", "floats.npy"].map(|name| dir.path().join(name));
+    write_images(&bytes_file, "|u1", bytes.iter().map(|byte| [*byte]));
+    write_images(&floats_file, "<f4", bytes.iter().enumerate().map(float));
+    let mut open = |file: &Path| {
+        let data = EvalSet::open(&format!("arrays:{}", file.display())).unwrap();
+        let data = data.unlabelled_for_network(&mut network).unwrap();
+        (predict(&network, &data, |_| ()).unwrap(), data.normalization_source)
+    };
+    let (of_bytes, source) = open(&bytes_file);
+    let (of_floats, as_is) = open(&floats_file);
+    assert_eq!([source, as_is], [NormalizationSource::Customary, NormalizationSource::AsIs]);
+    for (a, b) in of_bytes.iter().zip(&of_floats) {
+        assert!((a.confidence - b.confidence).abs() < TOLERANCE, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_mean_without_a_deviation_is_refused() {
+    let message = |options: OpenOptions| options.open("tests/open/cifar-a.zip.pt").err().unwrap().to_string();
+    assert_eq!(message(OpenOptions::new().mean([0.5])), "std: give both mean and std");
+    assert_eq!(message(OpenOptions::new().std([0.5])), "mean: give both mean and std");
 }

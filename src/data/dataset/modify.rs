@@ -124,6 +124,22 @@ impl Dataset {
         }
     }
 
+    /// Returns arrays of bytes with values from 0 to 1, as those of images.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where another data set shares the arrays.
+    pub fn with_scaled_bytes(mut self) -> Result<Self> {
+        let shared = || Error::mismatch("samples", "they are in use and cannot be scaled");
+        let storage = Arc::get_mut(&mut self.storage).ok_or_else(shared)?;
+        if let Storage::Arrays(arrays) = storage {
+            for array in arrays.iter_mut().filter(|array| array.is_bytes) {
+                array.values.iter_mut().for_each(|value| *value /= 255.0);
+                array.is_bytes = false;
+            }
+        }
+        Ok(self)
+    }
+
     /// Returns the text cut into this many streams. Their lengths differ by one word at most. Data sets whose samples do
     /// not follow each other are returned as they are.
     #[must_use]

@@ -104,7 +104,7 @@ impl Dataset {
             return Err(Error::argument("classes", "no names, expected one for each class of the network"));
         }
         let shape = [channels, height, width];
-        let array = NamedArray { name: "array".into(), shape: shape.to_vec(), values };
+        let array = NamedArray { name: "array".into(), shape: shape.to_vec(), values, is_bytes: false };
         let mut dataset = Self::from_array_file(ArrayFile { arrays: vec![array], labels: None, position_labels: None });
         if let Some(labels) = labels {
             check_labels(&labels, samples, classes.len())?;
@@ -139,7 +139,7 @@ impl Dataset {
             let size = shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side));
             match shape.split_first() {
                 Some((&rows, row)) if size == Some(values.len()) => {
-                    Ok((NamedArray { name, shape: row.to_vec(), values }, rows))
+                    Ok((NamedArray { name, shape: row.to_vec(), values, is_bytes: false }, rows))
                 }
                 _ => Err(Error::Shape { name, found: vec![values.len()], expected: shape }),
             }

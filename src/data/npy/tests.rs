@@ -71,7 +71,11 @@ fn arrays_that_are_images_are_resized_and_cropped() {
     let array = |shape: Vec<usize>| {
         let size: usize = shape.iter().product();
         let values = (0..2 * size).map(|i| (i % 7) as f32 / 7.0).collect();
-        ArrayFile { arrays: vec![NamedArray { name: "x".into(), shape, values }], labels: None, position_labels: None }
+        ArrayFile {
+            arrays: vec![NamedArray { name: "x".into(), shape, values, is_bytes: false }],
+            labels: None,
+            position_labels: None,
+        }
     };
     let resize_crop = |resize, crop| ResizeCrop { resize, crop };
     let resized = array(vec![2, 6, 4]).resized(&resize_crop(Some(8), Some(5))).unwrap();

@@ -48,6 +48,7 @@ fn slimming() -> Slimming {
     Slimming {
         target: "a<b.th".into(),
         data: "cifar10, test split".into(),
+        preprocessing: None,
         seed: 0,
         outline: whole,
         stays,
