@@ -59,6 +59,8 @@ impl Train {
             return init(name, self.config.as_deref());
         }
         let Request { experiment, dir, resumes } = self.request(backend)?;
+        let data = &experiment.data;
+        let selects_on_test = data.select_on_test && data.validation == 0;
         let weights = match &experiment.train.from {
             // The checkpoint of a run takes precedence.
             Some(from) if !(resumes && model_file(&dir).is_ok()) => Some(open_weights(from, &experiment, backend)?),
@@ -69,9 +71,12 @@ impl Train {
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
         let better = |best, epoch| if Epoch::is_better_than(epoch, best, is_language_model) { epoch } else { best };
-        if let Some(best) = history.iter().reduce(better).filter(|best| best.epoch < history.len() as u64) {
-            let (path, (name, figure)) = (dir.join("best.safetensors"), figure(best));
-            output::say(&format!("best after epoch {}, {name} {figure}: {}", best.epoch, path.display()));
+        let path = dir.join("best.safetensors");
+        let best = history.iter().reduce(better).filter(|best| best.epoch < history.len() as u64);
+        if let Some(best) = best.filter(|_| path.exists()) {
+            let (name, figure) = figure(best);
+            let note = if selects_on_test { ", selected on the test split and so too good on average" } else { "" };
+            output::say(&format!("best after epoch {}, {name} {figure}{note}: {}", best.epoch, path.display()));
         }
         output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
     }

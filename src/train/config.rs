@@ -28,6 +28,10 @@ pub struct DataConfig {
     /// The number of training samples, the last ones, that are held out and evaluated instead of the test split.
     #[serde(default)]
     pub validation: usize,
+    /// Whether the best epoch is selected on the test split where no training samples are held out. Its figures are then too
+    /// good on average. Of a text, the validation split selects.
+    #[serde(default)]
+    pub select_on_test: bool,
     /// The number of threads that prepare batches in advance.
     #[serde(default = "one")]
     pub workers: usize,
@@ -48,6 +52,7 @@ impl DataConfig {
             normalization: None,
             limit: 0,
             validation: 0,
+            select_on_test: false,
             workers: one(),
         }
     }

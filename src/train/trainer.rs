@@ -43,6 +43,8 @@ pub struct Trainer {
     experiment: Experiment,
     samples: Arc<Dataset>,
     held_out: EvalSet,
+    /// Whether the best epoch is selected and kept: not on a test split, unless the experiment asks for it.
+    selects: bool,
     /// The fingerprint of the training samples.
     fingerprint: u32,
     metadata: Metadata,
@@ -122,7 +124,7 @@ impl Trainer {
             self.epoch(observe)?;
             self.end_epoch()?;
             self.run.write_metrics(&self.state.history)?;
-            if self.is_best() {
+            if self.selects && self.is_best() {
                 self.run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
             }
             self.write_checkpoint()?;

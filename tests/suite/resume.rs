@@ -17,6 +17,7 @@ layer_dropout = 0.3
 
 [data]
 source = "digits"
+select_on_test = true
 
 [train]
 epochs = 6

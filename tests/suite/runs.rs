@@ -119,6 +119,18 @@ fn a_schedule_that_would_have_been_another_is_not_extended() {
 }
 
 #[test]
+fn no_epoch_is_selected_on_the_test_split_unless_asked_for() {
+    let home = Home::new();
+    let has_best = |run: &str| home.path(run).join("best.safetensors").exists();
+    home.run("train a.toml --out none");
+    home.run("train a.toml --out held-out --set data.validation=100");
+    let (_, err) = home.run("train a.toml --out asked --set data.select_on_test=true --set train.epochs=9");
+    assert_eq!(["none", "held-out", "asked"].map(has_best), [false, true, true]);
+    let best = err.lines().filter(|line| line.starts_with("best after epoch"));
+    assert!(best.clone().all(|line| line.contains("selected on the test split and so too good on average")), "{err}");
+}
+
+#[test]
 fn a_training_starts_from_weights_and_takes_a_new_head_for_other_classes() {
     let home = Home::new();
     home.run("train a.toml --out first");
@@ -139,7 +151,7 @@ fn a_training_starts_from_weights_and_takes_a_new_head_for_other_classes() {
     assert!(deeper.contains("weights: of mlp-4 residual, width 8, the experiment has mlp-5"), "{deeper}");
     // The experiment of the run says what it started from: before its first checkpoint, it starts from there again.
     std::fs::remove_dir_all(home.path("second/checkpoints")).unwrap();
-    ["model.safetensors", "metrics.jsonl", "best.safetensors"]
+    ["model.safetensors", "metrics.jsonl"]
         .iter()
         .for_each(|name| std::fs::remove_file(home.path("second").join(name)).unwrap());
     assert!(home.run("train --resume second").1.contains("starts from the weights of first"));

@@ -76,6 +76,7 @@ pub(in crate::train) static KEYS: &[Key] = {
         key("data.normalization.std", Floats, "What the samples are divided by after that; belongs to mean.").only_for(IMAGES).example("[0.25]"),
         key("data.limit", Integer, "The number of training samples to use, the first ones; 0 for all."),
         key("data.validation", Integer, "The number of training samples, the last ones, that are held out and evaluated instead of the test split."),
+        key("data.select_on_test", Boolean, "Whether the best epoch is selected on the test split where no training samples are held out. Its figures are then too good on average."),
         key("data.workers", Integer, "The number of threads that prepare batches in advance."),
 
         key("train.epochs", Integer, "The number of passes over the training samples."),

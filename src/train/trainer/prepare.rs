@@ -71,7 +71,10 @@ impl Trainer {
         let metadata = metadata(&experiment, &samples, state.model.config().clone(), &normalization);
         let batch = (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH);
         let held_out = EvalSet::new(Arc::new(held_out), normalization, batch);
-        Ok(Self { experiment, samples: Arc::new(samples), held_out, fingerprint, metadata, state, run, new_parameters })
+        let data = &experiment.data;
+        let selects = data.validation > 0 || data.select_on_test || samples.vocabulary().is_some();
+        let samples = Arc::new(samples);
+        Ok(Self { experiment, samples, held_out, selects, fingerprint, metadata, state, run, new_parameters })
     }
 }
 
