@@ -163,7 +163,8 @@ fn cross_fit(
             let logits = Softmax::fit(&whitened, &of(targets, classes, fitted), classes).logits(&others);
             for (row, &sample) in logits.chunks_exact(classes).zip(judged) {
                 let whole = &known.logits[sample * classes..(sample + 1) * classes];
-                predictions[sample] = Prediction::new(row, known.labels[sample], whole);
+                let group = known.whole[sample].group;
+                predictions[sample] = Prediction { group, ..Prediction::new(row, known.labels[sample], whole) };
             }
         }
     }

@@ -513,3 +513,44 @@ fn a_choice_by_name_keeps_measurements_of_ones_own() {
         assert_eq!(found.require::<SampleCount>().unwrap(), 20);
     }
 }
+
+/// Adds every score in a document, with its place.
+fn scores(place: &str, value: &serde_json::Value, found: &mut Vec<(String, [f64; 4])>) {
+    let number = |key: &str| value.get(key).and_then(serde_json::Value::as_f64);
+    let end = |end: usize| value.get("accuracy_fraction_ci95").and_then(|ends| ends.get(end)?.as_f64());
+    if let (Some(accuracy), Some(samples), Some(low), Some(high)) =
+        (number("accuracy_fraction"), number("samples"), end(0), end(1))
+    {
+        found.push((place.to_owned(), [accuracy, samples, low, high]));
+    }
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| scores(&format!("{place}/{key}"), value, found));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, value)| scores(&format!("{place}/{i}"), value, found));
+        }
+        _ => {}
+    }
+}
+
+/// Images are independent samples, whatever measurement predicts them.
+#[test]
+fn every_score_has_the_interval_of_its_samples() {
+    let measured = Measure::new().run(&resnet(Wiring::Highway), &digits(60), &mut ()).unwrap();
+    let mut found = Vec::new();
+    scores("", &serde_json::to_value(&measured).unwrap(), &mut found);
+    let has = |name: &str| found.iter().any(|(place, _)| place.contains(name));
+    assert!(["lesion", "linear", "tuned", "early_exit", "shuffle", "ablation"].into_iter().all(has), "{found:?}");
+    for (place, [p, n, low, high]) in found {
+        // Wilson's score interval.
+        let z2 = 1.959_963_984_540_054_f64.powi(2);
+        let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+        let half = (z2 * (p * (1.0 - p) / n + z2 / (4.0 * n * n))).sqrt() / (1.0 + z2 / n);
+        let expected = [(centre - half).max(0.0), (centre + half).min(1.0)];
+        assert!(
+            (low - expected[0]).abs() < 1e-9 && (high - expected[1]).abs() < 1e-9,
+            "{place}: {low} {high} {expected:?}"
+        );
+    }
+}
