@@ -204,6 +204,8 @@ fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network
         _ if !is_image && !is_scaled && !network.is_normalization_given() => {
             (Normalization::uniform(0.0, 1.0), NormalizationSource::AsIs)
         }
+        // Numbers of characters are no values.
+        Some(normalization) if network.vocabulary().is_some() => (normalization, NormalizationSource::AsIs),
         Some(normalization) => (normalization, source_of_normalization(network)),
         None => {
             let why = "how its samples were normalized is not in the file: say mean and std";
