@@ -38,6 +38,12 @@ class Data:
     resize: int | None = None
     crop: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("limit", "resize", "crop"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 0):
+                raise ArgumentError(f"{name}: {value!r}, expected a whole number of at least 0")
+
 
 def as_source(data: Any, labels: Any) -> Any:
     """Return samples as the native module takes them."""

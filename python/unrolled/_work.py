@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -69,13 +70,13 @@ def measure(
     ['stage1.block1', 'stage1.block2']
     """
     options: dict[str, Any] = {
-        "only": [only] if isinstance(only, str) else None if only is None else list(only),
-        "seed": seed,
-        "memory": memory,
-        "out": None if out is None else os.fspath(out),
-        "resume": resume,
-        "batch": _checked_batch(batch),
-        "null_seeds": _checked_seeds(null_seeds),
+        "only": _names("only", only),
+        "seed": _whole("seed", seed, 0),
+        "memory": _whole("memory", memory, 1),
+        "out": _path("out", out),
+        "resume": bool(resume),
+        "batch": _whole("batch", batch, 1) or BATCH,
+        "null_seeds": _whole("null_seeds", null_seeds, 0) or 0,
     }
     with _progress.callback(progress) as options["progress"]:
         try:
@@ -144,17 +145,17 @@ def slim(
     (5, 1)
     """
     options: dict[str, Any] = {
-        "remove": remove,
+        "remove": _whole("remove", remove, 0),
         "keep_accuracy": keep_accuracy,
         "keep_loss": keep_loss,
         "params": params,
         "latency": latency,
-        "blocks": None if blocks is None else list(blocks),
-        "plan": None if plan is None else os.fspath(plan),
-        "by": by,
-        "seed": seed,
-        "memory": memory,
-        "batch": _checked_batch(batch),
+        "blocks": _names("blocks", blocks),
+        "plan": _path("plan", plan),
+        "by": _one_name("by", by),
+        "seed": _whole("seed", seed, 0),
+        "memory": _whole("memory", memory, 1),
+        "batch": _whole("batch", batch, 1) or BATCH,
     }
     with _progress.callback(progress) as options["progress"]:
         if isinstance(network, Network):
@@ -189,13 +190,39 @@ def _bound(network: Any, data: Any, labels: Any) -> Any:
     return network.bind(data, labels)
 
 
-def _checked_seeds(seeds: int) -> int:
-    if seeds < 0:
-        raise ArgumentError(f"null_seeds: {seeds}, expected at least 0")
-    return seeds
+def _whole(name: str, value: Any, least: int) -> Any:
+    """Return a whole number of at least `least`, or None."""
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{name}: {value!r}, expected a whole number") from None
+    if number < least:
+        raise ArgumentError(f"{name}: {number}, expected at least {least}")
+    return number
 
 
-def _checked_batch(batch: int | None) -> int:
-    if batch is not None and batch < 1:
-        raise ArgumentError(f"batch: {batch}, expected at least 1")
-    return batch or BATCH
+def _names(name: str, value: Any) -> list[str] | None:
+    """Return names as a list; one name may stand alone."""
+    if value is None:
+        return None
+    names = [value] if isinstance(value, str) else list(value)
+    if not all(isinstance(item, str) for item in names):
+        raise ArgumentError(f"{name}: {value!r}, expected names")
+    return names
+
+
+def _one_name(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name}: {value!r}, expected a name")
+    return value
+
+
+def _path(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    path = os.fspath(value)
+    if not path:
+        raise ArgumentError(f"{name}: '' is no path")
+    return path

@@ -4,7 +4,7 @@ import driver
 import networks
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 from unrolled.torch import ModuleError, wrap
 
 X = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
@@ -125,3 +125,33 @@ def test_batches_are_not_kept(live):
     for start in range(0, 200, 4):
         driver.answers(live, source.batch(list(range(start, start + 4))))
     assert Tracked.alive == 0 and Tracked.most <= 8
+
+
+def test_a_sampler_chooses_the_samples():
+    """As of the usual split in training and validation samples: none of the others is measured."""
+    samples = TensorDataset(X, Y)
+    loader = DataLoader(samples, batch_size=3, sampler=SubsetRandomSampler([7, 1, 4, 2]))
+    source = wrap(networks.toy(4), X[:2]).bind(loader)
+    assert len(source) == 4
+    assert torch.equal(source.labels(), torch.as_tensor(Y)[[1, 2, 4, 7]].to(torch.int64))
+    assert torch.equal(source.batch([0, 3]).args[0], X[[1, 7]])
+
+
+def test_data_that_cannot_be_compared_are_refused():
+    live = wrap(networks.toy(4), X[:2])
+
+    class Augmented(torch.utils.data.Dataset):
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return X[index] + torch.randn(4), int(Y[index])
+
+    with pytest.raises(ModuleError, match="a sample differs when it is read again"):
+        live.bind(DataLoader(Augmented(), batch_size=5)).fingerprint()
+    with pytest.raises(ModuleError, match="sample 0 contains NaN"):
+        live.bind([(X * torch.nan, Y)]).fingerprint()
+    with pytest.raises(ModuleError, match="labels: batch 2 has none, those before have"):
+        live.bind([(X, Y), X]).labels()
+    with pytest.raises(ModuleError, match="a batch has 'label', expected 'labels'"):
+        live.bind([{"x": X, "label": Y}])

@@ -201,6 +201,44 @@ def test_the_last_position_alone():
 def test_what_was_found_is_shown():
     text = repr(wrap(networks.toy(), X, name="a toy"))
     lines = text.splitlines()
-    assert lines[0] == "a toy" and "5 classes, 1 stages, 3 blocks, 301 parameters" in lines[1]
+    assert lines[0] == "a toy" and "5 classes, 1 stage, 3 blocks, 301 parameters" in lines[1]
     assert any("stage1.block2" in line and " 2 " in line and "identity" in line for line in lines)
     assert hasattr(text, "splitlines") and len({len(line) for line in lines if "block" in line and "stage1." in line}) == 1
+
+
+def test_a_single_output_is_no_class():
+    model = networks.toy(3)
+    model[-1] = torch.nn.Linear(model[-1].in_features, 1)
+    x = torch.randn(4, 4)
+    assert wrap(model, x).answer.kind == "mse"
+    with pytest.raises(ModuleError, match="one output is no class"):
+        wrap(model, x, answer="classes")
+
+
+def test_blocks_are_left_out_by_name_or_place():
+    live = wrap(networks.toy(3), torch.randn(4, 4))
+    assert [b.name for b in live.without(["stage1.block2"]).stages[0].blocks] == [b.name for b in live.without([(0, 1)]).stages[0].blocks]
+    for blocks in ["stage1.block9", [(0, 9)], [(0, 1, 2)], [3]]:
+        with pytest.raises(ModuleError, match="no block .*; there are stage1.block1, stage1.block2, stage1.block3"):
+            live.without(blocks)
+    with pytest.raises(ModuleError, match="one has to stay"):
+        live.without([(0, 0), (0, 1), (0, 2)])
+
+
+def test_the_children_of_a_container_are_the_blocks():
+    """Blocks that are containers themselves are no stages."""
+
+    class Outer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = torch.nn.ModuleList(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()) for _ in range(3))
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    model = Outer()
+    live = wrap(model, torch.randn(3, 4), blocks=model.blocks)
+    assert [block.name for stage in live.stages for block in stage.blocks] == ["blocks.0", "blocks.1", "blocks.2"]
+    assert "identity" not in repr(live)

@@ -91,11 +91,15 @@ def find_answer(model, output, inputs, wanted, run_with_labels):
         what = "nothing" if tensor is None else shape_text(tensor.shape)
         raise ModuleError(f"the module's output is {what}, expected [batch, classes] or [batch, positions, classes]")
     is_feature = key is None and (isinstance(output, Mapping) or hasattr(output, "last_hidden_state"))
-    kind = options.get("kind") or ("cosine" if is_feature else "classes")
-    if kind not in KINDS:
-        raise ModuleError(f"answer: '{kind}', expected one of {', '.join(KINDS)}")
     axis = 1 if tensor.dim() >= 4 else tensor.dim() - 1
     classes = tensor.shape[axis]
+    # A single value is no class: every answer would be right.
+    guessed = "cosine" if is_feature else "mse" if classes == 1 else "classes"
+    kind = options.get("kind") or guessed
+    if kind not in KINDS:
+        raise ModuleError(f"answer: '{kind}', expected one of {', '.join(KINDS)}")
+    if kind == "classes" and classes == 1:
+        raise ModuleError("answer: one output is no class, expected 'mse' or 'cosine'")
     positions = 1 if tensor.dim() == 2 else tensor.numel() // (tensor.shape[0] * classes)
     selected = options.get("positions", "all")
     if not (selected in ("all", "last") or (isinstance(selected, int) and 0 <= selected < positions)):

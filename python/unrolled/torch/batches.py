@@ -88,13 +88,17 @@ def split_labels(batch, keep=False):
         return (batch,), {}, None
     if isinstance(batch, Mapping):
         kwargs = dict(batch)
+        if "label" in kwargs and "labels" not in kwargs:
+            raise ModuleError("a batch has 'label', expected 'labels'")
         labels = kwargs.get("labels") if keep else kwargs.pop("labels", None)
         return (), kwargs, labels
     if isinstance(batch, (tuple, list)) and len(batch) in (1, 2):
         args, kwargs, _ = split_labels(batch[0], keep) if not isinstance(batch[0], (tuple, list)) else (tuple(batch[0]), {}, None)
         return args, kwargs, batch[1] if len(batch) == 2 else None
     what = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
-    raise ModuleError(f"a batch is a tensor, a tuple (x, labels), or a dict of keyword arguments; this is {what}")
+    raise ModuleError(
+        f"a batch is a tensor, a tuple (x, labels) where x may be a tuple of several inputs, or a dict of keyword arguments; this is {what}"
+    )
 
 
 def batch_text(batch):

@@ -146,7 +146,8 @@ def _groups(model, blocks):
     items = list(blocks)
     if not items:
         raise ModuleError("blocks is empty: name at least one")
-    if all(_is_list(item) for item in items):
+    # The children of a container are blocks, whatever they are made of; stages are lists of lists.
+    if not _is_container(blocks) and all(_is_list(item) for item in items):
         return [[_module(model, block) for block in item] for item in items]
     return [[_module(model, block) for block in items]]
 

@@ -167,11 +167,17 @@ class Live:
         return Estimate(torch.zeros_like(x) if found is None else found, entering.context)
 
     def without(self, blocks):
-        """Returns the same network with some blocks `(stage, block)` left out. It shares all parameters, and the module stays as
-        it is; `apply` removes blocks from the module."""
+        """Returns the same network with some blocks left out: names such as `"stage1.block2"`, or `(stage, block)` from 0. It shares
+        all parameters, and the module stays as it is; `apply` removes blocks from the module.
+
+        Raises:
+            ModuleError: for a block that is not there, or where none would be left.
+        """
         from .plan import Stage
 
-        gone = {self.stages[stage].blocks[block] for stage, block in blocks}
+        gone = {self._block(block) for block in ([blocks] if isinstance(blocks, str) else blocks)}
+        if gone and gone == {block for stage in self.stages for block in stage.blocks}:
+            raise ModuleError("blocks: all of them would be left out; one has to stay")
         short = Live.__new__(Live)
         short.__dict__.update(self.__dict__)
         short.stages = [
@@ -179,6 +185,15 @@ class Live:
         ]
         short.removed = [*self.removed, *gone]
         return short
+
+    def _block(self, wanted):
+        """Returns the block of a name such as `stage1.block2`, or of its place `(stage, block)` from 0."""
+        names = {f"stage{s + 1}.block{b + 1}": block for s, stage in enumerate(self.stages) for b, block in enumerate(stage.blocks)}
+        if isinstance(wanted, tuple) and len(wanted) == 2 and all(isinstance(number, int) for number in wanted):
+            wanted = f"stage{wanted[0] + 1}.block{wanted[1] + 1}"
+        if not isinstance(wanted, str) or wanted not in names:
+            raise ModuleError(f"blocks: no block {wanted!r}; there are {', '.join(list(names)[:4])}{', …' if len(names) > 4 else ''}")
+        return names[wanted]
 
     def why_not_removable(self, stage, block):
         """Returns why a block cannot be removed from the module, or None if it can."""

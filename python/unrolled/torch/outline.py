@@ -118,7 +118,7 @@ def to_text(found):
     where = f" at each of {answer['positions']} positions" if answer and answer["positions"] > 1 else ""
     lines = [
         found["name"],
-        f"input {sizes}, {found['classes']} {_what(answer)}{where}, {len(found['stages'])} stages, {len(blocks)} blocks, "
+        f"input {sizes}, {found['classes']} {_what(answer)}{where}, {_counted(len(found['stages']), 'stage')}, {_counted(len(blocks), 'block')}, "
         f"{found['parameters']:,} parameters, {found['flops']:,} FLOPs a sample",
         "",
     ]
@@ -129,7 +129,8 @@ def to_text(found):
         for block in stage["blocks"]:
             name, body = f"  {block['name']}", block["body"]
             body = body if len(body) <= 40 else body[:39] + "…"
-            rows.append((name, block["source_name"], "", body, block["shortcut"], f"{block['parameters']:,}"))
+            skip = block["shortcut"] if block["wiring"] != "plain" else "none"
+            rows.append((name, block["source_name"], "", body, skip, f"{block['parameters']:,}"))
     rows.append(("head", "", "", "", "", f"{found['head_parameters']:,}"))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for place, row in enumerate(rows):
@@ -138,6 +139,10 @@ def to_text(found):
         if place == 0:
             lines.append("  ".join("─" * width for width in widths))
     return "\n".join(lines)
+
+
+def _counted(number, what):
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _what(answer):

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from .errors import ModuleError
 from .labels import check_labels, labels_of, stack_labels
@@ -74,9 +74,11 @@ class Source:
 
     def _read_labels(self):
         found = []
-        for batch in self._batches.in_order():
+        for number, batch in enumerate(self._batches.in_order(), 1):
             inputs = self._live.caller.inputs(batch, move=self._move)
             labels = labels_of(inputs, self._live.answer)
+            if labels is None and found:
+                raise ModuleError(f"labels: batch {number} has none, those before have")
             if labels is None:
                 return None
             found.append(labels)
@@ -89,10 +91,18 @@ class Source:
         labels = self.labels()
         if labels is not None:
             found = checksum(labels, found)
-        for place in range(min(CHECKED_SAMPLES, count)):
-            batch = self._batches.read([place * count // min(CHECKED_SAMPLES, count)])
-            for tensor in tensors(_plain(batch)):
-                found = checksum(tensor, found)
+        places = [place * count // min(CHECKED_SAMPLES, count) for place in range(min(CHECKED_SAMPLES, count))]
+        for place in places:
+            found = self._checksum(place, found)
+        if places and self._checksum(places[0], 0) != self._checksum(places[0], 0):
+            raise ModuleError("data: a sample differs when it is read again, as with random augmentation: read the samples as they are")
+        return found
+
+    def _checksum(self, place, found):
+        for tensor in tensors(_plain(self._batches.read([place]))):
+            found = checksum(tensor, found)
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise ModuleError(f"data: sample {place} contains NaN or an infinite value")
         return found
 
 
@@ -107,6 +117,14 @@ def _plain(batch):
     return [batch[key] for key in sorted(batch)] if isinstance(batch, Mapping) else batch
 
 
+def _reads_all(loader):
+    """Whether a loader reads every sample of its data set once, apart from a last batch that it may drop."""
+    plain = type(loader.batch_sampler) is BatchSampler and loader.batch_size is not None
+    sampler = loader.sampler
+    is_shuffle = type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == len(loader.dataset)
+    return plain and (type(sampler) is SequentialSampler or is_shuffle)
+
+
 def _streamed(loader):
     return _Streamed(None, loader, loader.batch_size)
 
@@ -118,27 +136,36 @@ def _indexed(loader):
 
 
 class _Indexed:
-    """A map-style DataLoader. Samples are those of its `dataset`, in the order there, whether the loader shuffles or not."""
+    """A map-style DataLoader. Where it reads its whole data set, shuffled or not, samples are those of `dataset` in the order there.
+    Another sampler is asked once which samples it gives, and these are the samples for all passes, in ascending order."""
 
     def __init__(self, loader):
         self.loader = loader
         self.batch_size = loader.batch_size or 32
+        self.places = None if _reads_all(loader) else sorted(place for batch in loader.batch_sampler for place in batch)
+        if self.places == []:
+            raise ModuleError("data: the sampler gives no sample")
         # The loader's own workers read ahead where its order is that of the data set.
         self.reads_ahead = loader.num_workers > 0 and isinstance(loader.sampler, SequentialSampler) and bool(loader.batch_size)
         self.iterator, self.next = None, 0
 
     def __len__(self):
-        return len(self.loader.dataset)
+        return len(self.loader.dataset if self.places is None else self.places)
 
     def read(self, indices):
         """Returns samples put together by the loader's `collate_fn`."""
         start = indices[0]
+        if self.places is not None:
+            return self._collated([self.places[index] for index in indices])
         end = min(start + self.batch_size, len(self))
         if self.reads_ahead and indices == list(range(start, end)) and start in (0, self.next) and end - start in (self.batch_size, len(self) - start):
             return self._read_ahead(start, end)
+        return self._collated(indices)
+
+    def _collated(self, places):
         dataset = self.loader.dataset
         getitems = getattr(dataset, "__getitems__", None)
-        items = getitems(indices) if getitems else [dataset[index] for index in indices]
+        items = getitems(places) if getitems else [dataset[place] for place in places]
         return self.loader.collate_fn(items)
 
     def _read_ahead(self, start, end):
