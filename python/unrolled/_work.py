@@ -222,7 +222,7 @@ def _one_name(name: str, value: Any) -> str:
 def _path(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    path = os.fspath(value)
+    path: str = os.fspath(value)
     if not path:
         raise ArgumentError(f"{name}: '' is no path")
     return path
