@@ -242,3 +242,13 @@ def test_the_children_of_a_container_are_the_blocks():
     live = wrap(model, torch.randn(3, 4), blocks=model.blocks)
     assert [block.name for stage in live.stages for block in stage.blocks] == ["blocks.0", "blocks.1", "blocks.2"]
     assert "identity" not in repr(live)
+
+
+def test_fused_transformer_layers_are_counted():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.Sequential(nn.TransformerEncoder(layer, 3, enable_nested_tensor=False), nn.Flatten(), nn.Linear(40, 3)).eval()
+    live = wrap(model, torch.randn(2, 5, 8))
+    blocks = [block for stage in live.stages for block in stage.blocks]
+    # Projections in and out, and the two layers of the MLP, at each of 5 positions; products of attention besides.
+    assert len(blocks) == 3 and all(block.flops >= 2 * 5 * (4 * 8 * 8 + 2 * 8 * 16) for block in blocks)

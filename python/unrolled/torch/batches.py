@@ -41,6 +41,8 @@ class Caller:
         self.takes_use_cache = "use_cache" in parameters
         #: Whether the forward changes its arguments in place, and so gets copies.
         self.copies = False
+        #: Whether blocks were removed from the module.
+        self.is_shortened = False
         self.keeps_labels = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
     def device(self):

@@ -35,9 +35,15 @@ class Live:
         self.other_flops = 0
         self.has_gradients = False
         self.removed = []
-        self.is_applied = False
+
+    @property
+    def is_applied(self):
+        """Whether `apply` shortened the module: neither this nor what `without` returned describes it any more."""
+        return self.caller.is_shortened
 
     def __repr__(self):
+        if self.is_applied:
+            return f"{self.name}, shortened by apply: wrap the module again"
         return outlines.to_text(outlines.outline(self))
 
     def outline_json(self):

@@ -77,10 +77,18 @@ class _FlopCounter(TorchDispatchMode):
 def flops(run):
     """Runs `run()`; returns its result and the number of its floating-point operations, two for each multiply-add.
 
-    Counted are convolutions, matrix products and attention; a fused transformer layer counts as none.
+    Counted are convolutions, matrix products and attention. A fused transformer layer of PyTorch is run once more as its parts, to be
+    counted; recurrent layers count as none.
     """
     with _FlopCounter() as counter:
         result = run()
+    if not counter.total and torch.backends.mha.get_fastpath_enabled():
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with _FlopCounter() as counter:
+                run()
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
     return result, counter.total
 
 

@@ -72,7 +72,7 @@ def apply(live, blocks=(), *, per_layer=(), not_per_layer=()):
     except BaseException:
         removal.undo()
         raise
-    live.is_applied = True
+    live.caller.is_shortened = True
     live.model.unrolled_changes = removal.changes
     return live.model
 
