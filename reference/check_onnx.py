@@ -28,7 +28,7 @@ def answers(session, inputs, is_probability):
     for first in range(0, count, batch):
         piece = {g.name: inputs[g.name][first : first + batch].astype(types[g.type]) for g in given}
         y = session.run(None, piece)[0]
-        rows.append(y[:, -1] if y.ndim == 3 else y)
+        rows.append(y)
     y = np.concatenate(rows)
     return np.log(y) if is_probability else y
 

@@ -240,7 +240,11 @@ impl Prunable for LiveNetwork {
         self.call(|live| {
             let without = live.call_method1("without", (blocks,))?;
             let source = self.source.clone_ref(live.py());
-            Self::new(&without, source, self.fingerprint.wrapping_add(1), &self.watch)
+            // Other blocks left out are another network.
+            let fingerprint = removed
+                .iter()
+                .fold(self.fingerprint, |sum, id| sum.rotate_left(7) ^ (1 + (id.stage << 16) + id.block) as u32);
+            Self::new(&without, source, fingerprint, &self.watch)
         })
     }
 

@@ -130,15 +130,23 @@ fn numbers_after(value: &Value, depth: usize, kept: &[usize]) -> Result<Value, S
 }
 
 /// Returns the name of a layer that a text of the configuration mentions, with the key of the text.
-pub(super) fn mentioned_layer(value: &Value, numbering: &Numbering, path: &str) -> Option<(String, String)> {
+pub(super) fn mentioned_layer(
+    value: &Value,
+    numbering: &Numbering,
+    kept: &[String],
+    path: &str,
+) -> Option<(String, String)> {
+    if kept.iter().any(|key| key == path) {
+        return None;
+    }
     let within = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     let is_layer = |text: &str| numbering.split(&format!("{text}.")).is_some() && !numbering.prefix.is_empty();
     match value {
         Value::String(text) => is_layer(text).then(|| (path.to_owned(), text.clone())),
-        Value::Array(entries) => entries.iter().find_map(|entry| mentioned_layer(entry, numbering, path)),
+        Value::Array(entries) => entries.iter().find_map(|entry| mentioned_layer(entry, numbering, kept, path)),
         Value::Object(inner) => inner.iter().find_map(|(key, value)| {
             let named = is_layer(key).then(|| (path.to_owned(), key.clone()));
-            named.or_else(|| mentioned_layer(value, numbering, &within(key)))
+            named.or_else(|| mentioned_layer(value, numbering, kept, &within(key)))
         }),
         _ => None,
     }

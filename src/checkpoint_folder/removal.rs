@@ -158,15 +158,15 @@ impl CheckpointFolder {
     /// Checks that the configuration mentions no layer by its name: where others are removed, it would be another one's.
     fn check_mentions(&self, list: &Numbering, options: &LayerOptions) -> Result<()> {
         let config = Value::Object(self.config.clone());
-        match mentioned_layer(&config, list, "") {
-            Some((key, text)) if !options.keys.keep.contains(&key) => {
+        match mentioned_layer(&config, list, &options.keys.keep, "") {
+            Some((key, text)) => {
                 let (key, text) = (one_line(&key), one_line(&text));
                 let what = format!(
                     "{key}: names layers ({text}), whose numbers change; edit it, or keep it with --keep-key {key}"
                 );
                 Err(self.in_config(&what))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -64,7 +64,8 @@ pub struct BlockEstimation {
     /// on average where no unit is biased.
     #[serde(default = "nan", with = "float_json")]
     pub unsigned_bias: f64,
-    /// The distance to the upper end of its 95 % interval.
+    /// The distance to the upper end of its 95 % interval. It comes from groups of the samples, whose correction for noise is less
+    /// exact, and so is rather too wide.
     #[serde(default = "nan", with = "float_json")]
     pub unsigned_bias_ci95: f64,
     /// The unsigned bias over the standard deviation of `A`.
@@ -223,7 +224,7 @@ impl StageErrors {
             rms_ci95: self.interval(|g| g[row][2]),
             step_mean_ci95: has_step.then(|| self.interval(step)),
             unsigned_bias: bias,
-            unsigned_bias_ci95: (bias * bias + squared_bias_ci95).sqrt() - bias,
+            unsigned_bias_ci95: (moments.squared_bias() + squared_bias_ci95).max(0.0).sqrt() - bias,
             unsigned_bias_over_std_of_a: bias / spread,
         }
     }

@@ -17,6 +17,9 @@ pub(super) fn t95(freedom: f64) -> f64 {
     if freedom < 1.0 {
         return f64::NAN;
     }
+    if freedom.is_infinite() {
+        return Z95;
+    }
     if let Some(&exact) = FIRST.get(freedom as usize - 1) {
         return exact;
     }
@@ -29,6 +32,14 @@ pub(super) fn t95(freedom: f64) -> f64 {
         (79.0 * z.powi(9) + 776.0 * z.powi(7) + 1482.0 * z.powi(5) - 1920.0 * z.powi(3) - 945.0 * z) / 92_160.0,
     ];
     terms.iter().zip(1..).fold(z, |sum, (term, power)| sum + term / freedom.powi(power))
+}
+
+/// Returns the normal deviate that is as likely as a value of Student's t distribution (Wallace 1959), within 2 % of it.
+fn normal_of_t(t: f64, freedom: f64) -> f64 {
+    if freedom.is_infinite() {
+        return t;
+    }
+    (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * (freedom * (t * t / freedom).ln_1p()).sqrt()
 }
 
 /// Figures of samples that are independent of each other: how many positions each has, and the mean over them.
@@ -54,6 +65,11 @@ impl Independent {
 
     fn positions(&self) -> f64 {
         self.0.iter().map(|(w, _)| w).sum()
+    }
+
+    /// Whether samples have several positions, which are not independent.
+    fn is_clustered(&self) -> bool {
+        self.positions() > self.count()
     }
 
     /// The mean over all positions.
@@ -103,9 +119,9 @@ pub(super) fn position_mean<'a>(values: impl Iterator<Item = (&'a Prediction, f6
 /// 1 where only the first is correct, -1 where only the second is.
 ///
 /// The interval is that of Agresti and Min (2005): half an answer more in each of the four cells of correct and wrong. It is
-/// right for few samples and for no change, where it is about `±2.8/(n + 2)`. It is wide enough to hold their interval when it is
-/// centred on the mean. Changes within a sample or a sentence may come together: the additional answers are of the mean size of
-/// such a change.
+/// right for few samples and for no change, where it is `±1.96/(n + 2)`. It is widened so that, centred on the mean, it contains
+/// theirs. Changes within a sample or a sentence may come together, so that each added answer weighs as much as an average
+/// change, and Student's t distribution takes the place of the normal one.
 pub(super) fn change<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) -> Estimate {
     let samples = Independent::new(values);
     if samples.0.is_empty() {
@@ -116,8 +132,10 @@ pub(super) fn change<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) ->
     let value = samples.mean();
     let total = samples.positions() + 2.0 * size;
     let centre = value * samples.positions() / total;
-    let squares = samples.squares(centre) + (1.0 + 2.0 * centre * centre) * size * size;
-    Estimate { value, ci95: Z95 * squares.sqrt() / total + (value - centre).abs() }
+    let n = samples.count();
+    let (quantile, factor) = if samples.is_clustered() { (t95(n - 1.0), n / (n - 1.0)) } else { (Z95, 1.0) };
+    let squares = factor * samples.squares(centre) + (1.0 + 2.0 * centre * centre) * size * size;
+    Estimate { value, ci95: quantile * squares.sqrt() / total + (value - centre).abs() }
 }
 
 /// Returns the share of positions for which something is so, with the distance to the farther end of its Wilson interval.
@@ -129,7 +147,7 @@ pub(super) fn share<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) -> 
 /// Returns the share of positions for which something is so, and the ends of its Wilson score interval.
 ///
 /// Positions of a sample, and words of a sentence, are not independent: they count as as many samples as would give the same
-/// variance.
+/// variance, fewer by the factor that Student's t distribution asks for (Korn and Graubard 1998).
 pub(super) fn wilson<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) -> (f64, [f64; 2]) {
     let samples = Independent::new(values);
     let (value, positions) = (samples.mean(), samples.positions());
@@ -138,7 +156,9 @@ pub(super) fn wilson<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) ->
     }
     let n = match value * (1.0 - value) / samples.standard_error().powi(2) {
         // Where all answers are alike, how alike the positions of a sample are is not known.
-        independent if positions > samples.count() && independent.is_finite() => independent.min(positions),
+        independent if samples.is_clustered() && independent.is_finite() => {
+            independent.min(positions) * (Z95 / t95(samples.count() - 1.0)).powi(2)
+        }
         _ => samples.count(),
     };
     let z2 = Z95 * Z95;
@@ -151,11 +171,13 @@ pub(super) fn wilson<'a>(values: impl Iterator<Item = (&'a Prediction, f64)>) ->
 }
 
 /// Returns which figures differ from 0, at a level of 5 % for all of them together (Holm 1979). Figures without an interval
-/// do not.
-pub(super) fn differs_from_zero(estimates: &[Estimate]) -> Vec<bool> {
+/// do not. `freedom` is that of the Student's t distribution that made the intervals, infinite for the normal distribution.
+pub(super) fn differs_from_zero(estimates: &[Estimate], freedom: f64) -> Vec<bool> {
     // The two-sided probability of a value as far from 0.
-    let probability =
-        |estimate: &Estimate| libm::erfc(Z95 * estimate.value.abs() / estimate.ci95 / std::f64::consts::SQRT_2);
+    let probability = |estimate: &Estimate| {
+        let t = t95(freedom) * estimate.value.abs() / estimate.ci95;
+        libm::erfc(normal_of_t(t, freedom) / std::f64::consts::SQRT_2)
+    };
     let mut order: Vec<(usize, f64)> = estimates.iter().map(probability).enumerate().collect();
     order.retain(|(_, p)| p.is_finite());
     order.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -278,15 +300,50 @@ mod tests {
         }
     }
 
+    /// Groups of 20 positions that change together or not at all but for some noise, as words of a sentence do.
+    #[test]
+    fn intervals_of_clustered_positions_cover_the_truth() {
+        const POSITIONS: u32 = 20;
+        for groups in [5, 10, 30] {
+            let all = predictions(&vec![POSITIONS; groups as usize], &(0..groups).collect::<Vec<_>>());
+            // A third of the positions on average, spread evenly over the groups from none to two thirds.
+            let draw = |u: f64| (u * f64::from(POSITIONS) * 2.0 / 3.0).round() / f64::from(POSITIONS);
+            let truth = {
+                let steps = 10_000;
+                (0..steps).map(|i| draw((f64::from(i) + 0.5) / f64::from(steps))).sum::<f64>() / f64::from(steps)
+            };
+            let changes = coverage(groups, draw, truth, |values| change(all.iter().zip(values.iter().copied())));
+            let shares = coverage(groups, draw, truth, |values| share(all.iter().zip(values.iter().copied())));
+            assert!(changes >= LEAST_COVERAGE && shares >= LEAST_COVERAGE, "{groups} groups: {changes} {shares}");
+        }
+    }
+
+    #[test]
+    fn probabilities_of_t_are_those_of_tables() {
+        // Two-sided 0.0075 of 4 degrees of freedom at t = 5, and 0.01 of 9 at 3.2498.
+        for (t, freedom, probability) in [(5.0, 4.0, 0.00749), (3.2498, 9.0, 0.01), (2.5706, 5.0, 0.05)] {
+            let found = libm::erfc(normal_of_t(t, freedom) / std::f64::consts::SQRT_2);
+            assert!((found / probability - 1.0).abs() < 0.06, "{t}, {freedom}: {found}");
+        }
+        // A value that the normal distribution would tell from zero in a family of twenty.
+        let estimate = |value: f64| Estimate { value, ci95: t95(4.0) };
+        let mut family = vec![estimate(0.0); 19];
+        family.push(estimate(5.0));
+        assert!(!differs_from_zero(&family, 4.0)[19]);
+    }
+
     #[test]
     fn holm_compares_the_smallest_probability_with_the_strictest_level() {
         let at = |deviations: f64| Estimate { value: deviations, ci95: Z95 };
         // Two-sided probabilities of 0.001, 0.02, 0.04 and none: the levels are 0.0125, 0.0167, 0.025, 0.05.
-        let found = differs_from_zero(&[at(2.054), at(3.29), at(-2.326), Estimate { value: 9.0, ci95: f64::NAN }]);
+        let found = differs_from_zero(
+            &[at(2.054), at(3.29), at(-2.326), Estimate { value: 9.0, ci95: f64::NAN }],
+            f64::INFINITY,
+        );
         assert_eq!(found, [false, true, false, false]);
         // Alone, each of the first three differs.
-        assert_eq!(differs_from_zero(&[at(2.054)]), [true]);
+        assert_eq!(differs_from_zero(&[at(2.054)], f64::INFINITY), [true]);
         // After the smallest, 0.02 is compared with 0.05/2.
-        assert_eq!(differs_from_zero(&[at(2.326), at(3.29)]), [true, true]);
+        assert_eq!(differs_from_zero(&[at(2.326), at(3.29)], f64::INFINITY), [true, true]);
     }
 }

@@ -39,11 +39,11 @@ pub struct IterationIndices {
     pub divergence_rescaled: Option<Estimate>,
 }
 
-/// Of more pairs than this in a stage so many are drawn.
+/// The most pairs that are measured in a stage; from more, so many are drawn.
 const MOST_EXCHANGES: usize = 20;
 
-/// Places on a curve: which of the routes each is, and how much it counts. The weights sum to 1, together with that of the
-/// whole network, which loses nothing.
+/// The points of a curve: the index of the route, and the weight. The weights and that of the unchanged network, which loses
+/// nothing, sum to 1.
 #[derive(Default)]
 struct Curve {
     points: Vec<(usize, f64)>,
@@ -76,7 +76,7 @@ fn curves(scope: &Scope) -> (Vec<(Intervention, Route)>, Vec<Curves>) {
             None => Vec::new(),
         };
         [
-            curve(Intervention::None, equally(early), s.blocks.len() - 1),
+            curve(Intervention::None, equally(early), s.blocks.len().saturating_sub(1)),
             curve(Intervention::None, equally(exchanged), pairs),
             curve(Intervention::None, again.clone(), TIMES.len()),
             curve(Intervention::Rescaled, again, TIMES.len()),
@@ -280,8 +280,9 @@ fn index(
     let drawn = curve.points.len();
     let of_draws = if drawn < curve.population {
         let indices = curve.points.iter().map(|&(route, _)| all(&|n| lost_at(route, n)).value / base);
-        // Of a finite number of points, as many as were drawn are known.
-        mean(indices).ci95 * (1.0 - drawn as f64 / curve.population as f64).sqrt()
+        let spread = mean(indices).ci95;
+        // Of a finite number of points, as many as were drawn are known. Points that are all alike have no spread.
+        if spread.is_nan() { 0.0 } else { spread * (1.0 - drawn as f64 / curve.population as f64).sqrt() }
     } else {
         0.0
     };

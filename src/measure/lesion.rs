@@ -106,8 +106,7 @@ fn sentence(network: &Presented<PerBlock<LesionResult>>) -> Option<String> {
     let costs: Vec<_> = costs.filter(|(_, cost)| cost.value.is_finite()).collect();
     let mean = finite_mean(costs.iter().map(|(_, cost)| cost.value))?;
     let (id, greatest) = costs.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
-    let all: Vec<Estimate> = costs.iter().map(|(_, cost)| *cost).collect();
-    let clear = differs_from_zero(&all).into_iter().filter(|differs| *differs).count();
+    let clear = with_clear_cost(network).len();
     let selected =
         if costs.len() > 1 { ", which was selected as the greatest and is therefore too large on average" } else { "" };
     Some(format!(
@@ -121,9 +120,12 @@ fn sentence(network: &Presented<PerBlock<LesionResult>>) -> Option<String> {
 }
 
 /// Returns the blocks whose cost differs from zero, all of them taken together.
-fn with_clear_cost(network: &Presented<PerBlock<LesionResult>>, metric: Metric) -> HashSet<BlockId> {
+fn with_clear_cost(network: &Presented<PerBlock<LesionResult>>) -> HashSet<BlockId> {
+    let metric = network.metric();
     let costs: Vec<Estimate> = network.output.values().map(|lesion| metric.cost(lesion)).collect();
-    let clear = network.output.keys().zip(differs_from_zero(&costs)).filter(|(_, differs)| *differs);
+    let samples = network.output.values().map(|lesion| lesion.score.samples).max().unwrap_or_default() as f64;
+    let freedom = if metric == Metric::Accuracy { f64::INFINITY } else { samples - 1.0 };
+    let clear = network.output.keys().zip(differs_from_zero(&costs, freedom)).filter(|(_, differs)| *differs);
     clear.map(|(id, _)| *id).collect()
 }
 
@@ -159,7 +161,7 @@ fn table(networks: &Networks) -> Table {
     let scores = metric.score_columns(" without");
     let columns = [scores, metric.cost_columns(), vec![differs, samples, reason]].concat();
     let figures = columns.len() - 1;
-    let clear: Vec<HashSet<BlockId>> = networks.iter().map(|network| with_clear_cost(network, metric)).collect();
+    let clear: Vec<HashSet<BlockId>> = networks.iter().map(with_clear_cost).collect();
     block_table(("lesion", "Every block left out"), networks, columns, |network, id| {
         if let Some(lesion) = network.output.get(&id) {
             let place = networks.iter().position(|other| other.place == network.place);

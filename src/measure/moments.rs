@@ -7,8 +7,8 @@ use super::score::Estimate;
 
 /// Mean and variance of every unit over the samples seen so far (Welford; merged as by Chan et al. 1979).
 ///
-/// Where positions of samples are masked, a unit has as many values as samples have its position. A unit that has none is no
-/// unit of any figure, and a unit of one value is none of a deviation.
+/// Where positions of samples are masked, a unit has as many values as samples have its position. Units
+/// without values are left out. Deviations also leave out units of a single value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moments {
     count: f64,

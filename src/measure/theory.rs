@@ -50,8 +50,8 @@ fn nan() -> f64 {
     f64::NAN
 }
 
-/// A unit whose error has a smaller standard deviation than this, before a block and after it, says nothing of whether the
-/// variance falls: a share of the root mean square over the units.
+/// A unit with a smaller standard deviation than this share of the root mean square over the units is left out: whether its
+/// variance falls, and the ratios of such deviations, are rounding.
 const LEAST_DEVIATION: f64 = 1e-3;
 
 /// Running residuals, errors and gates of all blocks that keep the shape.

@@ -5,8 +5,8 @@ use crate::Result;
 use crate::measure::{EvalSet, Measure, Progress, Untrained};
 
 impl AnyNetwork {
-    /// Takes those of the measurements whose figures can arise without learning, of the same network with initial weights:
-    /// once for each seed from 1 to `seeds`. Empty for a network that cannot be initialized, such as an ONNX file.
+    /// Runs the measurements that have a null model on the same network with initial weights, once for each seed from 1 to
+    /// `seeds`. Empty for a network that cannot be initialized, such as an ONNX file.
     ///
     /// # Errors
     /// As [`Measure::run`].

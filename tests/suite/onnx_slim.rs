@@ -771,7 +771,9 @@ fn onnx_runtime_answers_as_we_do() {
         let samples = samples(&network, 3);
         let logits = slim.forward_along(&identity(&slim), &samples, &mut RecurrentState::default()).unwrap();
         let arrays = inputs(&slim, &samples);
-        let answers = (vec![3, logits.classes], logits.values);
+        let shape =
+            if logits.positions > 1 { vec![3, logits.positions, logits.classes] } else { vec![3, logits.classes] };
+        let answers = (shape, logits.values);
         let all = arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).chain([("logits", answers)]);
         crate::npz::write(&out.with_extension("npz"), all);
         files.push(out);

@@ -15,6 +15,13 @@ PER_LAYER = re.compile(r"layer|block|attention|attn|pattern|types?$|head|interme
 OTHER = re.compile(r"token|label|depths|architect|factor|section|scale|bos|eos|pad|vision_feature|out_|stage|image|kernel|mean|std")
 
 
+#: Numbers of layers at the beginning that differ from the others. Of a number that is not below the depth all do.
+FIRST_LAYERS = ("max_window_layers", "first_k_dense_replace")
+
+#: Numbers that say which layers differ by a period. Removal would move the period, unless a list says which layer is what.
+PERIODS = re.compile(r"(pattern|period|interval|_freq|every_n_layers|sparse_step)$")
+
+
 class ConfigEdit:
     """Lowers the number of layers in a configuration and shortens the lists of one entry a layer."""
 
@@ -33,11 +40,31 @@ class ConfigEdit:
         """
         if self.config is None:
             return []
-        changes = [self._lower_depth()]
+        changes = [self._lower_depth(), *self._lower_first_layers()]
+        self._check_periods()
         for key, value in list(vars(self.config).items()):
             if isinstance(value, (list, tuple)) and key not in self.not_per_layer and not key.startswith("_"):
                 changes.append(self._shorten(key, value))
         return [change for change in changes if change]
+
+    def _lower_first_layers(self):
+        for key in FIRST_LAYERS:
+            first = vars(self.config).get(key)
+            if isinstance(first, int) and not isinstance(first, bool) and first < self.count:
+                kept = first - sum(gone < first for gone in self.removed)
+                if kept != first:
+                    setattr(self.config, key, kept)
+                    yield f"config.{key}: {first}, now {kept}"
+
+    def _check_periods(self):
+        if isinstance(vars(self.config).get("layer_types"), (list, tuple)):
+            return
+        for key, value in vars(self.config).items():
+            is_number = isinstance(value, int) and not isinstance(value, bool) and value > 1
+            if is_number and PERIODS.search(key) and key not in self.not_per_layer:
+                raise ModuleError(
+                    f"configuration: '{key}' is {value}, a period of layers that removal would move; say not_per_layer=['{key}'] if it is none"
+                )
 
     def undo(self):
         """Puts the configuration back."""

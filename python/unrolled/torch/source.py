@@ -1,5 +1,6 @@
 """Samples for a live module: by their index, from a DataLoader or a list of batches."""
 
+import bisect
 import zlib
 from collections.abc import Mapping
 
@@ -270,7 +271,7 @@ def _by_batch(indices, starts, sizes):
     """Yields `(batch, rows)` for runs of successive indices of one batch."""
     run = None
     for index in indices:
-        place = max(p for p, start in enumerate(starts) if start <= index)
+        place = bisect.bisect_right(starts, index) - 1
         if index - starts[place] >= sizes[place]:
             raise ModuleError(f"sample {index}: there are {starts[-1] + sizes[-1]}")
         if run is None or run[0] != place:

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LEAST_DEVIATION;
 use crate::float_json;
 use crate::measure::moments::{Moments, average};
 
 /// The optimal transform gate of a block with coupled gates, `T* = α1/(α1+α2)` (Section 3.3, Eqs. 10 and 11), against the
-/// learned one. Figures are over the units for which `T*` is defined: those whose new value ever differs from the estimate.
+/// learned one. Figures are over the units for which `T*` is defined: those with a difference of new value and estimate that
+/// varies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OptimalGate {
     /// The optimal gate, averaged over the units.
@@ -27,7 +29,8 @@ pub struct OptimalGate {
     /// The share of the units with T* below 0 or above 1, which no gate can reach.
     #[serde(default = "nan", with = "float_json")]
     pub optimal_gate_outside_share: f64,
-    /// The share of the units with `T ≤ 2 T*`: for these the new estimate varies at most as much as the old one.
+    /// The share of the units with `T ≤ 2 T*`: for these the new estimate would vary at most as much as the old one, were the gate
+    /// the learned mean for every sample.
     #[serde(default = "nan", with = "float_json")]
     pub variance_bound_share: f64,
     /// The premise of T*, that the new value is unbiased: the bias `E[H - A]` of the units over the standard deviation of
@@ -85,11 +88,12 @@ impl GateMoments {
         })
     }
 
-    /// Optimal and learned gate of every unit for which `H` ever differs from the old estimate.
+    /// Optimal and learned gate of every unit for which the difference of `H` and the old estimate varies.
     fn gates(&self, error: &[f64]) -> Vec<(f64, f64)> {
         let (new, apart) = (self.new_error.deviations(), self.apart.deviations());
+        let least = LEAST_DEVIATION * self.apart.pooled_std();
         let units = error.iter().zip(&new).zip(&apart).zip(self.gate.units());
-        let defined = units.filter(|(((_, _), d), _)| **d > 0.0);
+        let defined = units.filter(|(((_, _), d), _)| **d > least);
         defined.map(|(((e, g), d), [t, ..])| ((e * e + d * d - g * g) / (2.0 * d * d), t)).collect()
     }
 }

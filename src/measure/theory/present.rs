@@ -28,8 +28,8 @@ pub(super) fn section(networks: &Networks) -> Section {
             "The gate that combines old and new estimate with the least variance is `T* = α_1/(α_1 + α_2)` (Section 3.3, \
              Eqs. 10 and 11). The measured variances of the errors give it for every unit for which the new value ever \
              differs from the old estimate. It presumes that the new value is unbiased, `E[H - A] = 0`, and coupled gates. \
-             The last block of a stage has no `T*`: its own output is the target. The new estimate varies at most as much \
-             as the old one where `T ≤ 2 T*`."
+             The last block of a stage has no `T*`: its own output is the target. With a constant gate the new estimate varies \
+             at most as much as the old one where `T ≤ 2 T*`."
                 .into(),
         ],
         findings: findings(networks, &tables, sentence),
