@@ -34,7 +34,8 @@ pub(super) fn t95(freedom: f64) -> f64 {
     terms.iter().zip(1..).fold(z, |sum, (term, power)| sum + term / freedom.powi(power))
 }
 
-/// Returns the normal deviate that is as likely as a value of Student's t distribution (Hill 1970, algorithm 395).
+/// Returns the normal deviate that is as likely as a value of Student's t distribution (Hill 1970, algorithm 395), for two degrees of
+/// freedom or more.
 fn normal_of_t(t: f64, freedom: f64) -> f64 {
     if freedom.is_infinite() {
         return t;
