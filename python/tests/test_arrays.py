@@ -135,7 +135,9 @@ def test_networks_that_cannot_be_opened(tmp_path, example) -> None:
         un.open(example, cut="blocks.toml")
     with pytest.raises(un.ArgumentError, match="arch: for PyTorch and safetensors files that others wrote"):
         un.open(example, arch="resnet-20")
-    with pytest.raises(un.ArgumentError, match="mean: "):
-        un.open(example, mean=[1.0, 2.0])
+    with pytest.raises(un.ArgumentError, match="mean: 2 values"):
+        un.open(example, mean=[1.0, 2.0], std=[1.0])
+    with pytest.raises(un.ArgumentError, match="std: give both mean and std"):
+        un.open(example, mean=[1.0])
     with pytest.raises(un.ArgumentError, match="network: str is none"):
         un.measure("net.pt", np.zeros((4, 1, 8, 8)))

@@ -26,6 +26,8 @@ def progress(done, total, name):
     if name not in finished:
         finished.append(name)
         print(name, flush=True)
+    if {after!r} in finished:
+        time.sleep(0.01)  # the measurement is not over before the signal comes
 try:
     un.measure(net, un.Data("digits", split="train"), out={out!r}, progress=progress)
 except KeyboardInterrupt as stopped:
@@ -37,7 +39,7 @@ except KeyboardInterrupt as stopped:
 
 def interrupted(out: str | None, after: str) -> tuple[float, str, list[str], str]:
     """Interrupt a measurement as soon as it comes to a measurement. Return the seconds until it stopped, and what it says."""
-    script = SCRIPT.format(example=str(EXAMPLE), out=out)
+    script = SCRIPT.format(example=str(EXAMPLE), out=out, after=after)
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.strip() == after:
