@@ -40,7 +40,7 @@ def _replacement(module, forward, handle):
 @contextlib.contextmanager
 def evaluating(model):
     """Puts every submodule in eval mode and restores the mode of each at the end."""
-    training = [module for module in model.modules() if module.training]
+    training = _in_training(model)
     try:
         for module in training:
             module.training = False
@@ -48,6 +48,18 @@ def evaluating(model):
     finally:
         for module in training:
             module.training = True
+
+
+def _in_training(model):
+    """Returns the submodules in train mode. It is asked at every call of a block, where `Module.modules` takes several times as
+    long."""
+    found, left = [], [model]
+    while left:
+        module = left.pop()
+        left.extend(child for child in module._modules.values() if child is not None)
+        if module.training:
+            found.append(module)
+    return found
 
 
 @contextlib.contextmanager
