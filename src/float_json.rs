@@ -26,6 +26,11 @@ pub(crate) fn deserialize<'de, T: FloatJson, D: Deserializer<'de>>(
     T::from_json(T::Json::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// Returns NaN, for fields that files of earlier versions do not have: `#[serde(default = "float_json::nan")]`.
+pub(crate) fn nan() -> f64 {
+    f64::NAN
+}
+
 /// A number, or the name of a value that is no number.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]

@@ -104,11 +104,9 @@ impl Compare {
     ) -> anyhow::Result<(Measurements, Vec<Prediction>)> {
         let measure = self.what.measure()?.skip_inapplicable().names(name, described);
         let measure = measure.training(network.history().to_vec());
-        let mut null_bar = Bar::new(&format!("{}, untrained", output::short_name(std::path::Path::new(name))));
-        let untrained = self.what.untrained(&measure, network, data, &mut null_bar);
-        null_bar.finish();
-        let measure = measure.untrained(untrained?);
-        let mut bar = Bar::new(&output::short_name(std::path::Path::new(name)));
+        let short_name = output::short_name(std::path::Path::new(name));
+        let measure = self.what.with_untrained(measure, network, data, &short_name)?;
+        let mut bar = Bar::new(&short_name);
         let measured = measure.run_with_predictions(network, data, &mut bar);
         bar.finish();
         Ok(measured?)

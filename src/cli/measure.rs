@@ -60,10 +60,10 @@ impl Measure {
             measure = measure.directory(dir);
         }
         let short_name = output::short_name(&self.network.path);
-        let mut bar = Bar::new(&format!("{short_name}, untrained"));
-        let untrained = self.what.untrained(&measure, &network, &data, &mut bar);
-        bar.finish();
-        measure = measure.untrained(untrained?);
+        // Of shards, the first has the null model for all.
+        if self.shard.is_none_or(|shard| shard.number == 1) {
+            measure = self.what.with_untrained(measure, &network, &data, &short_name)?;
+        }
         let mut bar = Bar::new(&short_name);
         if let Some(shard) = self.shard {
             let outcome = measure.run_shard(&network, &data, shard, &mut bar);

@@ -3,8 +3,10 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use unrolled::Result;
-use unrolled::measure::{AnyMeasurement, EvalSet, Measure, Progress, REGISTRY, Untrained};
+use unrolled::measure::{AnyMeasurement, EvalSet, Measure, REGISTRY};
 use unrolled::open::AnyNetwork;
+
+use super::progress::Bar;
 
 /// Which measurements to take.
 #[derive(Args)]
@@ -51,17 +53,21 @@ impl MeasureArgs {
         Ok(self.memory.map_or(measure.clone(), |bytes| measure.memory(bytes)))
     }
 
-    /// Measures the same network with initial weights, where that is asked for and possible.
-    pub(super) fn untrained(
+    /// Measures the same network with initial weights, where that is asked for and possible, and returns `measure` with what
+    /// they show. `name` is the network's in the progress bar.
+    pub(super) fn with_untrained<'a>(
         &self,
-        measure: &Measure,
+        measure: Measure<'a>,
         network: &AnyNetwork,
         data: &EvalSet,
-        progress: &mut dyn Progress,
-    ) -> Result<Untrained> {
-        match self.null {
-            NullModel::Untrained => network.measure_untrained(measure, self.null_seeds, data, progress),
-            NullModel::None => Ok(Untrained::new()),
+        name: &str,
+    ) -> Result<Measure<'a>> {
+        if self.null == NullModel::None {
+            return Ok(measure);
         }
+        let mut bar = Bar::new(&format!("{name}, untrained"));
+        let untrained = network.measure_untrained(&measure, self.null_seeds, data, &mut bar);
+        bar.finish();
+        Ok(measure.untrained(untrained?))
     }
 }

@@ -62,19 +62,15 @@ pub struct BlockEstimation {
     /// The unsigned bias of single units, `√max(0, mean(b² - s²/n))` over the units, of the mean b and the standard deviation
     /// s of a unit's error over n samples. The signed mean hides biases of opposite sign; the correction for noise makes it 0
     /// on average where no unit is biased.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub unsigned_bias: f64,
     /// The distance to the upper end of its 95 % interval. It comes from groups of the samples, whose correction for noise is less
     /// exact, and so is rather too wide.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub unsigned_bias_ci95: f64,
     /// The unsigned bias over the standard deviation of `A`.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub unsigned_bias_over_std_of_a: f64,
-}
-
-fn nan() -> f64 {
-    f64::NAN
 }
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.

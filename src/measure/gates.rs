@@ -54,7 +54,7 @@ pub struct GateActivity {
     /// The same, were the units of every sample in an order of its own: what remains of the average's sparsity where the
     /// samples have no unit in common, `√U/(√U - 1) · (1 - μ/√(μ² + σ²/n))` for U units of mean μ and variance σ² within a
     /// sample, and n samples.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub sparsity_of_average_permuted: f64,
     /// Hoyer sparsity of the average over the samples of each class.
     #[serde(with = "float_json")]
@@ -65,10 +65,6 @@ pub struct GateActivity {
     /// `[class][channel]`: the same for the samples of each class.
     #[serde(with = "float_json")]
     pub class_channels: Vec<Vec<f32>>,
-}
-
-fn nan() -> f64 {
-    f64::NAN
 }
 
 /// Bins of the histogram over `[0, 1]`.

@@ -95,8 +95,8 @@ impl Independent {
     }
 }
 
-/// Returns the mean of some values, and the half width of its interval by Student's t distribution. A single value has no
-/// interval, and values that are all alike have none either: how far others would be from them is not known.
+/// Returns the mean of some values, and the half width of its interval by Student's t distribution. The half width is NaN for a
+/// single value and for values that are all equal.
 pub fn mean(values: impl Iterator<Item = f64>) -> Estimate {
     let values: Vec<f64> = values.collect();
     let n = values.len() as f64;

@@ -123,14 +123,13 @@ impl Moments {
     /// The average of a figure over the units that have at least so many values. Every value counts once: units that fewer
     /// samples reach, such as the last positions of long sentences, count less. NaN where there is no such unit.
     fn average(&self, least: f64, figure: impl Fn(usize) -> f64) -> f64 {
-        let units = || (0..self.mean.len()).filter(|&unit| self.count_of(unit) >= least);
-        let (count, values) =
-            (units().map(|unit| self.count_of(unit)), units().map(|unit| self.count_of(unit) * figure(unit)));
         if self.counts.is_empty() {
             // Without a mask all counts are equal, and a plain mean is exact where the values are.
             return average(self.of_units(least, figure).into_iter());
         }
-        values.sum::<f64>() / count.sum::<f64>()
+        let units = self.of_units(least, |unit| (self.count_of(unit), figure(unit)));
+        let count: f64 = units.iter().map(|(count, _)| count).sum();
+        units.iter().map(|(count, value)| count * value).sum::<f64>() / count
     }
 
     /// The mean of every unit that has values.

@@ -107,10 +107,10 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let mut section = Section { tables: vec![table], ..Section::new("overview", "") };
     let mut measured: Vec<String> = Vec::new();
     for network in networks {
-        let prepared = network.preprocessing.as_ref().map_or_else(String::new, SampleInfo::describe);
-        let space = if prepared.is_empty() { "" } else { " " };
         let (data, samples, seed) = (&network.data, network.baseline.samples, network.seed);
-        let line = format!("Measured on {data}, {samples} samples, seed {seed}.{space}{prepared}");
+        let prepared = network.preprocessing.as_ref().map_or_else(String::new, SampleInfo::describe);
+        let line = format!("Measured on {data}, {samples} samples, seed {seed}. {prepared}");
+        let line = line.trim_end().to_owned();
         if !measured.contains(&line) {
             measured.push(line);
         }

@@ -27,10 +27,10 @@ pub struct Theory;
 pub struct BlockTheory {
     /// How far the step `a_k - a_(k-1)` is from the zero mean of Eq. 8: the bias of the units over the standard deviation of
     /// the step, both as root mean squares over the units, the bias corrected for noise.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub step_bias_over_std: f64,
     /// The same of the residual `F = t·h + c·x - x`. It differs from the step where a ReLU follows the sum.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub residual_bias_over_std: f64,
     /// Share of units for which a step of zero mean is not rejected at 5 % (t test over the samples). The more samples, the
     /// smaller the means that are told from zero: compare it at equal numbers of samples only.
@@ -44,10 +44,6 @@ pub struct BlockTheory {
     /// target there.
     #[serde(flatten)]
     pub gate: Option<OptimalGate>,
-}
-
-fn nan() -> f64 {
-    f64::NAN
 }
 
 /// A unit with a smaller standard deviation than this share of the root mean square over the units is left out: whether its
@@ -153,18 +149,18 @@ impl Probe for TheoryProbe {
         let units = activations.units();
         let mask = |sample| activations.mask_of(sample);
         for (sample, target) in activations.after().chunks_exact(units).enumerate() {
-            let apart = |a: &[f32], b: &[f32]| -> Vec<f64> {
+            let difference = |a: &[f32], b: &[f32]| -> Vec<f64> {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect()
             };
             let rows = (0..activations.estimates.len()).map(|row| activations.row(row, sample)).enumerate();
             for (row, estimate) in rows.filter(|(_, estimate)| !estimate.is_empty()) {
-                stage.errors[row].add_masked(apart(estimate, target).into_iter(), mask(sample));
+                stage.errors[row].add_masked(difference(estimate, target).into_iter(), mask(sample));
             }
             for (k, h) in new_values.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
                 let h = &h[sample * units..(sample + 1) * units];
                 let block = &mut stage.blocks[k].gates;
-                block.new_error.add_masked(apart(h, target).into_iter(), mask(sample));
-                block.apart.add_masked(apart(h, activations.row(k, sample)).into_iter(), mask(sample));
+                block.new_error.add_masked(difference(h, target).into_iter(), mask(sample));
+                block.new_minus_old.add_masked(difference(h, activations.row(k, sample)).into_iter(), mask(sample));
             }
         }
     }

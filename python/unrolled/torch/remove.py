@@ -4,6 +4,7 @@ import torch
 
 from .config_edit import ConfigEdit
 from .errors import ModuleError
+from .outline import NO_SHORTCUT
 from .prove import planned_answer, prove
 from .trees import with_output
 
@@ -27,7 +28,7 @@ def why_not_removable(live, block):
     if block.shortcut == "projection":
         return "it changes the shape, so that its shortcut would have to stay"
     if block.shortcut == "none":
-        return "it changes the shape and has no shortcut"
+        return NO_SHORTCUT
     if block.half is not None:
         return "it is one half of a layer; whole layers can be removed, wrapped without halves"
     if sum(site.module is block.site.module for site in live.plan.sites) > 1:

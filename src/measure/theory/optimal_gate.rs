@@ -24,23 +24,19 @@ pub struct OptimalGate {
     #[serde(with = "float_json")]
     pub gate_slope: f64,
     /// The slope of `logit T` against `log(α1/α2) = logit T*`, over the units with T* between 0 and 1.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub logit_slope: f64,
     /// The share of the units with T* below 0 or above 1, which no gate can reach.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub optimal_gate_outside_share: f64,
     /// The share of the units with `T ≤ 2 T*`: for these the new estimate would vary at most as much as the old one, were the gate
     /// the learned mean for every sample.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub variance_bound_share: f64,
     /// The premise of T*, that the new value is unbiased: the bias `E[H - A]` of the units over the standard deviation of
     /// `H - A`, both as root mean squares over the units, the bias corrected for noise.
-    #[serde(default = "nan", with = "float_json")]
+    #[serde(default = "float_json::nan", with = "float_json")]
     pub new_value_bias_over_std: f64,
-}
-
-fn nan() -> f64 {
-    f64::NAN
 }
 
 /// What is observed of the gate and the new value of a block.
@@ -51,14 +47,14 @@ pub(super) struct GateMoments {
     /// `H - A`.
     pub(super) new_error: Moments,
     /// `H - a_(k-1)`.
-    pub(super) apart: Moments,
+    pub(super) new_minus_old: Moments,
 }
 
 impl GateMoments {
     pub(super) fn merge(&mut self, other: &Self) {
         self.gate.merge(&other.gate);
         self.new_error.merge(&other.new_error);
-        self.apart.merge(&other.apart);
+        self.new_minus_old.merge(&other.new_minus_old);
     }
 
     /// Returns the figures of a block, given the standard deviation of every unit's error before it; `None` where T* is
@@ -90,8 +86,8 @@ impl GateMoments {
 
     /// Optimal and learned gate of every unit for which the difference of `H` and the old estimate varies.
     fn gates(&self, error: &[f64]) -> Vec<(f64, f64)> {
-        let (new, apart) = (self.new_error.deviations(), self.apart.deviations());
-        let least = LEAST_DEVIATION * self.apart.pooled_std();
+        let (new, apart) = (self.new_error.deviations(), self.new_minus_old.deviations());
+        let least = LEAST_DEVIATION * self.new_minus_old.pooled_std();
         let units = error.iter().zip(&new).zip(&apart).zip(self.gate.units());
         let defined = units.filter(|(((_, _), d), _)| **d > least);
         defined.map(|(((e, g), d), [t, ..])| ((e * e + d * d - g * g) / (2.0 * d * d), t)).collect()
@@ -129,7 +125,7 @@ mod tests {
         for (e, g) in [(1.0, 3f64.sqrt()), (1.0, -(3f64.sqrt())), (-1.0, 3f64.sqrt()), (-1.0, -(3f64.sqrt()))] {
             error.add([e, e].into_iter());
             moments.new_error.add([g, g].into_iter());
-            moments.apart.add([g - e, g - e].into_iter());
+            moments.new_minus_old.add([g - e, g - e].into_iter());
             // The variance falls up to T = 2 T* = 1/2.
             moments.gate.add([0.3, 0.6].into_iter());
         }
