@@ -32,6 +32,7 @@ pub mod open;
 mod picture;
 pub mod prelude;
 pub mod random;
+pub mod ranks;
 pub mod report;
 pub mod slim;
 mod text;

@@ -8,6 +8,7 @@ use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measurements, Prediction, compare_predictions, report};
 use unrolled::open::AnyNetwork;
+use unrolled::ranks::Ranks;
 
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
@@ -37,9 +38,10 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let directory = ReportDirectory::open(&self.out, ReportKind::Comparison)?;
+        let out = Some(&self.out).filter(|_| ranks.is_first());
+        let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Comparison)).transpose()?;
         // All are opened and held against the data before any is measured.
         let mut opened = Vec::new();
         for path in &self.networks {
@@ -49,7 +51,8 @@ impl Compare {
         let mut all: Vec<(String, AnyNetwork, EvalSet)> = Vec::new();
         let mut descriptions = Vec::new();
         for (path, mut network) in opened {
-            let data = self.data.for_network(path, &mut network)?;
+            let mut data = self.data.for_network(path, &mut network)?;
+            data.share(&network, ranks)?;
             descriptions.push(data.description());
             all.push((path.display().to_string(), network, data.set));
         }
@@ -61,12 +64,13 @@ impl Compare {
             measured.push(of_network);
             predictions.push(predicted);
         }
-        let mut page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
+        let mut page =
+            report(&output::title(&measured), Vec::new(), &measured, &[], output::facts_of_ranks(begun, ranks))?;
         if is_same_samples(&all) {
             let slices: Vec<&[Prediction]> = predictions.iter().map(Vec::as_slice).collect();
             compare_predictions(&mut page, &measured, &slices);
         }
-        directory.save(&page, &measured)?;
+        directory.map_or(Ok(()), |directory| directory.save(&page, &measured))?;
         if self.json {
             let all: Vec<Measurements> = measured.into_iter().map(Measurements::without_pictures).collect();
             return output::print_json(&all);

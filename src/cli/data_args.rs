@@ -8,6 +8,7 @@ use unrolled::data::{Dataset, NormalizationSource, ResizeCrop, Split};
 use unrolled::measure::{EvalSet, SampleInfo};
 use unrolled::nn::{Answer, AnswerKind, Network};
 use unrolled::open::{AnyNetwork, DEFAULT_BATCH, EvalSetOptions};
+use unrolled::ranks::Ranks;
 use unrolled::{Error, Result};
 
 use super::{numbers, output};
@@ -92,6 +93,16 @@ pub(super) struct OpenedData {
 }
 
 impl OpenedData {
+    /// Shares the samples out among processes, all of which must have opened the same network and the same samples.
+    pub(super) fn share(&mut self, network: &AnyNetwork, ranks: &Ranks) -> Result<()> {
+        if ranks.size() > 1 {
+            let checksums = [("network", network.fingerprint()), ("data", self.set.dataset.fingerprint())];
+            ranks.check_same(&checksums.map(|(name, checksum)| (name, format!("{checksum:08x}"))))?;
+            self.set.ranks = ranks.clone();
+        }
+        Ok(())
+    }
+
     /// The data as they are named, such as `mnist:DIR`.
     pub(super) fn name(&self) -> &str {
         self.options.name()

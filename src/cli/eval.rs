@@ -5,6 +5,7 @@ use serde::Serialize;
 use unrolled::kernel::Backend;
 use unrolled::measure::{SampleInfo, Score, evaluate};
 use unrolled::nn::Network;
+use unrolled::ranks::Ranks;
 
 use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
@@ -36,9 +37,10 @@ struct Evaluation<'a> {
 }
 
 impl Eval {
-    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         let mut network = self.network.open(backend)?;
-        let data = self.data.labelled_for_network(&self.network.path, &mut network)?;
+        let mut data = self.data.labelled_for_network(&self.network.path, &mut network)?;
+        data.share(&network, ranks)?;
         let what = format!("{}: evaluating", output::short_name(&self.network.path));
         let (mut meter, mut done, all) = (progress::Meter::new(), 0, data.set.len() as u64);
         let score = evaluate(&network, &data.set, |samples| {

@@ -7,6 +7,7 @@ use clap::Args;
 use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::measure::{Measurements, Shard, report};
+use unrolled::ranks::Ranks;
 
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
@@ -46,13 +47,19 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let directory =
-            self.out.as_deref().map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
+        if self.shard.is_some() && ranks.size() > 1 {
+            return Err(
+                Error::Usage("--shard: several processes share the samples already; leave it out".into()).into()
+            );
+        }
+        let out = self.out.as_deref().filter(|_| ranks.is_first());
+        let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
         let mut network = self.network.open(backend)?;
         let name = self.network.name();
-        let data = self.data.for_network(&self.network.path, &mut network)?;
+        let mut data = self.data.for_network(&self.network.path, &mut network)?;
+        data.share(&network, ranks)?;
         let (described, data) = (data.description(), data.set);
         let mut measure = self.what.measure()?.names(&name, &described).resume(self.resume).keep_store(self.keep_store);
         measure = measure.save_every(Duration::from_secs_f64(self.save_every)).training(network.history().to_vec());
@@ -77,17 +84,17 @@ impl Measure {
         let outcome = measure.run(&network, &data, &mut bar);
         bar.finish();
         let measured = self.say_how_to_resume(outcome)?;
-        self.finish(measured, directory.as_ref(), begun)
+        self.finish(measured, directory.as_ref(), output::facts_of_ranks(begun, ranks))
     }
 
     fn finish(
         &self,
         measured: Measurements,
         directory: Option<&ReportDirectory>,
-        begun: Instant,
+        facts: Vec<(String, String)>,
     ) -> anyhow::Result<()> {
         let measured = std::slice::from_ref(&measured);
-        let page = report(&output::title(measured), Vec::new(), measured, &[], output::facts(begun))?;
+        let page = report(&output::title(measured), Vec::new(), measured, &[], facts)?;
         directory.map_or(Ok(()), |directory| directory.save(&page, measured))?;
         if self.json {
             return output::print_json(&measured[0].clone().without_pictures());

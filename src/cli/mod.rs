@@ -21,11 +21,13 @@ mod slim;
 mod train;
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use unrolled::Error;
 use unrolled::kernel::{Backend, Kernels};
+use unrolled::ranks::Ranks;
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
 /// needed.
@@ -106,13 +108,36 @@ fn check_default(backend: &Backend, command: &str) -> Result<(), Error> {
 pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     silence_engine();
     output::set_arguments(&arguments);
-    match run(arguments) {
-        Ok(()) => 0,
-        Err(error) => {
-            output::say(&format!("error: {}", message(&error)));
-            error.downcast_ref::<unrolled::Error>().map_or(1, unrolled::Error::exit_code)
-        }
+    let cli = Cli::parse_from(numbers::join_negative(arguments));
+    match Ranks::world() {
+        Ok(ranks) => run_rank(cli, &ranks),
+        Err(error) => fail(&error.into()),
     }
+}
+
+/// Runs a command as one of several processes, or alone. Where it fails, the others would wait for ever: all are ended.
+fn run_rank(cli: Cli, ranks: &Ranks) -> u8 {
+    output::set_rank(ranks);
+    if ranks.size() == 1 {
+        return run(cli, ranks).map_or_else(|error| fail(&error), |()| 0);
+    }
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, ranks)));
+    let code = match outcome {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => fail(&error),
+        Err(_) => {
+            output::say_error("panicked");
+            101
+        }
+    };
+    ranks.abort(code);
+    code
+}
+
+/// Says why a command failed, and returns the exit code.
+fn fail(error: &anyhow::Error) -> u8 {
+    output::say_error(&message(error));
+    error.downcast_ref::<unrolled::Error>().map_or(1, unrolled::Error::exit_code)
 }
 
 /// Returns the text of an error. An argument of the library is the command line's option of the same name.
@@ -136,8 +161,7 @@ fn silence_engine() {
     }));
 }
 
-fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
-    let cli = Cli::parse_from(numbers::join_negative(arguments));
+fn run(cli: Cli, ranks: &Ranks) -> anyhow::Result<()> {
     progress::stop_on_interrupt();
     let device = unrolled::device::open(&cli.device)?;
     let backend = Backend::new(device, cli.kernels);
@@ -145,13 +169,15 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
         check_default(&backend, command)?;
     }
     match cli.command {
+        Command::Train(command) => command.run(&backend, ranks),
+        Command::Eval(command) => command.run(&backend, ranks),
+        Command::Measure(command) => command.run(&backend, ranks),
+        Command::Slim(command) => command.run(&backend, ranks),
+        Command::Compare(command) => command.run(&backend, ranks),
+        // The others share nothing: the first process does the work.
+        _ if !ranks.is_first() => Ok(()),
         Command::Demo(command) => command.run(&backend),
-        Command::Train(command) => command.run(&backend),
-        Command::Eval(command) => command.run(&backend),
-        Command::Measure(command) => command.run(&backend),
-        Command::Slim(command) => command.run(&backend),
         Command::Show(command) => command.run(&backend),
-        Command::Compare(command) => command.run(&backend),
         Command::Merge(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Data(command) => command.run(),

@@ -8,10 +8,28 @@ use std::time::Instant;
 
 use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
+use unrolled::ranks::Ranks;
 use unrolled::report::{Report, Section, Table, counted, separated, short, text};
+
+/// The rank of this process among those that share the work. Set once; a process alone is rank 0.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// Sets the rank of this process. The first one alone prints; errors are printed by all.
+pub(super) fn set_rank(ranks: &Ranks) {
+    // A process runs one command.
+    let _ = RANK.set(ranks.rank());
+}
+
+/// Whether this process prints for all that share the work.
+pub(super) fn is_first() -> bool {
+    RANK.get().is_none_or(|rank| *rank == 0)
+}
 
 /// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    if !is_first() {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -21,7 +39,15 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a line to standard error; whoever has closed it does not want to know.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    if is_first() {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// Writes an error to standard error, with the rank of this process if it is not the first.
+pub(super) fn say_error(message: &str) {
+    let rank = RANK.get().filter(|rank| **rank > 0).map_or_else(String::new, |rank| format!("rank {rank}: "));
+    let _ = writeln!(std::io::stderr(), "{rank}error: {message}");
 }
 
 /// The version of the form of JSON documents, unless they have one of their own.
@@ -128,6 +154,16 @@ pub(crate) fn outline(outline: &Outline, table: Table) -> String {
         short(outline.flops),
         text(&page, width()).trim_start_matches('\n'),
     )
+}
+
+/// The facts that close a report about work that several processes may have shared.
+pub(super) fn facts_of_ranks(begun: Instant, ranks: &Ranks) -> Vec<(String, String)> {
+    let mut facts = facts(begun);
+    if ranks.size() > 1 {
+        let sent = ranks.bytes_sent() as f64 / 1e6;
+        facts.push(("processes".into(), format!("{}, of which the first sent {sent:.1} MB", ranks.size())));
+    }
+    facts
 }
 
 /// The facts that close a report.

@@ -12,6 +12,7 @@ use unrolled::model::{Epoch, Metadata, Model, ModelKind};
 use unrolled::nn::Network;
 use unrolled::nn::Outline;
 use unrolled::open::{OpenOptions, OpenedModel};
+use unrolled::ranks::Ranks;
 use unrolled::train::{Event, Experiment, RunDirectory, Trainer, model_file};
 
 use super::data_args::say_passed_over;
@@ -54,9 +55,9 @@ impl Train {
         self.init.is_some()
     }
 
-    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         if let Some(name) = &self.init {
-            return init(name, self.config.as_deref());
+            return if ranks.is_first() { init(name, self.config.as_deref()) } else { Ok(()) };
         }
         let Request { experiment, dir, resumes } = self.request(backend)?;
         let data = &experiment.data;
@@ -66,7 +67,7 @@ impl Train {
             Some(from) if !(resumes && model_file(&dir).is_ok()) => Some(open_weights(from, &experiment, backend)?),
             _ => None,
         };
-        let (model, history) = train(experiment, weights.as_ref(), &dir, resumes, backend)?;
+        let (model, history) = train(experiment, weights.as_ref(), &dir, resumes, backend, ranks)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
@@ -178,13 +179,12 @@ pub(super) fn train(
     dir: &Path,
     resumes: bool,
     backend: &Backend,
+    ranks: &Ranks,
 ) -> anyhow::Result<(Model, Vec<Epoch>)> {
     let from = experiment.train.from.clone().unwrap_or_default();
     // A run directory appears only once everything that goes into it is known to fit.
-    let trainer = match weights {
-        Some(opened) => Trainer::from_weights(experiment, &opened.model, dir, resumes, backend)?,
-        None => Trainer::new(experiment, dir, resumes, backend)?,
-    };
+    let initial = weights.map(|opened| &opened.model);
+    let trainer = Trainer::shared(experiment, initial, dir, resumes, backend, ranks)?;
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
     say_start(&trainer, weights.map(|_| from.as_str()));
     let advice = format!("{} keeps its checkpoints; to go on: unrolled train --resume {0}", dir.display());
@@ -232,6 +232,10 @@ fn say_start(trainer: &Trainer, from: Option<&str>) {
     let [done, all] = trainer.epochs();
     if done > 0 {
         output::say(&format!("continues after epoch {done} of {all}"));
+    }
+    if let Some(before) = trainer.processes_before() {
+        let before = if before == 1 { "one process".to_owned() } else { format!("{before} processes") };
+        output::say(&format!("was trained by {before} before: it will not end as if it had never stopped"));
     }
 }
 

@@ -6,6 +6,7 @@ use super::augment::Augment;
 use super::dataset::Dataset;
 use super::normalization::Normalization;
 use super::prefetch::Prefetcher;
+use super::shard::Shard;
 use crate::random::{Purpose, shuffle, stream};
 use crate::{Error, Result};
 
@@ -80,6 +81,8 @@ pub struct LoaderConfig {
     /// The number of threads that prepare batches in advance. With 0, each batch is prepared when it is asked for. The
     /// batches do not depend on it.
     pub workers: usize,
+    /// The part of every batch that is made; `None` for all of it. Of a text it is a part of the streams.
+    pub part: Option<Shard>,
 }
 
 impl LoaderConfig {
@@ -155,11 +158,25 @@ struct Pass {
 }
 
 impl Pass {
+    /// Returns the indices of the samples of a batch, or of the part of it that is asked for.
+    fn batch_indices(&self, number: usize) -> Vec<usize> {
+        let first = number.saturating_mul(self.config.batch_size).min(self.indices.len());
+        let end = first.saturating_add(self.config.batch_size).min(self.indices.len());
+        let indices = &self.indices[first..end];
+        match (self.config.part, self.dataset.streams()) {
+            (None, _) => indices.to_vec(),
+            (Some(part), 1) => indices[part.range(indices.len())].to_vec(),
+            (Some(part), streams) => {
+                let own = part.range(streams);
+                let rows = (first..end).zip(indices);
+                rows.filter(|(row, _)| own.contains(&(row % streams))).map(|(_, &index)| index).collect()
+            }
+        }
+    }
+
     fn batch(&self, number: usize) -> Result<Batch> {
-        let LoaderConfig { batch_size, augment, .. } = self.config;
-        let first = number.saturating_mul(batch_size).min(self.indices.len());
-        let end = first.saturating_add(batch_size).min(self.indices.len());
-        let indices = self.indices[first..end].to_vec();
+        let augment = self.config.augment;
+        let indices = self.batch_indices(number);
         let [channels, height, width] = match self.config.order {
             SampleOrder::Sequential | SampleOrder::Listed(_) => self.dataset.shape(),
             SampleOrder::Shuffled { .. } => augment.shape(self.dataset.shape()),

@@ -25,6 +25,7 @@ mod normalization;
 mod npy;
 mod planar_image;
 mod prefetch;
+mod shard;
 mod spec;
 mod text;
 #[cfg(feature = "fetch")]
@@ -40,5 +41,6 @@ pub use dataset::{DEFAULT_STREAMS, Dataset, ResizeCrop};
 pub use fetch::{DownloadProgress, fetch, fetch_from};
 pub use loader::{Batch, Batches, LoaderConfig, SampleOrder, batches};
 pub use normalization::{Normalization, NormalizationSource};
+pub use shard::Shard;
 pub use spec::{DataSpec, Split};
 pub use text::Vocabulary;

@@ -11,6 +11,8 @@ use super::combine::Carry;
 use super::conv::{COLORS, PackedWeights};
 use super::functional::linear;
 use super::norm::EPSILON;
+use super::norm_over_ranks::normalize_over_ranks;
+use crate::ranks::Ranks;
 
 /// The feature maps of a batch, `[batch, channels, height, width]`.
 ///
@@ -145,6 +147,19 @@ impl FeatureMap {
                 (Self::blocked(map), statistics)
             }
         }
+    }
+
+    /// Returns the same as [`Self::normalize_batch`], with the statistics of the batches of all processes, which have `count`
+    /// values in each channel.
+    pub fn normalize_over_ranks(
+        self,
+        scale: Tensor<1>,
+        shift: Tensor<1>,
+        ranks: &Ranks,
+        count: f64,
+    ) -> (Self, [Tensor<1>; 2]) {
+        let (normalized, statistics) = normalize_over_ranks(self.into_plain(), [scale, shift], ranks, count);
+        (Self::plain(normalized), statistics)
     }
 
     /// Returns `(x - mean) / sqrt(variance + ε)·scale + shift` of every channel, from scale, shift, mean and variance,

@@ -29,6 +29,7 @@ mod matrix;
 mod max_pool;
 mod memory;
 mod norm;
+mod norm_over_ranks;
 mod operation;
 mod parallel;
 mod pending;

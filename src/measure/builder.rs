@@ -1,6 +1,7 @@
 //! The entry point: which measurements, where they are kept, and running them.
 
 mod prepare;
+mod shared;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use super::measurement::{AnyMeasurement, REGISTRY, named};
 use super::progress::{Meter, Progress};
 use super::results::{Measurements, Untrained, assemble};
 use super::run::Runner;
-use super::sample_order::Shard;
 use super::score::Score;
 use super::store::Store;
 use super::{EvalSet, Prediction, predict};
+use crate::data::Shard;
 use crate::model::Epoch;
 use crate::nn::Network;
 use crate::{Error, Result};
@@ -231,6 +232,9 @@ impl<'a> Measure<'a> {
         data: &EvalSet,
         progress: &mut dyn Progress,
     ) -> Result<(Measurements, Option<Vec<Prediction>>)> {
+        if data.ranks.size() > 1 {
+            return shared::run_shared(self, network, data, progress);
+        }
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
         let stored = self.directory.as_ref().filter(|_| self.keeps_unfinished);

@@ -9,6 +9,7 @@ use crate::data::{
     Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, NormalizationSource, SampleOrder, batches,
 };
 use crate::nn::{AnswerKind, Logits, Outline, Samples};
+use crate::ranks::Ranks;
 use crate::report::counted;
 use crate::{Error, Result};
 
@@ -23,12 +24,20 @@ pub struct EvalSet {
     pub normalization_source: NormalizationSource,
     /// The number of samples that run through the network at once. No result depends on it.
     pub batch: usize,
+    /// The processes that share the samples. Each computes a part of them, and gets the results of all.
+    pub ranks: Ranks,
 }
 
 impl EvalSet {
     /// Returns the samples of a data set.
     pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
-        Self { dataset, normalization, normalization_source: NormalizationSource::default(), batch }
+        let normalization_source = NormalizationSource::default();
+        Self { dataset, normalization, normalization_source, batch, ranks: Ranks::default() }
+    }
+
+    /// Returns the same samples for this process alone.
+    pub(super) fn unshared(&self) -> Self {
+        Self { ranks: Ranks::default(), ..self.clone() }
     }
 
     /// The number of samples.
@@ -60,6 +69,7 @@ impl EvalSet {
             drop_last: false,
             start: 0,
             workers: 1,
+            part: None,
         };
         batches(&self.dataset, &config)
     }

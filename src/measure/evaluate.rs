@@ -4,6 +4,7 @@ use super::prediction::highest;
 use super::probe::run_probes;
 use super::sample_order::SampleList;
 use super::score::Score;
+use super::shared_samples::{of_all_ranks, ranks_shard};
 use super::sweep::{SweepState, sweep};
 use super::{EvalSet, Prediction, samples};
 use crate::Result;
@@ -85,14 +86,14 @@ pub fn predicted_classes<N: Network>(network: &N, data: &EvalSet) -> Result<Vec<
 /// # Errors
 /// Where the samples do not fit the network, or cannot be read.
 pub fn predict<N: Network>(network: &N, data: &EvalSet, mut progress: impl FnMut(u64)) -> Result<Vec<Prediction>> {
-    let list = SampleList::all(data);
-    let mut predictions = Vec::with_capacity(data.len());
+    let list = SampleList::of_shard(data, ranks_shard(&data.ranks));
+    let mut predictions = Vec::with_capacity(list.samples.len());
     run_probes(network, data, &list, list.start_state(), &mut [], |batch| {
-        progress(batch.predictions.len() as u64);
+        progress((batch.predictions.len() * data.ranks.size()) as u64);
         predictions.extend(batch.predictions);
         Ok(())
     })?;
-    Ok(predictions)
+    Ok(of_all_ranks(data, &list, vec![predictions])?.swap_remove(0))
 }
 
 /// Returns what a network predicts for every sample along each route. Routes that begin alike share the computation of
@@ -106,12 +107,12 @@ pub fn predict_along<N: Network>(
     routes: &[Route],
     mut progress: impl FnMut(u64),
 ) -> Result<Vec<Vec<Prediction>>> {
-    let list = SampleList::all(data);
+    let list = SampleList::of_shard(data, ranks_shard(&data.ranks));
     let mut state = SweepState::new(routes.len(), &list);
     let progress = |work| {
-        progress(work);
+        progress(work * data.ranks.size() as u64);
         Ok(())
     };
     sweep(network, data, &list, routes, &mut state, progress, |_| Ok(()))?;
-    Ok(state.predictions.split_off(1))
+    of_all_ranks(data, &list, state.predictions.split_off(1))
 }

@@ -26,6 +26,16 @@ pub fn merge(
     data: Option<&EvalSet>,
     out: Option<&Path>,
 ) -> Result<Measurements> {
+    Ok(merge_with_predictions(shards, own, data, out)?.0)
+}
+
+/// Merges as [`merge`] does, and returns beside the measurements what the whole network predicts for every sample.
+pub(super) fn merge_with_predictions(
+    shards: &[PathBuf],
+    own: &[&dyn AnyMeasurement],
+    data: Option<&EvalSet>,
+    out: Option<&Path>,
+) -> Result<(Measurements, Vec<Prediction>)> {
     let mut parts = read_plans(shards)?;
     parts.sort_by_key(|(plan, _)| plan.shard.map(|shard| shard.number));
     let Some((first, _)) = parts.first() else { return Err(Error::argument("shards", "none, expected a directory")) };
@@ -55,7 +65,8 @@ pub fn merge(
         directory.save_training(&training)?;
         directory.save_untrained(&untrained)?;
     }
-    Ok(Measurements { training, untrained, ..assemble(&plan, score, outputs) })
+    let measured = Measurements { training, untrained, ..assemble(&plan, score, outputs) };
+    Ok((measured, found.baseline))
 }
 
 /// Reads the plan of every shard: all of one work, each part of the samples once.

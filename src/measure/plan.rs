@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::measurement::{AnyMeasurement, Scope};
 use super::sample_info::SampleInfo;
-use super::sample_order::Shard;
 use super::{EvalSet, Intervention};
+use crate::data::Shard;
 use crate::nn::{Network, Route};
 use crate::{Error, Result};
 

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::{ParameterId, Parameters, RecurrentState};
 use crate::kernel::FeatureMap;
 use crate::random::{Purpose, stream, uniform};
+use crate::ranks::Ranks;
 
 /// What a forward pass needs besides its input.
 pub struct ForwardContext<'a> {
@@ -27,12 +28,29 @@ pub struct TrainingStep {
     pub statistics: Vec<(ParameterId, Tensor<1>)>,
     /// State of recurrent layers: before the forward pass that of the previous step, after it that of this step.
     pub state: RecurrentState,
+    /// The processes over whose samples batch normalization takes its statistics.
+    norm_ranks: Ranks,
+    /// Which of the processes that share a batch this is.
+    rank: u64,
 }
 
 impl TrainingStep {
     /// Returns a step whose random numbers depend only on the seed and the number of the step.
     pub fn new(seed: u64, step: u64) -> Self {
-        Self { seed, step, draws: 0, statistics: Vec::new(), state: RecurrentState::default() }
+        Self { seed, step, ..Self::default() }
+    }
+
+    /// Sets the processes that share the batch: batch normalization takes its statistics over the samples of all of them.
+    #[must_use]
+    pub fn with_norm_ranks(self, ranks: Ranks) -> Self {
+        Self { norm_ranks: ranks, ..self }
+    }
+
+    /// Sets which of the processes that share a batch this is. Dropout draws other numbers in each; layer dropout, which a
+    /// whole batch shares, the same.
+    #[must_use]
+    pub fn of_rank(self, rank: usize) -> Self {
+        Self { rank: rank as u64, ..self }
     }
 
     /// Sets the state of recurrent layers after the previous step.
@@ -102,6 +120,11 @@ impl<'a> ForwardContext<'a> {
         }
     }
 
+    /// The processes over whose samples batch normalization takes its statistics.
+    pub(crate) fn norm_ranks(&self) -> Option<&Ranks> {
+        self.training.as_ref().map(|training| &training.norm_ranks).filter(|ranks| ranks.size() > 1)
+    }
+
     /// Draws whether layer dropout keeps a block of this survival probability. Always true in inference.
     pub(crate) fn draw_survival(&mut self, probability: f64) -> bool {
         let Some(training) = &mut self.training else { return true };
@@ -134,7 +157,10 @@ impl<'a> ForwardContext<'a> {
     fn dropout_mask<const D: usize>(&mut self, dims: [usize; D], probability: f64) -> Option<Tensor<D>> {
         let training = self.training.as_mut().filter(|_| probability > 0.0)?;
         training.draws += 1;
-        let mut rng = stream(training.seed, Purpose::Dropout, &[training.step, training.draws]);
+        let place = [training.step, training.draws, training.rank];
+        // The first process draws what a process alone does.
+        let place = if training.rank == 0 { &place[..2] } else { &place };
+        let mut rng = stream(training.seed, Purpose::Dropout, place);
         let scale = (1.0 / (1.0 - probability)) as f32;
         let mask: Vec<f32> = (0..dims.iter().product())
             .map(|_| if f64::from(uniform(&mut rng)) < probability { 0.0 } else { scale })

@@ -230,8 +230,14 @@ impl BatchNorm {
             return x.normalize([scale, shift, get(self.mean), get(self.variance)]);
         }
         let [batch, _, height, width] = x.dims();
-        let count = (batch * height * width) as f64;
-        let (output, [mean, variance]) = x.normalize_batch(scale, shift);
+        let mut count = (batch * height * width) as f64;
+        let (output, [mean, variance]) = match context.norm_ranks() {
+            Some(ranks) => {
+                [count] = ranks.sum_f64([count]);
+                x.normalize_over_ranks(scale, shift, ranks, count)
+            }
+            None => x.normalize_batch(scale, shift),
+        };
         let unbiased = variance.mul_scalar(count / (count - 1.0).max(1.0));
         context.record_statistic(self.mean, mean);
         context.record_statistic(self.variance, unbiased);

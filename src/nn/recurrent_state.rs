@@ -1,7 +1,11 @@
 //! The state that a recurrent network carries from one batch to the next.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+use crate::ranks::Ranks;
 
 /// The state of the recurrent layers for each stream of samples; empty for a network without such layers.
 ///
@@ -23,6 +27,31 @@ impl RecurrentState {
     /// Returns the number of streams, at least 1.
     pub fn streams(&self) -> usize {
         self.streams.max(1)
+    }
+
+    /// Returns the state of some of the streams.
+    pub(crate) fn part(&self, streams: Range<usize>) -> Self {
+        let rows = |tensor: &Tensor<2>| tensor.clone().narrow(0, streams.start, streams.len());
+        let layers = self.layers.iter().map(|layer| layer.each_ref().map(rows)).collect();
+        Self { streams: streams.len(), layers }
+    }
+
+    /// Returns the state of the streams of all processes, in the order of their ranks.
+    pub(crate) fn of_all_ranks(&self, ranks: &Ranks) -> Self {
+        if ranks.size() == 1 {
+            return self.clone();
+        }
+        let mut all = Self { streams: ranks.sum_f64([self.streams as f64])[0] as usize, layers: Vec::new() };
+        for layer in &self.layers {
+            all.layers.push(layer.each_ref().map(|tensor| {
+                let [_, units] = tensor.dims();
+                let own = super::tensor_to_vec(tensor.clone()).iter().flat_map(|value| value.to_le_bytes()).collect();
+                let bytes = ranks.all_gather(own).concat();
+                let values = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect::<Vec<_>>();
+                Tensor::from_data(TensorData::new(values, [all.streams, units]), &tensor.device())
+            }));
+        }
+        all
     }
 
     /// Copies the state to plain numbers.

@@ -71,11 +71,11 @@ impl EvalSet {
             return Ok(self);
         }
         let classes = predicted_classes(network, &self)?;
-        let Self { dataset, normalization, normalization_source, batch } = self;
+        let Self { dataset, .. } = self;
         let dataset =
             Arc::into_inner(dataset).ok_or_else(|| Error::unsupported("samples", "shared with another data set"))?;
-        let dataset = dataset.with_position_labels(&classes, network.outline().classes)?;
-        Ok(Self { normalization_source, ..Self::new(Arc::new(dataset), normalization, batch) })
+        let dataset = Arc::new(dataset.with_position_labels(&classes, network.outline().classes)?);
+        Ok(Self { dataset, ..self })
     }
 
     /// Chooses the data set that a network of this crate was trained with; `None` where the network does not know it. `path`

@@ -123,7 +123,8 @@ impl<'a, P: Prunable> Slim<'a, P> {
     }
 
     /// Removes the blocks, and writes the slimmed network where `out` names a file. `progress` is called with what is under way, how
-    /// much of it is done, and how much there is.
+    /// much of it is done, and how much there is. Of [processes that share the samples](EvalSet::ranks) the first alone writes
+    /// and verifies; the results of the others have no slimmed network.
     ///
     /// # Errors
     /// [`Error::Argument`] for a goal that cannot be reached; where samples cannot be read, or do not fit; where an output of
@@ -149,7 +150,9 @@ impl<'a, P: Prunable> Slim<'a, P> {
             let recover = |planned: &P::Network| {
                 self.prunable.recover(planned, recovered, &mut |what, done, all| (shared.borrow_mut())(what, done, all))
             };
-            Some(verify(self.prunable, &route, &proving, recover, out, &mut report)?)
+            // Of processes that share the samples the first alone writes, and so verifies what it has written.
+            let is_first = self.data.ranks.is_first();
+            is_first.then(|| verify(self.prunable, &route, &proving, recover, out, &mut report)).transpose()?
         } else {
             None
         };

@@ -73,6 +73,7 @@ pub fn recalibrate(
         drop_last: source.dataset.len() > source.batch,
         start: 0,
         workers: 1,
+        part: None,
     };
     let mut counts: HashMap<ParameterId, f64> = HashMap::new();
     let (mut done, all) = (0, source.dataset.len() as u64);

@@ -104,6 +104,9 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// The share of the target distribution that is spread evenly over all classes.
     pub label_smoothing: f64,
+    /// Whether several processes take the statistics of batch normalization over the whole batch; otherwise each over its own
+    /// samples.
+    pub sync_norm: bool,
     /// The decay of an exponential moving average of the parameters. The averaged network is evaluated and saved; 0 for no
     /// average.
     pub ema: f64,
@@ -179,6 +182,7 @@ impl Default for TrainConfig {
             threshold: 0.0,
             clip_norm: 0.0,
             label_smoothing: 0.0,
+            sync_norm: false,
             ema: 0.0,
             checkpoint_steps: 0,
             keep: 2,

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::run_files::{
     BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
 };
-use super::{Experiment, TrainingSetup, TrainingState};
+use super::{Experiment, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
-use crate::kernel::{Backend, Kernels};
+use crate::kernel::Kernels;
 use crate::model::Epoch;
 use crate::model::{Metadata, Model, to_bytes};
 use crate::text::read_text;
@@ -23,6 +23,8 @@ pub struct RunDirectory {
     _lock: File,
     /// The experiment before, where the run is resumed with another one.
     replaced: Option<Experiment>,
+    /// The number of processes before, where the run is resumed with another one.
+    processes_before: Option<usize>,
 }
 
 /// The keys that may change when a run is resumed.
@@ -36,7 +38,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
-    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
+    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels, processes: usize) -> Result<Self> {
         if !is_empty(dir)? {
             return Err(Error::unsupported(
                 dir.display(),
@@ -44,9 +46,9 @@ impl RunDirectory {
             ));
         }
         write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None, processes_before: None };
         run.remove_temporary_files()?;
-        run.write_versions(kernels)?;
+        run.write_versions(kernels, processes)?;
         run.write_metrics(&[])?;
         Ok(run)
     }
@@ -81,10 +83,10 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
     /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
-    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
+    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels, processes: usize) -> Result<Self> {
         let path = dir.join(CONFIG);
         if dir.exists() && !path.exists() && is_empty(dir)? {
-            return Self::create(dir, experiment, kernels);
+            return Self::create(dir, experiment, kernels, processes);
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
@@ -94,7 +96,7 @@ impl RunDirectory {
             return Err(Error::mismatch(path.display(), what));
         }
         let replaced = (before != *experiment).then_some(before);
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced };
+        let mut run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced, processes_before: None };
         run.check_kernels(kernels)?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
@@ -102,7 +104,16 @@ impl RunDirectory {
             return Err(Error::unsupported(dir.display(), what));
         }
         run.remove_temporary_files()?;
+        run.processes_before = run.processes().filter(|before| *before != processes);
+        if run.processes_before.is_some() {
+            run.write_versions(kernels, processes)?;
+        }
         Ok(run)
+    }
+
+    /// Returns the number of processes that the run was trained with before, where it is now another one.
+    pub fn processes_before(&self) -> Option<usize> {
+        self.processes_before
     }
 
     /// Removes the files of an earlier run of this experiment, which may have another seed.
@@ -124,7 +135,7 @@ impl RunDirectory {
         if before != *experiment {
             return Err(other());
         }
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None, processes_before: None };
         run.remove_temporary_files()?;
         let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
         let is_known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
@@ -195,22 +206,26 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Reads the latest checkpoint, if there is one.
+    /// Returns the path and the bytes of the latest checkpoint, if there is one.
     ///
     /// # Errors
-    /// [`Error::File`] if it is not a checkpoint of a training with this setup.
-    pub fn read_latest_checkpoint(&self, setup: &TrainingSetup, backend: &Backend) -> Result<Option<TrainingState>> {
-        let mut all = checkpoints(&self.dir)?;
-        let Some(path) = all.pop() else { return Ok(None) };
+    /// [`Error::Io`] if it cannot be read.
+    pub fn latest_checkpoint(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        let Some(path) = checkpoints(&self.dir)?.pop() else { return Ok(None) };
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let state = TrainingState::from_bytes(&path, &bytes, setup, backend);
-        state.map(Some).map_err(|error| match (error, all.last()) {
+        Ok(Some((path, bytes)))
+    }
+
+    /// Returns an error about the latest checkpoint, which also names the checkpoint before it, if there is one.
+    pub(super) fn with_earlier_checkpoint(&self, error: Error) -> Error {
+        let earlier = checkpoints(&self.dir).ok().and_then(|all| all.into_iter().nth_back(1));
+        match (error, earlier) {
             (Error::File { path, what }, Some(before)) => {
                 let name = before.file_name().unwrap_or_default().display();
                 Error::file(path, format!("{what}; without this file the run continues from {name}"))
             }
             (error, _) => error,
-        })
+        }
     }
 
     /// Writes the metrics of all finished epochs, one JSON object a line.
@@ -259,13 +274,21 @@ impl RunDirectory {
         }
     }
 
-    fn write_versions(&self, kernels: Kernels) -> Result<()> {
+    /// Reads the number of processes that the run was trained with last; runs of early versions do not state it.
+    fn processes(&self) -> Option<usize> {
+        let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
+        let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
+        versions["processes"].as_u64().map(|processes| processes as usize)
+    }
+
+    fn write_versions(&self, kernels: Kernels, processes: usize) -> Result<()> {
         let versions = serde_json::json!({
             "unrolled": env!("CARGO_PKG_VERSION"),
             "burn": "0.22.1",
             "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             "threads": std::thread::available_parallelism().map_or(1, usize::from),
             "kernels": kernels,
+            "processes": processes,
         });
         write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }

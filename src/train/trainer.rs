@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod prepare;
+mod shared;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate};
 use crate::model::{Epoch, Metadata, Model};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
+use crate::ranks::Ranks;
 use crate::{Error, Result};
 
 /// An event of a running training.
@@ -49,7 +51,10 @@ pub struct Trainer {
     fingerprint: u32,
     metadata: Metadata,
     state: TrainingState,
-    run: RunDirectory,
+    /// The processes that share every batch.
+    ranks: Ranks,
+    /// The run directory, which the first process alone has.
+    run: Option<RunDirectory>,
     /// The parameters that do not start from the weights that were given.
     new_parameters: Vec<String>,
 }
@@ -61,7 +66,7 @@ impl Trainer {
     /// # Errors
     /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
     pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
-        Self::prepare(experiment, None, dir, resume, &backend.into())
+        Self::prepare(experiment, None, dir, resume, &backend.into(), &Ranks::default())
     }
 
     /// Prepares a training as [`Trainer::new`] does, which starts from the weights of another network. Where the
@@ -77,7 +82,34 @@ impl Trainer {
         resume: bool,
         backend: impl Into<Backend>,
     ) -> Result<Self> {
-        Self::prepare(experiment, Some(weights), dir, resume, &backend.into())
+        Self::prepare(experiment, Some(weights), dir, resume, &backend.into(), &Ranks::default())
+    }
+
+    /// Prepares a training as [`Trainer::new`] and [`Trainer::from_weights`] do, whose batches several processes share. The
+    /// first one alone has the run directory and writes there.
+    ///
+    /// Every process takes a part of each batch, and the gradients are added in the order of the ranks, so that all have the
+    /// same parameters. Batch normalization takes the statistics of the process's own samples, or with `train.sync_norm`
+    /// those of the whole batch; the running statistics are those of the first process.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::from_weights`]; [`Error::Config`] for a batch with fewer samples than processes;
+    /// [`Error::Mismatch`] where the processes have different experiments or data.
+    pub fn shared(
+        experiment: Experiment,
+        weights: Option<&Model>,
+        dir: &Path,
+        resume: bool,
+        backend: impl Into<Backend>,
+        ranks: &Ranks,
+    ) -> Result<Self> {
+        Self::prepare(experiment, weights, dir, resume, &backend.into(), ranks)
+    }
+
+    /// Returns the number of processes that the run was trained with before, where it is continued with another number. It
+    /// then ends with other numbers than a run that was not interrupted.
+    pub fn processes_before(&self) -> Option<usize> {
+        self.run.as_ref().and_then(RunDirectory::processes_before)
     }
 
     /// Returns the parameters that keep their initial values, because the weights that the training starts from are those of
@@ -123,9 +155,11 @@ impl Trainer {
         while self.state.progress.epoch < self.experiment.train.epochs {
             self.epoch(observe)?;
             self.end_epoch()?;
-            self.run.write_metrics(&self.state.history)?;
-            if self.selects && self.is_best() {
-                self.run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
+            if let Some(run) = &self.run {
+                run.write_metrics(&self.state.history)?;
+                if self.selects && self.is_best() {
+                    run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
+                }
             }
             self.write_checkpoint()?;
             if let Some(epoch) = self.state.history.last() {
@@ -133,7 +167,9 @@ impl Trainer {
             }
         }
         let model = self.state.evaluated_model();
-        self.run.write_model(&model, &self.metadata)?;
+        if let Some(run) = &self.run {
+            run.write_model(&model, &self.metadata)?;
+        }
         Ok((model, self.state.history))
     }
 
@@ -146,7 +182,7 @@ impl Trainer {
         let per_epoch = self.state.progress.batch + remaining.len() as u64;
         for batch in remaining {
             let batch = batch?;
-            let samples = batch.labels.len();
+            let samples = self.batch_len(self.state.progress.batch);
             self.step(batch, per_epoch)?;
             let progress = &mut self.state.progress;
             progress.seconds = before + begun.elapsed().as_secs_f64();
@@ -168,13 +204,19 @@ impl Trainer {
 
     /// Runs a forward pass, a backward pass and a step of the optimizer.
     fn step(&mut self, batch: Batch, per_epoch: u64) -> Result<()> {
+        let samples = self.batch_len(self.state.progress.batch);
         let train = &self.experiment.train;
         let state = &mut self.state;
         let rate = state.schedule.rate(train, state.progress.step, per_epoch);
         let leaves = state.model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
         let recurrent_state = std::mem::take(&mut state.recurrent_state);
-        let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state.clone());
+        let norm_ranks = if train.sync_norm { self.ranks.clone() } else { Ranks::default() };
+        let new_step = |state: RecurrentState, step| {
+            let training = TrainingStep::new(train.seed, step).with_state(state).with_norm_ranks(norm_ranks.clone());
+            training.of_rank(self.ranks.rank())
+        };
+        let mut training = new_step(recurrent_state.clone(), state.progress.step);
 
         let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
@@ -185,8 +227,10 @@ impl Trainer {
             let what = format!("the loss is {value}; the first value that is not finite is in {place}");
             return Err(Error::NonFinite { step: state.progress.step + 1, what });
         }
-        let streams = if train.steps.is_some() { train.batch } else { batch.labels.len() };
+        // Those of all processes: the sum of their gradients is that of the whole batch.
+        let streams = if train.steps.is_some() { train.batch } else { samples };
         let gradient = leaves.gradient(&loss.stream_mean(streams).backward());
+        let gradient = shared::sum_gradients(&self.ranks, gradient);
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
 
         state.model.parameters.unflatten(&values);
@@ -199,9 +243,11 @@ impl Trainer {
         }
         state.recurrent_state = training.state;
         let progress = &mut state.progress;
-        progress.loss_sum += loss.per_sample.iter().sum::<f64>();
-        progress.correct += loss.correct;
-        progress.seen += batch.labels.len() as u64;
+        let own = [loss.per_sample.iter().sum(), loss.correct as f64, batch.labels.len() as f64];
+        let [loss, correct, seen] = self.ranks.sum_f64(own);
+        progress.loss_sum += loss;
+        progress.correct += correct as u64;
+        progress.seen += seen as u64;
         progress.batch += 1;
         progress.step += 1;
         Ok(())
@@ -209,6 +255,7 @@ impl Trainer {
 
     /// Evaluates the network and adds the epoch to the history.
     fn end_epoch(&mut self) -> Result<()> {
+        self.share_model();
         let score = evaluate(&self.state.evaluated_model(), &self.held_out, |_| ())?;
         if !score.loss.is_finite() {
             let what = format!("after it the loss over the held-out samples is {}", score.loss);
@@ -240,10 +287,6 @@ impl Trainer {
         history.is_some_and(|(last, earlier)| earlier.iter().all(|epoch| last.is_better_than(epoch, is_language_model)))
     }
 
-    fn write_checkpoint(&self) -> Result<()> {
-        self.run.write_checkpoint(&self.state, &self.metadata, self.fingerprint, self.experiment.train.keep)
-    }
-
     fn loader_config(&self) -> LoaderConfig {
         let Experiment { data, train, .. } = &self.experiment;
         LoaderConfig {
@@ -258,6 +301,7 @@ impl Trainer {
             drop_last: false,
             start: self.state.progress.batch as usize,
             workers: data.workers,
+            part: shared::part(&self.ranks),
         }
     }
 }

@@ -7,28 +7,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may use.
-const MAY_USE: [(&str, &str); 20] = [
+const MAY_USE: [(&str, &str); 21] = [
     ("error", ""),
     ("random", ""),
+    ("ranks", "error"),
     ("float_json", ""),
     ("text", "error"),
     ("device", "error"),
     ("atomic_file", "error"),
     ("picture", ""),
     ("data", "random text error"),
-    ("kernel", ""),
-    ("nn", "kernel random error"),
+    ("kernel", "ranks"),
+    ("nn", "kernel random ranks error"),
     ("model", "nn kernel random float_json error"),
     ("report", "model nn float_json error"),
-    ("measure", "model nn kernel data report picture random float_json atomic_file error"),
-    ("train", "measure model nn kernel data random float_json text atomic_file error"),
+    ("measure", "model nn kernel data report picture random ranks float_json atomic_file error"),
+    ("train", "measure model nn kernel data random ranks float_json text atomic_file error"),
     ("graph", "measure model nn kernel data random text atomic_file error"),
     ("open", "train graph measure model nn kernel data random text error"),
     ("slim", "open train graph measure model nn kernel data report random float_json text atomic_file error"),
     ("checkpoint_folder", "slim open measure nn report text atomic_file error"),
     (
         "cli",
-        "checkpoint_folder slim open train graph measure model nn kernel data report random device atomic_file error",
+        "checkpoint_folder slim open train graph measure model nn kernel data report random ranks device atomic_file error",
     ),
     ("prelude", "slim open train graph measure model nn kernel data report random device error"),
 ];

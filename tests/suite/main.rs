@@ -2,6 +2,7 @@
 //! compile and to link.
 
 mod answers;
+mod cluster;
 mod commands;
 mod counts;
 mod directories;
@@ -14,12 +15,15 @@ mod kernels;
 mod language;
 mod layers;
 mod measures;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod onnx;
 mod onnx_forms;
 mod onnx_slim;
 mod open;
 mod parity;
 mod patches;
+mod ranks;
 mod reference;
 mod resume;
 mod runs;

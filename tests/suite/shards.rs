@@ -12,16 +12,16 @@ use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{Network, Wiring};
 
 /// Streamed means of shards are merged by Chan's formula, which rounds otherwise than a stream: largest relative difference.
-const MERGED: f64 = 1e-12;
+pub(crate) const MERGED: f64 = 1e-12;
 /// Outputs that are counted from predictions alone: they must be equal to the bit.
 const COUNTED: [&str; 9] =
     ["lesion", "shuffle", "ablation", "several", "pairs", "repeats", "iteration", "readouts", "early_exit"];
 
-fn digits(limit: usize) -> EvalSet {
+pub(crate) fn digits(limit: usize) -> EvalSet {
     EvalSet::open("digits").unwrap().limit(limit).build().unwrap()
 }
 
-fn resnet(wiring: Wiring, seed: u64) -> Model {
+pub(crate) fn resnet(wiring: Wiring, seed: u64) -> Model {
     let config = ModelConfig::new(ModelKind::Resnet).with_depth(14).with_width(4).with_wiring(wiring);
     Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap()
 }
@@ -66,7 +66,7 @@ fn differences(path: &str, [whole, merged]: [&Value; 2], tolerance: f64, found: 
     }
 }
 
-fn assert_alike(whole: &Measurements, merged: &Measurements, tolerance: f64, what: &str) {
+pub(crate) fn assert_alike(whole: &Measurements, merged: &Measurements, tolerance: f64, what: &str) {
     let mut found = Vec::new();
     let json = |measured: &Measurements| serde_json::to_value(measured).unwrap();
     differences("", [&json(whole), &json(merged)], tolerance, &mut found);
@@ -100,7 +100,7 @@ fn more_shards_than_samples_are_merged_too() {
 }
 
 /// Sentences that depend on nothing.
-fn corpus(dir: &Path) {
+pub(crate) fn corpus(dir: &Path) {
     let words = ["small", "dogs", "see", "the", "old", "bird", "and", "sing"];
     for (name, sentences) in [("train", 60), ("valid", 20), ("test", 40)] {
         let sentence = |i: usize| (0..3 + i % 5).map(|k| words[(i * 7 + k * k * 3) % 8]).collect::<Vec<_>>().join(" ");
@@ -109,12 +109,10 @@ fn corpus(dir: &Path) {
     }
 }
 
-/// The streams of a text are shared out: what its words remember must not depend on it.
-#[test]
-fn shards_of_a_text_remember_as_the_whole_does() {
-    let dir = tempfile::tempdir().unwrap();
-    corpus(dir.path());
-    let spec: DataSpec = format!("text:{}", dir.path().display()).parse().unwrap();
+/// A language model, and words that follow each other in streams; the text is written to a directory.
+pub(crate) fn language_model(dir: &Path) -> (Model, EvalSet) {
+    corpus(dir);
+    let spec: DataSpec = format!("text:{}", dir.display()).parse().unwrap();
     let dataset = Dataset::open(&spec, Split::Train, &ResizeCrop::default()).unwrap();
     let config: ModelConfig =
         toml::from_str("kind = \"char-lm\"\nmaps = [6, 10]\nunits = 12\nblocks = [3]\nwiring = \"highway\"").unwrap();
@@ -126,6 +124,14 @@ fn shards_of_a_text_remember_as_the_whole_does() {
     );
     let data = EvalSet::new(Arc::new(dataset.unwrap()), unrolled::data::Normalization::uniform(0.0, 1.0), 40);
     assert!(data.dataset.streams() > 1, "samples follow each other");
+    (model, data)
+}
+
+/// The streams of a text are shared out: what its words remember must not depend on it.
+#[test]
+fn shards_of_a_text_remember_as_the_whole_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = language_model(dir.path());
     let measure = Measure::new().names("net", "text");
     let whole = measure.run(&model, &data, &mut ()).unwrap();
     for of in [2, 3, 7] {

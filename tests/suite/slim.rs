@@ -490,6 +490,7 @@ fn statistics_are_the_mean_over_the_batches() {
         drop_last: true,
         start: 0,
         workers: 0,
+        part: None,
     };
     let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut count = 0.0;

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
+use unrolled::Error;
 use unrolled::kernel::Backend;
+use unrolled::ranks::Ranks;
 use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
 use unrolled::write_atomic;
@@ -101,13 +103,17 @@ fn by_parser() -> impl TypedValueParser<Value = Criterion> {
 }
 
 impl Slim {
-    pub(super) fn run(&self, backend: &Backend) -> anyhow::Result<()> {
+    pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         if let Some(folder) = self.layers.folder(&self.network.path)? {
-            return self.slim_folder(&folder);
+            return if ranks.is_first() { self.slim_folder(&folder) } else { Ok(()) };
+        }
+        if self.latency.is_some() && ranks.size() > 1 {
+            return Err(Error::Usage("--latency: differs from process to process; run it in one".into()).into());
         }
         self.check_paths()?;
         let mut network = self.network.open(backend)?;
-        let data = self.data.for_network(&self.network.path, &mut network)?;
+        let mut data = self.data.for_network(&self.network.path, &mut network)?;
+        data.share(&network, ranks)?;
         self.slim(&network, &data)
     }
 
@@ -151,11 +157,15 @@ impl Slim {
         });
         meter.finish();
         let slimming = slimming?;
+        let ranks = &data.set.ranks;
+        if !ranks.is_first() {
+            return Ok(());
+        }
         if let Some(path) = &self.save_plan {
             let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed, &data.set).to_toml()?;
             write_atomic(path, plan.as_bytes())?;
         }
-        let page = slim::slimming_report(&slimming, output::facts(begun));
+        let page = slim::slimming_report(&slimming, output::facts_of_ranks(begun, ranks));
         if let Some(directory) = self.report_directory()? {
             let json = output::json_document(&slimming)?;
             directory.save_with(&page, (SLIMMING.to_owned(), json.into_bytes()), Vec::new())?;

@@ -15,6 +15,7 @@ fn config(order: SampleOrder) -> LoaderConfig {
         drop_last: false,
         start: 0,
         workers: 0,
+        part: None,
     }
 }
 

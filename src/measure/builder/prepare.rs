@@ -3,9 +3,9 @@
 use super::super::cost::bytes_per_sample;
 use super::super::measurement::{AnyMeasurement, REGISTRY, Scope};
 use super::super::plan::Plan;
-use super::super::sample_order::Shard;
 use super::super::{EvalSet, memory};
 use super::Measure;
+use crate::data::Shard;
 use crate::nn::Network;
 use crate::{Error, Result};
 

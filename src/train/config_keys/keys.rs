@@ -98,6 +98,7 @@ pub(in crate::train) static KEYS: &[Key] = {
         key("train.threshold", Float, "The least decrease of the loss (or perplexity) in an epoch, without which the schedule plateau multiplies the rate."),
         key("train.clip_norm", Float, "The largest norm of the gradient over all parameters; 0 for no limit."),
         key("train.label_smoothing", Float, "The share of the target distribution that is spread evenly over all classes."),
+        key("train.sync_norm", Boolean, "Whether several processes (mpirun) take the statistics of batch normalization over the whole batch; otherwise each over its own samples."),
         key("train.ema", Float, "The decay of a moving average of the parameters, which is evaluated and saved; 0 for none."),
         key("train.checkpoint_steps", Integer, "The number of steps between two checkpoints; 0 for the end of epochs only."),
         key("train.keep", Integer, "The number of checkpoints that are kept, the latest ones."),

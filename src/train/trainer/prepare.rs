@@ -1,13 +1,15 @@
 //! What is settled before the first step: data, network, run directory, and the state to continue from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Trainer;
+use super::shared::{latest_checkpoint, part};
 use crate::data::{Dataset, Normalization, Vocabulary};
 use crate::kernel::Backend;
 use crate::measure::EvalSet;
 use crate::model::{Metadata, Model, ModelConfig};
+use crate::ranks::Ranks;
 use crate::train::checks::{check_extension, check_memory};
 use crate::train::initial_weights::copy_weights;
 use crate::train::open_data::{check_augmented, open_data};
@@ -28,6 +30,7 @@ impl Trainer {
         dir: &Path,
         resume: bool,
         backend: &Backend,
+        ranks: &Ranks,
     ) -> Result<Self> {
         let (samples, held_out) = open_data(&experiment)?;
         let train = &experiment.train;
@@ -41,6 +44,7 @@ impl Trainer {
         let uninitialized = Model::uninitialized(&model, shape, classes, backend)?;
         check_augmented(&experiment, &uninitialized, shape)?;
         check_memory(&uninitialized, train)?;
+        check_ranks(&experiment, &samples, ranks, backend)?;
         let mut initial = None;
         let mut new_parameters = Vec::new();
         if let Some(source) = weights {
@@ -50,12 +54,23 @@ impl Trainer {
         }
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let mut run = if resume {
-            RunDirectory::resume(dir, &experiment, backend.preferred)?
-        } else {
-            RunDirectory::create(dir, &experiment, backend.preferred)?
+        let mut run = match (ranks.is_first(), resume) {
+            (false, _) => None,
+            (true, true) => Some(RunDirectory::resume(dir, &experiment, backend.preferred, ranks.size())?),
+            (true, false) => Some(RunDirectory::create(dir, &experiment, backend.preferred, ranks.size())?),
         };
-        let state = match (run.read_latest_checkpoint(&setup, backend)?, initial, &train.from) {
+        let checkpoint = latest_checkpoint(ranks, run.as_ref())?;
+        let read = |(path, bytes): (PathBuf, Vec<u8>)| TrainingState::from_bytes(&path, &bytes, &setup, backend);
+        let checkpoint = match checkpoint.map(read).transpose() {
+            Err(error) => {
+                return Err(match &run {
+                    Some(run) => run.with_earlier_checkpoint(error),
+                    None => error,
+                });
+            }
+            Ok(checkpoint) => checkpoint,
+        };
+        let mut state = match (checkpoint, initial, &train.from) {
             (Some(state), ..) => state,
             (None, Some(model), _) => TrainingState::new(model, train),
             (None, None, Some(_)) => {
@@ -63,19 +78,50 @@ impl Trainer {
             }
             (None, None, None) => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
         };
-        if let Some(before) = run.replaced_experiment() {
+        if let Some(part) = part(ranks) {
+            state.recurrent_state = state.recurrent_state.part(part.range(state.recurrent_state.streams()));
+        }
+        if let Some(run) = &mut run
+            && let Some(before) = run.replaced_experiment()
+        {
             let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
             check_extension(&before.train, train, &state, per_epoch)?;
             run.replace_experiment(&experiment)?;
         }
         let metadata = metadata(&experiment, &samples, state.model.config().clone(), &normalization);
         let batch = (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH);
-        let held_out = EvalSet::new(Arc::new(held_out), normalization, batch);
+        let held_out = EvalSet { ranks: ranks.clone(), ..EvalSet::new(Arc::new(held_out), normalization, batch) };
         let data = &experiment.data;
         let selects = data.validation > 0 || data.select_on_test || samples.vocabulary().is_some();
         let samples = Arc::new(samples);
-        Ok(Self { experiment, samples, held_out, selects, fingerprint, metadata, state, run, new_parameters })
+        let ranks = ranks.clone();
+        let mut trainer =
+            Self { experiment, samples, held_out, selects, fingerprint, metadata, state, ranks, run, new_parameters };
+        trainer.share_model();
+        Ok(trainer)
     }
+}
+
+/// Checks that several processes can share the batches, and that all are about to train the same network on the same samples.
+fn check_ranks(experiment: &Experiment, samples: &Dataset, ranks: &Ranks, backend: &Backend) -> Result<()> {
+    let (train, size) = (&experiment.train, ranks.size());
+    if size == 1 {
+        return Ok(());
+    }
+    let text = experiment.to_toml()?;
+    let checksum = |value: u32| format!("{value:08x}");
+    let parts = [("experiment", checksum(crc32fast::hash(text.as_bytes()))), ("data", checksum(samples.fingerprint()))];
+    ranks.check_same(&parts)?;
+    let last = samples.len() % train.batch;
+    if train.batch < size || train.steps.is_none() && last > 0 && last < size {
+        let smallest = if train.batch < size { train.batch } else { last };
+        let what = format!("a batch has {}, too few for {size} processes", format_args!("{smallest} samples"));
+        return Err(Error::config("train.batch", what));
+    }
+    if train.sync_norm && backend.device != Backend::cpu().device {
+        return Err(Error::config("train.sync_norm", "is there on the CPU only; leave out --device"));
+    }
+    Ok(())
 }
 
 /// Returns the configuration of the network with the number of characters that the text has.
