@@ -51,7 +51,7 @@ fn shards_of_a_job_array_are_merged_and_a_lost_one_is_run_again() {
     whole.args(["measure", "net.safetensors", "--json"]).args(options.split_whitespace());
     let whole = whole.current_dir(home.path()).output().unwrap();
     assert!(whole.status.success(), "{}", text(&whole.stderr));
-    assert_eq!(figures(&merge.stdout), figures(&whole.stdout));
+    assert!(figures(&merge.stdout) == figures(&whole.stdout));
     assert!(home.path().join("out/merged/report.html").exists());
 }
 

@@ -72,11 +72,11 @@ fn figures(json: &str) -> Value {
 fn the_program_prints_once_and_the_same() {
     let home = home();
     let eval = "$unrolled eval run --limit 90 --json";
-    let measure = "$unrolled measure run --limit 90 --only lesion,several,readouts,estimation --null none --json";
+    let measure = "$unrolled measure run --limit 90 --only lesion,several,readouts --null none --json";
     for command in [eval, measure] {
         let one = figures(&run(home.path(), 1, command));
         for size in [2, 3] {
-            assert_eq!(figures(&run(home.path(), size, command)), one, "{command}, {size} processes");
+            assert!(figures(&run(home.path(), size, command)) == one, "{command}, {size} processes");
         }
     }
     let compare = "$unrolled compare run run --limit 60 --only lesion,influence --out compared && ls compared";
@@ -145,6 +145,6 @@ fn a_sweep_that_is_killed_is_resumed() {
     let (code, output) = mpirun(home.path(), 2, &format!("{measure} broken"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(code != 0 && said.contains("unfinished measurements; resume them"), "{said}");
-    assert_eq!(figures(&run(home.path(), 2, &format!("{measure} broken --resume --json"))), figures(&whole));
+    assert!(figures(&run(home.path(), 2, &format!("{measure} broken --resume --json"))) == figures(&whole));
     assert!(!home.path().join("broken/ranks").exists());
 }
