@@ -135,7 +135,7 @@ impl Ranks {
 
     /// Replaces values by their sums over all ranks, added in the order of the ranks: all ranks get the same bits. A rank sends
     /// each value twice at most, however many ranks there are.
-    pub(crate) fn sum(&self, values: &mut [f32]) {
+    pub fn sum(&self, values: &mut [f32]) {
         let Some(shared) = &self.0 else { return };
         let size = self.size();
         let part = values.len().div_ceil(size);
@@ -152,7 +152,7 @@ impl Ranks {
     }
 
     /// Returns the sums of values over all ranks, added in the order of the ranks.
-    pub(crate) fn sum_f64<const N: usize>(&self, values: [f64; N]) -> [f64; N] {
+    pub fn sum_f64<const N: usize>(&self, values: [f64; N]) -> [f64; N] {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let mut sums = [0.0; N];
         for bytes in self.all_gather(bytes) {

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::model::{Model, ModelConfig};
 use unrolled::nn::{BATCH_NORM_MOMENTUM, ForwardContext, TrainingStep, cross_entropy};
+use unrolled::ranks::Ranks;
 use unrolled::train::{Optimizer, TrainConfig};
 
 /// Largest relative error of a loss. The expected ones are f64; PyTorch's own f32 loses up to 4e-6 of them.
@@ -32,6 +33,20 @@ struct Case {
 
 #[test]
 fn ten_steps_lose_what_pytorch_loses() {
+    check("one process", |expected, case| losses(expected, case, &Ranks::default()));
+}
+
+/// With the statistics of normalization taken over the whole batch, several processes lose what one does.
+#[test]
+fn ten_steps_of_two_ranks_lose_what_pytorch_loses() {
+    check("two ranks", |expected, case| {
+        let mut found = crate::ranks::on_ranks(2, |ranks| losses(expected, case, ranks));
+        assert!(found[0] == found[1], "{}: both ranks know the same losses", case.name);
+        found.swap_remove(0)
+    });
+}
+
+fn check(what: &str, losses: impl Fn(&Expected, &Case) -> Vec<f64>) {
     let expected: Expected = serde_json::from_str(include_str!("../goldens/parity.json")).unwrap();
     assert_eq!(expected.cases.len(), CASES);
     let mut failures = Vec::new();
@@ -46,29 +61,38 @@ fn ten_steps_lose_what_pytorch_loses() {
             }
         }
     }
-    println!("{CASES} cases, largest error {worst:.1e}");
+    println!("{what}: {CASES} cases, largest error {worst:.1e}");
     assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
+/// The losses of ten steps whose batches the ranks share.
+fn losses(sample: &Expected, Case { model, train, .. }: &Case, ranks: &Ranks) -> Vec<f64> {
     let mut model = Model::new(model, sample.input, sample.classes, 0, &Device::flex()).unwrap();
     crate::draws::fill(&mut model.parameters, sample.seed);
     let mut optimizer = Optimizer::new(train, &model.parameters);
     let [channels, height, width] = sample.input;
     let shape = [sample.batch, channels, height, width];
+    let rank = |number: usize| sample.batch * number / ranks.size();
+    let own = rank(ranks.rank())..rank(ranks.rank() + 1);
     let step = |step| {
         let x = crate::draws::values(sample.seed, &format!("batch{step}.input"), &shape);
         let labels = crate::draws::labels(sample.seed, &format!("batch{step}.labels"), sample.batch, sample.classes);
+        let size = channels * height * width;
+        let (x, labels) = (x[own.start * size..own.end * size].to_vec(), &labels[own.clone()]);
+        let shape = [own.len(), channels, height, width];
         let leaves = model.parameters.require_grad();
         let x = Tensor::<4>::from_data(TensorData::new(x, shape), leaves.device());
-        let mut training = TrainingStep::new(0, step);
+        let mut training = TrainingStep::new(0, step).with_norm_ranks(ranks.clone());
         let logits = model.forward(&mut ForwardContext::training(&leaves, &mut training), x);
-        let loss = cross_entropy(model.parameters.kernels(), logits, &labels, train.label_smoothing).mean;
-        let gradient = leaves.gradient(&loss.backward());
+        let loss = cross_entropy(model.parameters.kernels(), logits, labels, train.label_smoothing);
+        let mean = loss.stream_mean(sample.batch);
+        let mut gradient = leaves.gradient(&mean.backward()).into_data().try_to_vec::<f32>().unwrap();
+        ranks.sum(&mut gradient);
+        let gradient = Tensor::from_floats(gradient.as_slice(), model.parameters.device());
         let values = optimizer.step(train, train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);
         model.parameters.update_running_statistics(training.statistics, |_| BATCH_NORM_MOMENTUM);
-        f64::from(loss.into_scalar::<f32>())
+        ranks.sum_f64([f64::from(mean.into_scalar::<f32>())])[0]
     };
     (0..STEPS).map(step).collect()
 }
