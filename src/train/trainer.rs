@@ -178,16 +178,17 @@ impl Trainer {
 
         let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
-        let value: f32 = loss.mean.clone().into_scalar();
-        if !value.is_finite() {
-            let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
-            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
-            let what = format!("the loss is {value}; the first value that is not finite is in {place}");
-            return Err(Error::NonFinite { step: state.progress.step + 1, what });
-        }
         let streams = if train.steps.is_some() { train.batch } else { batch.labels.len() };
         let gradient = leaves.gradient(&loss.stream_mean(streams).backward());
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
+        // The only value that a step waits for, so that a device which computes on its own gets the whole step at once.
+        let loss = loss.read();
+        if !loss.mean.is_finite() {
+            let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
+            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
+            let what = format!("the loss is {}; the first value that is not finite is in {place}", loss.mean);
+            return Err(Error::NonFinite { step: state.progress.step + 1, what });
+        }
 
         state.model.parameters.unflatten(&values);
         state
