@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use super::run_files::{
     BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
 };
-use super::{Experiment, TrainingSetup, TrainingState};
+use super::versions::Versions;
+use super::{Experiment, Resume, TrainingSetup, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
-use crate::kernel::{Backend, Kernels};
+use crate::kernel::Backend;
 use crate::model::Epoch;
 use crate::model::{Metadata, Model, to_bytes};
 use crate::text::read_text;
@@ -36,7 +37,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
-    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
+    pub fn create(dir: &Path, experiment: &Experiment, backend: &Backend) -> Result<Self> {
         if !is_empty(dir)? {
             return Err(Error::unsupported(
                 dir.display(),
@@ -46,7 +47,7 @@ impl RunDirectory {
         write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
         run.remove_temporary_files()?;
-        run.write_versions(kernels)?;
+        Versions::new(backend).write(dir)?;
         run.write_metrics(&[])?;
         Ok(run)
     }
@@ -80,11 +81,12 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
-    /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
-    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels) -> Result<Self> {
+    /// missing; [`Error::Mismatch`] if the run has another configuration; [`Error::Argument`] if it was trained on another device
+    /// or with other kernels, and `resume` is not [`Resume::Inexact`].
+    pub fn resume(dir: &Path, experiment: &Experiment, backend: &Backend, resume: Resume) -> Result<Self> {
         let path = dir.join(CONFIG);
         if dir.exists() && !path.exists() && is_empty(dir)? {
-            return Self::create(dir, experiment, kernels);
+            return Self::create(dir, experiment, backend);
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
@@ -95,12 +97,12 @@ impl RunDirectory {
         }
         let replaced = (before != *experiment).then_some(before);
         let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced };
-        run.check_kernels(kernels)?;
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
             return Err(Error::unsupported(dir.display(), what));
         }
+        Versions::new(backend).check(dir, resume)?;
         run.remove_temporary_files()?;
         Ok(run)
     }
@@ -241,32 +243,5 @@ impl RunDirectory {
     /// [`Error::Io`] if the file cannot be written.
     pub fn write_model(&self, model: &Model, metadata: &Metadata) -> Result<()> {
         write_atomic(&self.dir.join(MODEL), &to_bytes(model, metadata, &[], Default::default())?)
-    }
-
-    /// Checks that the run began with the kernels of this process. Other kernels round differently, and the result would not
-    /// be that of an uninterrupted run.
-    fn check_kernels(&self, kernels: Kernels) -> Result<()> {
-        // Runs of early versions do not state their kernels.
-        let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
-        let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
-        match serde_json::from_value::<Kernels>(versions["kernels"].clone()) {
-            Ok(before) if before != kernels => {
-                let (before, now) = (before.name(), kernels.name());
-                let what = format!("begun with {before} kernels, not with {now}; it can only be resumed as it began");
-                Err(Error::mismatch(self.dir.display(), what))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn write_versions(&self, kernels: Kernels) -> Result<()> {
-        let versions = serde_json::json!({
-            "unrolled": env!("CARGO_PKG_VERSION"),
-            "burn": "0.22.1",
-            "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            "threads": std::thread::available_parallelism().map_or(1, usize::from),
-            "kernels": kernels,
-        });
-        write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }
 }

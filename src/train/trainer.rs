@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Experiment, RunDirectory, TrainingState};
+use super::{Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate};
@@ -55,13 +55,18 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Prepares a training in the run directory `dir`. With `resume` it continues from the latest checkpoint there. The
-    /// directory is created only if everything else succeeds.
+    /// Prepares a training in the run directory `dir`. With `resume` it continues from the latest checkpoint there: `true` stands
+    /// for [`Resume::Exact`]. The directory is created only if everything else succeeds.
     ///
     /// # Errors
     /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
-    pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
-        Self::prepare(experiment, None, dir, resume, &backend.into())
+    pub fn new(
+        experiment: Experiment,
+        dir: &Path,
+        resume: impl Into<Resume>,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
+        Self::prepare(experiment, None, dir, resume.into(), &backend.into())
     }
 
     /// Prepares a training as [`Trainer::new`] does, which starts from the weights of another network. Where the
@@ -74,10 +79,10 @@ impl Trainer {
         experiment: Experiment,
         weights: &Model,
         dir: &Path,
-        resume: bool,
+        resume: impl Into<Resume>,
         backend: impl Into<Backend>,
     ) -> Result<Self> {
-        Self::prepare(experiment, Some(weights), dir, resume, &backend.into())
+        Self::prepare(experiment, Some(weights), dir, resume.into(), &backend.into())
     }
 
     /// Returns the parameters that keep their initial values, because the weights that the training starts from are those of

@@ -11,7 +11,7 @@ use crate::model::{Metadata, Model, ModelConfig};
 use crate::train::checks::{check_extension, check_memory};
 use crate::train::initial_weights::copy_weights;
 use crate::train::open_data::{check_augmented, open_data};
-use crate::train::{Experiment, RunDirectory, TrainingSetup, TrainingState};
+use crate::train::{Experiment, Resume, RunDirectory, TrainingSetup, TrainingState};
 use crate::{Error, Result};
 
 /// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
@@ -26,7 +26,7 @@ impl Trainer {
         experiment: Experiment,
         weights: Option<&Model>,
         dir: &Path,
-        resume: bool,
+        resume: Resume,
         backend: &Backend,
     ) -> Result<Self> {
         let (samples, held_out) = open_data(&experiment)?;
@@ -50,10 +50,9 @@ impl Trainer {
         }
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let mut run = if resume {
-            RunDirectory::resume(dir, &experiment, backend.preferred)?
-        } else {
-            RunDirectory::create(dir, &experiment, backend.preferred)?
+        let mut run = match resume {
+            Resume::Never => RunDirectory::create(dir, &experiment, backend)?,
+            Resume::Exact | Resume::Inexact => RunDirectory::resume(dir, &experiment, backend, resume)?,
         };
         let state = match (run.read_latest_checkpoint(&setup, backend)?, initial, &train.from) {
             (Some(state), ..) => state,
