@@ -32,26 +32,31 @@ struct Case {
 
 #[test]
 fn ten_steps_lose_what_pytorch_loses() {
+    check(&Device::flex(), TOLERANCE);
+}
+
+/// Compares all cases as a device computes them.
+pub(crate) fn check(device: &Device, tolerance: f64) {
     let expected: Expected = serde_json::from_str(include_str!("../goldens/parity.json")).unwrap();
     assert_eq!(expected.cases.len(), CASES);
     let mut failures = Vec::new();
     let mut worst = 0.0_f64;
     for case in &expected.cases {
         assert_eq!(case.losses.len() as u64, STEPS, "{}", case.name);
-        for (step, (found, loss)) in losses(&expected, case).into_iter().zip(&case.losses).enumerate() {
+        for (step, (found, loss)) in losses(&expected, case, device).into_iter().zip(&case.losses).enumerate() {
             let error = (found / loss - 1.0).abs();
             worst = worst.max(error);
-            if error.is_nan() || error > TOLERANCE {
+            if error.is_nan() || error > tolerance {
                 failures.push(format!("{}: step {step}: {found}, expected {loss}: {error:.1e}", case.name));
             }
         }
     }
     println!("{CASES} cases, largest error {worst:.1e}");
-    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} above {tolerance:e}:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn losses(sample: &Expected, Case { model, train, .. }: &Case) -> Vec<f64> {
-    let mut model = Model::new(model, sample.input, sample.classes, 0, &Device::flex()).unwrap();
+fn losses(sample: &Expected, Case { model, train, .. }: &Case, device: &Device) -> Vec<f64> {
+    let mut model = Model::new(model, sample.input, sample.classes, 0, device).unwrap();
     crate::draws::fill(&mut model.parameters, sample.seed);
     let mut optimizer = Optimizer::new(train, &model.parameters);
     let [channels, height, width] = sample.input;
