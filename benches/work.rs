@@ -2,7 +2,7 @@
 //!
 //! Requests come on standard input, one a line. `NAME COUNT` runs a benchmark `COUNT` times and answers with as many
 //! milliseconds on a line. `memory` answers with the KiB that the steps of the last new benchmark added to the peak memory of
-//! the process. The suffix `-reference` of a name selects the reference kernels.
+//! the process. The suffix `-reference` of a name selects the reference kernels, and `@wgpu` after that a device.
 //!
 //! Without a pipe, `cargo bench --bench work -- NAME...` times each benchmark seven times.
 
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use unrolled::kernel::{Backend, Kernels};
 use unrolled::model::{Model, ModelConfig};
 use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
@@ -49,11 +49,14 @@ const fn benchmark(
     Benchmark { name, model, shape, classes, batch, trains }
 }
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 8] = [
     benchmark("resnet20-train", RESNET20, [3, 32, 32], 10, 128, true),
     benchmark("highway20-train", HIGHWAY20, [3, 32, 32], 10, 128, true),
     benchmark("resnet20-infer", RESNET20, [3, 32, 32], 10, 128, false),
     benchmark("resnet50-infer", RESNET50, [3, 224, 224], 1000, 4, false),
+    // What a graphics card is given: `reference/bench_gpu.py`.
+    benchmark("resnet50-train", RESNET50, [3, 224, 224], 1000, 32, true),
+    benchmark("resnet50-infer-32", RESNET50, [3, 224, 224], 1000, 32, false),
     benchmark("mlp50-train", MLP50, [1, 28, 28], 10, 128, true),
     // 20 streams of 35 words.
     benchmark("char-lm-train", CHAR_LM, [1, 1, 21], 10_000, 700, true),
@@ -75,12 +78,17 @@ fn words(count: usize, length: usize) -> Vec<f32> {
     (0..count).flat_map(word).collect()
 }
 
-/// Returns a benchmark as a closure that runs it once, or `None` for an unknown name.
-fn prepare(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
+/// Returns a benchmark as a closure that runs it once, or `None` for an unknown name or device.
+fn prepare(name: &str) -> Option<Box<dyn FnMut()>> {
+    let (name, device) = name.split_once('@').unwrap_or((name, "cpu"));
+    let (name, kernels) = match name.strip_suffix(REFERENCE) {
+        Some(name) => (name, Kernels::Reference),
+        None => (name, Kernels::Native),
+    };
     let found = BENCHMARKS.iter().find(|benchmark| benchmark.name == name)?;
     let &Benchmark { model, shape, classes, batch, trains, .. } = found;
     let config: ModelConfig = toml::from_str(model).expect("a model");
-    let backend = Backend::new(Device::flex(), kernels);
+    let backend = Backend::new(unrolled::device::open(device).ok()?, kernels);
     let mut model = Model::new(&config, shape, classes, 0, &backend).expect("a network");
     let size: usize = batch * shape.iter().product::<usize>();
     let is_text = model.outline().is_language_model;
@@ -118,6 +126,7 @@ fn prepare(name: &str, kernels: Kernels) -> Option<Box<dyn FnMut()>> {
         for (id, statistic) in training.statistics {
             model.parameters.set(id, statistic);
         }
+        std::hint::black_box(loss.read());
         step += 1;
     }))
 }
@@ -140,8 +149,7 @@ impl Runner {
     /// Runs a benchmark `count` times and returns the times in milliseconds, or `None` for an unknown name.
     fn time(&mut self, name: &str, count: usize) -> Option<Vec<String>> {
         if !self.prepared.contains_key(name) {
-            let kernels = if name.ends_with(REFERENCE) { Kernels::Reference } else { Kernels::Native };
-            let mut run = prepare(name.trim_end_matches(REFERENCE), kernels)?;
+            let mut run = prepare(name)?;
             self.peak_before = peak();
             // Two runs fill caches and buffers.
             run();

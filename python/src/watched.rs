@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use unrolled::device::DeviceInfo;
 use unrolled::nn::{
     BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Route, Samples, Step,
 };
@@ -82,6 +83,10 @@ impl<N: Network> Network for Watched<N> {
 
     fn outline(&self) -> &Outline {
         self.inner.outline()
+    }
+
+    fn device(&self) -> Option<DeviceInfo> {
+        self.inner.device()
     }
 
     fn stem(&self, samples: &Samples) -> Result<N::Estimate> {

@@ -187,7 +187,8 @@ class Results(_Reported):
     @property
     def measurements(self) -> tuple[str, ...]:
         """The names of what was measured, the keys of the JSON."""
-        known = {"version", "target", "data", "seed", "outline", "baseline", "training", "untrained", "preprocessing"}
+        known = {"version", "target", "data", "preprocessing", "device", "seed", "outline", "baseline"}
+        known |= {"training", "untrained"}
         return tuple(key for key in self._record() if key not in known)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::Backend;
 use unrolled::measure::{EvalSet, Measure, report};
 use unrolled::ranks::Ranks;
-use unrolled::train::{Experiment, RunDirectory};
+use unrolled::train::{Experiment, Resume, RunDirectory};
 
 use super::progress::Bar;
 use super::report_directory::{ReportDirectory, ReportKind};
@@ -64,7 +64,7 @@ impl Demo {
         experiments.iter().try_for_each(|(name, experiment)| RunDirectory::clear(&self.out.join(name), experiment))?;
         for (name, experiment) in experiments {
             let dir = self.out.join(name);
-            let (model, history) = train::train(experiment, None, &dir, false, backend, &Ranks::default())?;
+            let (model, history) = train::train(experiment, None, &dir, Resume::Never, backend, &Ranks::default())?;
             let source = EvalSet::new(dataset.clone(), dataset.normalization(), 355);
             let mut bar = Bar::new(name);
             let measure = Measure::new().only(MEASUREMENTS)?.skip_inapplicable().seed(self.seed);

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use unrolled::device::DeviceInfo;
 use unrolled::kernel::Backend;
 use unrolled::measure::{SampleInfo, Score, evaluate};
 use unrolled::nn::Network;
@@ -29,6 +30,7 @@ struct Evaluation<'a> {
     target: &'a str,
     data: String,
     preprocessing: SampleInfo,
+    device: Option<DeviceInfo>,
     /// Files of a folder that are no images.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     passed_over: &'a [String],
@@ -50,16 +52,17 @@ impl Eval {
         meter.finish();
         let score = score?;
         match self.json {
-            true => self.print_json(&data, &score),
+            true => self.print_json(&data, network.device(), &score),
             false => output::print(&output::score(&score, network.outline())),
         }
     }
 
-    fn print_json(&self, data: &OpenedData, score: &Score) -> anyhow::Result<()> {
+    fn print_json(&self, data: &OpenedData, device: Option<DeviceInfo>, score: &Score) -> anyhow::Result<()> {
         output::print_json(&Evaluation {
             target: &self.network.name(),
             data: data.description(),
             preprocessing: SampleInfo::new(&data.set),
+            device,
             passed_over: data.set.dataset.passed_over(),
             score,
         })

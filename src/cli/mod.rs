@@ -26,6 +26,7 @@ use std::panic::AssertUnwindSafe;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use unrolled::Error;
+use unrolled::device::DeviceInfo;
 use unrolled::kernel::{Backend, Kernels};
 use unrolled::ranks::Ranks;
 
@@ -38,7 +39,7 @@ use unrolled::ranks::Ranks;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// The device that computes: cpu, or in builds with that feature cuda or wgpu
+    /// The device that computes: cpu, or in builds with that feature wgpu (a graphics card by Vulkan) or wgpu:1, the second one
     #[arg(long, global = true, default_value = "cpu")]
     device: String,
     /// Kernels on the CPU: native (fused, this program's) or reference (Burn's)
@@ -81,14 +82,17 @@ impl Command {
     /// Returns the name of a command that runs no network.
     fn without_network(&self) -> Option<&'static str> {
         match self {
-            Self::Show(_) => Some("show"),
             Self::Merge(_) => Some("merge"),
             Self::Report(_) => Some("report"),
             Self::Data(_) => Some("data"),
             Self::Train(train) if train.only_prints() => Some("train --init"),
-            Self::Demo(_) | Self::Train(_) | Self::Eval(_) | Self::Measure(_) | Self::Slim(_) | Self::Compare(_) => {
-                None
-            }
+            Self::Demo(_)
+            | Self::Train(_)
+            | Self::Eval(_)
+            | Self::Measure(_)
+            | Self::Slim(_)
+            | Self::Show(_)
+            | Self::Compare(_) => None,
         }
     }
 }
@@ -167,6 +171,8 @@ fn run(cli: Cli, ranks: &Ranks) -> anyhow::Result<()> {
     let backend = Backend::new(device, cli.kernels);
     if let Some(command) = cli.command.without_network() {
         check_default(&backend, command)?;
+    } else if backend.device != Backend::cpu().device {
+        output::say(&format!("computes on {}", DeviceInfo::new(&backend.device)));
     }
     match cli.command {
         Command::Train(command) => command.run(&backend, ranks),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use unrolled::Error;
+use unrolled::device::DeviceInfo;
 use unrolled::kernel::Backend;
 use unrolled::measure::outline_table;
 use unrolled::nn::{Network, Outline};
@@ -36,13 +37,14 @@ pub(super) struct Show {
 pub(crate) struct Shown<'a> {
     #[serde(flatten)]
     outline: Outline,
+    device: Option<DeviceInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     opening: Option<&'a LoadReport>,
 }
 
 impl<'a> Shown<'a> {
     pub(crate) fn new(opened: &'a AnyNetwork) -> Self {
-        Self { outline: for_good(opened), opening: opened.load_report() }
+        Self { outline: for_good(opened), device: opened.device(), opening: opened.load_report() }
     }
 
     /// The text that is printed. `hint` follows what was found in a file of another program.

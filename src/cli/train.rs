@@ -13,7 +13,7 @@ use unrolled::nn::Network;
 use unrolled::nn::Outline;
 use unrolled::open::{OpenOptions, OpenedModel};
 use unrolled::ranks::Ranks;
-use unrolled::train::{Event, Experiment, RunDirectory, Trainer, model_file};
+use unrolled::train::{Event, Experiment, Resume, RunDirectory, Trainer, model_file};
 
 use super::data_args::say_passed_over;
 use super::{output, progress};
@@ -37,6 +37,9 @@ pub(super) struct Train {
     /// train.epochs=N it is trained for longer, where the rates so far would have been the same
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Resume a run on another device or with other kernels too; it then does not end in the same bytes
+    #[arg(long, requires = "resume")]
+    inexact: bool,
     /// Start from the weights of a run, a model file, or a PyTorch or safetensors file; for other classes with a new head
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -46,7 +49,7 @@ pub(super) struct Train {
 struct Request {
     experiment: Experiment,
     dir: PathBuf,
-    resumes: bool,
+    resume: Resume,
 }
 
 impl Train {
@@ -59,15 +62,17 @@ impl Train {
         if let Some(name) = &self.init {
             return if ranks.is_first() { init(name, self.config.as_deref()) } else { Ok(()) };
         }
-        let Request { experiment, dir, resumes } = self.request(backend)?;
+        let Request { experiment, dir, resume } = self.request(backend)?;
         let data = &experiment.data;
         let selects_on_test = data.select_on_test && data.validation == 0;
         let weights = match &experiment.train.from {
             // The checkpoint of a run takes precedence.
-            Some(from) if !(resumes && model_file(&dir).is_ok()) => Some(open_weights(from, &experiment, backend)?),
+            Some(from) if resume == Resume::Never || model_file(&dir).is_err() => {
+                Some(open_weights(from, &experiment, backend)?)
+            }
             _ => None,
         };
-        let (model, history) = train(experiment, weights.as_ref(), &dir, resumes, backend, ranks)?;
+        let (model, history) = train(experiment, weights.as_ref(), &dir, resume, backend, ranks)?;
         let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
         let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
         let is_language_model = model.outline().is_language_model;
@@ -98,24 +103,28 @@ impl Train {
         }
         let mut overrides = self.set.clone();
         overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", quoted(from))));
-        let resumes = self.resume.is_some();
+        let resume = match (&self.resume, self.inexact) {
+            (None, _) => Resume::Never,
+            (Some(_), false) => Resume::Exact,
+            (Some(_), true) => Resume::Inexact,
+        };
         let Some(config) = config else {
             let dir = run.or(self.out.as_deref());
             let dir = dir.ok_or_else(|| Error::Usage("--resume: name the run to resume".into()))?.to_owned();
             let experiment = RunDirectory::experiment(&dir, &overrides)?;
-            return Ok(Request { experiment, dir, resumes });
+            return Ok(Request { experiment, dir, resume });
         };
         let text = read_text(config)?;
         let mut experiment = Experiment::parse(&text, &overrides, &config.display().to_string())?;
         let default = || Path::new("runs").join(config.file_stem().unwrap_or_default());
         let dir = run.or(self.out.as_deref()).map_or_else(default, Path::to_owned);
         if experiment.train.from.is_some() && experiment.data.normalization.is_none() {
-            experiment.data.normalization = match resumes && dir.join("config.toml").exists() {
+            experiment.data.normalization = match resume != Resume::Never && dir.join("config.toml").exists() {
                 true => RunDirectory::experiment(&dir, &[])?.data.normalization,
                 false => weights_normalization(&experiment, backend)?,
             };
         }
-        Ok(Request { experiment, dir, resumes })
+        Ok(Request { experiment, dir, resume })
     }
 }
 
@@ -177,14 +186,14 @@ pub(super) fn train(
     experiment: Experiment,
     weights: Option<&OpenedModel>,
     dir: &Path,
-    resumes: bool,
+    resume: Resume,
     backend: &Backend,
     ranks: &Ranks,
 ) -> anyhow::Result<(Model, Vec<Epoch>)> {
     let from = experiment.train.from.clone().unwrap_or_default();
     // A run directory appears only once everything that goes into it is known to fit.
     let initial = weights.map(|opened| &opened.model);
-    let trainer = Trainer::shared(experiment, initial, dir, resumes, backend, ranks)?;
+    let trainer = Trainer::shared(experiment, initial, dir, resume, backend, ranks)?;
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
     say_start(&trainer, weights.map(|_| from.as_str()));
     let advice = format!("{} keeps its checkpoints; to go on: unrolled train --resume {0}", dir.display());
@@ -232,10 +241,6 @@ fn say_start(trainer: &Trainer, from: Option<&str>) {
     let [done, all] = trainer.epochs();
     if done > 0 {
         output::say(&format!("continues after epoch {done} of {all}"));
-    }
-    if let Some(before) = trainer.processes_before() {
-        let before = if before == 1 { "one process".to_owned() } else { format!("{before} processes") };
-        output::say(&format!("was trained by {before} before: it will not end as if it had never stopped"));
     }
 }
 

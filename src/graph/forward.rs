@@ -10,6 +10,7 @@ use super::engine::float_tensor;
 use super::layout::Layout;
 use super::network::{Activation, GraphNetwork};
 use super::partition::Part;
+use crate::device::DeviceInfo;
 use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Samples};
 use crate::{Error, Result};
 
@@ -107,6 +108,10 @@ impl Network for GraphNetwork {
 
     fn outline(&self) -> &Outline {
         &self.outline
+    }
+
+    fn device(&self) -> Option<DeviceInfo> {
+        Some(DeviceInfo::cpu())
     }
 
     fn stem(&self, samples: &Samples) -> Result<Activation> {

@@ -120,9 +120,25 @@ pub struct CrossEntropy {
 }
 
 /// Returns softmax and cross-entropy of `[samples, classes]` logits. With smoothing `s` the target is `1 - s` for the label plus
-/// `s / classes` for every class, as in PyTorch. Runs on the CPU only.
-pub fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
-    let (mean, rest) = apply::<1>(SoftmaxCrossEntropy::new(labels, smoothing), vec![logits.into_dispatch()]);
-    let [losses, best] = rest.try_into().expect("losses and classes");
-    CrossEntropy { mean, losses, best }
+/// `s / classes` for every class, as in PyTorch.
+pub fn cross_entropy(kernels: Kernels, logits: Tensor<2>, labels: &[u32], smoothing: f64) -> CrossEntropy {
+    if kernels == Kernels::Native {
+        let (mean, rest) = apply::<1>(SoftmaxCrossEntropy::new(labels, smoothing), vec![logits.into_dispatch()]);
+        let [losses, best] = rest.try_into().expect("losses and classes");
+        return CrossEntropy { mean, losses, best };
+    }
+    let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    let samples = labels.len();
+    let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [samples, 1]), &logits.device());
+    let log_p = activation::log_softmax(logits, 1);
+    let of_label = log_p.clone().gather(1, labels);
+    let smoothed = match smoothing {
+        0.0 => of_label.clone(),
+        s => of_label.clone().mul_scalar(1.0 - s) + log_p.clone().mean_dim(1).mul_scalar(s),
+    };
+    CrossEntropy {
+        mean: smoothed.mean().neg(),
+        losses: of_label.detach().neg().reshape([samples]),
+        best: log_p.detach().argmax(1).float().reshape([samples]),
+    }
 }

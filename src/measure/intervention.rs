@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::activations::{BlockView, dot};
 use super::probe::Probe;
 use crate::Result;
+use crate::device::DeviceInfo;
 use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMask, RecurrentState, Samples};
 
 /// What is changed of a network besides its route.
@@ -116,6 +117,10 @@ impl<N: Network> Network for ChangedNetwork<'_, N> {
 
     fn outline(&self) -> &Outline {
         self.network.outline()
+    }
+
+    fn device(&self) -> Option<DeviceInfo> {
+        self.network.device()
     }
 
     fn stem(&self, samples: &Samples) -> Result<N::Estimate> {

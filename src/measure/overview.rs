@@ -109,7 +109,8 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     for network in networks {
         let (data, samples, seed) = (&network.data, network.baseline.samples, network.seed);
         let prepared = network.preprocessing.as_ref().map_or_else(String::new, SampleInfo::describe);
-        let line = format!("Measured on {data}, {samples} samples, seed {seed}. {prepared}");
+        let device = network.device.as_ref().map_or_else(String::new, |device| format!(", computed on {device}"));
+        let line = format!("Measured on {data}, {samples} samples, seed {seed}{device}. {prepared}");
         let line = line.trim_end().to_owned();
         if !measured.contains(&line) {
             measured.push(line);

@@ -6,6 +6,7 @@ use super::measurement::{AnyMeasurement, Scope};
 use super::sample_info::SampleInfo;
 use super::{EvalSet, Intervention};
 use crate::data::Shard;
+use crate::device::DeviceInfo;
 use crate::nn::{Network, Route};
 use crate::{Error, Result};
 
@@ -36,6 +37,9 @@ pub struct Plan {
     /// How the samples enter the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<SampleInfo>,
+    /// The device that computes the network; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceInfo>,
     /// What the measurements are planned for.
     pub scope: Scope,
     /// The measurements, with the routes that each follows.
@@ -78,6 +82,7 @@ impl Plan {
             data: Identity { name: data_name, checksum: format!("{data_checksum:08x}") },
             samples_checksum: Some(checksum_of_samples(data)),
             preprocessing: Some(SampleInfo::new(data)),
+            device: network.device(),
             measurements: planned.collect(),
             scope,
             shard,
@@ -110,6 +115,7 @@ impl Plan {
             .or(samples)
             .or_else(|| self.data.difference(&found.data, "data"))
             .or_else(|| Difference::of("seed", &theirs.seed, &ours.seed))
+            .or_else(|| Difference::of("device", found.device.as_ref()?, self.device.as_ref()?))
             .or_else(|| {
                 (ours != theirs).then(|| Difference {
                     what: String::new(),

@@ -13,6 +13,7 @@ use super::measurement::{Measurement, REGISTRY};
 use super::plan::Plan;
 use super::sample_info::SampleInfo;
 use super::score::Score;
+use crate::device::DeviceInfo;
 use crate::model::Epoch;
 use crate::nn::Outline;
 use crate::{Error, Result};
@@ -22,8 +23,8 @@ const VERSION: u64 = 3;
 
 /// Everything that was measured of one network.
 ///
-/// The JSON form is an object with the keys `version`, `target`, `data`, `preprocessing`, `seed`, `outline`, `baseline`, the keys of each
-/// measurement, `training` and `untrained`.
+/// The JSON form is an object with the keys `version`, `target`, `data`, `preprocessing`, `device`, `seed`, `outline`, `baseline`, the keys
+/// of each measurement, `training` and `untrained`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurements {
     /// The run directory or file that was opened.
@@ -32,6 +33,8 @@ pub struct Measurements {
     pub data: String,
     /// How the samples entered the network; `None` in files of earlier versions.
     pub preprocessing: Option<SampleInfo>,
+    /// The device that computed the network; `None` where it is not known, as in files of earlier versions.
+    pub device: Option<DeviceInfo>,
     /// The seed of all random choices.
     pub seed: u64,
     /// The network's stages and blocks.
@@ -116,6 +119,7 @@ pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<Stri
         target: plan.network.name.clone(),
         data: plan.data.name.clone(),
         preprocessing: plan.preprocessing.clone(),
+        device: plan.device.clone(),
         seed: plan.scope.seed,
         outline: plan.scope.outline.clone(),
         baseline,
@@ -145,6 +149,9 @@ impl Serialize for Measurements {
         map.serialize_entry("data", &self.data)?;
         if let Some(preprocessing) = &self.preprocessing {
             map.serialize_entry("preprocessing", preprocessing)?;
+        }
+        if let Some(device) = &self.device {
+            map.serialize_entry("device", device)?;
         }
         map.serialize_entry("seed", &self.seed)?;
         map.serialize_entry("outline", &self.outline)?;
@@ -192,6 +199,7 @@ impl<'de> Deserialize<'de> for Measurements {
             target: read("target", take("target"))?,
             data: read("data", take("data"))?,
             preprocessing: read("preprocessing", take("preprocessing"))?,
+            device: read("device", take("device"))?,
             seed: read("seed", take("seed"))?,
             outline: read("outline", take("outline"))?,
             baseline: read("baseline", take("baseline"))?,

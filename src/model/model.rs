@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::config::ModelConfig;
 use super::layers::Layers;
 use super::resolve::ResolvedConfig;
+use crate::device::DeviceInfo;
 use crate::kernel::{Backend, FeatureMap};
 use crate::nn::{
     Block, BlockActivations, BlockId, ForwardContext, Logits, Network, NetworkBuilder, Outline, Parameters,
@@ -180,6 +181,10 @@ impl Network for Model {
 
     fn outline(&self) -> &Outline {
         &self.outline
+    }
+
+    fn device(&self) -> Option<DeviceInfo> {
+        Some(DeviceInfo::new(self.parameters.device()))
     }
 
     /// Returns a CRC-32 of the outline and of the values of all parameters.

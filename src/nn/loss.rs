@@ -1,14 +1,24 @@
 //! The cross-entropy loss.
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::Tensor;
 
 use super::parameters::tensor_to_vec;
 use crate::kernel::{self, CrossEntropy, Kernels};
 
-/// The result of [`cross_entropy`].
+/// The loss of a batch on the device that computed it. Reading it waits for the device.
 pub struct Loss {
     /// Mean loss over the samples with the smoothed target, nats, `[1]`.
     pub mean: Tensor<1>,
+    labels: Vec<u32>,
+    losses: Tensor<1>,
+    best: Tensor<1>,
+}
+
+/// The figures of a [`Loss`].
+#[derive(Clone, Debug)]
+pub struct LossFigures {
+    /// Mean loss over the samples with the smoothed target, nats.
+    pub mean: f32,
     /// Loss `-ln p` of each sample's label without smoothing, nats.
     pub per_sample: Vec<f64>,
     /// Number of samples whose label is the most likely class.
@@ -21,7 +31,20 @@ impl Loss {
     /// The learning rate and the gradient norm of Section 5.2 refer to this sum. If the samples do not follow each other,
     /// each one is a stream, and the loss is [`Loss::mean`].
     pub fn stream_mean(&self, streams: usize) -> Tensor<1> {
-        self.mean.clone().mul_scalar(self.per_sample.len() as f64 / streams as f64)
+        self.mean.clone().mul_scalar(self.labels.len() as f64 / streams as f64)
+    }
+
+    /// Reads the figures, all at once.
+    pub fn read(&self) -> LossFigures {
+        let samples = self.labels.len();
+        let figures = [self.mean.clone().detach(), self.losses.clone(), self.best.clone()];
+        let figures = tensor_to_vec(Tensor::cat(figures.to_vec(), 0));
+        let (losses, best) = figures[1..].split_at(samples);
+        LossFigures {
+            mean: figures[0],
+            per_sample: losses.iter().copied().map(f64::from).collect(),
+            correct: best.iter().zip(&self.labels).map(|(&best, &label)| u64::from(best == label as f32)).sum(),
+        }
     }
 }
 
@@ -29,30 +52,8 @@ impl Loss {
 ///
 /// With label smoothing `s` the target is `1 - s` for the label plus `s / classes` for every class, as in PyTorch.
 pub fn cross_entropy(kernels: Kernels, logits: Tensor<2>, labels: &[u32], smoothing: f64) -> Loss {
-    let agree = |best: usize, label: u32| u64::from(best == label as usize);
-    if kernels == Kernels::Native {
-        let CrossEntropy { mean, losses, best } = kernel::cross_entropy(logits, labels, smoothing);
-        let correct = tensor_to_vec(best).iter().zip(labels).map(|(&best, &label)| agree(best as usize, label)).sum();
-        return Loss { mean, per_sample: tensor_to_vec(losses).into_iter().map(f64::from).collect(), correct };
-    }
-    let [batch, classes] = logits.dims();
-    let smoothed = smoothing / classes as f64;
-    // The factor -1/batch is folded into the target.
-    let scale = -1.0 / batch as f64;
-    let mut target = vec![(scale * smoothed) as f32; batch * classes];
-    for (row, &label) in target.chunks_exact_mut(classes).zip(labels) {
-        row[label as usize] = (scale * (1.0 - smoothing + smoothed)) as f32;
-    }
-    let target = Tensor::<2>::from_data(TensorData::new(target, [batch, classes]), &logits.device());
-    let log_p = activation::log_softmax(logits, 1);
-    let rows = tensor_to_vec(log_p.clone());
-    let rows = || rows.chunks_exact(classes).zip(labels);
-    let argmax = |row: &[f32]| row.iter().enumerate().fold(0, |best, (k, z)| if *z > row[best] { k } else { best });
-    Loss {
-        mean: (log_p * target).sum(),
-        per_sample: rows().map(|(row, &label)| -f64::from(row[label as usize])).collect(),
-        correct: rows().map(|(row, &label)| agree(argmax(row), label)).sum(),
-    }
+    let CrossEntropy { mean, losses, best } = kernel::cross_entropy(kernels, logits, labels, smoothing);
+    Loss { mean, labels: labels.to_vec(), losses, best }
 }
 
 /// Returns the gradient of each sample's cross-entropy with respect to its row of `[batch, classes]` logits, scaled to unit
@@ -78,6 +79,8 @@ pub(crate) fn unit_loss_gradients(logits: &[f32], labels: &[u32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+
     use super::*;
 
     #[test]
@@ -96,11 +99,10 @@ mod tests {
         let losses: [f64; 2] = [(1.0 + (-1.5f64).exp() + (-3f64).exp()).ln(), 3f64.ln()];
         let logits = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [2, 3]), &burn::tensor::Device::flex());
         for kernels in [Kernels::Native, Kernels::Reference] {
-            let loss = cross_entropy(kernels, logits.clone(), &labels, 0.0);
+            let loss = cross_entropy(kernels, logits.clone(), &labels, 0.0).read();
             assert_eq!(loss.correct, 1);
             assert!(loss.per_sample.iter().zip(losses).all(|(found, expected)| (found - expected).abs() < 1e-6));
-            let mean: f32 = loss.mean.into_scalar();
-            assert!((f64::from(mean) - (losses[0] + losses[1]) / 2.0).abs() < 1e-6, "{mean}");
+            assert!((f64::from(loss.mean) - (losses[0] + losses[1]) / 2.0).abs() < 1e-6, "{}", loss.mean);
         }
     }
 }

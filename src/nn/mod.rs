@@ -34,7 +34,7 @@ pub use char_cnn::{CharCnn, CharCnnConfig};
 pub use forward_context::{ForwardContext, TrainingStep};
 pub use layer::{BATCH_NORM_MOMENTUM, BatchNorm, Init, Layer, WeightForm, Window};
 pub(crate) use loss::unit_loss_gradients;
-pub use loss::{Loss, cross_entropy};
+pub use loss::{Loss, LossFigures, cross_entropy};
 pub use network::{Logits, Network, PositionMask, Samples};
 pub use outline::{BlockOutline, Outline, Shortcut, StageOutline};
 pub(crate) use parameters::tensor_to_vec;

@@ -3,6 +3,7 @@
 use super::Outline;
 use super::{BlockActivations, BlockId, RecurrentState, Route, Step};
 use crate::Result;
+use crate::device::DeviceInfo;
 
 /// A batch of samples as a network takes them.
 #[derive(Clone, Debug)]
@@ -259,6 +260,11 @@ pub trait Network {
         _gradient: &Self::Estimate,
     ) -> Result<Option<Self::Estimate>> {
         Ok(None)
+    }
+
+    /// Returns the device that computes; `None` where it is not known.
+    fn device(&self) -> Option<DeviceInfo> {
+        None
     }
 
     /// Returns a checksum of the network. Two networks with the same checksum are taken for the same, for example when an

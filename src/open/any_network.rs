@@ -6,6 +6,7 @@ use std::path::Path;
 use super::OpenedGraph;
 use super::{LoadReport, OpenOptions, OpenedModel};
 use crate::data::{Normalization, Vocabulary};
+use crate::device::DeviceInfo;
 #[cfg(feature = "onnx")]
 use crate::graph::Activation;
 use crate::kernel::FeatureMap;
@@ -281,6 +282,10 @@ impl Network for AnyNetwork {
             let gradient = opened.network().backward_step(step, entering.try_into()?, gradient.try_into()?)?;
             Ok(gradient.map(Into::into))
         })
+    }
+
+    fn device(&self) -> Option<DeviceInfo> {
+        dispatch!(self, opened => opened.network().device())
     }
 
     fn fingerprint(&self) -> u32 {

@@ -161,6 +161,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             target,
             data,
             preprocessing: Some(SampleInfo::new(self.data)),
+            device: network.device(),
             seed: self.seed,
             outline: network.outline().clone(),
             stays: removable(self.prunable).1,

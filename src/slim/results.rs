@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceInfo;
 use crate::float_json;
 use crate::measure::{Estimate, LesionResult, PerBlock, SampleInfo, Score};
 use crate::model::Epoch;
@@ -17,6 +18,9 @@ pub struct Slimming {
     /// How the samples enter the network; absent in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<SampleInfo>,
+    /// The device that computed the network; absent where it is not known, as in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceInfo>,
     /// Seed of all random choices, including the halves of the samples.
     pub seed: u64,
     /// The outline of the whole network.

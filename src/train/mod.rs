@@ -14,6 +14,7 @@ mod run_files;
 mod schedule;
 mod state;
 mod trainer;
+mod versions;
 
 pub use config::{DataConfig, DecayScope, OptimizerKind, ScheduleKind, TrainConfig};
 pub use experiment::Experiment;
@@ -23,3 +24,4 @@ pub use run_files::{model_file, read_history};
 pub use schedule::Schedule;
 pub use state::{TrainingProgress, TrainingSetup, TrainingState};
 pub use trainer::{Event, Trainer};
+pub use versions::Resume;

@@ -115,9 +115,21 @@ fn clip(gradient: Tensor<1>, limit: f64) -> Tensor<1> {
     if limit <= 0.0 {
         return gradient;
     }
-    // Burn sums a long vector with any number of threads, in an order that varies. A resumed training must be bit-identical,
-    // so that the squares are summed here, in order.
-    let squares: f64 = tensor_to_vec(gradient.clone()).iter().map(|&g| f64::from(g) * f64::from(g)).sum();
-    let factor = limit / (squares.sqrt() + 1e-6);
-    if factor < 1.0 { gradient.mul_scalar(factor) } else { gradient }
+    let norm = sum_of_squares(&gradient).sqrt();
+    let factor = norm.add_scalar(1e-6).recip().mul_scalar(limit).clamp_max(1.0);
+    gradient * factor
+}
+
+/// Returns the sum of the squares of a vector, `[1]`.
+///
+/// Burn sums a long vector on the CPU with any number of threads, in an order that varies. A resumed training must be
+/// bit-identical, so that it is summed in rows, each of which has one order.
+fn sum_of_squares(vector: &Tensor<1>) -> Tensor<1> {
+    const ROW: usize = 1 << 12;
+    let count = vector.dims()[0];
+    let rows = count / ROW + 1;
+    let zeros = Tensor::zeros([rows * ROW - count], &vector.device());
+    let squares = Tensor::cat(vec![vector.clone() * vector.clone(), zeros], 0);
+    let sums = squares.reshape([rows, ROW]).sum_dim(1);
+    sums.reshape([1, rows]).sum_dim(1).reshape([1])
 }

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use super::run_files::{
     BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
 };
-use super::{Experiment, TrainingState};
+use super::versions::Versions;
+use super::{Experiment, Resume, TrainingState};
 use crate::atomic_file::{is_temporary, write_atomic};
-use crate::kernel::Kernels;
+use crate::kernel::Backend;
 use crate::model::Epoch;
 use crate::model::{Metadata, Model, to_bytes};
+use crate::ranks::Ranks;
 use crate::text::read_text;
 use crate::{Error, Result};
 
@@ -23,8 +25,6 @@ pub struct RunDirectory {
     _lock: File,
     /// The experiment before, where the run is resumed with another one.
     replaced: Option<Experiment>,
-    /// The number of processes before, where the run is resumed with another one.
-    processes_before: Option<usize>,
 }
 
 /// The keys that may change when a run is resumed.
@@ -38,7 +38,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
-    pub fn create(dir: &Path, experiment: &Experiment, kernels: Kernels, processes: usize) -> Result<Self> {
+    pub fn create(dir: &Path, experiment: &Experiment, backend: &Backend, ranks: &Ranks) -> Result<Self> {
         if !is_empty(dir)? {
             return Err(Error::unsupported(
                 dir.display(),
@@ -46,9 +46,9 @@ impl RunDirectory {
             ));
         }
         write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None, processes_before: None };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
         run.remove_temporary_files()?;
-        run.write_versions(kernels, processes)?;
+        Versions::new(backend, ranks).write(dir)?;
         run.write_metrics(&[])?;
         Ok(run)
     }
@@ -82,11 +82,18 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
-    /// missing; [`Error::Mismatch`] if the run has another configuration or other kernels.
-    pub fn resume(dir: &Path, experiment: &Experiment, kernels: Kernels, processes: usize) -> Result<Self> {
+    /// missing; [`Error::Mismatch`] if the run has another configuration; [`Error::Argument`] if it was trained on another device,
+    /// with other kernels, or by another number of threads or processes, and `resume` is not [`Resume::Inexact`].
+    pub fn resume(
+        dir: &Path,
+        experiment: &Experiment,
+        backend: &Backend,
+        ranks: &Ranks,
+        resume: Resume,
+    ) -> Result<Self> {
         let path = dir.join(CONFIG);
         if dir.exists() && !path.exists() && is_empty(dir)? {
-            return Self::create(dir, experiment, kernels, processes);
+            return Self::create(dir, experiment, backend, ranks);
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
@@ -96,24 +103,15 @@ impl RunDirectory {
             return Err(Error::mismatch(path.display(), what));
         }
         let replaced = (before != *experiment).then_some(before);
-        let mut run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced, processes_before: None };
-        run.check_kernels(kernels)?;
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced };
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
             return Err(Error::unsupported(dir.display(), what));
         }
+        Versions::new(backend, ranks).check(dir, resume)?;
         run.remove_temporary_files()?;
-        run.processes_before = run.processes().filter(|before| *before != processes);
-        if run.processes_before.is_some() {
-            run.write_versions(kernels, processes)?;
-        }
         Ok(run)
-    }
-
-    /// Returns the number of processes that the run was trained with before, where it is now another one.
-    pub fn processes_before(&self) -> Option<usize> {
-        self.processes_before
     }
 
     /// Removes the files of an earlier run of this experiment, which may have another seed.
@@ -135,7 +133,7 @@ impl RunDirectory {
         if before != *experiment {
             return Err(other());
         }
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None, processes_before: None };
+        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
         run.remove_temporary_files()?;
         let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
         let is_known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
@@ -256,40 +254,5 @@ impl RunDirectory {
     /// [`Error::Io`] if the file cannot be written.
     pub fn write_model(&self, model: &Model, metadata: &Metadata) -> Result<()> {
         write_atomic(&self.dir.join(MODEL), &to_bytes(model, metadata, &[], Default::default())?)
-    }
-
-    /// Checks that the run began with the kernels of this process. Other kernels round differently, and the result would not
-    /// be that of an uninterrupted run.
-    fn check_kernels(&self, kernels: Kernels) -> Result<()> {
-        // Runs of early versions do not state their kernels.
-        let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
-        let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
-        match serde_json::from_value::<Kernels>(versions["kernels"].clone()) {
-            Ok(before) if before != kernels => {
-                let (before, now) = (before.name(), kernels.name());
-                let what = format!("begun with {before} kernels, not with {now}; it can only be resumed as it began");
-                Err(Error::mismatch(self.dir.display(), what))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Reads the number of processes that the run was trained with last; runs of early versions do not state it.
-    fn processes(&self) -> Option<usize> {
-        let versions = std::fs::read_to_string(self.dir.join(VERSIONS)).unwrap_or_default();
-        let versions: serde_json::Value = serde_json::from_str(&versions).unwrap_or_default();
-        versions["processes"].as_u64().map(|processes| processes as usize)
-    }
-
-    fn write_versions(&self, kernels: Kernels, processes: usize) -> Result<()> {
-        let versions = serde_json::json!({
-            "unrolled": env!("CARGO_PKG_VERSION"),
-            "burn": "0.22.1",
-            "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            "threads": std::thread::available_parallelism().map_or(1, usize::from),
-            "kernels": kernels,
-            "processes": processes,
-        });
-        write_atomic(&self.dir.join(VERSIONS), format!("{versions:#}\n").as_bytes())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Experiment, RunDirectory, TrainingState};
+use super::{Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate};
@@ -60,13 +60,18 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Prepares a training in the run directory `dir`. With `resume` it continues from the latest checkpoint there. The
-    /// directory is created only if everything else succeeds.
+    /// Prepares a training in the run directory `dir`. With `resume` it continues from the latest checkpoint there: `true` stands
+    /// for [`Resume::Exact`]. The directory is created only if everything else succeeds.
     ///
     /// # Errors
     /// If data, network and configuration do not fit together, or the checkpoint cannot be used.
-    pub fn new(experiment: Experiment, dir: &Path, resume: bool, backend: impl Into<Backend>) -> Result<Self> {
-        Self::prepare(experiment, None, dir, resume, &backend.into(), &Ranks::default())
+    pub fn new(
+        experiment: Experiment,
+        dir: &Path,
+        resume: impl Into<Resume>,
+        backend: impl Into<Backend>,
+    ) -> Result<Self> {
+        Self::prepare(experiment, None, dir, resume.into(), &backend.into(), &Ranks::default())
     }
 
     /// Prepares a training as [`Trainer::new`] does, which starts from the weights of another network. Where the
@@ -79,10 +84,10 @@ impl Trainer {
         experiment: Experiment,
         weights: &Model,
         dir: &Path,
-        resume: bool,
+        resume: impl Into<Resume>,
         backend: impl Into<Backend>,
     ) -> Result<Self> {
-        Self::prepare(experiment, Some(weights), dir, resume, &backend.into(), &Ranks::default())
+        Self::prepare(experiment, Some(weights), dir, resume.into(), &backend.into(), &Ranks::default())
     }
 
     /// Prepares a training as [`Trainer::new`] and [`Trainer::from_weights`] do, whose batches several processes share. The
@@ -99,17 +104,11 @@ impl Trainer {
         experiment: Experiment,
         weights: Option<&Model>,
         dir: &Path,
-        resume: bool,
+        resume: impl Into<Resume>,
         backend: impl Into<Backend>,
         ranks: &Ranks,
     ) -> Result<Self> {
-        Self::prepare(experiment, weights, dir, resume, &backend.into(), ranks)
-    }
-
-    /// Returns the number of processes that the run was trained with before, where it is continued with another number. It
-    /// then ends with other numbers than a run that was not interrupted.
-    pub fn processes_before(&self) -> Option<usize> {
-        self.run.as_ref().and_then(RunDirectory::processes_before)
+        Self::prepare(experiment, weights, dir, resume.into(), &backend.into(), ranks)
     }
 
     /// Returns the parameters that keep their initial values, because the weights that the training starts from are those of
@@ -212,26 +211,24 @@ impl Trainer {
         let x = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), leaves.device());
         let recurrent_state = std::mem::take(&mut state.recurrent_state);
         let norm_ranks = if train.sync_norm { self.ranks.clone() } else { Ranks::default() };
-        let new_step = |state: RecurrentState, step| {
-            let training = TrainingStep::new(train.seed, step).with_state(state).with_norm_ranks(norm_ranks.clone());
-            training.of_rank(self.ranks.rank())
-        };
-        let mut training = new_step(recurrent_state.clone(), state.progress.step);
+        let training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state.clone());
+        let mut training = training.with_norm_ranks(norm_ranks).of_rank(self.ranks.rank());
 
         let logits = state.model.forward(&mut ForwardContext::training(&leaves, &mut training), x.clone());
         let loss = cross_entropy(state.model.parameters.kernels(), logits, &batch.labels, train.label_smoothing);
-        let value: f32 = loss.mean.clone().into_scalar();
-        if !value.is_finite() {
-            let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
-            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
-            let what = format!("the loss is {value}; the first value that is not finite is in {place}");
-            return Err(Error::NonFinite { step: state.progress.step + 1, what });
-        }
         // Those of all processes: the sum of their gradients is that of the whole batch.
         let streams = if train.steps.is_some() { train.batch } else { samples };
         let gradient = leaves.gradient(&loss.stream_mean(streams).backward());
         let gradient = shared::sum_gradients(&self.ranks, gradient);
         let values = state.optimizer.step(train, rate, state.model.parameters.flatten(), gradient);
+        // The only value that a step waits for, so that a device which computes on its own gets the whole step at once.
+        let loss = loss.read();
+        if !loss.mean.is_finite() {
+            let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
+            let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
+            let what = format!("the loss is {}; the first value that is not finite is in {place}", loss.mean);
+            return Err(Error::NonFinite { step: state.progress.step + 1, what });
+        }
 
         state.model.parameters.unflatten(&values);
         state

@@ -34,6 +34,11 @@ type Arrays = BTreeMap<String, Vec<f32>>;
 
 #[test]
 fn networks_compute_what_pytorch_computes() {
+    check(&Device::flex(), TOLERANCE);
+}
+
+/// Compares all cases as a device computes them.
+pub(crate) fn check(device: &Device, tolerance: f64) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/networks.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -46,7 +51,7 @@ fn networks_compute_what_pytorch_computes() {
     let mut worst = 0.0_f64;
     let mut failures = Vec::new();
     for (number, case) in cases.iter().enumerate() {
-        for (sort, arrays) in run(case) {
+        for (sort, arrays) in run(case, device) {
             compared += 1;
             let expected = file.tensor(&format!("{number}.{sort}")).unwrap();
             let expected: Vec<f32> =
@@ -62,7 +67,7 @@ fn networks_compute_what_pytorch_computes() {
                 rest = after;
                 let error = error(&values, expected);
                 worst = worst.max(error);
-                if error > TOLERANCE {
+                if error > tolerance {
                     failures.push(format!("{}: {sort}: {name}: {error:.1e}", case.name));
                 }
             }
@@ -70,7 +75,7 @@ fn networks_compute_what_pytorch_computes() {
     }
     assert_eq!(compared, file.len(), "arrays of the file that no case compared");
     println!("{CASES} cases, largest error {worst:.1e}");
-    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} above {tolerance:e}:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// The largest error relative to the largest magnitude; infinite for what is no number.
@@ -81,16 +86,15 @@ fn error(found: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Everything that the file has of a case, computed here.
-fn run(case: &Case) -> BTreeMap<&'static str, Arrays> {
-    let mut model = Model::new(&case.config, case.input, case.classes, 0, &Device::flex()).unwrap();
+fn run(case: &Case, device: &Device) -> BTreeMap<&'static str, Arrays> {
+    let mut model = Model::new(&case.config, case.input, case.classes, 0, device).unwrap();
     crate::draws::fill(&mut model.parameters, case.seed);
     let [channels, height, width] = case.input;
     let shape = [case.batch, channels, height, width];
     let values = crate::draws::values(case.seed, "input", &shape);
 
     let plain = TensorData::new(values.clone(), shape);
-    let logits =
-        model.forward(&mut ForwardContext::inference(&model.parameters), Tensor::from_data(plain, &Device::flex()));
+    let logits = model.forward(&mut ForwardContext::inference(&model.parameters), Tensor::from_data(plain, device));
     let line = to_vec(logits);
     assert_eq!(line, walk(&model, Samples { values: values.clone(), shape }), "{}: block by block", case.name);
     let mut sorts = BTreeMap::from([("inference", Arrays::from([("logits".into(), line)]))]);

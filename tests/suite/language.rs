@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
-use unrolled::kernel::Kernels;
+use unrolled::kernel::{Backend, Kernels};
 use unrolled::model::{CharLmSize, Model, ModelConfig, ModelKind};
 use unrolled::nn::{ForwardContext, Network, RecurrentState, TrainingStep, Wiring, cross_entropy};
 use unrolled::train::{Optimizer, TrainConfig};
@@ -47,32 +47,35 @@ const BATCHES: usize = 10;
 
 #[test]
 fn ten_steps_lose_what_pytorch_loses() {
+    for kernels in [Kernels::Native, Kernels::Reference] {
+        check(&Backend::new(Device::flex(), kernels), TOLERANCE);
+    }
+}
+
+/// Compares all cases as a backend computes them.
+pub(crate) fn check(backend: &Backend, tolerance: f64) {
     let expected = expected();
     assert_eq!(expected.cases.len(), CASES);
     let mut failures = Vec::new();
     let mut worst = 0.0_f64;
     for case in &expected.cases {
         assert_eq!(case.losses.len(), BATCHES);
-        for kernels in [Kernels::Native, Kernels::Reference] {
-            let found = losses(&expected, &case.model, kernels);
-            for (step, (found, loss)) in found.into_iter().zip(&case.losses).enumerate() {
-                let error = (found / loss - 1.0).abs();
-                worst = worst.max(error);
-                if error.is_nan() || error > TOLERANCE {
-                    let name = format!("{:?} {:?}, {kernels:?}", case.model.wiring, case.model.blocks);
-                    failures.push(format!("{name}: step {step}: {found}, expected {loss}: {error:.1e}"));
-                }
+        for (step, (found, loss)) in losses(&expected, &case.model, backend).into_iter().zip(&case.losses).enumerate() {
+            let error = (found / loss - 1.0).abs();
+            worst = worst.max(error);
+            if error.is_nan() || error > tolerance {
+                let name = format!("{:?} {:?}, {backend:?}", case.model.wiring, case.model.blocks);
+                failures.push(format!("{name}: step {step}: {found}, expected {loss}: {error:.1e}"));
             }
         }
     }
     println!("{CASES} cases, largest error {worst:.1e}");
-    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} above {tolerance:e}:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> {
+fn losses(sizes: &Expected, config: &ModelConfig, backend: &Backend) -> Vec<f64> {
     let config = ModelConfig { characters: Some(sizes.characters), ..config.clone() };
-    let mut model = Model::new(&config, [1, 1, sizes.length], sizes.classes, 0, &Device::flex()).unwrap();
-    model.parameters.set_kernels(kernels);
+    let mut model = Model::new(&config, [1, 1, sizes.length], sizes.classes, 0, backend).unwrap();
     crate::draws::fill(&mut model.parameters, 0);
     no_character_is_zeros(&mut model, sizes.characters);
     let mut optimizer = Optimizer::new(&sizes.train, &model.parameters);
@@ -85,7 +88,7 @@ fn losses(sizes: &Expected, config: &ModelConfig, kernels: Kernels) -> Vec<f64> 
         let mut training = TrainingStep::new(0, k as u64).with_state(std::mem::take(&mut memory));
         let logits = model
             .forward(&mut ForwardContext::training(&leaves, &mut training), Tensor::<4>::from_data(x, leaves.device()));
-        let loss = cross_entropy(kernels, logits, &labels, 0.0);
+        let loss = cross_entropy(backend.kernels(), logits, &labels, 0.0);
         let gradient = leaves.gradient(&loss.stream_mean(sizes.streams).backward());
         let values = optimizer.step(&sizes.train, sizes.train.rate, model.parameters.flatten(), gradient);
         model.parameters.unflatten(&values);

@@ -9,6 +9,8 @@ mod directories;
 mod examples;
 mod folders;
 mod goldens;
+#[cfg(all(feature = "wgpu", feature = "onnx"))]
+mod gpu;
 mod interrupted;
 mod iteration;
 mod kernels;

@@ -105,8 +105,8 @@ fn the_program_trains_reproducibly() {
     assert!(bytes("a") == bytes("b"));
     let (code, output) = mpirun(home.path(), 3, "$unrolled train --resume a --set train.epochs=3");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(code, 0, "{said}");
-    assert_eq!(said.matches("was trained by 2 processes before").count(), 1, "{said}");
+    assert!(code != 0 && said.contains("1 thread in each of 2 processes"), "{said}");
+    run(home.path(), 3, "$unrolled train --resume a --set train.epochs=3 --inexact");
 }
 
 #[test]

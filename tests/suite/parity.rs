@@ -33,20 +33,26 @@ struct Case {
 
 #[test]
 fn ten_steps_lose_what_pytorch_loses() {
-    check("one process", |expected, case| losses(expected, case, &Ranks::default()));
+    check("one process", TOLERANCE, |expected, case| losses(expected, case, &Device::flex(), &Ranks::default()));
 }
 
 /// With the statistics of normalization taken over the whole batch, several processes lose what one does.
 #[test]
 fn ten_steps_of_two_ranks_lose_what_pytorch_loses() {
-    check("two ranks", |expected, case| {
-        let mut found = crate::ranks::on_ranks(2, |ranks| losses(expected, case, ranks));
+    check("two ranks", TOLERANCE, |expected, case| {
+        let mut found = crate::ranks::on_ranks(2, |ranks| losses(expected, case, &Device::flex(), ranks));
         assert!(found[0] == found[1], "{}: both ranks know the same losses", case.name);
         found.swap_remove(0)
     });
 }
 
-fn check(what: &str, losses: impl Fn(&Expected, &Case) -> Vec<f64>) {
+/// Compares all cases as a device computes them.
+#[cfg(feature = "wgpu")]
+pub(crate) fn check_device(device: &Device, tolerance: f64) {
+    check("another device", tolerance, |expected, case| losses(expected, case, device, &Ranks::default()));
+}
+
+fn check(what: &str, tolerance: f64, losses: impl Fn(&Expected, &Case) -> Vec<f64>) {
     let expected: Expected = serde_json::from_str(include_str!("../goldens/parity.json")).unwrap();
     assert_eq!(expected.cases.len(), CASES);
     let mut failures = Vec::new();
@@ -56,18 +62,18 @@ fn check(what: &str, losses: impl Fn(&Expected, &Case) -> Vec<f64>) {
         for (step, (found, loss)) in losses(&expected, case).into_iter().zip(&case.losses).enumerate() {
             let error = (found / loss - 1.0).abs();
             worst = worst.max(error);
-            if error.is_nan() || error > TOLERANCE {
+            if error.is_nan() || error > tolerance {
                 failures.push(format!("{}: step {step}: {found}, expected {loss}: {error:.1e}", case.name));
             }
         }
     }
     println!("{what}: {CASES} cases, largest error {worst:.1e}");
-    assert!(failures.is_empty(), "{} above {TOLERANCE:e}:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} above {tolerance:e}:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// The losses of ten steps whose batches the ranks share.
-fn losses(sample: &Expected, Case { model, train, .. }: &Case, ranks: &Ranks) -> Vec<f64> {
-    let mut model = Model::new(model, sample.input, sample.classes, 0, &Device::flex()).unwrap();
+fn losses(sample: &Expected, Case { model, train, .. }: &Case, device: &Device, ranks: &Ranks) -> Vec<f64> {
+    let mut model = Model::new(model, sample.input, sample.classes, 0, device).unwrap();
     crate::draws::fill(&mut model.parameters, sample.seed);
     let mut optimizer = Optimizer::new(train, &model.parameters);
     let [channels, height, width] = sample.input;

@@ -9,7 +9,7 @@ use unrolled::nn::{Network, Route, Wiring};
 use unrolled::open::OpenOptions;
 use unrolled::ranks::{Ranks, threads};
 use unrolled::slim::{Goal, Slim};
-use unrolled::train::{Experiment, Trainer};
+use unrolled::train::{Experiment, Resume, Trainer};
 
 use crate::shards::{MERGED, assert_alike, corpus, digits, language_model, resnet};
 
@@ -239,8 +239,9 @@ fn check_resumed(experiment: &Experiment, longer: &Experiment, step: u64) {
     let resumed = train(experiment, &broken, true, 2).remove(0);
     assert!(bits(&resumed.0) == bits(&whole.0), "the same number of ranks ends in the same bits");
     let backend = unrolled::kernel::Backend::cpu();
-    let trainer = Trainer::new(experiment.clone(), &copy, true, &backend).unwrap();
-    assert_eq!(trainer.processes_before(), Some(2));
+    let refused = Trainer::new(experiment.clone(), &copy, Resume::Exact, &backend).err().unwrap().to_string();
+    assert!(refused.contains("in each of 2 processes"), "{refused}");
+    let trainer = Trainer::new(experiment.clone(), &copy, Resume::Inexact, &backend).unwrap();
     let (_, history) = trainer.train(&mut |_| ()).unwrap();
     assert_eq!(history.len(), whole.1.len());
 }

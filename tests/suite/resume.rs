@@ -85,15 +85,22 @@ fn wait_for_checkpoint(dir: &Path, seen: &mut Option<PathBuf>) {
 
 #[test]
 fn a_killed_run_ends_in_the_same_bytes() {
-    kill(CONFIG);
+    kill(CONFIG, &[]);
 }
 
 #[test]
 fn a_killed_reader_remembers_what_it_read() {
-    kill(WORDS);
+    kill(WORDS, &[]);
 }
 
-fn kill(config: &str) {
+/// Kills and resumes runs of both configurations.
+#[cfg(feature = "wgpu")]
+pub(crate) fn kill_both(more: &[&str]) {
+    kill(CONFIG, more);
+    kill(WORDS, more);
+}
+
+fn kill(config: &str, more: &[&str]) {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("train.txt"), text(400)).unwrap();
     std::fs::write(home.path().join("valid.txt"), text(30)).unwrap();
@@ -101,14 +108,15 @@ fn kill(config: &str) {
     let config = home.path().join("config.toml");
     std::fs::write(&config, text).unwrap();
     let (whole, broken) = (home.path().join("whole"), home.path().join("broken"));
-    assert!(train(&config, &whole, &[]).status().unwrap().success());
+    assert!(train(&config, &whole, more).status().unwrap().success());
+    let resumed = [more, &["--resume"]].concat();
 
     // Of a run that was killed before it had written anything an empty directory is left.
     std::fs::create_dir(&broken).unwrap();
     let mut seen = None;
     let mut kills = 0;
     for pause in [0, 3, 11, 5] {
-        let mut child = train(&config, &broken, &["--resume"]).spawn().unwrap();
+        let mut child = train(&config, &broken, &resumed).spawn().unwrap();
         wait_for_checkpoint(&broken, &mut seen);
         std::thread::sleep(Duration::from_millis(pause));
         // On Unix this is SIGKILL.
@@ -116,7 +124,7 @@ fn kill(config: &str) {
         kills += u32::from(!child.wait().unwrap().success());
     }
     assert!(kills >= 2, "the run was too short to be killed: {kills} kills");
-    assert!(train(&config, &broken, &["--resume"]).status().unwrap().success());
+    assert!(train(&config, &broken, &resumed).status().unwrap().success());
     for file in ["model.safetensors", "best.safetensors"] {
         let bytes = |dir: &Path| std::fs::read(dir.join(file)).unwrap();
         assert!(bytes(&whole) == bytes(&broken), "{file} differs");

@@ -19,9 +19,9 @@
 #![cfg(feature = "onnx")]
 
 #[path = "../unchanged/compare.rs"]
-mod compare;
+pub(crate) mod compare;
 #[path = "../unchanged/program.rs"]
-mod program;
+pub(crate) mod program;
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,8 @@ use serde_json::Value;
 /// Keys of the outermost objects that may be new since the files were kept, each with a comment that says why.
 const ADDED: &[&str] = &[
     // Of the format of documents, and what made them.
-    "version", "command", // A measurement that is new.
+    "version", "command", // What computed the network.
+    "device",  // A measurement that is new.
     "cka",
 ];
 
@@ -52,7 +53,7 @@ const NAMED: &str = "blocks tell what they are called in the file that they come
 
 /// Keys whose values are times, which no two runs have in common. Paths need no such list: all that the program is
 /// given is named relative to the directory that it runs in.
-const TIMES: &[&str] = &["latency_ms", "seconds"];
+pub(crate) const TIMES: &[&str] = &["latency_ms", "seconds"];
 
 /// Other instruction sets add up in another order, and round otherwise: single precision has 24 bits, and a pass through a
 /// few layers loses some. Means and costs are differences of figures of about 1, so that the same error is left where they

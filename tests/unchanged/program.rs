@@ -32,6 +32,12 @@ impl Home {
         self.0.path().join(name)
     }
 
+    /// The text of a file.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
     /// Copies the files of a directory.
     fn copy(&self, from: &Path, to: &str) {
         std::fs::create_dir(self.path(to)).unwrap();
@@ -41,11 +47,16 @@ impl Home {
         }
     }
 
-    /// What the program prints for arguments with a space between any two, or why it failed.
-    fn run(&self, arguments: &str) -> Result<String, String> {
+    /// The program, which is to run in this directory.
+    pub(crate) fn program(&self, arguments: &str) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_unrolled"));
         program.args(arguments.split(' ')).current_dir(&self.0).env("RAYON_NUM_THREADS", THREADS);
-        let output = program.output().map_err(|e| e.to_string())?;
+        program
+    }
+
+    /// What the program prints for arguments with a space between any two, or why it failed.
+    fn run(&self, arguments: &str) -> Result<String, String> {
+        let output = self.program(arguments).output().map_err(|e| e.to_string())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match output.status.success() {
             true => Ok(text(&output.stdout)),

@@ -49,6 +49,7 @@ fn slimming() -> Slimming {
         target: "a<b.th".into(),
         data: "cifar10, test split".into(),
         preprocessing: None,
+        device: None,
         seed: 0,
         outline: whole,
         stays,

@@ -13,7 +13,7 @@ use crate::ranks::Ranks;
 use crate::train::checks::{check_extension, check_memory};
 use crate::train::initial_weights::copy_weights;
 use crate::train::open_data::{check_augmented, open_data};
-use crate::train::{Experiment, RunDirectory, TrainingSetup, TrainingState};
+use crate::train::{Experiment, Resume, RunDirectory, TrainingSetup, TrainingState};
 use crate::{Error, Result};
 
 /// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
@@ -28,7 +28,7 @@ impl Trainer {
         experiment: Experiment,
         weights: Option<&Model>,
         dir: &Path,
-        resume: bool,
+        resume: Resume,
         backend: &Backend,
         ranks: &Ranks,
     ) -> Result<Self> {
@@ -54,10 +54,10 @@ impl Trainer {
         }
         let fingerprint = samples.fingerprint();
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
-        let mut run = match (ranks.is_first(), resume) {
-            (false, _) => None,
-            (true, true) => Some(RunDirectory::resume(dir, &experiment, backend.preferred, ranks.size())?),
-            (true, false) => Some(RunDirectory::create(dir, &experiment, backend.preferred, ranks.size())?),
+        let mut run = match resume {
+            _ if !ranks.is_first() => None,
+            Resume::Never => Some(RunDirectory::create(dir, &experiment, backend, ranks)?),
+            Resume::Exact | Resume::Inexact => Some(RunDirectory::resume(dir, &experiment, backend, ranks, resume)?),
         };
         let checkpoint = latest_checkpoint(ranks, run.as_ref())?;
         let read = |(path, bytes): (PathBuf, Vec<u8>)| TrainingState::from_bytes(&path, &bytes, &setup, backend);

@@ -1,0 +1,185 @@
+//! `versions.json`: what a run was trained with, and the check that it goes on with the same.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::run_files::VERSIONS;
+use crate::atomic_file::write_atomic;
+use crate::device::DeviceInfo;
+use crate::kernel::{Backend, Kernels};
+use crate::ranks::Ranks;
+use crate::{Error, Result};
+
+/// Whether a training continues the run that is in its directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// A new run begins.
+    #[default]
+    Never,
+    /// The run continues with what it was trained with, and ends in the same bytes as one that was never stopped.
+    Exact,
+    /// The run continues, on another device, with other kernels, or with another number of threads or processes too. These
+    /// round differently.
+    Inexact,
+}
+
+impl From<bool> for Resume {
+    /// Converts true into [`Resume::Exact`].
+    fn from(resumes: bool) -> Self {
+        if resumes { Self::Exact } else { Self::Never }
+    }
+}
+
+/// What a run was trained with. Keys that early versions did not write are `None`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Versions {
+    unrolled: String,
+    burn: String,
+    target: String,
+    /// The threads of every process that compute; of early versions the processors of the machine.
+    threads: usize,
+    processes: Option<usize>,
+    kernels: Option<Kernels>,
+    device: Option<DeviceInfo>,
+    /// What the run was trained with before, the earliest first, where it was resumed with something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Self>,
+}
+
+impl Versions {
+    /// Returns those of this process.
+    pub(super) fn new(backend: &Backend, ranks: &Ranks) -> Self {
+        Self {
+            unrolled: env!("CARGO_PKG_VERSION").into(),
+            burn: "0.22.1".into(),
+            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            threads: rayon::current_num_threads(),
+            processes: Some(ranks.size()),
+            kernels: Some(backend.kernels()),
+            device: Some(DeviceInfo::new(&backend.device)),
+            before: Vec::new(),
+        }
+    }
+
+    /// Writes them into a run directory.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(dir.join(VERSIONS), e.to_string()))?;
+        write_atomic(&dir.join(VERSIONS), format!("{text}\n").as_bytes())
+    }
+
+    /// Checks that the run in a directory was trained with the same, as far as the result depends on it. An inexact run takes
+    /// note of what it was trained with so far.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] that names both.
+    pub(super) fn check(mut self, dir: &Path, resume: Resume) -> Result<()> {
+        // Without the file nothing is known of the run.
+        let text = std::fs::read_to_string(dir.join(VERSIONS)).unwrap_or_default();
+        let Ok(mut earlier) = serde_json::from_str::<Self>(&text) else { return Ok(()) };
+        if self.ends_as(&earlier) {
+            return Ok(());
+        }
+        if resume != Resume::Inexact {
+            let why = format!(
+                "needed to resume {} with {}; it was trained with {}, and would not end in the same bytes",
+                dir.display(),
+                self.describe(),
+                earlier.describe(),
+            );
+            return Err(Error::argument("inexact", why));
+        }
+        self.before = std::mem::take(&mut earlier.before);
+        self.before.push(earlier);
+        self.write(dir)
+    }
+
+    /// Returns whether a run that was trained with `earlier` and continues with these ends in the same bytes. What an early
+    /// version does not state is not compared.
+    fn ends_as(&self, earlier: &Self) -> bool {
+        let is_cpu = self.device.as_ref().is_none_or(|device| *device == DeviceInfo::cpu());
+        // Gradients are sums of those of each thread and of each process.
+        let has_same_sums = earlier
+            .processes
+            .is_none_or(|processes| Some(processes) == self.processes && (!is_cpu || earlier.threads == self.threads));
+        has_same_sums
+            && earlier.kernels.is_none_or(|kernels| Some(kernels) == self.kernels)
+            && earlier.device.as_ref().is_none_or(|device| Some(device) == self.device.as_ref())
+    }
+
+    /// Returns what computes, such as `native kernels on cpu, 2 threads` and the number of processes if there are several.
+    fn describe(&self) -> String {
+        let kernels = self.kernels.map_or("unknown", Kernels::name);
+        let device = self.device.as_ref().map_or_else(|| "an unknown device".to_owned(), ToString::to_string);
+        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let several = self.processes.filter(|processes| *processes > 1);
+        let processes = several.map_or_else(String::new, |processes| format!(" in each of {processes} processes"));
+        format!("{kernels} kernels on {device}, {threads}{processes}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(kernels: Kernels, adapter: Option<&str>) -> Versions {
+        let device = match adapter {
+            Some(adapter) => DeviceInfo { name: "wgpu".into(), adapter: Some(adapter.to_owned()), is_software: false },
+            None => DeviceInfo::cpu(),
+        };
+        Versions { kernels: Some(kernels), device: Some(device), ..Versions::new(&Backend::cpu(), &Ranks::default()) }
+    }
+
+    #[test]
+    fn a_run_goes_on_with_what_it_was_trained_with_or_takes_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let text = || std::fs::read_to_string(dir.join(VERSIONS)).unwrap();
+        let first = on(Kernels::Native, None);
+        first.write(dir).unwrap();
+        let before = text();
+        first.check(dir, Resume::Exact).unwrap();
+        let others = [on(Kernels::Reference, None), on(Kernels::Reference, Some("A100"))];
+        for other in &others {
+            let error = other.clone().check(dir, Resume::Exact).unwrap_err();
+            assert!(matches!(error, Error::Argument { name: "inexact", .. }), "{error}");
+            let message = error.to_string();
+            assert!(message.contains(&first.describe()) && message.contains(&other.describe()), "{message}");
+            assert_eq!(text(), before);
+        }
+        for other in &others {
+            other.clone().check(dir, Resume::Inexact).unwrap();
+            other.clone().check(dir, Resume::Exact).unwrap();
+        }
+        let kept: Versions = serde_json::from_str(&text()).unwrap();
+        let devices: Vec<String> = kept.before.iter().chain([&kept]).map(Versions::describe).collect();
+        let expected = ["native kernels on cpu", "reference kernels on cpu", "reference kernels on wgpu (A100)"];
+        assert!(devices.iter().zip(expected).all(|(device, expected)| device.starts_with(expected)), "{devices:?}");
+    }
+
+    #[test]
+    fn sums_of_gradients_depend_on_threads_and_processes() {
+        let first = Versions { threads: 2, ..on(Kernels::Native, None) };
+        let threads = Versions { threads: 3, ..first.clone() };
+        let processes = Versions { processes: Some(2), ..first.clone() };
+        assert!(first.ends_as(&first) && !threads.ends_as(&first) && !processes.ends_as(&first));
+        assert!(threads.describe().ends_with("cpu, 3 threads"));
+        assert!(processes.describe().ends_with("2 threads in each of 2 processes"));
+        // A graphics card computes each gradient as one sum.
+        let card = Versions { threads: 2, ..on(Kernels::Reference, Some("A100")) };
+        assert!(Versions { threads: 3, ..card.clone() }.ends_as(&card));
+        // An early version states neither.
+        assert!(threads.ends_as(&Versions { processes: None, ..first }));
+    }
+
+    #[test]
+    fn a_run_of_an_early_version_is_not_held_to_what_it_does_not_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let early =
+            r#"{ "unrolled": "0.1.0", "burn": "0.22.1", "target": "x86_64-linux", "threads": 2, "kernels": "own" }"#;
+        std::fs::write(dir.path().join(VERSIONS), early).unwrap();
+        on(Kernels::Native, None).check(dir.path(), Resume::Exact).unwrap();
+        on(Kernels::Native, Some("A100")).check(dir.path(), Resume::Exact).unwrap();
+        on(Kernels::Reference, None).check(dir.path(), Resume::Exact).unwrap_err();
+    }
+}
