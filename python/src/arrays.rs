@@ -139,6 +139,18 @@ impl View<'_> {
         &self.shape
     }
 
+    /// Returns the bytes of an array of bytes that lie side by side; `None` for any other array.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        let is_row_major = self.strides.as_ref().is_none_or(|strides| *strides == row_major(&self.shape));
+        let count = self.shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side))?;
+        match (self.element, count) {
+            (ElementType::U8, 0) => Some(&[]),
+            // SAFETY: so many bytes lie one after another, as whoever made the view said.
+            (ElementType::U8, _) if is_row_major => Some(unsafe { std::slice::from_raw_parts(self.data, count) }),
+            _ => None,
+        }
+    }
+
     /// Returns the values in row-major order. The error says what is wrong with the array.
     pub(crate) fn values(&self) -> Result<Vec<f32>, String> {
         let no_memory = || format!("of shape {:?} does not fit into memory", self.shape);

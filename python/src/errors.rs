@@ -53,6 +53,11 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Resul
     }
 }
 
+/// Runs work without the GIL. Returns its error, or a panic, as an exception.
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> Result<T>) -> PyResult<T> {
+    py.detach(|| guarded(work)).map_err(|failure| failure.to_python(py))
+}
+
 impl Failure {
     /// Returns the exception.
     pub(crate) fn to_python(&self, py: Python<'_>) -> PyErr {

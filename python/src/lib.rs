@@ -5,6 +5,7 @@
 
 mod arrays;
 mod command;
+mod config;
 mod dlpack;
 mod errors;
 mod live;
@@ -32,11 +33,15 @@ mod _native {
     #[pymodule_export]
     use super::command::run_command;
     #[pymodule_export]
+    use super::config::config_changes;
+    #[pymodule_export]
     use super::measure::{measure, measure_live};
     #[pymodule_export]
     use super::network::{NativeNetwork, open_network, outline_text};
     #[pymodule_export]
-    use super::results::{NativeResults, load_results};
+    use super::results::{NativeResults, load_results, merge_shards};
+    #[pymodule_export]
+    use super::samples::crc32;
     #[pymodule_export]
     use super::slim::{NativeProof, slim, slim_live};
 

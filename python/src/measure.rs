@@ -6,9 +6,9 @@ use std::sync::Arc;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use unrolled::Result;
-use unrolled::measure::{EvalSet, Measure, Measurements, Untrained};
+use unrolled::measure::{EvalSet, Measure, Measurements, Shard, Untrained};
 use unrolled::model::Epoch;
-use unrolled::nn::Network;
+use unrolled::nn::{Network, Outline};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind};
 use crate::errors::{Failure, argument, exception, guarded};
@@ -30,20 +30,22 @@ pub(crate) struct MeasureKeywords {
     resume: bool,
     batch: usize,
     null_seeds: u64,
+    /// The part of the samples that is observed, such as `2/8`.
+    shard: Option<String>,
     progress: Option<Py<PyAny>>,
     /// Whether `out` is removed at the end.
     #[pyo3(default)]
     is_temporary: bool,
 }
 
-/// Measures a network with samples.
+/// Measures a network with samples; returns nothing for a part of them.
 #[pyfunction]
 pub(crate) fn measure(
     py: Python<'_>,
     network: &Bound<'_, NativeNetwork>,
     data: &Bound<'_, PyAny>,
     options: MeasureKeywords,
-) -> PyResult<NativeResults> {
+) -> PyResult<Option<NativeResults>> {
     let source = Source::read(data)?;
     let name = network.get().target.clone();
     let mut guard = network.get().lock(py)?;
@@ -59,14 +61,14 @@ pub(crate) fn measure(
     })
 }
 
-/// Measures a live network with the samples that it was bound to.
+/// Measures a live network with the samples that it was bound to; returns nothing for a part of them.
 #[pyfunction]
 pub(crate) fn measure_live(
     py: Python<'_>,
     live: Py<PyAny>,
     source: Py<PyAny>,
     options: MeasureKeywords,
-) -> PyResult<NativeResults> {
+) -> PyResult<Option<NativeResults>> {
     let watch = Watch::new();
     let (network, data, described) = LiveNetwork::bind(py, live, source, options.batch, &watch)?;
     let input = network.input().to_vec();
@@ -74,9 +76,8 @@ pub(crate) fn measure_live(
         let data = data.with_predicted_labels(&network)?;
         let name = network.outline().name.clone();
         let none = |_: &Measure, _: &mut Caller| Ok(Untrained::new());
-        let mut measured = options.measure(&network, &data, [&name, &described], &[], watch, none)?;
-        measured.outline.input = input;
-        Ok(measured)
+        let measured = options.measure(&network, &data, [&name, &described], &[], watch, none)?;
+        Ok(measured.map(|measured| Measurements { outline: Outline { input, ..measured.outline }, ..measured }))
     })
 }
 
@@ -84,8 +85,8 @@ impl MeasureKeywords {
     fn run(
         self,
         py: Python<'_>,
-        work: impl Send + FnOnce(&Self, &Watch) -> Result<Measurements>,
-    ) -> PyResult<NativeResults> {
+        work: impl Send + FnOnce(&Self, &Watch) -> Result<Option<Measurements>>,
+    ) -> PyResult<Option<NativeResults>> {
         self.run_watched(py, Watch::new(), work)
     }
 
@@ -94,8 +95,8 @@ impl MeasureKeywords {
         mut self,
         py: Python<'_>,
         watch: Watch,
-        work: impl Send + FnOnce(&Self, &Watch) -> Result<Measurements>,
-    ) -> PyResult<NativeResults> {
+        work: impl Send + FnOnce(&Self, &Watch) -> Result<Option<Measurements>>,
+    ) -> PyResult<Option<NativeResults>> {
         if self.resume && self.out.is_none() {
             return Err(argument(py, "resume", "needs out, the directory of the measurement that was stopped"));
         }
@@ -109,9 +110,10 @@ impl MeasureKeywords {
             guarded(|| {
                 let open = |out: &PathBuf| ReportDirectory::open(out, ReportKind::Measurement);
                 let directory = out.as_ref().map(open).transpose()?;
-                let results = NativeResults(work(&self, &watch)?);
+                let Some(measured) = work(&self, &watch)? else { return Ok(None) };
+                let results = NativeResults(measured);
                 directory.map_or(Ok(()), |directory| results.save_to(&directory))?;
-                Ok(results)
+                Ok(Some(results))
             })
         });
         outcome.map_err(|failure| ended(py, &failure, &watch, self.out.as_deref(), out.is_some()))
@@ -125,7 +127,8 @@ impl MeasureKeywords {
         history: &[Epoch],
         watch: &Watch,
         untrained: impl FnOnce(&Measure, &mut Caller) -> Result<Untrained>,
-    ) -> Result<Measurements> {
+    ) -> Result<Option<Measurements>> {
+        let shard: Option<Shard> = self.shard.as_ref().map(|shard| shard.parse()).transpose()?;
         let mut measure = Measure::new().seed(self.seed).names(name, described).training(history.to_vec());
         if let Some(only) = &self.only {
             measure = measure.only(only)?;
@@ -139,10 +142,17 @@ impl MeasureKeywords {
         if self.is_temporary {
             measure = measure.keep_unfinished(false);
         }
-        // Only listens for signals: the callback follows the network itself.
-        let untrained = untrained(&measure, &mut Caller::new(None, watch))?;
+        // Of shards, the first has the null model for all.
+        if shard.is_none_or(|shard| shard.number == 1) {
+            // Only listens for signals: the callback follows the network itself.
+            let untrained = untrained(&measure, &mut Caller::new(None, watch))?;
+            measure = measure.untrained(untrained);
+        }
         let mut caller = Caller::new(self.progress.as_ref(), watch);
-        let measured = measure.untrained(untrained).run(network, data, &mut caller)?;
+        let measured = match shard {
+            Some(shard) => measure.run_shard(network, data, shard, &mut caller).map(|()| None),
+            None => measure.run(network, data, &mut caller).map(Some),
+        }?;
         caller.finish();
         watch.check()?;
         Ok(measured)

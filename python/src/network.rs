@@ -9,7 +9,7 @@ use unrolled::nn::{BlockId, Network, Outline, Route};
 use unrolled::open::AnyNetwork;
 
 use crate::cli::show::Shown;
-use crate::errors::{Failure, exception, guarded, to_python};
+use crate::errors::{detached, exception};
 use crate::options::OpenKeywords;
 
 /// A network in memory.
@@ -64,8 +64,7 @@ pub(crate) fn route_without(outline: &Outline, removed: &[BlockId]) -> Route {
 /// Opens a network with the options of the command line.
 #[pyfunction]
 pub(crate) fn open_network(py: Python<'_>, path: PathBuf, options: OpenKeywords) -> PyResult<NativeNetwork> {
-    let opened = py.detach(|| guarded(|| options.open(&path)));
-    let network = opened.map_err(|failure: Failure| failure.to_python(py))?;
+    let network = detached(py, || options.open(&path))?;
     let target = path.display().to_string();
     Ok(NativeNetwork::new(network, &path, target, None))
 }
@@ -73,9 +72,11 @@ pub(crate) fn open_network(py: Python<'_>, path: PathBuf, options: OpenKeywords)
 /// Returns what `unrolled show` prints of an outline in JSON.
 #[pyfunction]
 pub(crate) fn outline_text(py: Python<'_>, outline_json: &str) -> PyResult<String> {
-    let outline = read_outline(outline_json).map_err(|error| to_python(py, &error))?;
-    let table = outline_table(&outline, "can be left out for good");
-    Ok(crate::cli::output::outline(&outline, table))
+    detached(py, || {
+        let outline = read_outline(outline_json)?;
+        let table = outline_table(&outline, "can be left out for good");
+        Ok(crate::cli::output::outline(&outline, table))
+    })
 }
 
 /// Reads the JSON of an outline.

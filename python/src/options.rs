@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
+use unrolled::checkpoint_folder::CheckpointFolder;
 use unrolled::nn::AnswerOptions;
 use unrolled::open::{self, AnyNetwork, OpenOptions, is_graph_path};
 use unrolled::{Error, Result};
@@ -42,6 +43,9 @@ enum Cut {
 impl OpenKeywords {
     /// Opens a network.
     pub(crate) fn open(self, path: &Path) -> Result<AnyNetwork> {
+        if let Some(why) = CheckpointFolder::why_not_computed(path) {
+            return Err(Error::unsupported(path.display(), why));
+        }
         self.check_graph_options(path)?;
         let (arch, key, partial) = (self.arch.is_some(), self.key.is_some(), self.partial);
         let opened = self.options()?.open(path)?;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use unrolled::Result;
-use unrolled::measure::{Measurements, report};
-use unrolled::report::{DataValue, Report, data_tables, html, text};
+use unrolled::measure::{Measurements, merge, report};
+use unrolled::report::{DataTable, DataValue, Report, data_tables, html, text};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind};
-use crate::errors::to_python;
+use crate::errors::detached;
 
 /// What was measured of one network.
 #[pyclass(frozen, module = "unrolled._native")]
@@ -21,10 +21,6 @@ impl NativeResults {
         let short =
             std::path::Path::new(target).file_name().map_or(target.as_str().into(), |name| name.to_string_lossy());
         report(&format!("How {short} refines its estimates"), Vec::new(), std::slice::from_ref(&self.0), &[], facts())
-    }
-
-    fn page(&self, py: Python<'_>) -> PyResult<Report> {
-        self.report().map_err(|error| to_python(py, &error))
     }
 
     /// Writes the report and the measurements to a directory.
@@ -41,28 +37,39 @@ impl NativeResults {
     }
 
     fn html(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(html(&self.page(py)?))
+        detached(py, || Ok(html(&self.report()?)))
     }
 
     fn text(&self, py: Python<'_>, width: usize) -> PyResult<String> {
-        Ok(text(&self.page(py)?, width))
+        detached(py, || Ok(text(&self.report()?, width)))
     }
 
     fn tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        tables(py, &self.page(py)?)
+        tables(py, detached(py, || Ok(data_tables(&self.report()?)))?)
     }
 
     fn save(&self, py: Python<'_>, directory: PathBuf) -> PyResult<()> {
-        let save = || self.save_to(&ReportDirectory::open(&directory, ReportKind::Measurement)?);
-        save().map_err(|error| to_python(py, &error))
+        detached(py, || self.save_to(&ReportDirectory::open(&directory, ReportKind::Measurement)?))
     }
 }
 
 /// Reads what was measured: a directory of a measurement, or the JSON file of its results.
 #[pyfunction]
 pub(crate) fn load_results(py: Python<'_>, path: PathBuf) -> PyResult<Vec<NativeResults>> {
-    let read = Measurements::read(&path).map_err(|error| to_python(py, &error))?;
+    let read = detached(py, || Measurements::read(&path))?;
     Ok(read.into_iter().map(NativeResults).collect())
+}
+
+/// Puts the shards of a measurement together; `out` gets the report and the results.
+#[pyfunction]
+pub(crate) fn merge_shards(py: Python<'_>, shards: Vec<PathBuf>, out: Option<PathBuf>) -> PyResult<NativeResults> {
+    detached(py, || {
+        let open = |out: &PathBuf| ReportDirectory::open(out, ReportKind::Measurement);
+        let directory = out.as_ref().map(open).transpose()?;
+        let results = NativeResults(merge(&shards, &[], None, out.as_deref())?);
+        directory.map_or(Ok(()), |directory| results.save_to(&directory))?;
+        Ok(results)
+    })
 }
 
 /// Returns what made a report.
@@ -70,10 +77,10 @@ pub(crate) fn facts() -> Vec<(String, String)> {
     vec![("version".to_owned(), format!("unrolled {}, Python", env!("CARGO_PKG_VERSION")))]
 }
 
-/// Returns the tables of a report: section, name, title, names of the columns, rows, and the CSV file of each.
-pub(crate) fn tables<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyList>> {
+/// Returns tables of a report: section, name, title, names of the columns, rows, and the CSV file of each.
+pub(crate) fn tables(py: Python<'_>, tables: Vec<DataTable>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
-    for table in data_tables(report) {
+    for table in tables {
         let csv = table.to_csv();
         let rows = PyList::empty(py);
         for row in &table.rows {

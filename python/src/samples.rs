@@ -85,6 +85,18 @@ pub(crate) fn describe<N: Network>(name: &str, data: &EvalSet, network: &N, labe
     format!("{name}, {part}{answers}")
 }
 
+/// Returns the CRC-32 of an array of bytes with `__dlpack__`, continued from `start`.
+#[pyfunction]
+pub(crate) fn crc32(array: &Bound<'_, PyAny>, start: u32) -> PyResult<u32> {
+    let sum = |view: &View<'_>| {
+        let bytes = view.bytes().ok_or_else(|| "holds no bytes side by side".to_owned())?;
+        let mut sum = crc32fast::Hasher::new_with_initial(start);
+        sum.update(bytes);
+        Ok(sum.finalize())
+    };
+    dlpack::with_view(array, sum)?.map_err(|why| argument(array.py(), "array", why))
+}
+
 /// Returns shape and values of an array: an object with `__dlpack__`, or the bytes, the format and the shape of a
 /// `memoryview`. `name` is for messages.
 pub(crate) fn read_array(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Vec<f32>)> {

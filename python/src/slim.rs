@@ -9,14 +9,14 @@ use pyo3::types::PyList;
 use unrolled::measure::EvalSet;
 use unrolled::nn::Network;
 use unrolled::open::is_graph_path;
-use unrolled::report::{Report, html, text};
+use unrolled::report::{Report, data_tables, html, text};
 use unrolled::slim::{
     Goal, Prunable, RemovalPlan, Slim, Slimming, blocks_by_name, draft_name, slimming_report, verify,
 };
 use unrolled::{Error, Result, check_writable};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind, SLIMMING};
-use crate::errors::{Failure, exception, guarded, to_python};
+use crate::errors::{Failure, detached, exception, guarded};
 use crate::live::LiveNetwork;
 use crate::network::{NativeNetwork, Origin, route_without, unshared};
 use crate::progress::Caller;
@@ -63,26 +63,25 @@ impl NativeProof {
         serde_json::to_string(&self.slimming).unwrap_or_default()
     }
 
-    fn html(&self) -> String {
-        html(&self.report())
+    fn html(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || Ok(html(&self.report())))
     }
 
-    fn text(&self, width: usize) -> String {
-        text(&self.report(), width)
+    fn text(&self, py: Python<'_>, width: usize) -> PyResult<String> {
+        detached(py, || Ok(text(&self.report(), width)))
     }
 
     fn tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        tables(py, &self.report())
+        tables(py, detached(py, || Ok(data_tables(&self.report())))?)
     }
 
     fn save(&self, py: Python<'_>, directory: PathBuf) -> PyResult<()> {
-        let save = || {
+        detached(py, || {
             let target = ReportDirectory::open(&directory, ReportKind::Slimming)?;
             let json = serde_json::to_string_pretty(&self.slimming)
                 .map_err(|error| Error::file(directory.join(SLIMMING), error.to_string()))?;
             target.save_with(&self.report(), (SLIMMING.to_owned(), (json + "\n").into_bytes()), Vec::new())
-        };
-        save().map_err(|error: Error| to_python(py, &error))
+        })
     }
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import array
+import zlib
 
 import numpy as np
 import pytest
 
 import unrolled as un
+from unrolled import _native
 
 ONLY = ["lesion"]
 
@@ -141,3 +143,14 @@ def test_networks_that_cannot_be_opened(tmp_path, example) -> None:
         un.open(example, mean=[1.0])
     with pytest.raises(un.ArgumentError, match="network: str is none"):
         un.measure("net.pt", np.zeros((4, 1, 8, 8)))
+
+
+def test_the_checksum_of_bytes_is_the_usual_one() -> None:
+    data = np.random.default_rng(2).integers(0, 256, size=10_001).astype("u1")
+    first = _native.crc32(data[:4000], 0)
+    assert first == zlib.crc32(data[:4000].tobytes())
+    assert _native.crc32(data[4000:], first) == zlib.crc32(data.tobytes())
+    assert _native.crc32(data[:0], 7) == 7
+    for wrong in (data[::2], data.astype("f4")):
+        with pytest.raises(un.ArgumentError, match="array: holds no bytes side by side"):
+            _native.crc32(wrong, 0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from repository import ROOT
 
 import unrolled as un
 
@@ -58,3 +59,10 @@ def test_figures_can_be_pickled() -> None:
 def test_what_there_is_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'mesure'"):
         un.mesure
+
+
+def test_a_folder_of_transformers_says_how_to_load_it() -> None:
+    with pytest.raises(un.UnsupportedError) as error:
+        un.open(ROOT / "tests/folders/llama")
+    for part in ("a Transformers folder", "unrolled show", "transformers.LlamaForCausalLM.from_pretrained", "unrolled.torch.wrap"):
+        assert part in str(error.value), part

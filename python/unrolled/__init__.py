@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ._arrays import Data
 from ._native import __version__
 from ._records import Figure, Record
-from ._work import load, measure, slim
+from ._work import load, measure, measure_shard, merge, slim
 from .errors import (
     ArgumentError,
     Error,
@@ -56,6 +56,8 @@ __all__ = [
     "__version__",
     "load",
     "measure",
+    "measure_shard",
+    "merge",
     "open",
     "slim",
     "torch",

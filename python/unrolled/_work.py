@@ -13,7 +13,7 @@ from .errors import ArgumentError, Interrupted
 from .network import Network, Slimmed
 from .results import Proof, Results
 
-__all__ = ["load", "measure", "slim"]
+__all__ = ["load", "measure", "measure_shard", "merge", "slim"]
 
 #: The number of samples at once, where nobody says otherwise.
 BATCH = 64
@@ -69,26 +69,100 @@ def measure(
     >>> list(results.lesion)[:2]
     ['stage1.block1', 'stage1.block2']
     """
+    options = {"only": only, "seed": seed, "memory": memory, "out": out, "resume": resume, "null_seeds": null_seeds, "shard": None}
+    measured = _measure(network, images, labels, options, batch, progress)
+    assert measured is not None
+    return measured
+
+
+def measure_shard(
+    network: Network | Any,
+    images: Any,
+    labels: Any = None,
+    *,
+    shard: str,
+    out: str | os.PathLike[str],
+    only: Sequence[str] | str | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+    resume: bool = False,
+    batch: int | None = None,
+    null_seeds: int = 3,
+    progress: bool | _progress.Callback | None = None,
+) -> None:
+    """Observe one part of the samples, in a process or on a machine of its own; `merge` makes the results of all parts.
+
+    Args:
+        network: as for `measure`.
+        images: all samples, the same for every part; as for `measure`.
+        labels: as for `measure`.
+        shard: which part of how many, such as `"2/8"`.
+        out: the directory that keeps what is observed.
+        only: as for `measure`; the same for every part, as `seed`.
+        seed: as for `measure`.
+        memory: as for `measure`.
+        resume: as for `measure`.
+        batch: as for `measure`.
+        null_seeds: as for `measure`; the first part has these networks for all.
+        progress: as for `measure`.
+
+    Raises:
+        Interrupted: after Ctrl-C; `resume` goes on.
+        ArgumentError: for wrong values.
+    """
+    options = {"only": only, "seed": seed, "memory": memory, "out": out, "resume": resume, "null_seeds": null_seeds, "shard": shard}
+    _measure(network, images, labels, options, batch, progress)
+
+
+def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None) -> Results:
+    """Put the parts of a measurement together.
+
+    Args:
+        shards: the directories of all parts, in any order.
+        out: a directory that gets the report and the results.
+
+    Raises:
+        FileError: names the directory that is of another measurement, is missing, unfinished, or there twice.
+
+    >>> import tempfile, unrolled as un
+    >>> directory = tempfile.mkdtemp()
+    >>> for part in (1, 2):
+    ...     un.measure_shard(un.open(EXAMPLE), un.Data("digits", limit=60), shard=f"{part}/2", out=f"{directory}/{part}", only="lesion")
+    >>> merged = un.merge([f"{directory}/1", f"{directory}/2"])
+    >>> merged.lesion == un.measure(un.open(EXAMPLE), un.Data("digits", limit=60), only="lesion").lesion
+    True
+    """
+    if isinstance(shards, (str, os.PathLike)):
+        raise ArgumentError(f"shards: {os.fspath(shards)!r}, expected a list of directories")
+    return Results(_native.merge_shards([os.fspath(shard) for shard in shards], _path("out", out)))
+
+
+def _measure(
+    network: Any, images: Any, labels: Any, given: dict[str, Any], batch: int | None, progress: bool | _progress.Callback | None
+) -> Results | None:
     options: dict[str, Any] = {
-        "only": _names("only", only),
-        "seed": _whole("seed", seed, 0),
-        "memory": _whole("memory", memory, 1),
-        "out": _path("out", out),
-        "resume": bool(resume),
+        "only": _names("only", given["only"]),
+        "seed": _whole("seed", given["seed"], 0),
+        "memory": _whole("memory", given["memory"], 1),
+        "out": _path("out", given["out"]),
+        "resume": bool(given["resume"]),
         "batch": _whole("batch", batch, 1) or BATCH,
-        "null_seeds": _whole("null_seeds", null_seeds, 0) or 0,
+        "null_seeds": _whole("null_seeds", given["null_seeds"], 0) or 0,
+        "shard": None if given["shard"] is None else _one_name("shard", given["shard"]),
     }
     with _progress.callback(progress) as options["progress"]:
         try:
             if isinstance(network, Network):
-                return Results(_native.measure(network._native, as_source(images, labels), options))
-            source = _bound(network, images, labels)
-            options["batch"] = batch or source.batch_size
-            return Results(_native.measure_live(network, source, options))
+                native = _native.measure(network._native, as_source(images, labels), options)
+            else:
+                source = _bound(network, images, labels)
+                options["batch"] = batch or source.batch_size
+                native = _native.measure_live(network, source, options)
         except Interrupted as interrupted:
             finished: Any = interrupted.results
             interrupted.results = None if finished is None else Results(finished)
             raise
+    return None if native is None else Results(native)
 
 
 def slim(

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::config_keys::{Dependence, DepthKey};
+use super::config_keys::{Dependence, DepthKey, KeyChoices, find_keys};
 use super::numbering::Numbering;
 use crate::text::one_line;
+use crate::{Error, Result};
 
 /// A key of the configuration that another value is written for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,11 +24,40 @@ pub struct ConfigChange {
     path: Vec<String>,
 }
 
-/// Returns what changes where only some of `depth` layers are kept, given by their numbers in ascending order.
+impl ConfigChange {
+    /// The keys that lead to the value.
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+}
+
+/// Returns what changes in a configuration where only some layers of a list of modules are kept.
+///
+/// `list` is the name of the list, such as `model.layers`, `depth` its length, and `kept` the numbers of the layers that stay,
+/// from 0 in ascending order.
 ///
 /// # Errors
-/// A sentence that names the key whose value cannot be adjusted, or not for sure.
-pub(super) fn config_changes(keys: &[DepthKey], depth: usize, kept: &[usize]) -> Result<Vec<ConfigChange>, String> {
+/// [`Error::Unsupported`] that names the key which cannot be adjusted, or not for sure.
+pub fn changed_keys(
+    config: &Map<String, Value>,
+    list: &str,
+    depth: usize,
+    kept: &[usize],
+    choices: &KeyChoices,
+) -> Result<Vec<ConfigChange>> {
+    let keys = find_keys(config, list, depth, choices);
+    let changes = keys.and_then(|keys| config_changes(&keys, depth, kept));
+    changes.map_err(|why| Error::unsupported("configuration", why))
+}
+
+/// Returns what changes where only some of `depth` layers are kept, given by their numbers in ascending order.
+///
+/// The error is a sentence that names the key whose value cannot be adjusted, or not for sure.
+pub(super) fn config_changes(
+    keys: &[DepthKey],
+    depth: usize,
+    kept: &[usize],
+) -> std::result::Result<Vec<ConfigChange>, String> {
     let mut changes = Vec::new();
     for key in keys {
         let after = value_after(key, depth, kept).map_err(|why| format!("{}: {why}", one_line(&key.key)))?;
@@ -61,9 +91,14 @@ fn escape(key: &str) -> String {
 }
 
 /// Returns the value of a key where only some layers are kept.
-fn value_after(key: &DepthKey, depth: usize, kept: &[usize]) -> Result<Value, String> {
+fn value_after(key: &DepthKey, depth: usize, kept: &[usize]) -> std::result::Result<Value, String> {
     match &key.dependence {
         Dependence::NumberOfLayers => Ok(Value::from(kept.len())),
+        Dependence::LayersOfStage { stage } => {
+            let mut depths = key.value.clone();
+            depths.get_mut(*stage).into_iter().for_each(|of_stage| *of_stage = Value::from(kept.len()));
+            Ok(depths)
+        }
         Dependence::EntryPerLayer => entries_after(&key.value, depth, kept),
         Dependence::LayerNumbers => numbers_after(&key.value, depth, kept),
         Dependence::FirstLayers => {
@@ -102,7 +137,7 @@ fn value_after(key: &DepthKey, depth: usize, kept: &[usize]) -> Result<Value, St
 }
 
 /// Returns the entries of the layers that are kept.
-fn entries_after(value: &Value, depth: usize, kept: &[usize]) -> Result<Value, String> {
+fn entries_after(value: &Value, depth: usize, kept: &[usize]) -> std::result::Result<Value, String> {
     let length = match value {
         Value::Array(entries) if entries.len() == depth => {
             return Ok(kept.iter().map(|&layer| entries[layer].clone()).collect());
@@ -118,7 +153,7 @@ fn entries_after(value: &Value, depth: usize, kept: &[usize]) -> Result<Value, S
 }
 
 /// Returns the new numbers of the listed layers that are kept.
-fn numbers_after(value: &Value, depth: usize, kept: &[usize]) -> Result<Value, String> {
+fn numbers_after(value: &Value, depth: usize, kept: &[usize]) -> std::result::Result<Value, String> {
     let mut numbers = Vec::new();
     for entry in value.as_array().into_iter().flatten() {
         let number = entry.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|&number| number < depth);
@@ -162,14 +197,30 @@ pub(super) fn short(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config_keys::{KeyChoices, find_keys};
     use super::*;
 
     /// Returns the configuration without the layers that are not kept, or why not.
-    fn slimmed(config: &Value, depth: usize, kept: &[usize], choices: &KeyChoices) -> Result<Value, String> {
+    fn slimmed(
+        config: &Value,
+        depth: usize,
+        kept: &[usize],
+        choices: &KeyChoices,
+    ) -> std::result::Result<Value, String> {
         let config = config.as_object().unwrap();
-        let keys = find_keys(config, "model.layers", depth, choices)?;
-        Ok(Value::Object(apply(&config_changes(&keys, depth, kept)?, config)))
+        let changes = changed_keys(config, "model.layers", depth, kept, choices);
+        let changes = changes.map_err(|error| error.to_string().replacen("configuration: ", "", 1))?;
+        Ok(Value::Object(apply(&changes, config)))
+    }
+
+    #[test]
+    fn a_stage_keeps_its_layers_alone() {
+        let swin = serde_json::json!({"num_layers": 4, "depths": [2, 2, 6, 4], "num_heads": [3, 6, 12, 24]});
+        let none = KeyChoices::default();
+        let changes = changed_keys(swin.as_object().unwrap(), "layers.2.blocks", 6, &[0, 2, 3], &none).unwrap();
+        assert_eq!((changes.len(), &changes[0].after), (1, &serde_json::json!([2, 2, 3, 4])));
+        let last = changed_keys(swin.as_object().unwrap(), "layers.3.blocks", 4, &[0], &none).unwrap();
+        assert_eq!((last.len(), &last[0].after), (1, &serde_json::json!([2, 2, 6, 1])));
+        assert_eq!(changes[0].path(), ["depths"]);
     }
 
     #[test]

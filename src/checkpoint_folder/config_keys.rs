@@ -25,6 +25,11 @@ pub struct KeyChoices {
 pub enum Dependence {
     /// It is the number of layers.
     NumberOfLayers,
+    /// It lists the numbers of layers of all stages.
+    LayersOfStage {
+        /// The stage of these layers, from 0.
+        stage: usize,
+    },
     /// It has an entry for each layer.
     EntryPerLayer,
     /// It lists the numbers of some layers.
@@ -116,7 +121,10 @@ impl Search<'_> {
                 self.visit(inner, path);
             }
         } else if is_top && self.depth_keys.keys.iter().any(|of_depth| of_depth == key) {
-            self.add(path, value, Dependence::NumberOfLayers);
+            let of_stage = |(stage, _)| Dependence::LayersOfStage { stage };
+            self.add(path, value, self.depth_keys.stage.map_or(Dependence::NumberOfLayers, of_stage));
+        } else if self.depth_keys.stage.is_some_and(|(_, stages)| length(value) == Some(stages)) {
+            // An entry for each stage.
         } else if let Some(dependence) = self.dependence(key, value, object) {
             self.add(path, value, dependence);
         }
@@ -179,7 +187,7 @@ impl Search<'_> {
             Some(KeyMeaning::Period(_)) if value.is_array() && length == Some(self.depth) => {
                 Some(Dependence::EntryPerLayer)
             }
-            Some(KeyMeaning::Fixed) => is_set(value).then_some(Dependence::Fixed),
+            Some(KeyMeaning::Fixed | KeyMeaning::StageDepths) => is_set(value).then_some(Dependence::Fixed),
             _ if value.is_array() && length == Some(self.depth) && self.is_surely_per_layer(key) => {
                 Some(Dependence::EntryPerLayer)
             }

@@ -12,6 +12,8 @@ pub(super) struct DepthKeys {
     pub(super) section: Vec<String>,
     /// The keys in it.
     pub(super) keys: Vec<String>,
+    /// The stage whose number of layers is meant, and how many there are, where the key has the numbers of all stages.
+    pub(super) stage: Option<(usize, usize)>,
 }
 
 /// A key with a number of layers.
@@ -40,6 +42,10 @@ pub(super) fn find_depth_keys(
     depth: usize,
     kept_keys: &[String],
 ) -> Result<DepthKeys, String> {
+    // Such configurations may have the number of stages under the name of a number of layers.
+    if let Some(of_stage) = stage_depths(config, prefix, depth, &mut Vec::new()) {
+        return Ok(of_stage);
+    }
     let mut all = Vec::new();
     collect(config, &mut Vec::new(), &mut all);
     let paths = |candidates: &[&Candidate]| {
@@ -59,7 +65,38 @@ pub(super) fn find_depth_keys(
         let what = paths(&fitting);
         return Err(format!("which key is the number of layers of {prefix}? {what}; name the others with --keep-key"));
     }
-    Ok(DepthKeys { section: first.section.clone(), keys: fitting.iter().map(|found| found.key.clone()).collect() })
+    let keys = fitting.iter().map(|found| found.key.clone()).collect();
+    Ok(DepthKeys { section: first.section.clone(), keys, stage: None })
+}
+
+/// Finds the list with the depths of all stages, of which the last number in the prefix names one, as in `layers.2.blocks`.
+fn stage_depths(
+    object: &Map<String, Value>,
+    prefix: &str,
+    depth: usize,
+    section: &mut Vec<String>,
+) -> Option<DepthKeys> {
+    let stage: usize = prefix.rsplit('.').find_map(|part| part.parse().ok())?;
+    for (key, value) in object {
+        let found = match value {
+            Value::Array(depths) if known_meaning(key) == Some(KeyMeaning::StageDepths) => {
+                let is_meant = depths.get(stage) == Some(&Value::from(depth));
+                let stage = Some((stage, depths.len()));
+                is_meant.then(|| DepthKeys { section: section.clone(), keys: vec![key.clone()], stage })
+            }
+            Value::Object(inner) => {
+                section.push(key.clone());
+                let found = stage_depths(inner, prefix, depth, section);
+                section.pop();
+                found
+            }
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 /// Lists all keys with a number of layers.
@@ -166,6 +203,17 @@ mod tests {
             serde_json::json!({"text_config": {"num_hidden_layers": 4}, "vision_config": {"num_hidden_layers": 4}});
         assert_eq!(keys(clip.clone(), "model.layers", 4).unwrap(), "text_config.num_hidden_layers");
         assert_eq!(keys(clip, "vision_model.encoder.layers", 4).unwrap(), "vision_config.num_hidden_layers");
+    }
+
+    #[test]
+    fn a_stage_has_an_entry_of_a_list() {
+        let swin = serde_json::json!({"num_layers": 4, "depths": [2, 2, 6, 4]});
+        let found = find_depth_keys(swin.as_object().unwrap(), "encoder.layers.2.blocks", 6, &[]).unwrap();
+        assert_eq!((found.keys, found.stage), (vec!["depths".to_owned()], Some((2, 4))));
+        assert_eq!(keys(swin.clone(), "encoder.layers.3.blocks", 4).unwrap(), "depths");
+        let said = keys(swin.clone(), "encoder.layers.1.blocks", 6).unwrap_err();
+        assert!(said.starts_with("no key is the number of layers of encoder.layers.1.blocks, 6"), "{said}");
+        assert!(keys(swin, "encoder.blocks", 2).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub(super) enum KeyMeaning {
     Depth(Side),
     /// The number of layers in some configurations, another number in others.
     MaybeDepth,
+    /// The numbers of layers of all stages.
+    StageDepths,
     /// An entry for each layer: a list, or a text with a character for each.
     PerLayer,
     /// A list of the numbers of some layers.
@@ -30,7 +32,7 @@ pub(super) enum Side {
     Decoder,
 }
 
-use KeyMeaning::{Depth, FirstLayers, Fixed, LayerNumbers, MaybeDepth, PerLayer, Period, Unrelated};
+use KeyMeaning::{Depth, FirstLayers, Fixed, LayerNumbers, MaybeDepth, PerLayer, Period, StageDepths, Unrelated};
 
 const ATTENTION: &[&str] = &["layer_types", "attention_layers"];
 const EXPERTS: &[&str] = &["mlp_layer_types", "moe_layers"];
@@ -110,7 +112,7 @@ const KEYS: &[(&str, KeyMeaning)] = &[
     ("moe_layers_enum", Fixed),
     ("moe_layer_start_index", Fixed),
     ("moe_layer_end_index", Fixed),
-    ("depths", Fixed),
+    ("depths", StageDepths),
     ("architectures", Unrelated),
     ("vocab_size_per_layer_input", Unrelated),
     ("conv_dim", Unrelated),

@@ -39,7 +39,7 @@ mod weights;
 mod write;
 mod write_weights;
 
-pub use config_changes::ConfigChange;
+pub use config_changes::{ConfigChange, changed_keys};
 pub use config_keys::{Dependence, DepthKey, KeyChoices};
 pub use present::{removal_text, summary_report};
 pub use removal::{Counts, Removal};
@@ -90,6 +90,26 @@ impl CheckpointFolder {
         config.is_file()
             && !path.join("config.toml").exists()
             && !read_object(&config).is_ok_and(|config| of_timm(&config))
+    }
+
+    /// Returns what a folder is and what can be done with it, for whoever wants to compute with it; `None` for another path.
+    ///
+    /// # Examples
+    /// ```
+    /// use unrolled::checkpoint_folder::CheckpointFolder;
+    ///
+    /// let why = CheckpointFolder::why_not_computed("tests/folders/llama".as_ref()).unwrap();
+    /// assert!(why.contains("transformers.LlamaForCausalLM.from_pretrained"), "{why}");
+    /// ```
+    pub fn why_not_computed(path: &Path) -> Option<String> {
+        let config = Self::is_at(path).then(|| read_object(&path.join(CONFIG)).unwrap_or_default())?;
+        let class = config.get("architectures").and_then(|classes| classes.get(0)).and_then(Value::as_str);
+        let class = class.filter(|class| class.chars().all(|c| c.is_ascii_alphanumeric())).unwrap_or("AutoModel");
+        Some(format!(
+            "a Transformers folder: `unrolled show FOLDER` lists its layers, `unrolled slim FOLDER --blocks` or `--plan` removes \
+             some. To measure it, or to have its layers chosen, load it in Python: model = \
+             transformers.{class}.from_pretrained('FOLDER'); live = unrolled.torch.wrap(model, example=batch)"
+        ))
     }
 
     /// Reads the configuration and the headers of the safetensors files.

@@ -99,6 +99,7 @@ fn key_table(list: &LayerList) -> Table {
 fn says(key: &DepthKey) -> String {
     match &key.dependence {
         Dependence::NumberOfLayers => "the number of layers".into(),
+        Dependence::LayersOfStage { stage } => format!("the number of layers of stage {}", stage + 1),
         Dependence::EntryPerLayer => "an entry for each layer".into(),
         Dependence::LayerNumbers => "numbers of layers".into(),
         Dependence::FirstLayers => "so many first layers".into(),

@@ -62,14 +62,8 @@ impl LayerArgs {
 /// # Errors
 /// [`Error::Unsupported`] for a folder, and says what can be done with it.
 pub(super) fn check_computes(path: &Path) -> Result<()> {
-    if CheckpointFolder::is_at(path) {
-        return Err(Error::unsupported(path.display(), ONLY_SHOWN));
-    }
-    Ok(())
+    CheckpointFolder::why_not_computed(path).map_or(Ok(()), |why| Err(Error::unsupported(path.display(), why)))
 }
-
-const ONLY_SHOWN: &str = "a Transformers folder, which can be shown, and slimmed by --plan or --blocks; to measure it, or to \
-                          have its layers chosen, load it in Python and pass it to unrolled.torch.wrap";
 
 /// Checks that none of some options was given.
 ///
@@ -77,7 +71,10 @@ const ONLY_SHOWN: &str = "a Transformers folder, which can be shown, and slimmed
 /// [`Error::Usage`] that names the first one that was, and what can be done with a folder.
 pub(super) fn check_unused(path: &Path, options: &[(&str, bool)]) -> Result<()> {
     match options.iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(Error::Usage(format!("{option}: {} is {ONLY_SHOWN}", path.display()))),
+        Some((option, _)) => {
+            let what = CheckpointFolder::why_not_computed(path).unwrap_or_default();
+            Err(Error::Usage(format!("{option}: {} is {what}", path.display())))
+        }
         None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::Prediction;
+use super::prediction::WholeAnswer;
 use crate::data::{
     Augment, Batch, Batches, Dataset, LoaderConfig, Normalization, NormalizationSource, SampleOrder, batches,
 };
@@ -74,32 +75,50 @@ impl EvalSet {
         batches(&self.dataset, &config)
     }
 
-    /// Returns the prediction for each sample of a batch. `samples` are their places in the data set, `whole` the outputs of
-    /// the whole network.
+    /// Returns the predictions for the samples of a batch along routes, `[route][sample]`. `samples` are their places in
+    /// the data set, `whole` the outputs of the whole network; it may be one of the `routes`.
     ///
     /// Samples without labels are labelled with what the whole network predicts: a prediction is correct where it agrees,
     /// and its loss is its divergence. A position counts where it is neither masked nor [ignored](Dataset::IGNORED).
-    pub fn predictions(&self, kind: AnswerKind, samples: &[usize], logits: &Logits, whole: &Logits) -> Vec<Prediction> {
+    pub fn predictions(
+        &self,
+        kind: AnswerKind,
+        samples: &[usize],
+        whole: &Logits,
+        routes: &[Logits],
+    ) -> Vec<Vec<Prediction>> {
+        let of_sample = |(row, &sample)| self.predictions_of_sample(kind, (row, sample), whole, routes);
+        let of_samples: Vec<Vec<Prediction>> = samples.par_iter().enumerate().map(of_sample).collect();
+        (0..routes.len()).map(|route| of_samples.iter().map(|of_sample| of_sample[route]).collect()).collect()
+    }
+
+    /// Returns the predictions for one sample along routes. `row` is its place in the batch, `sample` in the data set.
+    fn predictions_of_sample(
+        &self,
+        kind: AnswerKind,
+        (row, sample): (usize, usize),
+        whole: &Logits,
+        routes: &[Logits],
+    ) -> Vec<Prediction> {
         let is_labelled = self.dataset.is_labelled();
-        let prediction = |(row, &sample): (usize, &usize)| {
-            let (answers, wholes) = (logits.sample(row), whole.sample(row));
-            let is_whole = std::ptr::eq(logits, whole);
-            let answers = answers.chunks_exact(logits.classes).zip(wholes.chunks_exact(whole.classes)).enumerate();
-            let at = |(position, (answer, whole)): (usize, (&[f32], &[f32]))| {
-                let whole = if is_whole { answer } else { whole };
-                if !logits.counts(row, position) {
-                    return None;
+        let mut found = vec![Vec::with_capacity(whole.positions); routes.len()];
+        for (position, whole) in whole.sample(row).chunks_exact(whole.classes).enumerate() {
+            // All routes are compared with one answer of the whole network.
+            let mut classes = (kind == AnswerKind::Classes).then(|| WholeAnswer::new(whole));
+            for (found, logits) in found.iter_mut().zip(routes).filter(|(_, logits)| logits.counts(row, position)) {
+                let answer = &logits.sample(row)[position * logits.classes..][..logits.classes];
+                let Some(classes) = &mut classes else {
+                    found.push(Prediction::distance(kind, answer, whole));
+                    continue;
+                };
+                if let Some(label) = self.dataset.label_at(sample, logits.place(row, position)) {
+                    let prediction = classes.prediction(answer, label);
+                    found.push(if is_labelled { prediction } else { prediction.unlabelled() });
                 }
-                if kind != AnswerKind::Classes {
-                    return Some(Prediction::distance(kind, answer, whole));
-                }
-                let label = self.dataset.label_at(sample, logits.place(row, position))?;
-                let prediction = Prediction::new(answer, label, whole);
-                Some(if is_labelled { prediction } else { prediction.unlabelled() })
-            };
-            Prediction { group: self.dataset.group(sample), ..Prediction::mean(answers.filter_map(at)) }
-        };
-        samples.par_iter().enumerate().map(prediction).collect()
+            }
+        }
+        let group = self.dataset.group(sample);
+        found.into_iter().map(|found| Prediction { group, ..Prediction::mean(found.into_iter()) }).collect()
     }
 
     /// Checks that a network takes these samples and has as many classes.

@@ -48,7 +48,9 @@ impl Baseline {
             let indices = batch.indices.clone();
             let logits = network.forward_along(route, &samples(batch).0, &mut state)?;
             let whole = whole.and_then(|whole| whole.outputs.get(place)).unwrap_or(&logits);
-            found.predictions.extend(data.predictions(network.outline().answer.kind, &indices, &logits, whole));
+            let kind = network.outline().answer.kind;
+            let routes = std::slice::from_ref(&logits);
+            found.predictions.extend(data.predictions(kind, &indices, whole, routes).concat());
             found.outputs.push(logits);
             progress(indices.len() as u64);
         }
@@ -73,7 +75,7 @@ pub fn predicted_classes<N: Network>(network: &N, data: &EvalSet) -> Result<Vec<
     data.check(network.outline())?;
     let mut state = RecurrentState::new(data.dataset.streams());
     let whole = Route::identity(network.outline());
-    let mut classes = Vec::new();
+    let mut classes = Vec::with_capacity(data.len());
     for batch in data.batches()? {
         let logits = network.forward_along(&whole, &samples(batch?).0, &mut state)?;
         classes.extend(logits.values.chunks_exact(logits.classes).map(|answer| highest(answer) as u32));

@@ -31,26 +31,7 @@ pub struct Prediction {
 impl Prediction {
     /// Returns the prediction for one row of logits. `whole` is the row of the whole network.
     pub fn new(logits: &[f32], label: u32, whole: &[f32]) -> Self {
-        let class = highest(logits);
-        let is_whole = std::ptr::eq(logits, whole);
-        let ours = LogSoftmax::new(logits);
-        let theirs = if is_whole { ours } else { LogSoftmax::new(whole) };
-        let divergence = |(q, p): (&f32, &f32)| {
-            let p = theirs.of(*p);
-            // A class of probability 0 adds nothing, whatever q is.
-            if p == f64::NEG_INFINITY { 0.0 } else { p.exp() * (p - ours.of(*q)) }
-        };
-        let at_label = logits[label as usize];
-        let is_correct = class == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan());
-        Self {
-            positions: 1,
-            group: 0,
-            accuracy: one_if(is_correct),
-            loss: -ours.of(at_label),
-            confidence: ours.of(logits[class]).exp(),
-            kl: if is_whole { 0.0 } else { logits.iter().zip(whole).map(divergence).sum::<f64>().max(0.0) },
-            agreement: one_if(is_whole || class == highest(whole)),
-        }
+        WholeAnswer::new(whole).prediction(logits, label)
     }
 
     /// Returns how far an answer that is no class is from that of the whole network.
@@ -94,6 +75,55 @@ impl Prediction {
     /// Returns the same prediction for a sample without a label: its loss is its divergence from the whole network.
     pub(super) fn unlabelled(self) -> Self {
         Self { loss: self.kl, ..self }
+    }
+}
+
+/// The logits of the whole network at one position, with what every comparison with them needs.
+pub(super) struct WholeAnswer<'a> {
+    logits: &'a [f32],
+    softmax: LogSoftmax,
+    class: usize,
+    /// The log-probability and the probability of each class; empty until something else is compared.
+    probabilities: Vec<(f64, f64)>,
+}
+
+impl<'a> WholeAnswer<'a> {
+    pub(super) fn new(logits: &'a [f32]) -> Self {
+        Self { logits, softmax: LogSoftmax::new(logits), class: highest(logits), probabilities: Vec::new() }
+    }
+
+    /// Returns the prediction for a row of logits; for that of the whole network itself where it is the same slice.
+    pub(super) fn prediction(&mut self, logits: &[f32], label: u32) -> Prediction {
+        let is_whole = std::ptr::eq(logits, self.logits);
+        let (ours, class) =
+            if is_whole { (self.softmax, self.class) } else { (LogSoftmax::new(logits), highest(logits)) };
+        let at_label = logits[label as usize];
+        let is_correct = class == label as usize && at_label.is_finite() && !logits.iter().any(|z| z.is_nan());
+        Prediction {
+            positions: 1,
+            group: 0,
+            accuracy: one_if(is_correct),
+            loss: -ours.of(at_label),
+            confidence: ours.of(logits[class]).exp(),
+            kl: if is_whole { 0.0 } else { self.divergence(logits, ours) },
+            agreement: one_if(class == self.class),
+        }
+    }
+
+    /// Returns `Σ p·ln(p/q)`, where `q` is the softmax of these logits.
+    fn divergence(&mut self, logits: &[f32], softmax: LogSoftmax) -> f64 {
+        if self.probabilities.is_empty() {
+            let probability = |&z: &f32| {
+                let log = self.softmax.of(z);
+                (log, log.exp())
+            };
+            self.probabilities = self.logits.iter().map(probability).collect();
+        }
+        let terms = logits.iter().zip(&self.probabilities).map(|(&z, &(log, p))| {
+            // A class of probability 0 adds nothing, whatever q is.
+            if log == f64::NEG_INFINITY { 0.0 } else { p * (log - softmax.of(z)) }
+        });
+        terms.sum::<f64>().max(0.0)
     }
 }
 

@@ -151,7 +151,8 @@ pub(super) fn run_probes<N: Network>(
         let StageActivations { samples, labels, .. } = pass.activations;
         let outputs = BatchOutputs { samples: &samples, labels: &labels, logits: &logits };
         probes.iter_mut().for_each(|probe| probe.batch(&outputs));
-        let predictions = data.predictions(network.outline().answer.kind, &samples, &logits, &logits);
+        let predictions =
+            data.predictions(network.outline().answer.kind, &samples, &logits, std::slice::from_ref(&logits)).concat();
         after_batch(PassedBatch { predictions, state: &state, probes })?;
     }
     Ok(())

@@ -163,6 +163,7 @@ impl<N: Network> Runner<'_, N> {
         let saved: Option<SavedPass> = self.store.load(file)?;
         let saved = saved.filter(|saved| probes.iter().all(|(name, _)| has(saved, name))).unwrap_or_default();
         let mut predictions = saved.predictions;
+        predictions.reserve_exact(list.samples.len().saturating_sub(predictions.len()));
         let state = if predictions.is_empty() { list.start_state() } else { RecurrentState::restore(&saved.recurrent) };
         for (name, bytes) in &saved.probes {
             if let Some((_, probe)) = probes.iter_mut().find(|(other, _)| other == name) {

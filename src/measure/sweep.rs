@@ -50,6 +50,9 @@ pub(super) fn sweep<N: Network>(
     let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by(|&a, &b| steps[a].cmp(&steps[b]));
     let cost = CostModel::new(network.outline());
+    // Room for all: what grows while batches come and go takes the places of batches in memory.
+    let left = list.samples.len().saturating_sub(state.done());
+    state.predictions.iter_mut().for_each(|predictions| predictions.reserve_exact(left));
     let list = list.skip(state.done());
     for batch in data.batches_with(list.samples.clone(), list.batch(data.batch))? {
         let batch = batch?;
@@ -68,8 +71,9 @@ pub(super) fn sweep<N: Network>(
             advance(step.map_or(cost.head(), |step| cost.step(step)))
         })?;
         let kind = network.outline().answer.kind;
-        for (predictions, route) in state.predictions.iter_mut().zip(&logits) {
-            predictions.extend(data.predictions(kind, &indices, route, &logits[0]));
+        let found = data.predictions(kind, &indices, &logits[0], &logits);
+        for (predictions, found) in state.predictions.iter_mut().zip(found) {
+            predictions.extend(found);
         }
         state.recurrent = recurrent;
         after_batch(state)?;

@@ -1,5 +1,7 @@
 //! What is known of a file, and the signs by which its kind is recognized.
 
+use super::state_dict::ArrayFormat;
+
 /// How a kind of file is recognized.
 pub(super) enum Sign {
     /// It has no bytes.
@@ -40,6 +42,8 @@ pub(super) struct Evidence<'a> {
     pub is_graph: bool,
     pub classes: Vec<String>,
     pub arrays: Vec<&'a str>,
+    /// The format of the file that the arrays are in.
+    pub format: ArrayFormat,
 }
 
 impl Evidence<'_> {

@@ -8,14 +8,16 @@ use super::evidence::Sign::{
     AllArrays, AllEntries, AnyText, Array, ArrayWithout, Bytes, Class, Empty, Entry, MessagePack, NoEntry, Onnx, Text,
 };
 use super::evidence::{Evidence, Sign};
-use super::state_dict::StateDict;
+use super::state_dict::{ArrayFormat, StateDict};
 use super::{archive, pickle};
 use crate::text::one_line;
 use crate::{Error, Result};
 
-/// How a network of PyTorch becomes a file that can be opened, as two lines of Python.
-pub(super) const EXPORT: &str = "Export it to ONNX: model.load_state_dict(torch.load('FILE')); \
-                                 torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'network.onnx')";
+/// How a network of PyTorch becomes a file that can be opened; [`export`] puts in how its arrays are read.
+const EXPORT: &str = "Export it to ONNX: READ; \
+                      torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'network.onnx')";
+/// What stands in [`EXPORT`] for the line that reads the arrays.
+const READ: &str = "READ";
 const EXPORT_KERAS: &str = "Export it to ONNX: model = keras.saving.load_model('FILE'); \
                             model.export('network.onnx', format='onnx')";
 const EXPORT_FLAX: &str = "Copy its arrays into the same network in PyTorch, and save its state_dict";
@@ -219,6 +221,11 @@ const MAX_ARRAYS: usize = 1 << 14;
 /// So many bytes are read of a file to tell its kind.
 const BEGINNING: u64 = 512;
 
+/// Returns how a network whose arrays are in a file of this format becomes one that can be opened, as two lines of Python.
+pub(super) fn export(format: ArrayFormat) -> String {
+    EXPORT.replace(READ, format.read_in_python())
+}
+
 /// Refuses a file that is no network by its first bytes and the names of its entries.
 ///
 /// # Errors
@@ -252,7 +259,7 @@ pub(super) fn of_pickle(path: &Path) -> Option<String> {
 /// Returns what arrays are that make up no network here, and what to do; `None` where nothing tells.
 pub(super) fn of_arrays(state: &StateDict) -> Option<String> {
     let arrays = state.arrays.iter().take(MAX_ARRAYS).map(|array| array.name.as_str()).collect();
-    find(&Evidence { arrays, ..Evidence::default() }, BY_ARRAYS)
+    find(&Evidence { arrays, format: state.format, ..Evidence::default() }, BY_ARRAYS)
 }
 
 /// Returns what the first kind that fits is, and what to do.
@@ -260,6 +267,7 @@ fn find(evidence: &Evidence, kinds: &[FileKind]) -> Option<String> {
     kinds.iter().find_map(|kind| {
         let example = kind.signs.iter().find_map(|sign| evidence.shows(sign))?;
         let example = if example.is_empty() { example } else { format!(" ({})", one_line(&example)) };
-        Some(format!("{}{example}. {}", kind.what, kind.next))
+        let next = if kind.next == EXPORT { export(evidence.format) } else { kind.next.to_owned() };
+        Some(format!("{}{example}. {next}", kind.what))
     })
 }

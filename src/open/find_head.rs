@@ -4,7 +4,7 @@
 use super::find_network::{is_average, shared_prefix};
 use super::layout::Layout;
 use super::part_numbers::PartNumbers;
-use super::state_dict::{StateDict, StoredArray};
+use super::state_dict::{ArrayFormat, StateDict, StoredArray};
 use crate::text::one_line;
 
 /// Names that the arrays of modules have. Those of an optimizer have others.
@@ -27,9 +27,9 @@ pub(super) fn add_head(state: &mut StateDict, layout: &Layout) -> Result<(), Str
     let outside = state.outside.iter().filter(|array| is_own(&array.name));
     let nearest = outside.clone().map(|array| shared_prefix(&state.prefix, &array.name).len()).max().unwrap_or(0);
     let outside = outside.filter(|array| shared_prefix(&state.prefix, &array.name).len() == nearest).collect();
-    if let Some(part) = only_matrix(width, inside)? {
+    if let Some(part) = only_matrix(width, inside, state.format)? {
         state.head = Some(part);
-    } else if let Some(part) = only_matrix(width, outside)? {
+    } else if let Some(part) = only_matrix(width, outside, state.format)? {
         let shared = shared_prefix(&state.prefix, &part).to_owned();
         let is_module_array = |array: &StoredArray| {
             let last = array.name.rsplit('.').next().unwrap_or_default();
@@ -61,7 +61,7 @@ fn last_width(known: &super::layout::KnownArrays) -> Option<usize> {
 }
 
 /// Returns the part whose weight is the only matrix that takes `width` values; `None` if there is none.
-fn only_matrix(width: usize, arrays: Vec<&StoredArray>) -> Result<Option<String>, String> {
+fn only_matrix(width: usize, arrays: Vec<&StoredArray>, format: ArrayFormat) -> Result<Option<String>, String> {
     let part = |array: &StoredArray| match array.shape[..] {
         [_, _] => array.name.strip_suffix(".weight").map(str::to_owned),
         _ => None,
@@ -80,7 +80,7 @@ fn only_matrix(width: usize, arrays: Vec<&StoredArray>) -> Result<Option<String>
             "a head of several layers, {} and {}; expected one. {}",
             shown(head),
             shown(next),
-            super::file_kinds::EXPORT
+            super::file_kinds::export(format)
         )),
         None => Ok(Some(part.clone())),
     }

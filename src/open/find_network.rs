@@ -96,7 +96,7 @@ fn split(state: StateDict, prefix: &str) -> StateDict {
         array.renamed(name)
     };
     let arrays = inside.into_iter().map(shorten).collect();
-    StateDict { arrays, prefix: prefix.to_owned(), outside, ..StateDict::default() }
+    StateDict { arrays, format: state.format, prefix: prefix.to_owned(), outside, ..StateDict::default() }
 }
 
 /// Returns the number of arrays that lie outside a network, by the part of their names that leads away from it.
@@ -143,7 +143,7 @@ fn no_network(key: &str, prefixes: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::state_dict::ElementType;
+    use crate::open::state_dict::{ArrayFormat, ElementType};
 
     /// Arrays of these names; `+` after a prefix stands for a stem and a block.
     fn state(names: &[&str]) -> StateDict {
@@ -153,7 +153,7 @@ mod tests {
             None => vec![name.to_string()],
         };
         let array = |name: String| StoredArray::new(name, vec![1], ElementType::F32, || Ok(vec![0; 4]));
-        StateDict::new(names.iter().flat_map(expand).map(array).collect())
+        StateDict::new(names.iter().flat_map(expand).map(array).collect(), ArrayFormat::PyTorch)
     }
 
     #[test]

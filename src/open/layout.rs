@@ -243,7 +243,10 @@ fn unknown(state: &StateDict) -> String {
     let layouts = LAYOUTS.map(|l| l.name).join(", ");
     let more = if state.arrays.len() > 3 { ", …" } else { "" };
     let names = few.join(", ");
-    format!("no layout that is known ({layouts}) has arrays named {names}{more}. {}", super::file_kinds::EXPORT)
+    format!(
+        "no layout that is known ({layouts}) has arrays named {names}{more}. {}",
+        super::file_kinds::export(state.format)
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 
-use super::state_dict::{ElementType, StateDict, StoredArray};
+use super::state_dict::{ArrayFormat, ElementType, StateDict, StoredArray};
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path) -> Result<StateDict> {
             read()
         })
     };
-    Ok(StateDict::new(reader.into_tensors().into_values().map(array).collect()))
+    Ok(StateDict::new(reader.into_tensors().into_values().map(array).collect(), ArrayFormat::PyTorch))
 }
 
 fn explain(error: &PytorchError) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
-use super::state_dict::{ElementType, StateDict, StoredArray};
+use super::state_dict::{ArrayFormat, ElementType, StateDict, StoredArray};
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -39,7 +39,7 @@ pub(super) fn single(path: &Path) -> Result<(StateDict, HashMap<String, String>)
         let read = move || slice(&path, start + begin as u64, end - begin);
         StoredArray::new(name, info.shape.clone(), element(info.dtype), read)
     });
-    Ok((StateDict::new(arrays.collect()), metadata.metadata().clone().unwrap_or_default()))
+    Ok((StateDict::new(arrays.collect(), ArrayFormat::Safetensors), metadata.metadata().clone().unwrap_or_default()))
 }
 
 /// Lists the arrays of all files that an index names.
@@ -71,7 +71,7 @@ pub(super) fn sharded(index: &Path) -> Result<StateDict> {
             return Err(Error::file(index, format!("{name} is not in {shard}")));
         }
     }
-    Ok(StateDict::new(arrays))
+    Ok(StateDict::new(arrays, ArrayFormat::ShardedSafetensors))
 }
 
 /// Returns the path of a shard, which has to be in the directory of the index: a hostile index must not reach other files.

@@ -15,6 +15,27 @@ pub(super) enum ElementType {
     Other(String),
 }
 
+/// The format of the file that arrays are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ArrayFormat {
+    #[default]
+    PyTorch,
+    Safetensors,
+    /// Several safetensors files with an index.
+    ShardedSafetensors,
+}
+
+impl ArrayFormat {
+    /// Returns the line of Python that reads the arrays of such a file into a module.
+    pub(super) fn read_in_python(self) -> &'static str {
+        match self {
+            Self::PyTorch => "model.load_state_dict(torch.load('FILE'))",
+            Self::Safetensors => "safetensors.torch.load_model(model, 'FILE')",
+            Self::ShardedSafetensors => "huggingface_hub.load_torch_model(model, 'DIRECTORY')",
+        }
+    }
+}
+
 type Read = Box<dyn Fn() -> std::io::Result<Vec<u8>>>;
 
 /// An array of a file. Its values are read on demand.
@@ -29,6 +50,7 @@ pub(super) struct StoredArray {
 #[derive(Default)]
 pub(super) struct StateDict {
     pub arrays: Vec<StoredArray>,
+    pub format: ArrayFormat,
     /// The prefix that was removed from all names, such as `state_dict.module.`.
     pub prefix: String,
     /// The arrays without that prefix, with their whole names.
@@ -46,9 +68,9 @@ pub(super) struct StateDict {
 
 impl StateDict {
     /// Sorts arrays by their names.
-    pub(super) fn new(mut arrays: Vec<StoredArray>) -> Self {
+    pub(super) fn new(mut arrays: Vec<StoredArray>, format: ArrayFormat) -> Self {
         arrays.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { arrays, ..Self::default() }
+        Self { arrays, format, ..Self::default() }
     }
 
     /// Returns the native name of an array of a classifier that was found by its shape; `None` for other arrays.

@@ -31,8 +31,8 @@ struct Case {
 /// A name of 21 letters, see `src/open/archive.rs`.
 const MISREAD: &str = "preact-bottleneck.zip";
 
-/// The next step for networks that other programs describe.
-const EXPORT: &str = "Export it to ONNX: model.load_state_dict(torch.load('FILE')); torch.onnx.export(model.eval(), \
+/// The next step for networks in safetensors files that other programs describe.
+const EXPORT: &str = "Export it to ONNX: safetensors.torch.load_model(model, 'FILE'); torch.onnx.export(model.eval(), \
                       (torch.zeros(1, 3, 224, 224),), 'network.onnx')";
 
 /// Names and shapes.
@@ -148,6 +148,24 @@ fn torch_arrays() -> Arrays {
     let mut arrays: Vec<_> = arrays.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
     arrays.sort();
     arrays
+}
+
+#[test]
+fn the_advice_reads_the_format_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("part.safetensors");
+    write(&file, &vec![("a.b".into(), vec![1])]);
+    let index = r#"{"metadata": {}, "weight_map": {"a.b": "part.safetensors"}}"#;
+    std::fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+    let pytorch = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/squeeze.pt");
+    for (path, reads) in [
+        (pytorch.as_path(), "Export it to ONNX: model.load_state_dict(torch.load('FILE')); torch.onnx.export("),
+        (file.as_path(), "Export it to ONNX: safetensors.torch.load_model(model, 'FILE'); torch.onnx.export("),
+        (dir.path(), "Export it to ONNX: huggingface_hub.load_torch_model(model, 'DIRECTORY'); torch.onnx.export("),
+    ] {
+        let message = refusal(path);
+        assert!(message.contains(reads), "{message}");
+    }
 }
 
 #[test]

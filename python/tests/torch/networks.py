@@ -78,6 +78,19 @@ def gemma3():
     return build(lambda: transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**config)))
 
 
+def t5():
+    """The encoder of a small T5, whose first layer computes a position bias for all."""
+    sizes = {"vocab_size": 100, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 4, "num_heads": 4}
+    return build(lambda: transformers.T5EncoderModel(transformers.T5Config(**sizes)))
+
+
+def t5_pair():
+    """A small T5 with an encoder and a decoder of other depths, and a batch for it."""
+    sizes = {"vocab_size": 100, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 4, "num_decoder_layers": 3, "num_heads": 4}
+    model = build(lambda: transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, decoder_start_token_id=0)))
+    return model, {**text(), "labels": text()["input_ids"][:, :6].contiguous()}
+
+
 def resnet50():
     """torchvision's ResNet-50."""
     return build(torchvision.models.resnet50)

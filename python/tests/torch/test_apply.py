@@ -10,6 +10,9 @@ from unrolled.torch import ModuleError, wrap
 MODELS = ["gpt2", "llama", "bert", "qwen2", "qwen3", "gemma3"]
 
 
+BIAS = "later blocks take what it computes besides the estimate, such as a position bias"
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_shortened_transformer_is_the_one_planned(name, tmp_path):
     model = getattr(networks, name)()
@@ -37,6 +40,41 @@ def test_layers_of_two_kinds_keep_their_kind():
     model = networks.gemma3()
     wrap(model, networks.text()).apply([(0, 0)])
     assert model.config.layer_types == ["full_attention", "sliding_attention", "full_attention"]
+
+
+def test_t5_keeps_the_layer_that_computes_the_bias_of_all(tmp_path):
+    model, batch = networks.t5(), networks.text()
+    live = wrap(model, batch)
+    assert [live.why_not_removable(0, block) for block in range(4)] == [BIAS, None, None, None]
+    with pytest.raises(ModuleError, match=r"'encoder.block.0' cannot be removed: later blocks take"):
+        live.apply([(0, 0)])
+    planned = driver.answers(live, batch, skip=[(0, 1), (0, 3)])
+    live.apply([(0, 1), (0, 3)])
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.equal(again(**batch).last_hidden_state, planned)
+    assert again.config.num_layers == 2 and len(again.encoder.block) == 2
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_each_side_of_t5_has_a_number_of_layers(side):
+    """Both sides have a copy of the configuration; the one of the whole model is saved."""
+    model, batch = networks.t5_pair()
+    live = wrap(model, batch, blocks=getattr(model, side).block)
+    assert live.why_not_removable(0, 0) == BIAS
+    live.apply([(0, 1)])
+    depths = (model.config.num_layers, model.config.num_decoder_layers)
+    assert depths == ((3, 3) if side == "encoder" else (4, 2))
+    assert len(getattr(model, side).block) == depths[side == "decoder"]
+
+
+def test_a_stage_of_swin_is_shortened_with_its_entry_of_depths():
+    sizes = {"image_size": 32, "patch_size": 2, "embed_dim": 16, "depths": [2, 4], "num_heads": [2, 4], "window_size": 4}
+    model = networks.build(lambda: transformers.SwinForImageClassification(transformers.SwinConfig(**sizes, num_labels=3)))
+    live = wrap(model, {"pixel_values": networks.images()})
+    live.apply([(1, 2), (1, 3)])
+    assert list(model.config.depths) == [2, 2]
 
 
 def test_plain_modules_are_shortened():
@@ -102,8 +140,12 @@ def test_a_failed_proof_puts_the_module_back():
     model = networks.build(lambda: transformers.GPT2LMHeadModel(config))
     before = state(model)
     live = wrap(model, networks.text())
-    with pytest.raises(ModuleError, match=r"saved and loaded|put back"):
+    # The configuration tells, and whoever keeps the key learns it from the proof.
+    with pytest.raises(ModuleError, match=r"scale_attn_by_inverse_layer_idx: .*not_per_layer=\['scale_attn_by_inverse_layer_idx'\]"):
         live.apply([(0, 1)])
+    assert same(state(model), before)
+    with pytest.raises(ModuleError, match=r"saved and loaded|put back"):
+        live.apply([(0, 1)], not_per_layer=["scale_attn_by_inverse_layer_idx"])
     assert same(state(model), before)
     with torch.no_grad():
         assert torch.equal(driver.answers(live, networks.text()), model(**networks.text()).logits)
@@ -122,11 +164,15 @@ def test_an_ambiguous_list_is_an_error_that_names_its_key():
     model.config.magnitudes = [1.0, 2.0, 3.0, 4.0]
     before = state(model)
     live = wrap(model, networks.text())
-    with pytest.raises(ModuleError, match=r"'magnitudes' is a list of 4 entries.*not_per_layer"):
+    with pytest.raises(ModuleError, match=r"magnitudes: its 4 entries may be one for each layer.*not_per_layer=\['magnitudes'\].*per_layer=\['magnitudes'\]"):
         live.apply([(0, 1)])
     assert same(state(model), before)
     live.apply([(0, 1)], not_per_layer=["magnitudes"])
     assert model.config.magnitudes == [1.0, 2.0, 3.0, 4.0] and model.config.num_hidden_layers == 3
+    wrap(model, networks.text()).apply([(0, 1)], not_per_layer=["magnitudes"])
+    model.config.magnitudes = [1.0, 2.0]
+    wrap(model, networks.text()).apply([(0, 1)], per_layer=["magnitudes"])
+    assert model.config.magnitudes == [1.0] and model.config.num_hidden_layers == 1
 
 
 def test_blocks_that_change_the_shape_stay():

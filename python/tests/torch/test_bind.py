@@ -153,5 +153,13 @@ def test_data_that_cannot_be_compared_are_refused():
         live.bind([(X * torch.nan, Y)]).fingerprint()
     with pytest.raises(ModuleError, match="labels: batch 2 has none, those before have"):
         live.bind([(X, Y), X]).labels()
+    for labels, message in [
+        ([Y[:4], Y[:7]], r"labels: 11 or more, expected one for each of 10 samples"),
+        ([Y[:4], Y[:4]], r"labels of shape \[8\], expected \[10\]"),
+        ([Y[:5, None].repeat(1, 2), Y[5:]], "labels of different lengths"),
+        ([Y[:5], Y[5]], "labels: a single number"),
+    ]:
+        with pytest.raises(ModuleError, match=message):
+            live.bind([(X[:5], labels[0]), (X[5:], labels[1])]).labels()
     with pytest.raises(ModuleError, match="a batch has 'label', expected 'labels'"):
         live.bind([{"x": X, "label": Y}])

@@ -1,6 +1,5 @@
 """Measuring many batches takes no more memory than measuring few."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,14 +31,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 SLACK = 32 * 1024
 
 
-#: glibc maps blocks above this size one by one and gives them back when they are freed. Otherwise it raises the size as it goes
-#: and keeps freed blocks in a heap with gaps, so that the peak would show its habits instead of what is held.
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536"}
-
-
 def peak(batches):
     script = SCRIPT.format(here=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", script, str(batches)], capture_output=True, text=True, check=True, env={**os.environ, **ENVIRONMENT})
+    done = subprocess.run([sys.executable, "-c", script, str(batches)], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1])
 
 

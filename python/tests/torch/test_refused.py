@@ -1,5 +1,7 @@
 """Modules and requests that are refused, each with one line that says why."""
 
+import pathlib
+
 import driver
 import networks
 import pytest
@@ -252,3 +254,12 @@ def test_fused_transformer_layers_are_counted():
     blocks = [block for stage in live.stages for block in stage.blocks]
     # Projections in and out, and the two layers of the MLP, at each of 5 positions; products of attention besides.
     assert len(blocks) == 3 and all(block.flops >= 2 * 5 * (4 * 8 * 8 + 2 * 8 * 16) for block in blocks)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("folder", "a path is no torch.nn.Module: load it first"), (pathlib.Path("folder"), "a path is no"), ([1], "a list is no torch.nn.Module")],
+)
+def test_what_is_no_module_is_told(value, message):
+    with pytest.raises(ModuleError, match=message):
+        wrap(value, X)

@@ -104,6 +104,25 @@ def test_halves_equal_hooks(name):
             assert torch.equal(driver.answers(live, networks.text(), skip=[(0, 2 * place + half)]), expected)
 
 
+def test_layers_of_t5_are_blocks_and_its_sublayers_halves():
+    """The sublayers have their own sums; the bias that the first computes stays for the others, also where its sum is left out."""
+    model, batch = networks.t5(), networks.text()
+    layers = model.encoder.block
+    live = wrap(model, batch)
+    assert [block.site.module for block in live.stages[0].blocks] == list(layers)
+    halves = wrap(model, batch, halves=True)
+    sublayers = [sublayer for layer in layers for sublayer in layer.layer]
+    assert [block.modules for block in halves.stages[0].blocks] == [[sublayer] for sublayer in sublayers]
+
+    def hidden(model):
+        return model(**batch).last_hidden_state
+
+    for wrapped, modules in ((live, layers), (halves, sublayers)):
+        for place, module in enumerate(modules):
+            expected = plain.without(model, [module], hidden)
+            assert torch.equal(driver.answers(wrapped, batch, skip=[(0, place)]), expected), module
+
+
 def test_halves_of_normalized_sums_are_refused():
     with pytest.raises(ModuleError, match=r"halves: layer 'bert.encoder.layer.0'.*normalized"):
         wrap(networks.bert(), networks.text(), halves=True)

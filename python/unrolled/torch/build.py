@@ -1,5 +1,6 @@
 """Wraps a module: its calls are recorded, its blocks found, the plan made and checked."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -79,6 +80,10 @@ def wrap(model, example, *, blocks=None, halves=False, answer=None, name=None):
 
 def _plain_module(model):
     """Returns the module inside of wrappers that only call it: `torch.compile`, DataParallel."""
+    if isinstance(model, (str, os.PathLike)):
+        raise ModuleError(
+            "a path is no torch.nn.Module: load it first, as by transformers.AutoModel.from_pretrained(path); unrolled.open opens files"
+        )
     while not isinstance(model, torch.jit.ScriptModule):
         inner = model.__dict__.get("_modules", {}).get("_orig_mod") if isinstance(model, torch.nn.Module) else None
         if inner is None and isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
@@ -129,7 +134,8 @@ def _plan(root, stages, model, samples, halves):
     outside = [
         Outside(index, call.module, sum(order[site] < order[call] for site in calls)) for index, call in enumerate(beside)
     ]
-    sites = [_site(index, number, found) for index, (number, found) in enumerate(found_sites)]
+    found_calls = [found for _, found in found_sites]
+    sites = [_site(index, number, found, found_calls[index + 1 :]) for index, (number, found) in enumerate(found_sites)]
     planned = []
     for number, chain in enumerate(stages):
         mine = [(site, found) for site, (stage, found) in zip(sites, found_sites, strict=True) if stage == number]
@@ -137,14 +143,23 @@ def _plan(root, stages, model, samples, halves):
     return Plan(sites, outside, planned, modules | {model})
 
 
-def _site(index, stage, found):
+def _site(index, stage, found, later):
     call = found.call
     x, out = dict(call.inputs())[found.slot], call.result()
     args, kwargs = with_argument(call.args, call.kwargs, found.slot, None)
     side = not _is_constant([args, kwargs])
     kept = ((), {}) if side else (args, kwargs)
     more = sum(1 for _ in tensors(call.output)) > 1
-    return Site(index, stage, call.module, call.name, found.slot, skeleton(call.output), x.shape == out.shape, side, more, *kept)
+    feeds = more and _feeds(call, later)
+    return Site(index, stage, call.module, call.name, found.slot, skeleton(call.output), x.shape == out.shape, side, more, feeds, *kept)
+
+
+def _feeds(call, later):
+    """Returns whether later blocks take a tensor that a call returns besides the estimate and that it was not given itself."""
+    given = list(tensors([call.args, call.kwargs]))
+    made = [t for t in tensors(call.output) if not is_same(t, call.result()) and not any(is_same(t, old) for old in given)]
+    taken = [t for found in later for t in tensors([found.call.args, found.call.kwargs])]
+    return any(is_same(mine, other) for mine in made for other in taken)
 
 
 def _is_constant(value):

@@ -1,144 +1,99 @@
-"""The configuration of a Transformers model, made fit for fewer layers."""
+"""The configuration of a Transformers model, made fit for fewer layers by the rules that folders are slimmed by."""
 
-import copy
-import re
+import json
+from collections.abc import Mapping
 
+from .. import _native
+from ..errors import UnsupportedError
 from .errors import ModuleError
 
-#: Names of the number of layers, besides `num_hidden_layers`.
-DEPTHS = re.compile(r"^(num|n)_?(hidden_|encoder_|decoder_|transformer_|text_)?layers?$|^(encoder|decoder)_layers$|^depth$")
-
-#: Names of lists that have one entry a layer.
-PER_LAYER = re.compile(r"layer|block|attention|attn|pattern|types?$|head|intermediate|ffn|mlp|window|spars|expert|ssm|mamba|rope_layers")
-
-#: Names of lists that never have.
-OTHER = re.compile(r"token|label|depths|architect|factor|section|scale|bos|eos|pad|vision_feature|out_|stage|image|kernel|mean|std")
-
-
-#: Numbers of layers at the beginning that differ from the others. Of a number that is not below the depth all do.
-FIRST_LAYERS = ("max_window_layers", "first_k_dense_replace")
-
-#: Numbers that say which layers differ by a period. Removal would move the period, unless a list says which layer is what.
-PERIODS = re.compile(r"(pattern|period|interval|_freq|every_n_layers|sparse_step)$")
+_MISSING = object()
 
 
 class ConfigEdit:
-    """Lowers the number of layers in a configuration and shortens the lists of one entry a layer."""
+    """Lowers the number of layers in a configuration and adjusts all keys that are about single layers.
+
+    The rules are those of the native module. They are asked about the outermost configuration, which is the one that is saved. A
+    part of the model may have a copy of it, such as the encoder of T5: the same keys change there.
+    """
 
     def __init__(self, model, container, layers, removed, per_layer, not_per_layer):
-        self.config = _config_of(model, container)
-        self.container = container
+        self.container, self.list, self.configs = container, *_configs(model, container)
         self.count = len(layers)
-        self.removed = set(removed)
-        self.per_layer, self.not_per_layer = set(per_layer), set(not_per_layer)
-        self.before = copy.deepcopy(self.config.__dict__) if self.config is not None else {}
+        self.kept = [place for place in range(self.count) if place not in set(removed)]
+        self.per_layer, self.not_per_layer = list(per_layer), list(not_per_layer)
+        #: Saving a model writes into its configuration too, such as the name of its class.
+        self.before = [(vars(config), dict(vars(config))) for config in self.configs]
+        self.undos = []
 
     def run(self):
         """Makes the changes; returns a line about each.
 
-        Raises ModuleError for a number or list of which it is not clear whether it counts layers.
+        Raises ModuleError for a key of which it is not clear whether or how it is about layers.
         """
-        if self.config is None:
+        if not self.configs:
             return []
-        changes = [self._lower_depth(), *self._lower_first_layers()]
-        self._check_periods()
-        for key, value in list(vars(self.config).items()):
-            if isinstance(value, (list, tuple)) and key not in self.not_per_layer and not key.startswith("_"):
-                changes.append(self._shorten(key, value))
-        return [change for change in changes if change]
-
-    def _lower_first_layers(self):
-        for key in FIRST_LAYERS:
-            first = vars(self.config).get(key)
-            if isinstance(first, int) and not isinstance(first, bool) and first < self.count:
-                kept = first - sum(gone < first for gone in self.removed)
-                if kept != first:
-                    setattr(self.config, key, kept)
-                    yield f"config.{key}: {first}, now {kept}"
-
-    def _check_periods(self):
-        if isinstance(vars(self.config).get("layer_types"), (list, tuple)):
-            return
-        for key, value in vars(self.config).items():
-            is_number = isinstance(value, int) and not isinstance(value, bool) and value > 1
-            if is_number and PERIODS.search(key) and key not in self.not_per_layer:
-                raise ModuleError(
-                    f"configuration: '{key}' is {value}, a period of layers that removal would move; say not_per_layer=['{key}'] if it is none"
-                )
+        config = json.dumps(self.configs[0].to_dict(), default=str)
+        choices = [_paths(json.loads(config), names) for names in (self.not_per_layer, self.per_layer)]
+        try:
+            changes = _native.config_changes(config, self.list, self.count, self.kept, *choices)
+        except UnsupportedError as error:
+            raise ModuleError(str(error)) from None
+        lines = []
+        for path, before, after in changes:
+            before, after = json.loads(before), json.loads(after)
+            self._change(self.configs[0], path, before, after)
+            for copy in self.configs[1:]:
+                self._change(copy, path[-1:], before, after)
+            lines.append(f"config.{'.'.join(path)}: {_short(before)}, now {_short(after)}")
+        return lines
 
     def undo(self):
-        """Puts the configuration back."""
-        if self.config is not None:
-            self.config.__dict__.clear()
-            self.config.__dict__.update(self.before)
+        """Puts the configurations back."""
+        for undo in reversed(self.undos):
+            undo()
+        for values, before in self.before:
+            values.clear()
+            values.update(before)
 
-    def _lower_depth(self):
-        left = self.count - len(self.removed)
-        names = getattr(type(self.config), "attribute_map", {})
-        main = names.get("num_hidden_layers", "num_hidden_layers")
-        if vars(self.config).get(main) == self.count and not self._is_two_sided():
-            found = [main]
-        else:
-            fitting = [key for key, value in vars(self.config).items() if DEPTHS.match(key) and value == self.count]
-            side = "decoder" if "decoder" in self.container else "encoder" if "encoder" in self.container else None
-            found = [key for key in fitting if side and side in key] or fitting
-            if self._is_two_sided() and side == "encoder" and main in vars(self.config) and main in found:
-                found = [main]
-        if not found and (staged := self._staged_depth()):
-            key, place = staged
-            depths = list(vars(self.config)[key])
-            depths[place] = left
-            setattr(self.config, key, type(vars(self.config)[key])(depths))
-            return f"config.{key}[{place}]: {self.count}, now {left}"
-        if len(found) != 1:
-            what = " or ".join(f"'{key}'" for key in found) or f"no key that is {self.count}"
-            raise ModuleError(f"configuration: which key is the number of layers of '{self.container}': {what}?")
-        setattr(self.config, found[0], left)
-        return f"config.{found[0]}: {self.count}, now {left}"
-
-    def _staged_depth(self):
-        """Returns `(key, stage)` of a list of depths, one a stage, whose entry for this container is its number of layers."""
-        stage = next((int(part) for part in reversed(self.container.split(".")) if part.isdigit()), None)
-        for key, value in vars(self.config).items():
-            if stage is not None and "depths" in key and isinstance(value, (list, tuple)) and stage < len(value) and value[stage] == self.count:
-                return key, stage
-        return None
-
-    def _is_two_sided(self):
-        return bool(getattr(self.config, "is_encoder_decoder", False))
-
-    def _shorten(self, key, value):
-        if len(value) == self.count and self.count > 1 or key in self.per_layer:
-            if len(value) != self.count:
-                raise ModuleError(f"configuration: '{key}' has {len(value)} entries, there were {self.count} layers")
-            if key not in self.per_layer and OTHER.search(key):
-                return None
-            if key not in self.per_layer and not PER_LAYER.search(key):
-                raise ModuleError(
-                    f"configuration: '{key}' is a list of {self.count} entries, as many as layers; say per_layer=['{key}'] or not_per_layer=['{key}']"
-                )
-            kept = [entry for place, entry in enumerate(value) if place not in self.removed]
-            setattr(self.config, key, type(value)(kept))
-            return f"config.{key}: {self.count} entries, now {len(kept)}"
-        if self._numbers_layers(key, value):
-            kept = [n - sum(gone < n for gone in self.removed) for n in value if n not in self.removed]
-            setattr(self.config, key, type(value)(kept))
-            return f"config.{key}: numbers of layers, now {kept}"
-        return None
-
-    def _numbers_layers(self, key, value):
-        """Returns whether a list names some layers by their number, such as `mlp_only_layers`."""
-        is_named = key.endswith(("_layers", "_layer_ids", "_layer_idx", "_layer_indices"))
-        numbers = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < self.count for n in value)
-        return is_named and bool(value) and numbers and list(value) == sorted(set(value))
+    def _change(self, config, path, before, after):
+        """Sets the value that keys lead to, where it is the one that was expected."""
+        for key in path[:-1]:
+            config = config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
+        values = config if isinstance(config, Mapping) else getattr(config, "__dict__", {})
+        key = path[-1]
+        value = values.get(key, _MISSING)
+        is_list = isinstance(value, (list, tuple))
+        if value is _MISSING or (list(value) if is_list else value) != before:
+            return
+        self.undos.append(lambda: values.__setitem__(key, value))
+        values[key] = type(value)(after) if is_list else after
 
 
-def _config_of(model, container):
-    """Returns the configuration of the innermost submodule around the container that has one."""
+def _configs(model, container):
+    """Returns the name of a list of layers below the outermost module with a configuration, and all configurations on the way to the
+    list and in it, the outermost first."""
     path = container.split(".")
-    for length in range(len(path), -1, -1):
-        module = model.get_submodule(".".join(path[:length]))
-        config = getattr(module, "config", None)
-        if config is not None and hasattr(config, "to_dict"):
-            return config
-    return None
+    modules = [model.get_submodule(".".join(path[:length])) for length in range(len(path) + 1)]
+    on_the_way = [(place, module.config) for place, module in enumerate(modules) if hasattr(getattr(module, "config", None), "to_dict")]
+    if not on_the_way:
+        return container, []
+    inside = [module.config for module in modules[-1].modules() if hasattr(getattr(module, "config", None), "to_dict")]
+    found = {id(config): config for config in [*(config for _, config in on_the_way), *inside]}
+    return ".".join(path[on_the_way[0][0] :]), list(found.values())
+
+
+def _paths(config, names, before=""):
+    """Returns the keys of these names with the objects that they are in; a name may be that of the key alone."""
+    found = list(names) if not before else []
+    for key, value in config.items():
+        path = before + key
+        if key in names and path != key:
+            found.append(path)
+        if isinstance(value, dict):
+            found.extend(_paths(value, names, path + "."))
+    return found
+
+
+def _short(value):
+    return f"{len(value)} entries" if isinstance(value, list) and len(value) > 4 else json.dumps(value)

@@ -25,7 +25,8 @@ def find_blocks(root, model):
     """Returns the stages of a module, lists of `Found`, from the calls of one forward.
 
     The calls inside every module are searched for chains of blocks. Of two choices, a module or the chain inside it, the chain
-    is taken if it has two blocks or more, or if its one block does all that the module does. A stage begins where a block
+    is taken if it has two blocks or more, or if its one block does all that the module does. The parts of a layer, such as
+    attention and MLP of T5, are no chain: the layer is the block. A stage begins where a block
     changes the shape, or does not take what the block before returned. A block on its own counts only where its class is
     that of a chain's blocks; so a gate between convolutions is no block.
 
@@ -62,7 +63,9 @@ def _best(call, test):
         return []
     inner = _chains(call, test)
     if any(len(chain) > 1 for chain in inner):
-        return inner
+        if len(inner) > 1 or not _are_parts(call, inner[0]) or test.kind(call) != "identity":
+            return inner
+        return [[Found(call, call.first_input()[0], "identity")]]
     kind = test.kind(call)
     if kind is None:
         return inner
@@ -73,6 +76,16 @@ def _best(call, test):
             if first.result() is call.result():
                 return inner
     return [[own]]
+
+
+def _are_parts(call, chain):
+    """Returns whether blocks are the parts of one of several layers: entries of a list in it, each of a class of its own. Code calls
+    such entries by their place, so that none can be removed."""
+    modules = [found.call.module for found in chain]
+    lists = [entries for entries in call.module.modules() if isinstance(entries, torch.nn.ModuleList)]
+    is_in_list = any(all(any(module is entry for entry in entries) for module in modules) for entries in lists)
+    layers = [child for child in call.parent.children if type(child.module) is type(call.module)]
+    return is_in_list and len({type(module) for module in modules}) == len(modules) and len(layers) > 1
 
 
 def _append(chains, found):

@@ -4,12 +4,13 @@ import torch
 
 from .errors import ModuleError
 from .intercept import inference, intercepted
-from .skips import with_argument
-from .trees import is_equal, map_tensors, output_tensor, shape_text, skeleton
+from .skips import SkipTest, with_argument
+from .trees import is_equal, map_tensors, output_tensor, shape_text, skeleton, with_output
 
 
 class SilencedRun:
-    """Calls a module while some of its submodules return 0, so that the branches they belong to add nothing.
+    """Calls a module while some of its submodules return 0, so that the branches they belong to add nothing. Submodules that have a
+    skip themselves, as those of T5, return what they were given.
 
     Submodules whose output has another shape than the estimate are run as usual: what they compute of zeros goes into one that
     is silenced.
@@ -23,7 +24,10 @@ class SilencedRun:
         estimate = None
 
         def handle(module, forward, inner_args, inner_kwargs):
-            template, shape = self.templates[module]
+            template, shape, has_skip = self.templates[module]
+            if has_skip:
+                given = next(value for value in [*inner_args, *inner_kwargs.values()] if isinstance(value, torch.Tensor))
+                return with_output(template, given)
             zeros = torch.zeros((estimate.shape[0], *shape[1:]), dtype=estimate.dtype, device=estimate.device)
             return map_tensors(lambda old: zeros if tuple(old.shape) == shape else old[:0], template)
 
@@ -40,11 +44,11 @@ def find_halves(found, model):
 
     Raises ModuleError if there is no such place, as in layers whose branches are parallel or whose sums are normalized.
     """
-    call = found.call
+    call, test = found.call, SkipTest(model)
     x, out = dict(call.inputs())[found.slot], call.result()
     for count in range(1, len(call.children)):
         first, second = call.children[:count], call.children[count:]
-        runs = [_silenced(call, second, x), _silenced(call, first, x)]
+        runs = [_silenced(call, second, x, test), _silenced(call, first, x, test)]
         middle = _run(model, call, found.slot, runs[0], x)
         if is_equal(middle, x) or is_equal(middle, out):
             continue
@@ -56,10 +60,10 @@ def find_halves(found, model):
     )
 
 
-def _silenced(call, calls, x):
+def _silenced(call, calls, x, test):
     shape = tuple(x.shape)
     fitting = [c for c in calls if c.result() is not None and tuple(c.result().shape) == shape]
-    return SilencedRun(call.module, {c.module: (skeleton(c.output), shape) for c in fitting})
+    return SilencedRun(call.module, {c.module: (skeleton(c.output), shape, test.kind(c) == "identity") for c in fitting})
 
 
 def _run(model, call, slot, run, x):

@@ -39,11 +39,41 @@ def as_labels(labels):
     return labels.to(device="cpu", dtype=torch.int64)
 
 
-def stack_labels(parts):
-    """Returns the labels of all batches in one tensor."""
-    if any(part.shape[1:] != parts[0].shape[1:] for part in parts):
-        raise ModuleError("labels: batches have labels of different lengths: pad them to one length, with -100")
-    return torch.cat(parts)
+class LabelList:
+    """The labels of all batches in one tensor, whose room is taken at the first batch.
+
+    A small array for each batch would be put where a batch was in memory, so that the next batch does not fit there any more, and
+    memory would grow by a batch a batch.
+    """
+
+    def __init__(self, samples):
+        self._samples = samples
+        self._all = None
+        self._count = 0
+
+    def __len__(self):
+        return self._count
+
+    def append(self, labels):
+        """Adds the labels of the next batch.
+
+        Raises ModuleError if they have another shape than those before, or are too many.
+        """
+        if labels.dim() == 0:
+            raise ModuleError("labels: a single number, expected one for each sample of the batch")
+        if self._all is None:
+            self._all = torch.empty((self._samples, *labels.shape[1:]), dtype=torch.int64)
+        if labels.shape[1:] != self._all.shape[1:]:
+            raise ModuleError("labels: batches have labels of different lengths: pad them to one length, with -100")
+        count = self._count + len(labels)
+        if count > self._samples:
+            raise ModuleError(f"labels: {count} or more, expected one for each of {self._samples} samples")
+        self._all[self._count : count] = labels
+        self._count = count
+
+    def stacked(self):
+        """Returns the labels of all batches."""
+        return self._all[: self._count]
 
 
 def check_labels(labels, samples, answer):

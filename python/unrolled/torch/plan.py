@@ -24,6 +24,8 @@ class Site:
     has_side_arguments: bool
     #: Whether it returns tensors besides the estimate.
     has_more_outputs: bool
+    #: Whether later sites take tensors that this one computes besides the estimate.
+    feeds_later_sites: bool
     #: The arguments on the example, without the estimate, where they do not.
     args: tuple = ()
     kwargs: dict = field(default_factory=dict)

@@ -31,6 +31,8 @@ def why_not_removable(live, block):
         return NO_SHORTCUT
     if block.half is not None:
         return "it is one half of a layer; whole layers can be removed, wrapped without halves"
+    if block.site.feeds_later_sites:
+        return "later blocks take what it computes besides the estimate, such as a position bias"
     if sum(site.module is block.site.module for site in live.plan.sites) > 1:
         return "the same module computes other blocks too"
     return None

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from .errors import ModuleError
-from .labels import check_labels, labels_of, stack_labels
+from .labels import LabelList, check_labels, labels_of
 from .rows import join, select_rows
 from .trees import checksum, tensors
 
@@ -74,16 +74,16 @@ class Source:
         return self._labels
 
     def _read_labels(self):
-        found = []
+        found = LabelList(len(self))
         for number, batch in enumerate(self._batches.in_order(), 1):
             inputs = self._live.caller.inputs(batch, move=self._move)
             labels = labels_of(inputs, self._live.answer)
-            if labels is None and found:
+            if labels is None and len(found):
                 raise ModuleError(f"labels: batch {number} has none, those before have")
             if labels is None:
                 return None
             found.append(labels)
-        return check_labels(stack_labels(found), len(self), self._live.answer)
+        return check_labels(found.stacked(), len(self), self._live.answer)
 
     def fingerprint(self):
         """Returns a checksum of the number of samples, the labels, and some samples that are evenly spread."""

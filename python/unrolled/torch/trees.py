@@ -1,9 +1,10 @@
 """Tensors in the nested values that modules take and return: tuples, lists, mappings, and the outputs of Transformers."""
 
-import zlib
 from collections.abc import Mapping
 
 import torch
+
+from .. import _native
 
 
 def map_tensors(function, value):
@@ -71,11 +72,7 @@ def skeleton(value):
 
 def checksum(tensor, start=0):
     """Returns the CRC-32 of a tensor's bytes, continued from `start`."""
-    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    try:
-        return zlib.crc32(memoryview(data.numpy()), start)
-    except RuntimeError:  # PyTorch without NumPy
-        return zlib.crc32(bytes(data.tolist()), start)
+    return _native.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8), start)
 
 
 def is_same(one, other):
