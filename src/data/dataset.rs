@@ -219,7 +219,9 @@ impl Dataset {
             Storage::Text(text) => text.content().for_each(|number| sum.update(&number.to_le_bytes())),
             Storage::Folder(folder) => folder.names().for_each(|name| sum.update(name.as_encoded_bytes())),
             Storage::Arrays(arrays) => {
-                arrays.iter().flat_map(|a| &a.values).for_each(|v| sum.update(&v.to_le_bytes()));
+                // What cannot be read is an error where it is asked for.
+                let chunks = arrays.iter().flat_map(|array| array.values.chunks()).flatten();
+                chunks.for_each(|chunk| chunk.iter().for_each(|value| sum.update(&value.to_le_bytes())));
             }
         }
         // The shape does not tell a resized image from a cropped one.
@@ -281,8 +283,13 @@ impl Dataset {
             Storage::Folder(folder) => out.copy_from_slice(&folder.sample(index)?.pixels),
             Storage::Text(text) => text.sample(index, out),
             Storage::Arrays(arrays) => {
-                let values = arrays.iter().flat_map(|array| array.row(index));
-                out.iter_mut().zip(values).for_each(|(x, &value)| *x = value);
+                let mut rest = out;
+                for array in arrays {
+                    let values = array.row(index).map_err(|what| Error::mismatch("samples", what))?;
+                    let (own, others) = rest.split_at_mut(values.len());
+                    own.copy_from_slice(&values);
+                    rest = others;
+                }
             }
         }
         Ok(())

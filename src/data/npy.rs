@@ -1,9 +1,15 @@
 //! Samples from NumPy files, `.npy` and `.npz`.
 
+mod values;
+
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+
+pub(super) use values::Values;
+use values::{FileValues, Place};
 
 use super::Dataset;
 use super::binary_reader::{MAX_BYTES, with_commas};
@@ -15,6 +21,8 @@ use crate::{Error, Result};
 const MAX_EXACT_INTEGER: f64 = 16_777_216.0;
 /// Arrays of more than [`MAX_BYTES`] in all may take so many times the bytes of their file. Deflate reaches 1000 for zeros.
 const MAX_RATIO: u64 = 100;
+/// The most bytes of an array in memory. The rows of a larger one are read from its file when they are asked for.
+const MAX_IN_MEMORY: u64 = 256 << 20;
 /// The most bytes of a header.
 const MAX_HEADER: usize = 1 << 16;
 /// The label of a position that does not count, as PyTorch's losses have it.
@@ -45,9 +53,14 @@ impl ArrayFile {
             return Err(format!("'{}' has no samples", first.name));
         }
         for (array, rows) in &arrays {
-            if let Some(place) = array.values.iter().position(|value| !value.is_finite()) {
-                let (row, value) = (place / (array.values.len() / rows).max(1), array.values[place]);
-                return Err(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name));
+            let mut seen = 0;
+            for chunk in array.values.chunks() {
+                let chunk = chunk?;
+                if let Some(place) = chunk.iter().position(|value| !value.is_finite()) {
+                    let (row, value) = ((seen + place) / (array.values.len() / rows).max(1), chunk[place]);
+                    return Err(format!("'{}' holds {value} in row {row}, expected finite numbers", array.name));
+                }
+                seen += chunk.len();
             }
         }
         let mut file = ArrayFile {
@@ -57,7 +70,7 @@ impl ArrayFile {
         };
         if let Some((array, _)) = labels {
             let positions = array.shape.iter().product::<usize>();
-            let numbers = array.values.iter().map(|&value| label(value, positions > 1));
+            let numbers = array.values.into_vec()?.into_iter().map(|value| label(value, positions > 1));
             let numbers: Vec<u32> = numbers.collect::<std::result::Result<_, _>>()?;
             match positions {
                 0 => return Err("'labels' has no values".into()),
@@ -84,18 +97,18 @@ impl ArrayFile {
         };
         let sizes = resize_crop.sizes([height, width])?;
         let [new_height, new_width] = sizes.cropped;
-        let mut values = Vec::new();
-        let total = (array.values.len() / (height * width)).checked_mul(new_height * new_width);
+        let (whole, mut values) = (std::mem::take(&mut array.values).into_vec()?, Vec::new());
+        let total = (whole.len() / (height * width)).checked_mul(new_height * new_width);
         let fits = total.is_some_and(|total| values.try_reserve_exact(total).is_ok());
         if !fits {
             return Err(format!("images of {} pixels do not fit into memory", format_size(sizes.cropped)));
         }
-        for row in array.values.chunks_exact(channels * height * width) {
+        for row in whole.chunks_exact(channels * height * width) {
             let image = PlanarImage { shape: [channels, height, width], pixels: row.to_vec() };
             values.extend(resize_crop.apply(image, &sizes).pixels);
         }
         array.shape = vec![channels, new_height, new_width];
-        array.values = values;
+        array.values = Values::Memory(values);
         Ok(self)
     }
 }
@@ -107,15 +120,21 @@ pub(super) struct NamedArray {
     /// The shape of one row.
     pub(super) shape: Vec<usize>,
     /// The rows one after another, each in row-major order.
-    pub(super) values: Vec<f32>,
+    pub(super) values: Values,
     /// Whether the values are unsigned bytes in the file.
     pub(super) is_bytes: bool,
 }
 
 impl NamedArray {
-    pub(super) fn row(&self, index: usize) -> &[f32] {
+    /// Returns a row. The error says why it cannot be read.
+    pub(super) fn row(&self, index: usize) -> std::result::Result<Cow<'_, [f32]>, String> {
         let size = self.shape.iter().product::<usize>();
-        &self.values[index * size..(index + 1) * size]
+        self.values.part(index * size..(index + 1) * size)
+    }
+
+    /// The number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.values.len() / self.shape.iter().product::<usize>().max(1)
     }
 }
 
@@ -133,10 +152,14 @@ pub(super) fn open(path: &Path) -> Result<ArrayFile> {
         for index in 0..archive.len() {
             let member = archive.by_index(index).map_err(zip)?;
             let name = member.name().map_err(zip)?.trim_end_matches(".npy").to_owned();
-            arrays.push(read_array(&name, member, &mut budget).map_err(wrong)?);
+            // What is not compressed lies in the archive as in a file of its own.
+            let is_stored = member.compression() == zip::CompressionMethod::Stored;
+            let place = member.data_start().filter(|_| is_stored).map(|start| Place { path, start });
+            arrays.push(read_array(&name, member, place, &mut budget).map_err(wrong)?);
         }
     } else {
-        arrays.push(read_array("array", BufReader::new(file), &mut budget).map_err(wrong)?);
+        let place = Some(Place { path, start: 0 });
+        arrays.push(read_array("array", BufReader::new(file), place, &mut budget).map_err(wrong)?);
     }
     ArrayFile::new(arrays).map_err(wrong)
 }
@@ -152,17 +175,32 @@ fn label(value: f32, can_be_ignored: bool) -> std::result::Result<u32, String> {
 }
 
 /// Reads one array and the number of its rows. `budget` is the number of bytes that this and all further arrays of the file
-/// may take. The error message says what is wrong with the file.
-fn read_array(name: &str, mut file: impl Read, budget: &mut u64) -> std::result::Result<(NamedArray, usize), String> {
-    let header = read_header(name, &mut file)?;
+/// may take. The values of a large array stay in the file at `place`. The error message says what is wrong with the file.
+fn read_array(
+    name: &str,
+    mut file: impl Read,
+    place: Option<Place>,
+    budget: &mut u64,
+) -> std::result::Result<(NamedArray, usize), String> {
+    let (header, header_length) = read_header(name, &mut file)?;
     let (element_type, shape) = parse_header(name, &header)?;
     let size = element_type.get(2..).and_then(|size| size.parse().ok());
     let size: usize = size.filter(|size| [1, 2, 4, 8].contains(size)).unwrap_or(0);
     let Some((&rows, row_shape)) = shape.split_first() else { return Err(format!("'{name}' is a single number")) };
     let bytes = shape.iter().try_fold(size, |n, &side| n.checked_mul(side)).filter(|_| size > 0);
     let bytes = bytes.ok_or_else(|| format!("'{name}' holds {element_type} of shape {shape:?}, expected numbers"))?;
+    if !ELEMENT_TYPES.contains(&element_type) {
+        return Err(format!("'{name}' holds {element_type}, which is not read; save it as float32"));
+    }
+    let element = Element { name: name.to_owned(), element_type: element_type.to_owned(), size };
+    let is_bytes = element_type.ends_with("u1");
+    let array = |values| (NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values, is_bytes }, rows);
     // Values become f32.
     let needed = (bytes / size).saturating_mul(size_of::<f32>()) as u64;
+    if let Some(place) = place.filter(|_| needed > MAX_IN_MEMORY) {
+        let place = Place { start: place.start + header_length as u64, ..place };
+        return FileValues::new(place, element, bytes / size).map(|values| array(Values::File(values)));
+    }
     *budget = budget.checked_sub(needed).ok_or_else(|| {
         let bytes = with_commas(needed as usize);
         format!("'{name}' would take {bytes} bytes, far more than a file of this size holds of any data set")
@@ -176,38 +214,50 @@ fn read_array(name: &str, mut file: impl Read, budget: &mut u64) -> std::result:
     if data.len() != bytes {
         return Err(format!("'{name}': other than the {bytes} bytes that its shape {shape:?} needs"));
     }
-    if !ELEMENT_TYPES.contains(&element_type) {
-        return Err(format!("'{name}' holds {element_type}, which is not read; save it as float32"));
-    }
-    let value = |bytes: &[u8]| {
-        let inexact = || format!("'{name}' holds numbers of {element_type} that f32 does not hold");
-        element_value(element_type, bytes).ok_or_else(inexact)
-    };
     let mut values = Vec::new();
     values.try_reserve_exact(data.len() / size).map_err(|_| no_memory())?;
-    for element in data.chunks_exact(size) {
-        values.push(value(element)?);
-    }
-    let is_bytes = element_type.ends_with("u1");
-    Ok((NamedArray { name: name.to_owned(), shape: row_shape.to_vec(), values, is_bytes }, rows))
+    element.add_values(&data, &mut values)?;
+    Ok(array(Values::Memory(values)))
 }
 
-/// Reads the text of a header, a Python dictionary.
-fn read_header(name: &str, file: &mut impl Read) -> std::result::Result<String, String> {
+/// An element type, and the array that has it.
+#[derive(Debug)]
+struct Element {
+    name: String,
+    element_type: String,
+    /// Bytes.
+    size: usize,
+}
+
+impl Element {
+    /// Adds the values of some elements. The error says what f32 cannot hold.
+    fn add_values(&self, bytes: &[u8], to: &mut Vec<f32>) -> std::result::Result<(), String> {
+        let Self { name, element_type, size } = self;
+        for element in bytes.chunks_exact(*size) {
+            let inexact = || format!("'{name}' holds numbers of {element_type} that f32 does not hold");
+            to.push(element_value(element_type, element).ok_or_else(inexact)?);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the text of a header, a Python dictionary, and returns it with the number of bytes that were read.
+fn read_header(name: &str, file: &mut impl Read) -> std::result::Result<(String, usize), String> {
     let mut magic = [0; 8];
     file.read_exact(&mut magic).map_err(|_| truncated(name))?;
     if !magic.starts_with(b"\x93NUMPY") {
         return Err(format!("'{name}' is no .npy array"));
     }
     let mut length = [0; 4];
-    file.read_exact(&mut length[..if magic[6] == 1 { 2 } else { 4 }]).map_err(|_| truncated(name))?;
+    let digits = if magic[6] == 1 { 2 } else { 4 };
+    file.read_exact(&mut length[..digits]).map_err(|_| truncated(name))?;
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_HEADER {
         return Err(format!("'{name}': a header of {length} bytes"));
     }
     let mut header = vec![0; length];
     file.read_exact(&mut header).map_err(|_| truncated(name))?;
-    Ok(String::from_utf8_lossy(&header).into_owned())
+    Ok((String::from_utf8_lossy(&header).into_owned(), magic.len() + digits + length))
 }
 
 /// Returns the element type and the shape that a header states.

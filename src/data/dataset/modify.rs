@@ -133,7 +133,7 @@ impl Dataset {
         let storage = Arc::get_mut(&mut self.storage).ok_or_else(shared)?;
         if let Storage::Arrays(arrays) = storage {
             for array in arrays.iter_mut().filter(|array| array.is_bytes) {
-                array.values.iter_mut().for_each(|value| *value /= 255.0);
+                array.values.divide(255.0);
                 array.is_bytes = false;
             }
         }

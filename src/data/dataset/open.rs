@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::class_names::{self, to_strings};
 use super::super::folder::Folder;
 use super::super::normalization::Normalization;
-use super::super::npy::{self, ArrayFile, NamedArray};
+use super::super::npy::{self, ArrayFile, NamedArray, Values};
 use super::super::spec::{DataKind, DataSpec, Split};
 use super::super::text::TextDataset;
 use super::super::{binary_reader, cifar, digits, idx};
@@ -104,6 +104,7 @@ impl Dataset {
             return Err(Error::argument("classes", "no names, expected one for each class of the network"));
         }
         let shape = [channels, height, width];
+        let values = Values::Memory(values);
         let array = NamedArray { name: "array".into(), shape: shape.to_vec(), values, is_bytes: false };
         let mut dataset = Self::from_array_file(ArrayFile { arrays: vec![array], labels: None, position_labels: None });
         if let Some(labels) = labels {
@@ -139,6 +140,7 @@ impl Dataset {
             let size = shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side));
             match shape.split_first() {
                 Some((&rows, row)) if size == Some(values.len()) => {
+                    let values = Values::Memory(values);
                     Ok((NamedArray { name, shape: row.to_vec(), values, is_bytes: false }, rows))
                 }
                 _ => Err(Error::Shape { name, found: vec![values.len()], expected: shape }),
@@ -169,7 +171,7 @@ impl Dataset {
             [NamedArray { shape, .. }] => three_sides(shape),
             _ => [1, 1, sizes.sum()],
         };
-        let rows = arrays[0].values.len() / arrays[0].shape.iter().product::<usize>().max(1);
+        let rows = arrays[0].rows();
         let is_labelled = labels.is_some() || position_labels.is_some();
         let counted = |labels: &Arc<[u32]>| labels.iter().copied().find(|&label| label != Self::IGNORED).unwrap_or(0);
         let first = position_labels.as_ref().map(|samples| samples.iter().map(counted).collect());

@@ -30,12 +30,24 @@ impl Storage {
     }
 }
 
+/// Some values of an array, or why they cannot be read.
+type Chunk<'a> = std::result::Result<std::borrow::Cow<'a, [f32]>, String>;
+
 /// Returns whether arrays are the same, in any order.
 fn are_same_arrays(one: &[NamedArray], other: &[NamedArray]) -> bool {
-    let bits = |array: &NamedArray| array.values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    let has_same_values = |one: &NamedArray, other: &NamedArray| {
+        let mut pairs = one.values.chunks().zip(other.values.chunks());
+        let is_same = |pair: (Chunk, Chunk)| matches!(pair, (Ok(one), Ok(other)) if are_same_bits(&one, &other));
+        one.values.len() == other.values.len() && pairs.all(is_same)
+    };
     let has_same = |array: &NamedArray| {
         let found = other.iter().find(|other| other.name == array.name);
-        found.is_some_and(|found| found.shape == array.shape && bits(found) == bits(array))
+        found.is_some_and(|found| found.shape == array.shape && has_same_values(found, array))
     };
     one.len() == other.len() && one.iter().all(has_same)
+}
+
+/// Returns whether values are the same bit for bit.
+fn are_same_bits(one: &[f32], other: &[f32]) -> bool {
+    one.iter().map(|value| value.to_bits()).eq(other.iter().map(|value| value.to_bits()))
 }

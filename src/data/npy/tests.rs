@@ -18,7 +18,8 @@ fn a_value_that_is_not_finite_is_refused() {
 #[test]
 fn every_element_type_becomes_f32() {
     let read = |descr, data: &[u8]| {
-        read_array("x", file(descr, "(2,)", data).as_slice(), &mut u64::MAX.clone()).map(|(array, _)| array.values)
+        read_array("x", file(descr, "(2,)", data).as_slice(), None, &mut u64::MAX.clone())
+            .map(|(array, _)| array.values.into_vec().unwrap())
     };
     assert_eq!(read("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), Ok(vec![1.0, -1.0]));
     assert_eq!(read("|u1", &[3, 255]), Ok(vec![3.0, 255.0]));
@@ -32,12 +33,12 @@ fn every_element_type_becomes_f32() {
 #[test]
 fn a_truncated_or_inconsistent_file_is_refused() {
     let complete = file("<f4", "(2, 3)", &[0; 24]);
-    assert_eq!(read_array("x", complete.as_slice(), &mut u64::MAX.clone()).unwrap().0.shape, [3]);
+    assert_eq!(read_array("x", complete.as_slice(), None, &mut u64::MAX.clone()).unwrap().0.shape, [3]);
     for end in 0..complete.len() {
-        assert!(read_array("x", &complete[..end], &mut u64::MAX.clone()).is_err(), "{end}");
+        assert!(read_array("x", &complete[..end], None, &mut u64::MAX.clone()).is_err(), "{end}");
     }
     let says = |bytes: Vec<u8>, expected: &str| {
-        assert_eq!(read_array("x", bytes.as_slice(), &mut u64::MAX.clone()).unwrap_err(), expected)
+        assert_eq!(read_array("x", bytes.as_slice(), None, &mut u64::MAX.clone()).unwrap_err(), expected)
     };
     says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
     says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
@@ -86,4 +87,47 @@ fn arrays_that_are_images_are_resized_and_cropped() {
     let error = array(vec![9]).resized(&resize_crop(Some(8), None)).unwrap_err();
     assert_eq!(error, "samples of shape [9], expected images [channels, height, width] to resize or crop");
     assert_eq!(array(vec![9]).resized(&ResizeCrop::default()).unwrap().arrays[0].shape, [9]);
+}
+
+/// An array larger than [`MAX_IN_MEMORY`], of zeros but for the last row: the file takes no room on the disk.
+fn large(path: &Path, descr: &str, size: u64, last: &[u8]) -> u64 {
+    use std::io::{Seek, SeekFrom, Write};
+    let rows = MAX_IN_MEMORY / 4 / 2 + 1;
+    let head = file(descr, &format!("({rows}, 2)"), &[]);
+    let mut file = File::create(path).unwrap();
+    file.write_all(&head).unwrap();
+    let length = head.len() as u64 + rows * 2 * size;
+    file.set_len(length).unwrap();
+    file.seek(SeekFrom::Start(length - last.len() as u64)).unwrap();
+    file.write_all(last).unwrap();
+    rows
+}
+
+#[test]
+fn rows_of_a_large_array_stay_in_its_file() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("x.npy");
+    let rows = large(&path, "|u1", 1, &[51, 255]) as usize;
+    let mut array = open(&path).unwrap().arrays.remove(0);
+    assert!(matches!(array.values, Values::File(_)) && array.rows() == rows);
+    assert_eq!(
+        (array.row(0).unwrap(), array.row(rows - 1).unwrap()),
+        (vec![0.0, 0.0].into(), vec![51.0, 255.0].into())
+    );
+    array.values.divide(255.0);
+    assert_eq!(array.row(rows - 1).unwrap(), vec![0.2, 1.0]);
+    // A file that is cut off while it is open is an error, and so is one that was before.
+    File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
+    let error = array.row(rows - 1).unwrap_err();
+    assert!(error.starts_with("'array': "), "{error}");
+    assert!(open(&path).unwrap_err().to_string().ends_with("'array' is cut off"));
+}
+
+#[test]
+fn a_value_of_a_large_array_that_is_not_finite_is_named_by_its_row() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("x.npy");
+    let rows = large(&path, "<f4", 4, &f32::NAN.to_le_bytes());
+    let expected = format!("'array' holds NaN in row {}, expected finite numbers", rows - 1);
+    assert!(open(&path).unwrap_err().to_string().ends_with(&expected));
 }
