@@ -71,7 +71,7 @@ fn an_array_that_declares_far_more_than_it_has_is_refused_unread() {
 fn arrays_that_are_images_are_resized_and_cropped() {
     let array = |shape: Vec<usize>| {
         let size: usize = shape.iter().product();
-        let values = (0..2 * size).map(|i| (i % 7) as f32 / 7.0).collect();
+        let values = Values::Memory((0..2 * size).map(|i| (i % 7) as f32 / 7.0).collect());
         ArrayFile {
             arrays: vec![NamedArray { name: "x".into(), shape, values, is_bytes: false }],
             labels: None,
@@ -81,9 +81,9 @@ fn arrays_that_are_images_are_resized_and_cropped() {
     let resize_crop = |resize, crop| ResizeCrop { resize, crop };
     let resized = array(vec![2, 6, 4]).resized(&resize_crop(Some(8), Some(5))).unwrap();
     assert_eq!((resized.arrays[0].shape.as_slice(), resized.arrays[0].values.len()), (&[2, 5, 5][..], 2 * 50));
-    let second = PlanarImage { shape: [2, 6, 4], pixels: array(vec![2, 6, 4]).arrays[0].row(1).to_vec() };
+    let second = PlanarImage { shape: [2, 6, 4], pixels: array(vec![2, 6, 4]).arrays[0].row(1).unwrap().to_vec() };
     let by_hand = second.resize(12, 8);
-    assert_eq!(resized.arrays[0].row(1), by_hand.crop(by_hand.center_window(5, 5)).pixels);
+    assert_eq!(resized.arrays[0].row(1).unwrap(), by_hand.crop(by_hand.center_window(5, 5)).pixels);
     let error = array(vec![9]).resized(&resize_crop(Some(8), None)).unwrap_err();
     assert_eq!(error, "samples of shape [9], expected images [channels, height, width] to resize or crop");
     assert_eq!(array(vec![9]).resized(&ResizeCrop::default()).unwrap().arrays[0].shape, [9]);
