@@ -138,7 +138,7 @@ mod tests {
         let first = on(Kernels::Native, None);
         first.write(dir).unwrap();
         let before = text();
-        first.check(dir, Resume::Exact).unwrap();
+        first.clone().check(dir, Resume::Exact).unwrap();
         let others = [on(Kernels::Reference, None), on(Kernels::Reference, Some("A100"))];
         for other in &others {
             let error = other.clone().check(dir, Resume::Exact).unwrap_err();
