@@ -51,7 +51,7 @@ pub(crate) fn check(device: &Device, tolerance: f64) {
     let mut worst = 0.0_f64;
     let mut failures = Vec::new();
     for (number, case) in cases.iter().enumerate() {
-        for (sort, arrays) in run(case, device) {
+        for (sort, arrays) in run(case, device, tolerance) {
             compared += 1;
             let expected = file.tensor(&format!("{number}.{sort}")).unwrap();
             let expected: Vec<f32> =
@@ -86,7 +86,7 @@ fn error(found: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Everything that the file has of a case, computed here.
-fn run(case: &Case, device: &Device) -> BTreeMap<&'static str, Arrays> {
+fn run(case: &Case, device: &Device, tolerance: f64) -> BTreeMap<&'static str, Arrays> {
     let mut model = Model::new(&case.config, case.input, case.classes, 0, device).unwrap();
     crate::draws::fill(&mut model.parameters, case.seed);
     let [channels, height, width] = case.input;
@@ -96,7 +96,10 @@ fn run(case: &Case, device: &Device) -> BTreeMap<&'static str, Arrays> {
     let plain = TensorData::new(values.clone(), shape);
     let logits = model.forward(&mut ForwardContext::inference(&model.parameters), Tensor::from_data(plain, device));
     let line = to_vec(logits);
-    assert_eq!(line, walk(&model, Samples { values: values.clone(), shape }), "{}: block by block", case.name);
+    let walked = walk(&model, Samples { values: values.clone(), shape });
+    // Elsewhere operations are fused as far as nobody reads in between, and rounded otherwise.
+    let is_same = if *device == Device::flex() { line == walked } else { error(&walked, &line) <= tolerance };
+    assert!(is_same, "{}: block by block", case.name);
     let mut sorts = BTreeMap::from([("inference", Arrays::from([("logits".into(), line)]))]);
     if case.training {
         train(case, &model, TensorData::new(values, shape), &mut sorts);
