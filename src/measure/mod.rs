@@ -95,5 +95,6 @@ pub use results::{Measurements, Untrained};
 pub use sample_info::SampleInfo;
 pub use score::{Estimate, PerBlock, Score};
 pub(crate) use sentences::counted;
+pub(crate) use shared_samples::ranks_shard;
 pub use shuffle::{Shuffle, ShuffledOrder, kendall_tau, rank_correlation};
 pub use theory::{BlockTheory, OptimalGate, Theory, TheoryProbe};

@@ -7,7 +7,7 @@ use crate::ranks::Ranks;
 use crate::{Error, Result};
 
 /// Returns the part of the samples that a rank takes; `None` for a process alone.
-pub(super) fn ranks_shard(ranks: &Ranks) -> Option<Shard> {
+pub(crate) fn ranks_shard(ranks: &Ranks) -> Option<Shard> {
     (ranks.size() > 1).then(|| Shard { number: ranks.rank() + 1, of: ranks.size() })
 }
 

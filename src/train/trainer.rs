@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::{Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
-use crate::measure::{EvalSet, evaluate};
+use crate::measure::{EvalSet, evaluate, ranks_shard};
 use crate::model::{Epoch, Metadata, Model};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::ranks::Ranks;
@@ -298,7 +298,7 @@ impl Trainer {
             drop_last: false,
             start: self.state.progress.batch as usize,
             workers: data.workers,
-            part: shared::part(&self.ranks),
+            part: ranks_shard(&self.ranks),
         }
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Trainer;
-use super::shared::{latest_checkpoint, part};
+use super::shared::latest_checkpoint;
 use crate::data::{Dataset, Normalization, Vocabulary};
 use crate::kernel::Backend;
-use crate::measure::EvalSet;
+use crate::measure::{EvalSet, ranks_shard};
 use crate::model::{Metadata, Model, ModelConfig};
 use crate::ranks::Ranks;
 use crate::train::checks::{check_extension, check_memory};
@@ -78,7 +78,7 @@ impl Trainer {
             }
             (None, None, None) => TrainingState::new(Model::new(&model, shape, classes, train.seed, backend)?, train),
         };
-        if let Some(part) = part(ranks) {
+        if let Some(part) = ranks_shard(ranks) {
             state.recurrent_state = state.recurrent_state.part(part.range(state.recurrent_state.streams()));
         }
         if let Some(run) = &mut run

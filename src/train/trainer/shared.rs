@@ -6,15 +6,9 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Trainer;
 use crate::Result;
-use crate::data::Shard;
 use crate::nn::{Role, tensor_to_vec};
 use crate::ranks::{Ranks, pack, unpack};
 use crate::train::{RunDirectory, TrainingState};
-
-/// Returns the part of every batch that a process takes; `None` for a process alone.
-pub(super) fn part(ranks: &Ranks) -> Option<Shard> {
-    (ranks.size() > 1).then(|| Shard { number: ranks.rank() + 1, of: ranks.size() })
-}
 
 /// Returns the sum of the gradients of all processes.
 pub(super) fn sum_gradients(ranks: &Ranks, gradient: Tensor<1>) -> Tensor<1> {
