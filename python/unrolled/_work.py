@@ -47,7 +47,7 @@ def measure(
             positions that do not count. Without labels accuracy is agreement with the whole network.
         only: the names of the measurements to take, such as `["lesion", "estimation"]`; by default all that fit.
         seed: the seed of all random choices.
-        memory: the bytes that estimates may take; by default a quarter of the machine's. No result depends on it.
+        memory: the bytes that measuring may take beside the network and the samples; by default a quarter of the machine's. No result depends on it.
         out: a directory that keeps every measurement as soon as it is finished, and gets the report.
         resume: continue a measurement in `out` that was stopped. It ends with the same numbers, to the bit.
         batch: the number of samples at once; 64, or that of the `DataLoader`. No result depends on it.

@@ -4,6 +4,7 @@
 
 mod contents;
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -18,8 +19,16 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Io`] that names `path`, whichever step failed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes a file atomically, as [`write_atomic`] does, by a function: what it writes is never in memory as a whole.
+///
+/// # Errors
+/// [`Error::Io`] that names `path`, whichever step failed.
+pub(crate) fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let directory = directory_of(path);
-    let file = write_temporary(directory, bytes).map_err(Error::io(path))?;
+    let file = write_temporary(directory, write).map_err(Error::io(path))?;
     file.persist(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
     sync_directory(directory).map_err(Error::io(path))
 }
@@ -129,7 +138,10 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Writes a temporary file beside its destination: renaming is atomic only within one file system.
-fn write_temporary(directory: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+fn write_temporary(
+    directory: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> std::io::Result<tempfile::NamedTempFile> {
     std::fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -137,7 +149,7 @@ fn write_temporary(directory: &Path, bytes: &[u8]) -> std::io::Result<tempfile::
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(directory)?;
-    file.write_all(bytes)?;
+    write(file.as_file_mut())?;
     file.as_file().sync_all()?;
     Ok(file)
 }

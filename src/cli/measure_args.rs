@@ -14,8 +14,8 @@ pub(super) struct MeasureArgs {
     /// Take these measurements only, separated by commas [default: all that fit]
     #[arg(long, value_name = "NAMES", value_parser = names(), value_delimiter = ',')]
     pub(super) only: Vec<String>,
-    /// Memory for estimates, such as 512M or 4G; the number of samples at once shrinks to it [default: a quarter of the
-    /// machine's]
+    /// Memory that measuring may take beside the network and the samples, such as 512M or 4G; the number of samples at once shrinks to
+    /// it [default: a quarter of the machine's]
     #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
     memory: Option<u64>,
     /// Seed of random choices

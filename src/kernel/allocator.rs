@@ -2,9 +2,13 @@
 //!
 //! A training step requests the same large arrays again and again. If they went back to the system, each would cost a page
 //! fault for every 4 KiB at the next request, which is two fifths of the step of a small network.
+//!
+//! Blocks serve requests of their own size class alone. Work of another kind, with arrays of other sizes, finds none; so the sum of
+//! what is kept has a bound, and where it is reached, all is given back.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tuning::allocation::{CACHE_LINE, LARGE_PAGE, MAX_FREE, MIN_BLOCK, STEPS_PER_POWER};
 
@@ -20,13 +24,81 @@ const CLASSES: usize = STEPS_PER_POWER as usize * 16;
 /// ```
 pub struct CachingAllocator;
 
+/// The blocks that the process keeps.
+static CACHE: Cache = Cache::new();
+
+/// Freed blocks.
+struct Cache {
+    free: [Mutex<FreeList>; CLASSES],
+    /// The bytes of all of them.
+    bytes: AtomicUsize,
+    /// The most bytes that are kept.
+    most: AtomicUsize,
+}
+
 /// The free blocks of one size class, as addresses.
 struct FreeList {
     blocks: [usize; MAX_FREE],
     count: usize,
 }
 
-static FREE: [Mutex<FreeList>; CLASSES] = [const { Mutex::new(FreeList { blocks: [0; MAX_FREE], count: 0 }) }; CLASSES];
+impl CachingAllocator {
+    /// Sets how many bytes of freed blocks the process keeps at most; at first there is no bound. No result depends on it.
+    pub fn keep_at_most(bytes: usize) {
+        CACHE.keep_at_most(bytes);
+    }
+}
+
+impl Cache {
+    const fn new() -> Self {
+        let free = [const { Mutex::new(FreeList { blocks: [0; MAX_FREE], count: 0 }) }; CLASSES];
+        Self { free, bytes: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX) }
+    }
+
+    fn keep_at_most(&self, bytes: usize) {
+        self.most.store(bytes, Ordering::Relaxed);
+        if self.bytes.load(Ordering::Relaxed) > bytes {
+            self.release();
+        }
+    }
+
+    /// Takes a block of a class, if there is one.
+    fn take(&self, class: SizeClass) -> Option<*mut u8> {
+        let mut free = self.free[class.index].lock().ok()?;
+        free.count = free.count.checked_sub(1)?;
+        self.bytes.fetch_sub(class.size, Ordering::Relaxed);
+        Some(free.blocks[free.count] as *mut u8)
+    }
+
+    /// Keeps a block of a class, and returns whether there is room for it.
+    fn keep(&self, class: SizeClass, block: *mut u8) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        if self.bytes.load(Ordering::Relaxed).saturating_add(class.size) > most {
+            self.release();
+        }
+        match self.free[class.index].lock() {
+            Ok(mut free) if free.count < MAX_FREE && class.size <= most => {
+                let count = free.count;
+                free.blocks[count] = block as usize;
+                free.count += 1;
+                self.bytes.fetch_add(class.size, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives all blocks back to the system.
+    fn release(&self) {
+        for index in 0..CLASSES {
+            let class = SizeClass::of_index(index);
+            while let Some(block) = self.take(class) {
+                // SAFETY: blocks of the class were allocated by the system with the layout of the class.
+                unsafe { System.dealloc(block, class.layout()) }
+            }
+        }
+    }
+}
 
 /// A range of sizes that blocks of one size serve. Sizes are rounded up to eighths of powers of two.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +124,14 @@ impl SizeClass {
         let steps_below = (power - (MIN_BLOCK - 1).ilog2()) as usize * STEPS_PER_POWER as usize;
         let index = steps_below + (steps - STEPS_PER_POWER as usize - 1);
         (index < CLASSES).then_some(Self { index, size: steps * step })
+    }
+
+    /// Returns the class at a place of the list of classes.
+    fn of_index(index: usize) -> Self {
+        let steps_per_power = STEPS_PER_POWER as usize;
+        let smallest = MIN_BLOCK << (index / steps_per_power);
+        let size = (smallest >> 1) + (smallest >> 1) / steps_per_power * (index % steps_per_power + 1);
+        Self { index, size }
     }
 
     /// Returns the layout with which its blocks are requested from the system.
@@ -83,11 +163,8 @@ unsafe impl GlobalAlloc for CachingAllocator {
             // SAFETY: the caller promises a layout of nonzero size.
             return unsafe { System.alloc(layout) };
         };
-        if let Ok(mut free) = FREE[class.index].lock()
-            && free.count > 0
-        {
-            free.count -= 1;
-            return free.blocks[free.count] as *mut u8;
+        if let Some(block) = CACHE.take(class) {
+            return block;
         }
         class.allocate()
     }
@@ -97,12 +174,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
             // SAFETY: a block of this layout was allocated by the system with it.
             return unsafe { System.dealloc(block, layout) };
         };
-        if let Ok(mut free) = FREE[class.index].lock()
-            && free.count < MAX_FREE
-        {
-            let count = free.count;
-            free.blocks[count] = block as usize;
-            free.count += 1;
+        if CACHE.keep(class, block) {
             return;
         }
         // SAFETY: blocks of the class were allocated by the system with the layout of the class.
@@ -137,9 +209,31 @@ mod tests {
             assert!(class.size >= size && class.size <= size + size / 7, "{size} {class:?}");
             assert!(class.index >= last.index && class.size >= last.size);
             assert_eq!(class.index == last.index, class.size == last.size, "{size}");
+            assert_eq!(SizeClass::of_index(class.index), class, "{size}");
             last = class;
         }
         assert!(SizeClass::of_size(MIN_BLOCK - 1).is_none() && SizeClass::of_size(usize::MAX / 4).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let cache = Cache::new();
+        let mib = |mib: usize| SizeClass::of_size(mib << 20).unwrap();
+        let (small, large) = (mib(3), mib(4));
+        let kept = |class: SizeClass| cache.free[class.index].lock().unwrap().count;
+        cache.keep_at_most(7 << 20);
+        assert!(cache.keep(small, small.allocate()) && cache.keep(small, small.allocate()));
+        assert_eq!([kept(small), kept(large)], [2, 0]);
+        // The blocks of one size make room for those of another.
+        assert!(cache.keep(large, large.allocate()));
+        assert_eq!([kept(small), kept(large)], [0, 1]);
+        cache.keep_at_most(4 << 20);
+        let block = cache.take(large).unwrap();
+        cache.keep_at_most(3 << 20);
+        assert!(!cache.keep(large, block), "a block above the bound is not kept");
+        // SAFETY: the block was not kept, and has the layout of its class.
+        unsafe { System.dealloc(block, large.layout()) };
+        assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

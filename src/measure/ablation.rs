@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Intervention;
 use super::charts::{BlockAxis, block_table, cost_axis, metric, panel, with_content, zero};
-use super::cost::Cost;
+use super::cost::{Cost, moments_bytes};
 use super::lesion::{LesionResult, removable};
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::score::PerBlock;
@@ -48,7 +48,8 @@ impl Measurement for Ablation {
     }
 
     fn cost(&self, scope: &Scope) -> Cost {
-        Cost::of_probe(&scope.outline, |_, _| 50)
+        // The steps' sums and counts, and their means.
+        Cost { kept: moments_bytes(&scope.outline, 1), ..Cost::of_probe(&scope.outline, |_, _| 50) }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<()>) -> PerBlock<BlockAblation> {

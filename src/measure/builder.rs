@@ -47,6 +47,8 @@ pub struct Measure<'a> {
     skips_inapplicable: bool,
     seed: u64,
     memory: Option<u64>,
+    /// What else takes memory meanwhile, bytes.
+    reserved: u64,
     directory: Option<Directory>,
     resumes: bool,
     keeps_store: bool,
@@ -66,6 +68,7 @@ impl Default for Measure<'_> {
             skips_inapplicable: false,
             seed: 0,
             memory: None,
+            reserved: 0,
             directory: None,
             resumes: false,
             keeps_store: false,
@@ -117,8 +120,8 @@ impl<'a> Measure<'a> {
         Self { seed, ..self }
     }
 
-    /// Sets the memory that estimates may take, bytes; a quarter of the machine's by default. The number of samples at once
-    /// shrinks to it.
+    /// Sets the memory that measuring may take beside the network and the samples, bytes; a quarter of the machine's by default. The
+    /// number of samples at once shrinks to it.
     #[must_use]
     pub fn memory(self, bytes: u64) -> Self {
         Self { memory: Some(bytes), ..self }
@@ -192,7 +195,11 @@ impl<'a> Measure<'a> {
             if measure.measurements.is_empty() {
                 break;
             }
-            for (name, output) in measure.run(&network?, data, progress)?.outputs {
+            let network = network?;
+            // The network's own arrays, and those that its kernels prepare: it stands beside the trained one.
+            let reserved = 2 * size_of::<f32>() as u64 * network.outline().parameters;
+            let measure = Self { reserved, ..measure.clone() };
+            for (name, output) in measure.run(&network, data, progress)?.outputs {
                 all.entry(name).or_default().push(output);
             }
         }

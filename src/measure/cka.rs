@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activations::{BatchOutputs, BlockView};
 use super::charts::{row_table, stage_maps, with_content};
-use super::cost::Cost;
+use super::cost::{Cost, channel_bytes};
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::probe::Probe;
 use crate::nn::BlockId;
@@ -64,7 +64,11 @@ impl Measurement for Cka {
             let (blocks, channels) = (stage.blocks.len() as u64, stage.shape[0] as u64);
             samples * samples * (2 * channels * blocks + 4 * blocks * blocks)
         });
-        Cost { analysis: stages.sum(), ..Cost::of_probe(&scope.outline, |_, _| 50) }
+        Cost {
+            analysis: stages.sum(),
+            kept: channel_bytes(&scope.outline, samples as usize),
+            ..Cost::of_probe(&scope.outline, |_, _| 50)
+        }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<CkaProbe>) -> Vec<BlockSimilarity> {

@@ -3,6 +3,10 @@
 //! Work is counted in FLOPs of the network's layers; everything else in as many FLOPs as take that long. The factors were
 //! measured on a ResNet-20 and need only be right to a factor of two.
 
+use super::Prediction;
+use super::measurement::Scope;
+use super::memory::Need;
+use super::moments::Moments;
 use crate::nn::{BlockId, BlockOutline, Outline, Route, StageOutline, Step};
 
 /// Of a block, for each unit of its estimate: normalizations, activations, the sum.
@@ -13,8 +17,10 @@ pub(super) const UNIT: u64 = 100;
 pub struct Cost {
     /// Work of its probe for one sample, FLOPs.
     pub probe: u64,
-    /// Memory of its probe for one sample of a batch, bytes.
+    /// Memory of its probe for each sample of a batch, bytes.
     pub bytes: u64,
+    /// Memory of what its probe keeps until the end, bytes.
+    pub kept: u64,
     /// Work of its analysis, FLOPs.
     pub analysis: u64,
 }
@@ -29,23 +35,48 @@ impl Cost {
     }
 }
 
-/// Returns the bytes that one sample of a batch takes: estimates that are kept at once, what a block at work needs, what the
-/// probes keep, and the outputs along every route of a sweep.
-pub(super) fn bytes_per_sample(outline: &Outline, costs: &[Cost], routes: usize) -> u64 {
+/// Returns the memory that measurements take. For each sample of a batch: estimates that are kept at once, what a block at work needs,
+/// what the probes need, and the outputs along every route of a sweep. Besides: what the probes keep, and the predictions
+/// along all routes.
+///
+/// `routes` are the numbers of routes of the measurements; `reserved` bytes are taken by something else.
+pub(super) fn memory_needed(scope: &Scope, costs: &[Cost], routes: &[usize], reserved: u64) -> Need {
+    let outline = &scope.outline;
     let stages = || outline.stages.iter().map(|s| units(s) * (s.blocks.len() as u64 + 1));
     let input = outline.input.iter().map(|&side| side as u64).product();
     let widest = outline.stages.iter().map(units).max().unwrap_or(0).max(input);
     // A 3x3 convolution that unfolds its input holds nine copies of it beside input, output, gates and skip.
     let working = 16 * widest;
-    let outputs = (routes + 1) as u64 * (outline.classes * outline.answer.count()) as u64;
+    let positions = outline.answer.count() as u64;
+    let most_routes = routes.iter().max().copied().unwrap_or(0) as u64 + 1;
+    let outputs = most_routes * outline.classes as u64 * positions;
     let floats = (stages().max().unwrap_or(0) + working + outputs).max(1);
-    size_of::<f32>() as u64 * floats + costs.iter().map(|cost| cost.bytes).sum::<u64>()
+    let predictions = routes.iter().map(|&routes| routes as u64 + 1).sum::<u64>() * scope.samples as u64;
+    Need {
+        // The state of one probe at a time is copied to be saved; predictions are.
+        fixed: reserved
+            + costs.iter().map(|cost| cost.kept).sum::<u64>()
+            + costs.iter().map(|cost| cost.kept).max().unwrap_or(0)
+            + 2 * predictions * size_of::<Prediction>() as u64,
+        per_sample: size_of::<f32>() as u64 * floats + costs.iter().map(|cost| cost.bytes).sum::<u64>(),
+    }
 }
 
 /// Returns the bytes of the estimates of the largest stage, and of all stages, for one sample.
 pub(super) fn estimate_bytes(outline: &Outline) -> (u64, u64) {
     let stages = || outline.stages.iter().map(|s| size_of::<f32>() as u64 * units(s) * (s.blocks.len() as u64 + 1));
     (stages().max().unwrap_or(0), stages().sum())
+}
+
+/// Returns the bytes of so many running means and variances of every unit of every block, and of what enters each stage.
+pub(super) fn moments_bytes(outline: &Outline, moments: u64) -> u64 {
+    estimate_bytes(outline).1 / size_of::<f32>() as u64 * moments * Moments::BYTES_PER_UNIT
+}
+
+/// Returns the bytes of one value for every channel of every block and sample.
+pub(super) fn channel_bytes(outline: &Outline, samples: usize) -> u64 {
+    let channels = outline.stages.iter().map(|s| s.shape[0] as u64 * s.blocks.len() as u64).sum::<u64>();
+    channels * samples as u64 * size_of::<f32>() as u64
 }
 
 /// The work of one sample's steps along a network.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::activations::StageActivations;
-use super::cost::Cost;
+use super::cost::{Cost, moments_bytes};
 use super::interval::mean;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::Moments;
@@ -123,7 +123,8 @@ impl Measurement for Estimation {
     }
 
     fn cost(&self, scope: &Scope) -> Cost {
-        Cost::of_probe(&scope.outline, |_, _| 150)
+        // Those of all samples, and those of a group.
+        Cost { kept: moments_bytes(&scope.outline, 2), ..Cost::of_probe(&scope.outline, |_, _| 150) }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<EstimationProbe>) -> PerBlock<BlockEstimation> {

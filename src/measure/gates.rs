@@ -5,7 +5,7 @@ mod present;
 use serde::{Deserialize, Serialize};
 
 use super::activations::BlockView;
-use super::cost::Cost;
+use super::cost::{Cost, moments_bytes, units};
 use super::interval::mean;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::{Moments, average};
@@ -116,7 +116,14 @@ impl Measurement for Gates {
     }
 
     fn cost(&self, scope: &Scope) -> Cost {
-        Cost::of_probe(&scope.outline, |_, block| 300 * u64::from(block.wiring.is_gated()))
+        let cost = Cost::of_probe(&scope.outline, |_, block| 300 * u64::from(block.wiring.is_gated()));
+        let of_classes = |units: u64| match units * scope.outline.classes as u64 {
+            values if values <= CLASS_UNITS as u64 => values * size_of::<f64>() as u64,
+            _ => 0,
+        };
+        let of_classes = scope.outline.stages.iter().map(|s| s.blocks.len() as u64 * of_classes(units(s)));
+        // Of both gates.
+        Cost { kept: 2 * (moments_bytes(&scope.outline, 1) + of_classes.sum::<u64>()), ..cost }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<GateProbe>) -> PerBlock<BlockGates> {

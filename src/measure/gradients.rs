@@ -50,7 +50,7 @@ impl Measurement for Gradients {
     fn cost(&self, scope: &Scope) -> Cost {
         let run = CostModel::new(&scope.outline).sweep(&[Route::identity(&scope.outline)]);
         // Every step again, and back; every estimate is kept, and every residual.
-        Cost { probe: 3 * run, bytes: 2 * estimate_bytes(&scope.outline).1, analysis: 0 }
+        Cost { probe: 3 * run, bytes: 2 * estimate_bytes(&scope.outline).1, ..Cost::default() }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<GradientProbe>) -> PerBlock<Estimate> {

@@ -20,6 +20,9 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// The memory of a unit, bytes: count, mean, squares.
+    pub(super) const BYTES_PER_UNIT: u64 = 3 * size_of::<f64>() as u64;
+
     /// Adds one sample.
     pub(super) fn add(&mut self, sample: impl ExactSizeIterator<Item = f64>) {
         if self.mean.is_empty() {

@@ -6,7 +6,7 @@ mod present;
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BatchOutputs, BlockView};
-use super::cost::Cost;
+use super::cost::{Cost, channel_bytes};
 use super::early_exit::{EarlyExit, early_exit};
 use super::fitted::{self, Fits, ReadoutProbe};
 use super::interval::{position_mean, share};
@@ -84,7 +84,8 @@ impl Measurement for Readouts {
     }
 
     fn cost(&self, scope: &Scope) -> Cost {
-        Cost { analysis: fitted::work(scope), ..Cost::of_probe(&scope.outline, |_, _| 50) }
+        let kept = channel_bytes(&scope.outline, scope.samples);
+        Cost { analysis: fitted::work(scope), kept, ..Cost::of_probe(&scope.outline, |_, _| 50) }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<ReadoutProbe>) -> ReadoutsResult {

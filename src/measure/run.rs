@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::probe::{AnyProbe, PassedBatch, run_probes};
 use super::progress::Meter;
 use super::sample_order::SampleList;
-use super::store::{SavedPass, SavedSweep, Store};
+use super::store::{PassUnderWay, SavedPass, SavedSweep, Store};
 use super::sweep::{SweepState, sweep};
 use super::{EvalSet, Intervention, Prediction};
 use crate::nn::{Network, RecurrentState, Route};
@@ -165,9 +165,9 @@ impl<N: Network> Runner<'_, N> {
         let mut predictions = saved.predictions;
         predictions.reserve_exact(list.samples.len().saturating_sub(predictions.len()));
         let state = if predictions.is_empty() { list.start_state() } else { RecurrentState::restore(&saved.recurrent) };
-        for (name, bytes) in &saved.probes {
-            if let Some((_, probe)) = probes.iter_mut().find(|(other, _)| other == name) {
-                probe.load(bytes).map_err(|e| Error::mismatch(format!("{file}, {name}"), e))?;
+        for (name, bytes) in saved.probes {
+            if let Some((_, probe)) = probes.iter_mut().find(|(other, _)| *other == name) {
+                probe.load(&bytes).map_err(|e| Error::mismatch(format!("{file}, {name}"), e))?;
             }
         }
         let each = self.work_per_sample(measurements);
@@ -178,14 +178,14 @@ impl<N: Network> Runner<'_, N> {
         let Self { network, data, store, save_every, meter, .. } = self;
         if list.samples.is_empty() {
             // No batch comes that would be saved, and a shard without samples is finished all the same.
-            store.save(file, &SavedPass::new(list, &predictions, &state, &names, &own)?)?;
+            store.save(file, &PassUnderWay::new(list, &predictions, &state, &names, &own))?;
         }
         let outcome = run_probes(*network, data, &rest, state, &mut own, |batch: PassedBatch| {
             predictions.extend(&batch.predictions);
             let outcome = meter.advance(batch.predictions.len() as u64 * each);
             let is_last = predictions.len() == list.samples.len();
             if store.is_kept() && (outcome.is_err() || is_last || last.elapsed() >= *save_every) {
-                store.save(file, &SavedPass::new(list, &predictions, batch.state, &names, batch.probes)?)?;
+                store.save(file, &PassUnderWay::new(list, &predictions, batch.state, &names, batch.probes))?;
                 last = Instant::now();
             }
             outcome

@@ -3,18 +3,22 @@
 //! Files are written whole. Each begins with what it is, the version, the checksum of the plan that it belongs to, and
 //! the checksum of its content; a file that does not match is refused by name.
 
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::plan::{Plan, VERSION};
 use super::probe::AnyProbe;
 use super::sample_order::SampleList;
 use super::sweep::SweepState;
 use super::{Intervention, Prediction};
+use crate::atomic_file::write_atomic_with;
 use crate::nn::{RecurrentState, SavedRecurrentState};
-use crate::{Error, Result, write_atomic};
+use crate::{Error, Result};
 
 /// The first bytes of every file of a store.
 const MAGIC: &[u8; 8] = b"UNROLLED";
@@ -51,27 +55,68 @@ pub(super) struct SavedSweep {
     pub(super) recurrent: Vec<SavedRecurrentState>,
 }
 
-impl SavedPass {
-    /// Returns a pass as it stands, with the state of its probes.
-    ///
-    /// # Errors
-    /// Where the state of a probe cannot be written.
+/// A pass as it stands, to be saved: as a [`SavedPass`], field for field.
+#[derive(Serialize)]
+pub(super) struct PassUnderWay<'a> {
+    samples: &'a [usize],
+    predictions: &'a [Prediction],
+    recurrent: SavedRecurrentState,
+    probes: ProbeStates<'a>,
+}
+
+/// Name and state of every probe. The state of one at a time is in memory.
+struct ProbeStates<'a> {
+    names: &'a [String],
+    probes: &'a [Box<dyn AnyProbe>],
+}
+
+impl<'a> PassUnderWay<'a> {
     pub(super) fn new(
-        list: &SampleList,
-        predictions: &[Prediction],
+        list: &'a SampleList,
+        predictions: &'a [Prediction],
         state: &RecurrentState,
-        names: &[String],
-        probes: &[Box<dyn AnyProbe>],
-    ) -> Result<Self> {
-        let bytes = |(name, probe): (&String, &dyn AnyProbe)| {
-            probe.to_bytes().map(|bytes| (name.clone(), bytes)).map_err(|e| Error::unsupported(name, e))
-        };
-        Ok(Self {
-            samples: list.samples.to_vec(),
-            predictions: predictions.to_vec(),
-            recurrent: state.save(),
-            probes: names.iter().zip(probes.iter().map(Box::as_ref)).map(bytes).collect::<Result<_>>()?,
-        })
+        names: &'a [String],
+        probes: &'a [Box<dyn AnyProbe>],
+    ) -> Self {
+        Self { samples: &list.samples, predictions, recurrent: state.save(), probes: ProbeStates { names, probes } }
+    }
+}
+
+impl Serialize for ProbeStates<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut states = serializer.serialize_seq(Some(self.names.len()))?;
+        for (name, probe) in self.names.iter().zip(self.probes) {
+            let bytes = probe.to_bytes().map_err(|e| serde::ser::Error::custom(format!("{name}: {e}")))?;
+            states.serialize_element(&(name, Bytes(&bytes)))?;
+        }
+        states.end()
+    }
+}
+
+/// Bytes that are written at once: as a `Vec<u8>` is, which is written byte by byte.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// A file, and the checksum of what is written to it.
+struct Checked<'a> {
+    file: &'a mut File,
+    checksum: crc32fast::Hasher,
+}
+
+impl Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.checksum.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -117,11 +162,17 @@ impl Store {
     /// [`Error::Io`] that names it.
     pub(super) fn save(&self, name: &str, content: &impl Serialize) -> Result<()> {
         let Some(path) = self.path(name) else { return Ok(()) };
-        let content = postcard::to_stdvec(content).map_err(|e| Error::file(&path, e.to_string()))?;
-        let mut bytes = MAGIC.to_vec();
-        [VERSION, self.plan, crc32fast::hash(&content)].iter().for_each(|n| bytes.extend(n.to_le_bytes()));
-        bytes.extend(content);
-        write_atomic(&path, &bytes)
+        write_atomic_with(&path, |file| {
+            // The checksum is known at last.
+            file.write_all(&[0; HEADER])?;
+            let mut checked = BufWriter::new(Checked { file, checksum: crc32fast::Hasher::new() });
+            postcard::to_io(content, &mut checked).map_err(std::io::Error::other)?;
+            let Checked { file, checksum } = checked.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            let mut header = MAGIC.to_vec();
+            [VERSION, self.plan, checksum.finalize()].iter().for_each(|n| header.extend(n.to_le_bytes()));
+            file.rewind()?;
+            file.write_all(&header)
+        })
     }
 
     /// Reads a file; `None` where there is none.

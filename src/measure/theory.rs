@@ -6,7 +6,7 @@ mod present;
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations};
-use super::cost::{Cost, estimate_bytes};
+use super::cost::{Cost, estimate_bytes, moments_bytes};
 use super::interval::t95;
 use super::measurement::{AnalysisInput, Measurement, Presented, Scope};
 use super::moments::Moments;
@@ -103,7 +103,10 @@ impl Measurement for Theory {
 
     fn cost(&self, scope: &Scope) -> Cost {
         let cost = Cost::of_probe(&scope.outline, |_, block| 300 + 450 * u64::from(block.wiring.is_gated()));
-        Cost { bytes: estimate_bytes(&scope.outline).0, ..cost }
+        let is_gated = scope.outline.blocks().any(|(_, block)| block.wiring.is_gated());
+        // Errors, steps and residuals; of gated blocks three more.
+        let kept = moments_bytes(&scope.outline, if is_gated { 6 } else { 3 });
+        Cost { bytes: estimate_bytes(&scope.outline).0, kept, ..cost }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<TheoryProbe>) -> PerBlock<BlockTheory> {

@@ -96,7 +96,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
         Self { seed, ..self }
     }
 
-    /// Sets the memory that estimates may take, bytes; a quarter of the machine's by default.
+    /// Sets the memory that measuring may take beside the network and the samples, bytes; a quarter of the machine's by default.
     #[must_use]
     pub fn memory(self, bytes: impl Into<Option<u64>>) -> Self {
         Self { memory: bytes.into(), ..self }

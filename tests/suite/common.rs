@@ -29,11 +29,16 @@ pub(crate) fn predictions(logits: &[f32], classes: usize, labels: &[u32], whole:
 /// Writes a model file of a random network.
 pub(crate) fn write_network(path: &Path, seed: u64) {
     let config = ModelConfig::new(ModelKind::Resnet).with_depth(20).with_width(8).with_wiring(Wiring::Full);
-    let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
+    write_network_of(&config, [1, 8, 8], path, seed);
+}
+
+/// Writes a model file of a random network of this configuration.
+pub(crate) fn write_network_of(config: &ModelConfig, input: [usize; 3], path: &Path, seed: u64) {
+    let model = Model::new(config, input, 10, seed, &Device::flex()).unwrap();
     let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
     let metadata = Metadata {
         model: model.config().clone(),
-        input: [1, 8, 8],
+        input,
         classes,
         characters: None,
         mean: vec![0.0],

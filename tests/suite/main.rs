@@ -17,6 +17,7 @@ mod kernels;
 mod language;
 mod layers;
 mod measures;
+mod memory;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod onnx;

@@ -85,7 +85,7 @@ pub(super) struct Slim {
     /// Write report.html and slim.json to this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// Memory for estimates, such as 512M or 4G [default: a quarter of the machine's]
+    /// Memory that measuring may take beside the network and the samples, such as 512M or 4G [default: a quarter of the machine's]
     #[arg(long, value_name = "BYTES", value_parser = super::memory::parse)]
     memory: Option<u64>,
     /// Seed of the halves of the samples and of the random ranking [default: that of the plan, otherwise 0]

@@ -1,9 +1,9 @@
 //! What is settled before any sample runs: which measurements fit, the plan, and the number of samples at once.
 
-use super::super::cost::bytes_per_sample;
+use super::super::EvalSet;
+use super::super::cost::memory_needed;
 use super::super::measurement::{AnyMeasurement, REGISTRY, Scope};
 use super::super::plan::Plan;
-use super::super::{EvalSet, memory};
 use super::Measure;
 use crate::data::Shard;
 use crate::nn::Network;
@@ -55,9 +55,8 @@ impl<'a> Measure<'a> {
         let name = if name.is_empty() { &network.outline().name } else { name };
         let plan = Plan::new(network, data, [name, data_name], self.seed, selected, shard);
         let costs: Vec<_> = selected.iter().map(|m| m.cost(&plan.scope)).collect();
-        let routes = plan.measurements.iter().map(|planned| planned.routes.len()).max().unwrap_or(0);
-        let needed = bytes_per_sample(network.outline(), &costs, routes);
-        let fitting = memory::samples(self.memory, needed, name)?;
+        let routes: Vec<usize> = plan.measurements.iter().map(|planned| planned.routes.len()).collect();
+        let fitting = memory_needed(&plan.scope, &costs, &routes, self.reserved).samples(self.memory, name)?;
         Ok((plan, EvalSet { batch: data.batch.min(fitting), ..data.clone() }))
     }
 }
