@@ -167,6 +167,7 @@ fn silence_engine() {
 
 fn run(cli: Cli, ranks: &Ranks) -> anyhow::Result<()> {
     progress::stop_on_interrupt();
+    unrolled::kernel::instruction_set()?;
     let device = unrolled::device::open(&cli.device)?;
     let backend = Backend::new(device, cli.kernels);
     if let Some(command) = cli.command.without_network() {

@@ -37,8 +37,8 @@ pub(super) struct Train {
     /// train.epochs=N it is trained for longer, where the rates so far would have been the same
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
-    /// Resume a run also on another device, with other kernels, or with another number of threads or processes; it then does
-    /// not end in the same bytes
+    /// Resume a run also on another device or kind of processor, with other kernels, or with another number of threads or
+    /// processes; it then does not end in the same bytes
     #[arg(long, requires = "resume")]
     inexact: bool,
     /// Start from the weights of a run, a model file, or a PyTorch or safetensors file; for other classes with a new head

@@ -45,3 +45,4 @@ pub use feature_map::{Epilogue, FeatureMap, Weights, WindowOptions};
 pub use functional::{CrossEntropy, char_cnn, cross_entropy, linear, lstm};
 pub(crate) use norm::EPSILON;
 pub use sgd::Sgd;
+pub use simd::{instruction_set, instruction_sets};

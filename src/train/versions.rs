@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::run_files::VERSIONS;
 use crate::atomic_file::write_atomic;
 use crate::device::DeviceInfo;
-use crate::kernel::{Backend, Kernels};
+use crate::kernel::{self, Backend, Kernels};
 use crate::ranks::Ranks;
 use crate::{Error, Result};
 
@@ -19,7 +19,7 @@ pub enum Resume {
     Never,
     /// The run continues with what it was trained with, and ends in the same bytes as one that was never stopped.
     Exact,
-    /// The run continues, on another device, with other kernels, or with another number of threads or processes too. These
+    /// The run continues, on another device or processor, with other kernels, or with another number of threads or processes too. These
     /// round differently.
     Inexact,
 }
@@ -41,6 +41,8 @@ pub(super) struct Versions {
     threads: usize,
     processes: Option<usize>,
     kernels: Option<Kernels>,
+    /// Of the processor, where it computes.
+    instruction_set: Option<String>,
     device: Option<DeviceInfo>,
     /// What the run was trained with before, the earliest first, where it was resumed with something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +59,7 @@ impl Versions {
             threads: rayon::current_num_threads(),
             processes: Some(ranks.size()),
             kernels: Some(backend.kernels()),
+            instruction_set: kernel::instruction_set().ok().map(str::to_owned),
             device: Some(DeviceInfo::new(&backend.device)),
             before: Vec::new(),
         }
@@ -103,14 +106,18 @@ impl Versions {
             .processes
             .is_none_or(|processes| Some(processes) == self.processes && (!is_cpu || earlier.threads == self.threads));
         has_same_sums
+            && (!is_cpu || earlier.instruction_set.is_none() || earlier.instruction_set == self.instruction_set)
             && earlier.kernels.is_none_or(|kernels| Some(kernels) == self.kernels)
             && earlier.device.as_ref().is_none_or(|device| Some(device) == self.device.as_ref())
     }
 
-    /// Returns what computes, such as `native kernels on cpu, 2 threads` and the number of processes if there are several.
+    /// Returns what computes, such as `native kernels on cpu with avx2, 2 threads` and the number of processes if there are several.
     fn describe(&self) -> String {
         let kernels = self.kernels.map_or("unknown", Kernels::name);
-        let device = self.device.as_ref().map_or_else(|| "an unknown device".to_owned(), ToString::to_string);
+        let mut device = self.device.as_ref().map_or_else(|| "an unknown device".to_owned(), ToString::to_string);
+        if let Some(set) = self.instruction_set.as_ref().filter(|_| device == DeviceInfo::cpu().to_string()) {
+            device.push_str(&format!(" with {set}"));
+        }
         let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
         let several = self.processes.filter(|processes| *processes > 1);
         let processes = several.map_or_else(String::new, |processes| format!(" in each of {processes} processes"));
@@ -163,11 +170,14 @@ mod tests {
         let threads = Versions { threads: 3, ..first.clone() };
         let processes = Versions { processes: Some(2), ..first.clone() };
         assert!(first.ends_as(&first) && !threads.ends_as(&first) && !processes.ends_as(&first));
-        assert!(threads.describe().ends_with("cpu, 3 threads"));
+        assert!(threads.describe().ends_with(", 3 threads"));
         assert!(processes.describe().ends_with("2 threads in each of 2 processes"));
         // A graphics card computes each gradient as one sum.
         let card = Versions { threads: 2, ..on(Kernels::Reference, Some("A100")) };
         assert!(Versions { threads: 3, ..card.clone() }.ends_as(&card));
+        let others = Versions { instruction_set: Some("another".into()), ..first.clone() };
+        assert!(!others.ends_as(&first) && others.describe().contains("cpu with another, 2 threads"));
+        assert!(others.ends_as(&Versions { instruction_set: None, ..first.clone() }));
         // An early version states neither.
         assert!(threads.ends_as(&Versions { processes: None, ..first }));
     }

@@ -389,3 +389,28 @@ proptest! {
         }
     }
 }
+
+/// The other tests of kernels, on every instruction set that the processor has beside the best one.
+#[test]
+fn kernels_agree_on_every_instruction_set() {
+    let own_name = "kernels_agree_on_every_instruction_set";
+    for set in kernel::instruction_sets().into_iter().skip(1) {
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        tests.args(["kernels::", "sgd::", "--skip", own_name]).env("UNROLLED_INSTRUCTION_SET", set);
+        let output = tests.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !said.contains(" 0 passed"), "{set}: {said}");
+    }
+}
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_refused() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_unrolled"));
+    let output = program.args(["data", "list"]).env("UNROLLED_INSTRUCTION_SET", "mmx").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.starts_with("error: UNROLLED_INSTRUCTION_SET: 'mmx' is none that this processor has; expected one of "),
+        "{said}"
+    );
+}

@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &str); 21] = [
     ("atomic_file", "error"),
     ("picture", ""),
     ("data", "random text error"),
-    ("kernel", "ranks"),
+    ("kernel", "ranks error"),
     ("nn", "kernel random ranks device error"),
     ("model", "nn kernel random float_json device error"),
     ("report", "model nn float_json error"),

@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 
 use portable::Portable;
 
+use crate::{Error, Result};
+
 /// Lanes of a vector, and channels of a block: one AVX-512 register.
 pub(crate) const LANES: usize = 16;
 
@@ -201,10 +203,28 @@ pub(crate) trait SimdOp {
     fn eval<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// Runs a computation on the best instruction set that the processor has.
+/// Runs a computation on the instruction set in use.
 #[inline]
 pub(crate) fn run<O: SimdOp>(op: O) -> O::Output {
-    InstructionSet::best().run(op)
+    InstructionSet::in_use().run(op)
+}
+
+/// The environment variable that chooses an instruction set other than the best.
+const VARIABLE: &str = "UNROLLED_INSTRUCTION_SET";
+
+/// Returns the names of the instruction sets for which there are kernels and which the processor has, the best first.
+pub fn instruction_sets() -> Vec<&'static str> {
+    InstructionSet::available().into_iter().map(InstructionSet::name).collect()
+}
+
+/// Returns the name of the instruction set in use: the best that the processor has, or the one that the environment variable
+/// `UNROLLED_INSTRUCTION_SET` names. Each rounds a little differently.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the variable names one that the processor does not have.
+pub fn instruction_set() -> Result<&'static str> {
+    InstructionSet::asked()?;
+    Ok(InstructionSet::in_use().name())
 }
 
 /// One of the instruction sets that the processor has.
@@ -234,10 +254,36 @@ impl InstructionSet {
         all
     }
 
-    /// Returns the best that the processor has.
-    pub(crate) fn best() -> Self {
-        static BEST: OnceLock<InstructionSet> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available()[0])
+    /// Returns the one in use: the best that the processor has, or the one that [`VARIABLE`] names.
+    pub(crate) fn in_use() -> Self {
+        static IN_USE: OnceLock<InstructionSet> = OnceLock::new();
+        *IN_USE.get_or_init(|| Self::asked().ok().flatten().unwrap_or_else(|| Self::available()[0]))
+    }
+
+    /// Returns the one that [`VARIABLE`] names, where it is set.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the processor has none of that name.
+    pub(crate) fn asked() -> Result<Option<Self>> {
+        let Some(asked) = std::env::var_os(VARIABLE) else { return Ok(None) };
+        let available = Self::available();
+        let found = available.iter().find(|set| asked == set.name());
+        let known = || available.iter().map(|set| set.name()).collect::<Vec<_>>().join(", ");
+        let why = || format!("'{}' is none that this processor has; expected one of {}", asked.display(), known());
+        found.copied().map(Some).ok_or_else(|| Error::unsupported(VARIABLE, why()))
+    }
+
+    /// Returns its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => "neon",
+            Self::Portable(_) => "portable",
+        }
     }
 
     /// Runs a computation on this instruction set.
