@@ -71,6 +71,20 @@ pub struct BlockEstimation {
     /// The unsigned bias over the standard deviation of `A`.
     #[serde(default = "float_json::nan", with = "float_json")]
     pub unsigned_bias_over_std_of_a: f64,
+    /// What `std` would be if each of the steps that follow were that of another sample, `√Σ_(j>k) Var[a_j - a_(j-1)]`: a null model of
+    /// convergence, which falls from block to block by itself. Absent where fewer than two steps follow, of which `std` is
+    /// that very figure.
+    #[serde(default, with = "float_json")]
+    pub shuffled_std: Option<f64>,
+    /// `std` less `shuffled_std`. It is below 0 where the steps of a sample cancel one another, and above where they add up.
+    #[serde(default, with = "float_json")]
+    pub std_less_shuffled: Option<f64>,
+    /// Half width of the interval of `std_less_shuffled`.
+    #[serde(default, with = "float_json")]
+    pub std_less_shuffled_ci95: Option<f64>,
+    /// `shuffled_std` over the mean standard deviation of `A`.
+    #[serde(default, with = "float_json")]
+    pub shuffled_std_over_std_of_a: Option<f64>,
 }
 
 /// Samples are divided into about so many groups; the spread of a figure over them gives its interval.
@@ -88,19 +102,31 @@ pub struct EstimationProbe {
     samples: usize,
 }
 
-/// Moments of the errors of what entered a stage, then of every block; then those of A itself.
-type Rows = Vec<Moments>;
+/// What is kept of some samples.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Observed {
+    /// The errors of what entered a stage, then of every block.
+    errors: Vec<Moments>,
+    /// A itself.
+    target: Moments,
+    /// The step of every block after the first.
+    steps: Vec<Moments>,
+}
+
+/// The figures of one row of the errors: mean, standard deviation, root mean square, squared bias, and the standard deviation of
+/// shuffled steps.
+type Figures = [f64; 5];
 
 #[derive(Serialize, Deserialize)]
 struct StageErrors {
     /// Whether what enters the stage has the shape of its estimates.
     keeps_shape: bool,
     /// Groups that are not complete, by their number.
-    open: BTreeMap<usize, Rows>,
+    open: BTreeMap<usize, Observed>,
     /// All complete groups.
-    total: Rows,
-    /// `[row]`: mean, standard deviation, root mean square of every complete group, by its number.
-    groups: BTreeMap<usize, Vec<[f64; 4]>>,
+    total: Observed,
+    /// `[row]` of every complete group, by its number.
+    groups: BTreeMap<usize, Vec<Figures>>,
 }
 
 impl Measurement for Estimation {
@@ -115,7 +141,7 @@ impl Measurement for Estimation {
         let stage = |s: &crate::nn::StageOutline| StageErrors {
             keeps_shape: s.keeps_shape(),
             open: BTreeMap::new(),
-            total: vec![Moments::default(); s.blocks.len() + 2],
+            total: Observed::new(s.blocks.len()),
             groups: BTreeMap::new(),
         };
         let stages = scope.outline.stages.iter().map(stage).collect();
@@ -123,8 +149,8 @@ impl Measurement for Estimation {
     }
 
     fn cost(&self, scope: &Scope) -> Cost {
-        // Those of all samples, and those of a group.
-        Cost { kept: moments_bytes(&scope.outline, 2), ..Cost::of_probe(&scope.outline, |_, _| 150) }
+        // Errors and steps of all samples, and of a group.
+        Cost { kept: moments_bytes(&scope.outline, 4), ..Cost::of_probe(&scope.outline, |_, _| 300) }
     }
 
     fn analyse(&self, scope: &Scope, observed: &AnalysisInput<EstimationProbe>) -> PerBlock<BlockEstimation> {
@@ -146,16 +172,17 @@ impl Probe for EstimationProbe {
         for (n, target) in activations.after().chunks_exact(activations.units()).enumerate() {
             let sample = activations.samples[n];
             let errors = &mut self.stages[stage];
-            let rows = errors.total.len();
-            let open = errors.open.entry(sample / self.group).or_insert_with(|| vec![Moments::default(); rows]);
-            let estimates = (0..activations.estimates.len()).map(|row| activations.row(row, n));
-            for (moments, estimate) in open.iter_mut().zip(estimates).filter(|(_, estimate)| !estimate.is_empty()) {
-                let errors = estimate.iter().zip(target).map(|(a, t)| f64::from(*a) - f64::from(*t));
-                moments.add_masked(errors, activations.mask_of(n));
+            let blocks = activations.estimates.len() - 1;
+            let open = errors.open.entry(sample / self.group).or_insert_with(|| Observed::new(blocks));
+            let estimates: Vec<&[f32]> = (0..=blocks).map(|row| activations.row(row, n)).collect();
+            let mask = activations.mask_of(n);
+            for (moments, estimate) in open.errors.iter_mut().zip(&estimates).filter(|(_, a)| !a.is_empty()) {
+                moments.add_masked(differences(estimate, target), mask);
             }
-            if let Some(moments) = open.last_mut() {
-                moments.add_masked(target.iter().map(|&t| f64::from(t)), activations.mask_of(n));
+            for (moments, pair) in open.steps.iter_mut().zip(estimates[1..].windows(2)) {
+                moments.add_masked(differences(pair[1], pair[0]), mask);
             }
+            open.target.add_masked(target.iter().map(|&t| f64::from(t)), mask);
             self.close(stage, sample / self.group);
         }
     }
@@ -163,12 +190,12 @@ impl Probe for EstimationProbe {
     fn merge(&mut self, other: Self) {
         for (stage, other) in other.stages.into_iter().enumerate() {
             let errors = &mut self.stages[stage];
-            errors.total.iter_mut().zip(&other.total).for_each(|(own, total)| own.merge(total));
+            errors.total.merge(&other.total);
             errors.groups.extend(other.groups);
-            for (group, rows) in other.open {
+            for (group, observed) in other.open {
                 match self.stages[stage].open.get_mut(&group) {
-                    Some(own) => own.iter_mut().zip(&rows).for_each(|(own, row)| own.merge(row)),
-                    None => drop(self.stages[stage].open.insert(group, rows)),
+                    Some(own) => own.merge(&observed),
+                    None => drop(self.stages[stage].open.insert(group, observed)),
                 }
                 self.close(stage, group);
             }
@@ -181,16 +208,45 @@ impl EstimationProbe {
     fn close(&mut self, stage: usize, group: usize) {
         let size = self.group.min(self.samples - group * self.group);
         let errors = &mut self.stages[stage];
-        let last = errors.open.get_mut(&group).and_then(|rows| rows.last());
-        if last.is_none_or(|target| target.count() < size as f64) {
+        if errors.open.get(&group).is_none_or(|observed| observed.target.count() < size as f64) {
             return;
         }
-        let rows = errors.open.remove(&group).unwrap_or_default();
+        let observed = errors.open.remove(&group).unwrap_or_default();
         // A deviation needs two samples.
         if size >= 2 {
-            errors.groups.insert(group, rows.iter().map(|m| [m.mean(), m.std(), m.rms(), m.squared_bias()]).collect());
+            errors.groups.insert(group, observed.figures());
         }
-        errors.total.iter_mut().zip(&rows).for_each(|(total, row)| total.merge(row));
+        errors.total.merge(&observed);
+    }
+}
+
+/// Returns one estimate less another, unit by unit.
+fn differences<'a>(a: &'a [f32], b: &'a [f32]) -> impl ExactSizeIterator<Item = f64> + 'a {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b))
+}
+
+impl Observed {
+    fn new(blocks: usize) -> Self {
+        let moments = |count| vec![Moments::default(); count];
+        Self { errors: moments(blocks + 1), target: Moments::default(), steps: moments(blocks.saturating_sub(1)) }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let pairs = [(&mut self.errors, &other.errors), (&mut self.steps, &other.steps)];
+        pairs.into_iter().for_each(|(own, other)| own.iter_mut().zip(other).for_each(|(own, other)| own.merge(other)));
+        self.target.merge(&other.target);
+    }
+
+    fn figures(&self) -> Vec<Figures> {
+        let errors = self.errors.iter().enumerate();
+        errors.map(|(row, m)| [m.mean(), m.std(), m.rms(), m.squared_bias(), self.shuffled_std(row)]).collect()
+    }
+
+    /// The standard deviation of the sum of the steps after a row of the errors, if each were another sample's.
+    fn shuffled_std(&self, row: usize) -> f64 {
+        // Of what entered the stage the step of the first block is not kept.
+        row.checked_sub(1)
+            .map_or(f64::NAN, |block| Moments::std_of_independent_sum(&self.steps[block.min(self.steps.len())..]))
     }
 }
 
@@ -198,14 +254,15 @@ impl StageErrors {
     /// The figures of block k, counted from 0; its row is k + 1.
     fn block(&self, k: usize) -> BlockEstimation {
         let row = k + 1;
-        let moments = &self.total[row];
-        let spread = self.total.last().map_or(f64::NAN, Moments::std);
+        let moments = &self.total.errors[row];
+        let spread = self.total.target.std();
         let (mean, std, rms) = (moments.mean(), moments.std(), moments.rms());
         // The mean is linear, so that the step's mean is the difference of the errors' means.
         let has_step = k > 0 || self.keeps_shape;
-        let step_mean = has_step.then(|| mean - self.total[row - 1].mean());
-        let step = |g: &Vec<[f64; 4]>| g[row][0] - g[row - 1][0];
+        let step_mean = has_step.then(|| mean - self.total.errors[row - 1].mean());
+        let step = |g: &Vec<Figures>| g[row][0] - g[row - 1][0];
         let bias = moments.bias();
+        let shuffled_std = (k + 2 < self.total.errors.len() - 1).then(|| self.total.shuffled_std(row));
         let squared_bias_ci95 = self.interval(|g| g[row][3]);
         BlockEstimation {
             mean,
@@ -223,11 +280,15 @@ impl StageErrors {
             unsigned_bias: bias,
             unsigned_bias_ci95: (moments.squared_bias() + squared_bias_ci95).max(0.0).sqrt() - bias,
             unsigned_bias_over_std_of_a: bias / spread,
+            shuffled_std,
+            std_less_shuffled: shuffled_std.map(|shuffled| std - shuffled),
+            std_less_shuffled_ci95: shuffled_std.map(|_| self.interval(|g| g[row][1] - g[row][4])),
+            shuffled_std_over_std_of_a: shuffled_std.map(|shuffled| shuffled / spread),
         }
     }
 
     /// Half width of the interval of a figure that every group gives; NaN of fewer than two groups.
-    fn interval(&self, figure: impl Fn(&Vec<[f64; 4]>) -> f64) -> f64 {
+    fn interval(&self, figure: impl Fn(&Vec<Figures>) -> f64) -> f64 {
         mean(self.groups.values().map(figure)).ci95
     }
 }

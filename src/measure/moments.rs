@@ -166,6 +166,12 @@ impl Moments {
         self.average(2.0, |unit| self.variance(unit).sqrt())
     }
 
+    /// The standard deviation that the sum of some values would have if they were independent of one another, averaged over the units.
+    pub(super) fn std_of_independent_sum(values: &[Self]) -> f64 {
+        let sum = |unit: usize| values.iter().map(|moments| moments.variance(unit)).sum::<f64>().sqrt();
+        values.first().map_or(0.0, |first| first.average(2.0, sum))
+    }
+
     /// The root mean square of the deviations over the units. A unit that hardly varies adds next to nothing, while a mean of
     /// ratios to its deviation would be dominated by it.
     pub(super) fn pooled_std(&self) -> f64 {

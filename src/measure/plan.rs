@@ -11,7 +11,7 @@ use crate::nn::{Network, Route};
 use crate::{Error, Result};
 
 /// The version of everything that is stored. A store of another version is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A network or a data set: its name, and a checksum of its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,6 +52,22 @@ fn estimates(model: &Model, source: &EvalSet) -> Vec<Vec<Vec<Vec<f32>>>> {
 /// Sums in another order differ by rounding of f64 only.
 const EXACT: f64 = 1e-9;
 
+/// The standard deviation over the samples of the sum of the steps after the first of some estimates `[block][sample][unit]`, averaged
+/// over the units, as it is in the mean over all ways to take every step from any sample.
+fn std_of_shuffled_steps(estimates: &[Vec<Vec<f32>>]) -> f64 {
+    let (samples, units) = (estimates[0].len(), estimates[0][0].len());
+    let of_unit = |unit: usize| {
+        let variances = estimates.windows(2).map(|pair| {
+            let steps = (0..samples).map(|i| f64::from(pair[1][i][unit]) - f64::from(pair[0][i][unit]));
+            let steps: Vec<f64> = steps.collect();
+            let mean = steps.iter().sum::<f64>() / samples as f64;
+            steps.iter().map(|step| (step - mean).powi(2)).sum::<f64>() / (samples - 1) as f64
+        });
+        variances.sum::<f64>().sqrt()
+    };
+    (0..units).map(of_unit).sum::<f64>() / units as f64
+}
+
 #[test]
 fn the_estimation_error_is_that_of_its_definition() {
     let source = digits(50);
@@ -82,6 +98,14 @@ fn the_estimation_error_is_that_of_its_definition() {
             let step = estimation[&name(1)].step_mean.unwrap();
             assert!((step - (estimation[&name(1)].mean - estimation[&name(0)].mean)).abs() < EXACT);
             assert_eq!(estimation[&name(stage.len() - 1)].rms, 0.0);
+            for b in 0..stage.len() {
+                let ours = &estimation[&name(b)];
+                let expected = (b + 2 < stage.len()).then(|| std_of_shuffled_steps(&stage[b..]));
+                assert_eq!(ours.shuffled_std.is_some(), expected.is_some(), "{s} {b}");
+                for (ours, expected) in ours.shuffled_std.into_iter().zip(expected) {
+                    assert!((ours - expected).abs() < EXACT, "{s} {b}: {ours} {expected}");
+                }
+            }
         }
         assert_eq!(compared, estimation.len());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde_json::Value;
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
-use unrolled::measure::{EvalSet, Measure, Measurements, REGISTRY, Shard, merge};
+use unrolled::measure::{EvalSet, Measure, Measurements, REGISTRY, Shard, VERSION, merge};
 use unrolled::model::{Model, ModelConfig, ModelKind};
 use unrolled::nn::{Network, Wiring};
 
@@ -193,8 +193,8 @@ fn what_does_not_belong_together_is_named() {
     assert!(says(&[dir.path().to_owned()]).ends_with("no plan.json, expected the directory of a shard"));
     let plan = parts[0].join("plan.json");
     let text = std::fs::read_to_string(&plan).unwrap();
-    std::fs::write(&plan, text.replacen("\"version\": 2", "\"version\": 7", 1)).unwrap();
-    assert!(says(&parts).ends_with("written by store version 7, expected 2"), "{}", says(&parts));
+    std::fs::write(&plan, text.replacen(&format!("\"version\": {VERSION}"), "\"version\": 77", 1)).unwrap();
+    assert!(says(&parts).ends_with(&format!("written by store version 77, expected {VERSION}")), "{}", says(&parts));
     std::fs::write(&plan, text).unwrap();
 
     let file = parts[0].join("store/lesion.bin");

@@ -47,8 +47,13 @@ const CHANGED: &[(&str, &str)] = &[
         "words/measure/ablation/*/resampled",
         "the other sample is of a neighbouring stream, so that streams can be shards",
     ),
+    ("*/measure/estimation/*/shuffled_std", NULL_MODEL),
+    ("*/measure/estimation/*/shuffled_std_over_std_of_a", NULL_MODEL),
+    ("*/measure/estimation/*/std_less_shuffled", NULL_MODEL),
+    ("*/measure/estimation/*/std_less_shuffled_ci95", NULL_MODEL),
 ];
 
+const NULL_MODEL: &str = "the null model of convergence is new";
 const NAMED: &str = "blocks tell what they are called in the file that they come from";
 
 /// Keys whose values are times, which no two runs have in common. Paths need no such list: all that the program is

@@ -4,9 +4,9 @@ use super::BlockEstimation;
 use crate::measure::Presented;
 use crate::measure::charts::{BlockAxis, block_table, panel, stage_names, untrained_cell, with_content, zero};
 use crate::measure::score::{Estimate, PerBlock};
-use crate::measure::sentences::{findings, number};
+use crate::measure::sentences::{counted, findings, number};
 use crate::nn::BlockId;
-use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Panel, Scale, Section, Table};
+use crate::report::{Axis, Cell, Chart, Column, Figure, Format, Mark, Panel, Scale, Section, Series, Table};
 
 /// The networks of a report.
 type Networks<'a> = [Presented<'a, PerBlock<BlockEstimation>>];
@@ -35,6 +35,11 @@ pub(super) fn section(networks: &Networks) -> Section {
              block to block says that the blocks refine the estimate. The last block of a stage has no error by \
              definition."
                 .into(),
+            "The deviation falls by itself as fewer steps follow. Its null model takes each of the steps that follow from \
+             another sample: `√Σ_(j>k) Var[a_j - a_(j-1)]`. A deviation below it says that the steps of a sample cancel \
+             one another, a deviation above it that they add up. Where fewer than two steps follow, both are the same and \
+             are not compared."
+                .into(),
         ],
         findings: findings(networks, &tables, sentence),
         figures: with_content([errors(networks), deviations(networks)]),
@@ -54,8 +59,9 @@ fn sentence(network: &Presented<PerBlock<BlockEstimation>>) -> Option<String> {
         (falling, steps) => {
             format!(
                 "The standard deviation falls in {falling} of the {steps} steps from block to block; the step to a \
-                 stage's last block does not count.{}",
-                untrained_steps(network)
+                 stage's last block does not count.{}{}",
+                untrained_steps(network),
+                against_shuffled(network),
             )
         }
     };
@@ -65,6 +71,23 @@ fn sentence(network: &Presented<PerBlock<BlockEstimation>>) -> Option<String> {
         sentence += &format!(" The mean furthest from zero is {mean} standard deviations of `A` ({id}).");
     }
     Some(sentence)
+}
+
+/// Returns after how many blocks the standard deviation is below that of shuffled steps, and after how many above, as a sentence;
+/// empty where no block has two steps after it.
+fn against_shuffled(network: &Presented<PerBlock<BlockEstimation>>) -> String {
+    let compared = network.output.values().filter_map(|e| Some((e.std_less_shuffled?, e.std_less_shuffled_ci95?)));
+    let compared: Vec<_> = compared.filter(|(difference, ci95)| difference.is_finite() && ci95.is_finite()).collect();
+    if compared.is_empty() {
+        return String::new();
+    }
+    let below = compared.iter().filter(|(difference, ci95)| difference + ci95 < 0.0).count();
+    let above = compared.iter().filter(|(difference, ci95)| difference - ci95 > 0.0).count();
+    format!(
+        " If the steps that follow were other samples', it would be higher after {below} of {} and lower after {above}; \
+         otherwise the interval holds 0.",
+        counted(compared.len(), "block")
+    )
 }
 
 /// Returns in how many steps the standard deviation falls with initial weights, as a sentence; empty where that is not known.
@@ -127,7 +150,7 @@ fn deviations(networks: &Networks) -> Figure {
     let mut about = String::from(
         "The standard deviation of `a_k - A` over that of `A`, with 95 % intervals. At 1 the error spreads as widely as \
          the feature itself. The band, where there is one, is what networks with initial weights show, from the least to the \
-         greatest of the seeds: it falls without learning.",
+         greatest of the seeds: it falls without learning. The dashed line is what steps of other samples would give.",
     );
     if is_wide {
         about += " The scale is logarithmic and has no place for a standard deviation of exactly zero.";
@@ -142,10 +165,22 @@ fn deviations(networks: &Networks) -> Figure {
         panels: stages(networks, |axis| {
             let mut chart = axis.chart(networks, y.clone(), Mark::Line, deviation);
             chart.series.splice(0..0, axis.untrained_bands(networks, |error| Some(error.std_relative)));
+            chart.series.extend(shuffled(&axis, networks));
             chart
         }),
         shares_y: true,
     }
+}
+
+/// Returns a line of every network for steps of other samples.
+fn shuffled(axis: &BlockAxis, networks: &Networks) -> Vec<Series> {
+    let value = |network: &Presented<PerBlock<BlockEstimation>>, id: BlockId| {
+        let value = network.output.get(&id)?.shuffled_std_over_std_of_a?;
+        Some(Estimate { value, ci95: f64::NAN })
+    };
+    let mut series = axis.chart(networks, Axis::default(), Mark::Dashed, value).series;
+    series.iter_mut().for_each(|series| series.name += ", steps of other samples");
+    series
 }
 
 /// Returns the standard deviation over that of `A`, with its interval.
@@ -163,6 +198,9 @@ fn table(networks: &Networks) -> Table {
         Column::new("mean_over_std_of_a", "mean over std of `A`", Format::Fixed3).detail(),
         Column::new("std_over_std_of_a", "std over std of `A`", Format::Fixed3),
         Column::new("std_over_std_of_a_untrained", "std over std of `A`, untrained", Format::Fixed3).detail(),
+        Column::new("shuffled_std_over_std_of_a", "std over std of `A`, steps of other samples", Format::Fixed3)
+            .detail(),
+        Column::new("std_less_shuffled", "std less that of steps of other samples", Format::Real).detail(),
         Column::new("rms_over_std_of_a", "rms over std of `A`", Format::Fixed3).detail(),
         Column::new("step_mean_over_std_of_a", "mean step over std of `A`", Format::Fixed3).detail(),
         Column::new("unsigned_bias", "unsigned bias", Format::Real).detail(),
@@ -186,6 +224,10 @@ fn table(networks: &Networks) -> Table {
             Cell::Number(error.mean_relative),
             Cell::Interval(deviation.value, deviation.ci95),
             untrained_cell(network, id, |error| Some(error.std_relative)),
+            error.shuffled_std_over_std_of_a.map_or(Cell::Empty, Cell::Number),
+            error.std_less_shuffled.map_or(Cell::Empty, |difference| {
+                Cell::Interval(difference, error.std_less_shuffled_ci95.unwrap_or(f64::NAN))
+            }),
             Cell::Number(error.rms_relative),
             error.step_mean_relative.map_or(Cell::Empty, Cell::Number),
             Cell::Interval(error.unsigned_bias, error.unsigned_bias_ci95),
@@ -223,7 +265,7 @@ mod tests {
         second[1].std_relative = f64::NAN;
         let section = section(&presented(vec![(&shallow, &whole, errors_of(&shallow)), (&deep, &whole, second)]));
         assert_is_complete(&section);
-        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (13, 14));
+        assert_eq!((section.tables[0].rows.len(), section.tables[0].columns.len()), (13, 16));
         for figure in &section.figures {
             let series = figure.panels.iter().map(|panel| match panel {
                 Panel::Chart(chart) => chart.series.len(),
