@@ -158,7 +158,7 @@ fn line(text: impl std::fmt::Display) -> String {
 }
 
 /// Returns the reason of the operating system in lower case, without the code `(os error N)`.
-fn reason(source: &std::io::Error) -> String {
+pub(crate) fn reason(source: &std::io::Error) -> String {
     let text = source.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),

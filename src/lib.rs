@@ -38,5 +38,5 @@ pub mod slim;
 mod text;
 pub mod train;
 
-pub use atomic_file::{Chunk, FileContents, check_writable, write_atomic, write_atomic_checked};
+pub use atomic_file::{Chunk, FileContents, Stage, WriteLock, check_writable, write_atomic, write_atomic_checked};
 pub use error::{Error, Result};

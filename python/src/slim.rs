@@ -13,7 +13,7 @@ use unrolled::report::{Report, data_tables, html, text};
 use unrolled::slim::{
     Goal, Prunable, RemovalPlan, Slim, Slimming, blocks_by_name, draft_name, slimming_report, verify,
 };
-use unrolled::{Error, Result, check_writable};
+use unrolled::{Error, Result, Stage, check_writable};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind, SLIMMING};
 use crate::errors::{Failure, detached, exception, guarded};
@@ -269,6 +269,8 @@ fn check_path(path: &Path, network: &Path, overwrite: bool) -> Result<()> {
             "part of the network that is slimmed, which is never overwritten; name another file",
         ));
     }
+    // What a process was writing there when it was killed is finished first.
+    Stage::of_file(path)?;
     if path.symlink_metadata().is_ok() && !overwrite {
         return Err(Error::file(path, "there already; name another file, or pass overwrite=True"));
     }

@@ -3,12 +3,16 @@
 //! A file is written under a temporary name in its own directory, flushed to the disk and then renamed.
 
 mod contents;
+mod lock;
+mod stage;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use contents::{Chunk, FileContents};
+pub use lock::WriteLock;
+pub use stage::Stage;
 
 use crate::{Error, Result};
 
@@ -33,39 +37,31 @@ pub(crate) fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> st
     sync_directory(directory).map_err(Error::io(path))
 }
 
-/// Writes a file and its companion atomically, if they pass a check, and returns the result of the check.
+/// Writes a file and its companion in one act, if they pass a check, and returns the result of the check.
 ///
-/// Both files are written to a temporary directory first, under their own names. `check` gets the path of the first one
-/// there. Only if it succeeds do they move to their places. The companion moves first and never replaces a file; if the
-/// other file cannot follow, the companion is removed again.
+/// Both files are written to a directory of their own first, under their own names. `check` gets the path of the first one
+/// there. Only if it succeeds do they move to their places. The companion never replaces a file.
 ///
 /// # Errors
-/// [`Error::Io`] that names the path at fault, or the error of the check.
+/// [`Error::Io`] that names the path at fault, the error of the check, or those of [`Stage::begin`].
 pub fn write_atomic_checked<T>(
     path: &Path,
     contents: &FileContents,
     check: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    let directory = directory_of(path);
-    let temporary = temporary_directory(directory).map_err(Error::io(path))?;
-    let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no file"))?;
-    let new = temporary.path().join(name);
-    contents::write(&new, &contents.chunks).map_err(|failed| failed.at(path))?;
-    let companion = contents.companion.as_ref();
-    let companion = companion.map(|(name, chunks)| (temporary.path().join(name), directory.join(name), chunks));
-    if let Some((new, path, chunks)) = &companion {
-        contents::write(new, chunks).map_err(|failed| failed.at(path))?;
+    let stage = Stage::of_file(path)?;
+    let name = path.file_name().unwrap_or_default();
+    if let Some((companion, chunks)) = &contents.companion {
+        stage.write(Path::new(companion), chunks)?;
     }
-    let checked = check(&new)?;
-    if let Some((new, path, _)) = &companion {
-        let file = tempfile::TempPath::try_from_path(new).map_err(Error::io(path))?;
-        file.persist_noclobber(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
+    let checked = check(&stage.write(Path::new(name), &contents.chunks)?)?;
+    if let Some((companion, _)) = &contents.companion {
+        let place = directory_of(path).join(companion);
+        if place.symlink_metadata().is_ok() {
+            return Err(Error::file(place, "is there already; remove it, or name another file"));
+        }
     }
-    if let Err(error) = std::fs::rename(&new, path) {
-        let removed = companion.map_or(Ok(()), |(_, path, _)| std::fs::remove_file(path));
-        return Err(Error::io(path)(removed.err().unwrap_or(error)));
-    }
-    sync_directory(directory).map_err(Error::io(path))?;
+    stage.commit(&[])?;
     Ok(checked)
 }
 
@@ -80,13 +76,16 @@ pub(crate) fn make_directory_atomic<T>(path: &Path, fill: impl FnOnce(&Path) -> 
         return Err(taken());
     }
     let directory = directory_of(path);
-    let temporary = temporary_directory(directory).map_err(Error::io(path))?;
     let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no directory"))?;
-    // Its parent is open to its owner alone; the directory itself has the mode of any other.
-    let new = temporary.path().join(name);
+    let key = name.to_string_lossy();
+    let _lock = WriteLock::take(directory, &key, &format!("writing {key}"))?;
+    let new = hidden(directory, &key, "new");
+    // That of a process that was killed.
+    remove_if_there(&new)?;
     std::fs::create_dir(&new).map_err(Error::io(path))?;
+    let _removed = RemovedOnDrop(&new);
     let filled = fill(&new)?;
-    sync_directory(&new).map_err(Error::io(path))?;
+    sync_directories(&new)?;
     // Renaming replaces an empty directory.
     if is_taken() {
         return Err(taken());
@@ -124,13 +123,67 @@ pub(crate) fn is_temporary(path: &Path) -> bool {
     })
 }
 
+/// Returns whether a path is the lock of what is written in its directory.
+pub(crate) fn is_lock(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "lock")
+        && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
 /// Temporary names begin and end so. Directories of earlier versions hold such files too.
 const PREFIX: &str = ".whole-";
 const SUFFIX: &str = ".tmp";
 
-fn temporary_directory(directory: &Path) -> std::io::Result<tempfile::TempDir> {
+/// Returns the path of what has a purpose for the files of a name in a directory, such as their lock.
+fn hidden(directory: &Path, name: &str, purpose: &str) -> PathBuf {
+    directory.join(format!("{PREFIX}{name}.{purpose}"))
+}
+
+/// A directory that is removed, if it is still there.
+struct RemovedOnDrop<'a>(&'a Path);
+
+impl Drop for RemovedOnDrop<'_> {
+    fn drop(&mut self) {
+        let _ = remove_if_there(self.0);
+    }
+}
+
+/// Removes a file or a directory with all that is in it, if it is there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the paths in a directory; none if it does not exist.
+pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match directory.read_dir() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io(directory))?,
+    };
+    entries.map(|entry| Ok(entry.map_err(Error::io(directory))?.path())).collect()
+}
+
+/// Removes the temporary files that a killed process has left in a directory. To be called by the only process that writes
+/// there.
+pub(crate) fn remove_temporary_files(directory: &Path) -> Result<()> {
+    entries(directory)?.iter().filter(|path| is_temporary(path)).try_for_each(|path| remove_if_there(path))
+}
+
+/// Creates a directory and those that it is in, and flushes their entries to the disk. Returns those that were missing, the
+/// outermost first.
+fn create_directories(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let is_missing = |path: &&Path| **path != *Path::new("") && !path.exists();
+    let mut missing: Vec<PathBuf> = directory.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+    missing.reverse();
     std::fs::create_dir_all(directory)?;
-    tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempdir_in(directory)
+    missing.iter().try_for_each(|created| sync_directory(directory_of(created)))?;
+    Ok(missing)
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -142,7 +195,7 @@ fn write_temporary(
     directory: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> std::io::Result<tempfile::NamedTempFile> {
-    std::fs::create_dir_all(directory)?;
+    create_directories(directory)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     // The default mode of temporary files, 0600, would hide a report from other users. The umask still applies.
@@ -164,6 +217,14 @@ fn sync_directory(directory: &Path) -> std::io::Result<()> {
         Err(refused) if refused.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
     }
+}
+
+/// Flushes a directory and all directories in it to the disk.
+fn sync_directories(directory: &Path) -> Result<()> {
+    for path in entries(directory)?.iter().filter(|path| path.is_dir()) {
+        sync_directories(path)?;
+    }
+    sync_directory(directory).map_err(Error::io(directory))
 }
 
 #[cfg(not(unix))]

@@ -55,6 +55,9 @@ impl Measure {
             );
         }
         let out = self.out.as_deref().filter(|_| ranks.is_first());
+        if let Some(out) = out.filter(|out| self.resume && !out.exists()) {
+            return Err(Error::file(out, "nothing to resume, there is no such directory").into());
+        }
         let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
         let mut network = self.network.open(backend)?;
         let name = self.network.name();

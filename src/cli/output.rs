@@ -44,6 +44,14 @@ pub(super) fn say(line: &str) {
     }
 }
 
+/// Says that a file system could not lock what is written, if so.
+pub(super) fn say_unlocked(path: &Path, why: Option<&str>) {
+    if let Some(why) = why {
+        let what = "cannot be locked, so that nothing keeps another process from writing there";
+        say(&format!("{}: {what}: {why}", path.display()));
+    }
+}
+
 /// Writes an error to standard error, with the rank of this process if it is not the first.
 pub(super) fn say_error(message: &str) {
     let rank = RANK.get().filter(|rank| **rank > 0).map_or_else(String::new, |rank| format!("rank {rank}: "));

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use unrolled::measure::Measurements;
 use unrolled::report::{Report, csv, html};
-use unrolled::{Error, check_writable, write_atomic};
+use unrolled::{Chunk, Error, Stage, check_writable};
+
+use super::output;
 
 /// The report as data, and the list of all files of the report.
 const DATA: &str = "report.json";
@@ -63,11 +65,13 @@ struct DataFile<'a> {
 /// A file of a report: its name within the directory, and its content.
 type File = (String, Vec<u8>);
 
-/// The directory that a command writes its report to.
+/// The directory that a command writes its report to. One process at a time has it.
 #[derive(Debug)]
 pub(crate) struct ReportDirectory {
     path: PathBuf,
     kind: ReportKind,
+    /// The files of the report, which take their places in one act.
+    stage: Stage,
     /// Names of the files that an earlier report left.
     earlier: Vec<String>,
 }
@@ -77,12 +81,13 @@ impl ReportDirectory {
     ///
     /// # Errors
     /// [`Error::File`] that names a file which is there and would be replaced, or stand between those of the report, and
-    /// belongs to no earlier report of this kind; [`Error::Io`] for a directory that cannot be written.
+    /// belongs to no earlier report of this kind; [`Error::Io`] for a directory that cannot be written; [`Error::Unsupported`]
+    /// for one that another process writes to.
     pub(crate) fn open(path: &Path, kind: ReportKind) -> Result<Self, Error> {
-        check_writable(path)?;
+        let stage = begin(path)?;
         let contents = read_contents(path)?.filter(|contents| contents.kind == kind);
         let earlier = contents.map_or(Vec::new(), |contents| contents.files);
-        let directory = Self { path: path.to_owned(), kind, earlier };
+        let directory = Self { path: path.to_owned(), kind, stage, earlier };
         let is_plan = kind == ReportKind::Measurement && exists(&path.join(OF_MEASUREMENT[0]));
         let of_measurement = OF_MEASUREMENT.iter().filter(|_| !is_plan);
         let fixed = [DATA, PAGE, NUMBERS, SLIMMING].iter().chain(of_measurement);
@@ -97,12 +102,12 @@ impl ReportDirectory {
     /// # Errors
     /// [`Error::File`] that names a page which is there and belongs to no report.
     pub(super) fn reopen(path: &Path, kind: ReportKind) -> Result<Self, Error> {
-        check_writable(path)?;
+        let stage = begin(path)?;
         // Reports of earlier versions do not list their files.
         let has_report = matches!(read_report(path), Ok(Some(_)));
         let unlisted = [DATA, PAGE].iter().filter(|_| has_report).map(|name| (*name).to_owned()).collect();
         let contents = read_contents(path)?.unwrap_or(Contents { kind, files: unlisted });
-        let directory = Self { path: path.to_owned(), kind: contents.kind, earlier: contents.files };
+        let directory = Self { path: path.to_owned(), kind: contents.kind, stage, earlier: contents.files };
         directory.check([DATA, PAGE].map(str::to_owned))?;
         Ok(directory)
     }
@@ -165,29 +170,33 @@ impl ReportDirectory {
         Ok(self.path.join(FIGURES))
     }
 
-    /// Writes files of the report, in the places of those of before that are of their sort. Whenever the process ends,
-    /// `report.json` lists every file of a report that is there.
+    /// Writes files of the report, in the places of those of before that are of their sort: all of them or, where one cannot be
+    /// written, none.
     fn replace(&self, page: &Report, files: Vec<File>, is_of_sort: impl Fn(&str) -> bool) -> Result<(), Error> {
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).chain([DATA]).collect();
         let (replaced, kept): (Vec<&String>, Vec<&String>) = self.earlier.iter().partition(|name| is_of_sort(name));
-        for name in replaced.into_iter().filter(|name| !names.contains(&name.as_str())) {
-            let path = self.path.join(name);
-            match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&path)(e)),
-                _ => {}
-            }
-        }
+        let removed = replaced.into_iter().filter(|name| !names.contains(&name.as_str())).cloned().collect::<Vec<_>>();
         let mut all: Vec<String> = names.into_iter().map(str::to_owned).chain(kept.into_iter().cloned()).collect();
         all.sort();
         all.dedup();
         // The facts tell the time: without them equal work makes equal bytes.
         let report = Report { facts: Vec::new(), ..page.clone() };
         let data = DataFile { contents: &Contents { kind: self.kind, files: all }, report: &report };
-        let path = self.path.join(DATA);
-        let json = serde_json::to_string_pretty(&data).map_err(|e| Error::file(&path, e.to_string()))? + "\n";
-        write_atomic(&path, json.as_bytes())?;
-        files.iter().try_for_each(|(name, bytes)| write_atomic(&self.path.join(name), bytes))
+        let json =
+            serde_json::to_string_pretty(&data).map_err(|e| Error::file(self.path.join(DATA), e.to_string()))? + "\n";
+        for (name, bytes) in files.into_iter().chain([(DATA.to_owned(), json.into_bytes())]) {
+            self.stage.write(Path::new(&name), &[Chunk::Bytes(bytes)])?;
+        }
+        self.stage.commit(&removed)
     }
+}
+
+/// Begins the report of a directory, which no other process writes to until it ends.
+fn begin(path: &Path) -> Result<Stage, Error> {
+    check_writable(path)?;
+    let stage = Stage::begin(path, "report", "writing to this directory")?;
+    output::say_unlocked(path, stage.why_unlocked());
+    Ok(stage)
 }
 
 /// Returns the directory of the report that a file belongs to; `None` for a file that belongs to none.

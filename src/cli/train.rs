@@ -197,6 +197,7 @@ pub(super) fn train(
     let trainer = Trainer::shared(experiment, initial, dir, resume, backend, ranks)?;
     output::say(&format!("{}: {}", dir.display(), trainer.model().outline().name));
     say_start(&trainer, weights.map(|_| from.as_str()));
+    output::say_unlocked(dir, trainer.why_unlocked());
     let advice = format!("{} keeps its checkpoints; to go on: unrolled train --resume {0}", dir.display());
     progress::set_advice(Some(advice.clone()));
     let outline = trainer.model().outline().clone();

@@ -248,8 +248,9 @@ impl<'a> Measure<'a> {
         let store = Store::new(stored.map(Directory::path), &plan)?;
         let mut finished: IndexMap<String, Value> = IndexMap::new();
         let mut baseline = None;
+        let mut _lock = None;
         if let Some(directory) = &self.directory {
-            directory.begin(&plan, &store, self.resumes)?;
+            _lock = Some(directory.begin(&plan, &store, self.resumes)?);
             finished = directory.outputs()?;
             baseline = directory.baseline()?;
         }
@@ -315,7 +316,7 @@ impl<'a> Measure<'a> {
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, Some(shard))?;
         let store = Store::new(Some(directory.path()), &plan)?;
-        directory.begin(&plan, &store, self.resumes)?;
+        let _lock = directory.begin(&plan, &store, self.resumes)?;
         directory.save_training(&self.training)?;
         directory.save_untrained(&self.untrained)?;
         let meter = Meter::new(progress);

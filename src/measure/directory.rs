@@ -12,7 +12,7 @@ use super::plan::{Plan, PlannedMeasurement, VERSION};
 use super::results::Untrained;
 use super::score::Score;
 use super::store::{FOLDER, Store};
-use crate::atomic_file::is_temporary;
+use crate::atomic_file::{WriteLock, remove_temporary_files};
 use crate::model::Epoch;
 use crate::{Error, Result, write_atomic};
 
@@ -44,11 +44,14 @@ impl Directory {
         &self.path
     }
 
-    /// Makes the directory ready for the work of a plan: whatever is there must be of the same work.
+    /// Makes the directory ready for the work of a plan: whatever is there must be of the same work. Until the lock is dropped, no
+    /// other process writes there. Work that was killed before it had a plan begins anew where it is resumed.
     ///
     /// # Errors
-    /// [`Error::File`] that names what is there and how it differs.
-    pub(super) fn begin(&self, plan: &Plan, store: &Store, resumes: bool) -> Result<()> {
+    /// [`Error::File`] that names what is there and how it differs; [`Error::Unsupported`] if another process has the lock.
+    pub(super) fn begin(&self, plan: &Plan, store: &Store, resumes: bool) -> Result<WriteLock> {
+        // Before anything is checked.
+        let lock = WriteLock::take(&self.path, "measurements", "measuring in this directory")?;
         let mut plan = plan.clone();
         let path = self.path.join(PLAN);
         match self.plan()? {
@@ -64,7 +67,6 @@ impl Directory {
                 let others: Vec<PlannedMeasurement> = found.measurements.into_iter().filter(|p| !own(p)).collect();
                 plan.measurements.extend(others);
             }
-            None if resumes => return Err(Error::file(&self.path, "nothing to resume, there is no plan.json")),
             None => {
                 let names = REPORT.iter().chain(&[OUTPUTS, FOLDER]);
                 if let Some(file) = names.map(|name| self.path.join(name)).find(|file| file.symlink_metadata().is_ok())
@@ -74,22 +76,11 @@ impl Directory {
                 }
             }
         }
-        if resumes {
-            self.remove_temporary_files()?;
-        }
-        write_json(&path, &plan)
-    }
-
-    /// Removes the temporary files of a process that was killed.
-    fn remove_temporary_files(&self) -> Result<()> {
         for directory in [self.path.clone(), self.path.join(OUTPUTS), self.path.join(FOLDER)] {
-            let Ok(entries) = directory.read_dir() else { continue };
-            for file in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| is_temporary(file)) {
-                let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
-                removed.map_err(Error::io(&file))?;
-            }
+            remove_temporary_files(&directory)?;
         }
-        Ok(())
+        write_json(&path, &plan)?;
+        Ok(lock)
     }
 
     /// Reads the plan; `None` where there is none.

@@ -59,7 +59,7 @@ pub(super) fn merge_with_predictions(
     let score = Score::of(&found.baseline);
     // Nothing is written before everything is known.
     if let Some(directory) = out.map(Directory::new) {
-        directory.begin(&plan, &Store::new(Some(directory.path()), &plan)?, false)?;
+        let _lock = directory.begin(&plan, &Store::new(Some(directory.path()), &plan)?, false)?;
         outputs.iter().try_for_each(|(name, output)| directory.save(name, output))?;
         directory.save_baseline(&score)?;
         directory.save_training(&training)?;

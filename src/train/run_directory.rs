@@ -1,15 +1,14 @@
 //! The run directory: configuration, versions, metrics, checkpoints, and the trained model. Every file is written
 //! atomically.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::run_files::{
-    BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, entries, is_empty, lock, read_metrics,
+    BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, files, has_not_begun, lock, read_metrics,
 };
 use super::versions::Versions;
 use super::{Experiment, Resume, TrainingState};
-use crate::atomic_file::{is_temporary, write_atomic};
+use crate::atomic_file::{WriteLock, remove_if_there, remove_temporary_files, write_atomic};
 use crate::kernel::Backend;
 use crate::model::Epoch;
 use crate::model::{Metadata, Model, to_bytes};
@@ -21,8 +20,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct RunDirectory {
     dir: PathBuf,
-    /// The locked configuration file. The system releases the lock when the process ends, however it ends.
-    _lock: File,
+    lock: WriteLock,
     /// The experiment before, where the run is resumed with another one.
     replaced: Option<Experiment>,
 }
@@ -34,21 +32,34 @@ const NO_DIRECTORY: &str = "nothing to resume, there is no such directory";
 const NO_CONFIG: &str = "no run to resume, config.toml is missing; name another directory";
 
 impl RunDirectory {
-    /// Creates the directory of a new run.
+    /// Creates the directory of a new run. One of the same experiment that was stopped before its first step begins anew.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the directory is not empty; [`Error::Io`] if it cannot be written.
+    /// [`Error::Unsupported`] if the directory holds anything else, or if another process is training in it; [`Error::Io`] if it
+    /// cannot be written.
     pub fn create(dir: &Path, experiment: &Experiment, backend: &Backend, ranks: &Ranks) -> Result<Self> {
-        if !is_empty(dir)? {
+        Self::create_locked(dir, lock(dir)?, experiment, backend, ranks)
+    }
+
+    fn create_locked(
+        dir: &Path,
+        lock: WriteLock,
+        experiment: &Experiment,
+        backend: &Backend,
+        ranks: &Ranks,
+    ) -> Result<Self> {
+        let config = experiment.to_toml()?;
+        if !has_not_begun(dir, &config)? {
             return Err(Error::unsupported(
                 dir.display(),
                 "not empty; resume the run in it, or name another directory",
             ));
         }
-        write_atomic(&dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
+        let run = Self { dir: dir.to_owned(), lock, replaced: None };
         run.remove_temporary_files()?;
+        // The configuration last: it makes the directory that of a run, which is then held to its versions.
         Versions::new(backend, ranks).write(dir)?;
+        write_atomic(&dir.join(CONFIG), config.as_bytes())?;
         run.write_metrics(&[])?;
         Ok(run)
     }
@@ -63,7 +74,7 @@ impl RunDirectory {
             return Err(Error::unsupported(dir.display(), NO_DIRECTORY));
         }
         if !path.exists() {
-            let what = match is_empty(dir)? {
+            let what = match has_not_begun(dir, "")? {
                 true => {
                     "nothing to resume, the run was stopped before it began; train its experiment file into it again"
                 }
@@ -74,8 +85,8 @@ impl RunDirectory {
         Experiment::parse(&read_text(&path)?, overrides, &path.display().to_string())
     }
 
-    /// Opens the directory of a run to continue it. An empty directory, of a run that was stopped before it had written
-    /// anything, becomes that of a new run.
+    /// Opens the directory of a run to continue it. A directory without a configuration, of a run that was stopped before it
+    /// began, becomes that of a new run.
     ///
     /// The experiment may differ from that of the run in `train.epochs`, and in what does not change the result:
     /// `data.workers`, `train.checkpoint_steps` and `train.keep`.
@@ -92,8 +103,13 @@ impl RunDirectory {
         resume: Resume,
     ) -> Result<Self> {
         let path = dir.join(CONFIG);
-        if dir.exists() && !path.exists() && is_empty(dir)? {
-            return Self::create(dir, experiment, backend, ranks);
+        if !dir.exists() {
+            return Err(Error::unsupported(dir.display(), NO_DIRECTORY));
+        }
+        // Before anything is read: another process may be about to change it.
+        let lock = lock(dir)?;
+        if !path.exists() && has_not_begun(dir, "")? {
+            return Self::create_locked(dir, lock, experiment, backend, ranks);
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
@@ -103,7 +119,7 @@ impl RunDirectory {
             return Err(Error::mismatch(path.display(), what));
         }
         let replaced = (before != *experiment).then_some(before);
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced };
+        let run = Self { dir: dir.to_owned(), lock, replaced };
         let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
@@ -119,7 +135,11 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Unsupported`] if the directory holds anything else. Nothing is removed then.
     pub fn clear(dir: &Path, experiment: &Experiment) -> Result<()> {
-        if is_empty(dir)? {
+        if !dir.exists() {
+            return Ok(());
+        }
+        let lock = lock(dir)?;
+        if has_not_begun(dir, &experiment.to_toml()?)? {
             return Ok(());
         }
         let other = || {
@@ -133,20 +153,16 @@ impl RunDirectory {
         if before != *experiment {
             return Err(other());
         }
-        let run = Self { dir: dir.to_owned(), _lock: lock(dir)?, replaced: None };
+        let run = Self { dir: dir.to_owned(), lock, replaced: None };
         run.remove_temporary_files()?;
-        let files = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
-        let is_known = |path: &PathBuf| files.contains(path) || *path == dir.join(CHECKPOINTS);
-        if !entries(dir)?.iter().all(is_known) || entries(&dir.join(CHECKPOINTS))?.len() > checkpoints(dir)?.len() {
+        let known = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
+        let is_known = |path: &PathBuf| known.contains(path) || *path == dir.join(CHECKPOINTS);
+        if !files(dir)?.iter().all(is_known) || files(&dir.join(CHECKPOINTS))?.len() > checkpoints(dir)?.len() {
             return Err(other());
         }
-        for file in checkpoints(dir)?.iter().chain(&files).filter(|file| file.exists()) {
-            std::fs::remove_file(file).map_err(Error::io(file))?;
-        }
-        match std::fs::remove_dir(dir.join(CHECKPOINTS)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir.join(CHECKPOINTS))(e)),
-            _ => Ok(()),
-        }
+        let checkpoints = checkpoints(dir)?.into_iter().chain([dir.join(CHECKPOINTS)]);
+        // The configuration last: with it this can be done again.
+        checkpoints.chain(known).try_for_each(|path| remove_if_there(&path))
     }
 
     /// Returns the experiment with which the run was trained before, where it is resumed with another one.
@@ -158,25 +174,22 @@ impl RunDirectory {
     /// checkpoint holds the same network.
     pub(super) fn replace_experiment(&mut self, experiment: &Experiment) -> Result<()> {
         let Some(before) = self.replaced.take() else { return Ok(()) };
-        write_atomic(&self.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
-        // The lock is that of the replaced file.
-        self._lock = lock(&self.dir)?;
         let model = self.dir.join(MODEL);
+        // First: without it the run that was continues to the same model, and with it the one that is extended has an old one.
         if before.train.epochs < experiment.train.epochs && model.exists() {
             std::fs::remove_file(&model).map_err(Error::io(&model))?;
         }
-        Ok(())
+        write_atomic(&self.dir.join(CONFIG), experiment.to_toml()?.as_bytes())
     }
 
     /// Removes the temporary files of a process that was killed.
     fn remove_temporary_files(&self) -> Result<()> {
-        for dir in [self.dir.clone(), self.dir.join(CHECKPOINTS)] {
-            for file in entries(&dir)?.into_iter().filter(|file| is_temporary(file)) {
-                let removed = if file.is_dir() { std::fs::remove_dir_all(&file) } else { std::fs::remove_file(&file) };
-                removed.map_err(Error::io(&file))?;
-            }
-        }
-        Ok(())
+        [self.dir.clone(), self.dir.join(CHECKPOINTS)].iter().try_for_each(|dir| remove_temporary_files(dir))
+    }
+
+    /// Returns why nothing keeps another process from training in the directory: its file system has no locks.
+    pub fn why_unlocked(&self) -> Option<&str> {
+        self.lock.why_unlocked()
     }
 
     /// Returns the path of the directory.

@@ -1,9 +1,9 @@
 //! The files of a run directory: their names, the checkpoints, the lock, the metrics.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::is_temporary;
+use super::versions::Versions;
+use crate::atomic_file::{WriteLock, entries, is_lock, is_temporary};
 use crate::model::Epoch;
 use crate::{Error, Result};
 
@@ -14,21 +14,6 @@ pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const BEST: &str = "best.safetensors";
 pub(super) const CHECKPOINTS: &str = "checkpoints";
-
-/// Returns the paths in a directory; none if it does not exist.
-pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match dir.read_dir() {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(dir)(e)),
-    };
-    entries.map(|entry| Ok(entry.map_err(Error::io(dir))?.path())).collect()
-}
-
-/// Returns whether a directory does not exist, or holds nothing but temporary files of a process that was killed.
-pub(super) fn is_empty(dir: &Path) -> Result<bool> {
-    Ok(entries(dir)?.iter().all(|path| is_temporary(path)))
-}
 
 /// Returns the checkpoints of a run, the oldest first.
 pub(super) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -41,17 +26,36 @@ pub(super) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Locks the configuration file of a run.
-pub(super) fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(CONFIG);
-    let file = File::open(&path).map_err(Error::io(&path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::unsupported(dir.display(), "another process is training in this directory"))
+/// Returns what a directory holds, but for its lock and for temporary files of a process that was killed; nothing if it does not
+/// exist.
+pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = entries(dir)?;
+    paths.retain(|path| !is_temporary(path) && !is_lock(path));
+    Ok(paths)
+}
+
+/// Returns whether nothing of a run is lost if a directory becomes that of a new one: it holds nothing but what a run of this
+/// configuration, as text, writes before its first step.
+pub(super) fn has_not_begun(dir: &Path, config: &str) -> Result<bool> {
+    for path in files(dir)? {
+        let read = || std::fs::read(&path).map_err(Error::io(&path));
+        let is_beginning = match path.file_name().and_then(|name| name.to_str()) {
+            Some(CONFIG) => read()? == config.as_bytes(),
+            Some(VERSIONS) => Versions::parse(&path, &read()?).is_ok(),
+            Some(METRICS) => read()?.is_empty(),
+            Some(CHECKPOINTS) => files(&path)?.is_empty(),
+            _ => false,
+        };
+        if !is_beginning {
+            return Ok(false);
         }
-        // Some network file systems have no locks. A single process is safe there too.
-        _ => Ok(file),
     }
+    Ok(true)
+}
+
+/// Locks the directory of a run.
+pub(super) fn lock(dir: &Path) -> Result<WriteLock> {
+    WriteLock::take(dir, "run", "training in this directory")
 }
 
 /// Returns the path of the trained model of a run, otherwise that of its latest checkpoint.

@@ -140,6 +140,11 @@ impl Trainer {
         Ok(self)
     }
 
+    /// Returns why nothing keeps another process from training in the run directory: its file system has no locks.
+    pub fn why_unlocked(&self) -> Option<&str> {
+        self.run.as_ref().and_then(RunDirectory::why_unlocked)
+    }
+
     /// Returns the network after the last step.
     pub fn model(&self) -> &Model {
         &self.state.model
@@ -151,16 +156,21 @@ impl Trainer {
     /// # Errors
     /// [`Error::NonFinite`] if the loss stops being finite; [`Error::Io`] if a file cannot be read or written.
     pub fn train(mut self, observe: &mut dyn FnMut(Event)) -> Result<(Model, Vec<Epoch>)> {
+        // Those of a checkpoint whose process was killed before it wrote them.
+        self.write_metrics()?;
         while self.state.progress.epoch < self.experiment.train.epochs {
             self.epoch(observe)?;
             self.end_epoch()?;
-            if let Some(run) = &self.run {
-                run.write_metrics(&self.state.history)?;
-                if self.selects && self.is_best() {
-                    run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
-                }
+            // The checkpoint is that of an epoch whose best model is written, and the metrics are those of a checkpoint: wherever
+            // the process is killed, the run continues.
+            if let Some(run) = &self.run
+                && self.selects
+                && self.is_best()
+            {
+                run.write_best_model(&self.state.evaluated_model(), &self.metadata)?;
             }
             self.write_checkpoint()?;
+            self.write_metrics()?;
             if let Some(epoch) = self.state.history.last() {
                 observe(Event::Epoch(epoch));
             }

@@ -71,15 +71,24 @@ impl Versions {
         write_atomic(&dir.join(VERSIONS), format!("{text}\n").as_bytes())
     }
 
+    /// Reads them from the bytes of their file.
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let wrong = |e: serde_json::Error| Error::file(path, format!("not the versions of a run: {e}"));
+        serde_json::from_slice(bytes).map_err(wrong)
+    }
+
     /// Checks that the run in a directory was trained with the same, as far as the result depends on it. An inexact run takes
     /// note of what it was trained with so far.
     ///
     /// # Errors
-    /// [`Error::Argument`] that names both.
+    /// [`Error::Argument`] that names both; [`Error::File`] if they cannot be read.
     pub(super) fn check(mut self, dir: &Path, resume: Resume) -> Result<()> {
-        // Without the file nothing is known of the run.
-        let text = std::fs::read_to_string(dir.join(VERSIONS)).unwrap_or_default();
-        let Ok(mut earlier) = serde_json::from_str::<Self>(&text) else { return Ok(()) };
+        let path = dir.join(VERSIONS);
+        let mut earlier = match std::fs::read(&path) {
+            // Nothing is known of the run so far, and from now on it is.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.write(dir),
+            read => Self::parse(&path, &read.map_err(Error::io(&path))?)?,
+        };
         if self.ends_as(&earlier) {
             return Ok(());
         }
@@ -162,6 +171,17 @@ mod tests {
         let devices: Vec<String> = kept.before.iter().chain([&kept]).map(Versions::describe).collect();
         let expected = ["native kernels on cpu", "reference kernels on cpu", "reference kernels on wgpu (A100)"];
         assert!(devices.iter().zip(expected).all(|(device, expected)| device.starts_with(expected)), "{devices:?}");
+    }
+
+    #[test]
+    fn a_run_without_versions_gets_them_and_damaged_ones_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        on(Kernels::Native, None).check(dir, Resume::Exact).unwrap();
+        on(Kernels::Reference, None).check(dir, Resume::Exact).unwrap_err();
+        std::fs::write(dir.join(VERSIONS), "{").unwrap();
+        let error = on(Kernels::Native, None).check(dir, Resume::Exact).unwrap_err().to_string();
+        assert!(error.contains("versions.json: not the versions of a run"), "{error}");
     }
 
     #[test]

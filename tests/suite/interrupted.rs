@@ -83,9 +83,9 @@ fn kill_and_resume(only: &[&str]) {
     let mut random = 12_345_u64;
     let mut stopped = 0;
     for round in 0..KILLS {
-        let more: &[&str] = if round == 0 { &["--save-every", "0"] } else { &["--save-every", "0", "--resume"] };
-        // A run that is killed before it has a plan has nothing to resume.
-        let more = if killed.join("plan.json").exists() { more } else { &more[..2] };
+        // A run that is killed before it has a directory has nothing to resume.
+        let is_begun = round > 0 && killed.exists();
+        let more: &[&str] = if is_begun { &["--save-every", "0", "--resume"] } else { &["--save-every", "0"] };
         let mut child = measure(&path, &killed, &[only, more].concat()).spawn().unwrap();
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let share = (random >> 33) as f64 / (1_u64 << 31) as f64;
@@ -94,7 +94,7 @@ fn kill_and_resume(only: &[&str]) {
         stopped += usize::from(!child.wait().unwrap().success());
     }
     assert!(stopped >= KILLS / 2, "killed while it ran {stopped} of {KILLS} times");
-    let more: &[&str] = if killed.join("plan.json").exists() { &["--resume"] } else { &[] };
+    let more: &[&str] = if killed.exists() { &["--resume"] } else { &[] };
     // What a kill in the middle of a file leaves behind.
     let files = [".whole-a.tmp", "measurements/.whole-b.tmp", "store/.whole-c.tmp"].map(|name| killed.join(name));
     for file in files.iter().filter(|file| !more.is_empty() && file.parent().unwrap().exists()) {

@@ -2,6 +2,7 @@
 //! compile and to link.
 
 mod answers;
+mod at_once;
 mod cluster;
 mod commands;
 mod counts;
@@ -14,6 +15,7 @@ mod gpu;
 mod interrupted;
 mod iteration;
 mod kernels;
+mod killed;
 mod language;
 mod layers;
 mod measures;

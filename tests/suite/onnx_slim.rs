@@ -14,7 +14,7 @@ use unrolled::measure::{EvalSet, predicted_classes};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
 use unrolled::slim::{Criterion, Goal, removable, select_blocks, verify};
-use unrolled::write_atomic_checked;
+use unrolled::{Stage, write_atomic_checked};
 
 use crate::proto::{
     all, branch, counted, external, field, fields, file, floats, graph, node, ones, parts, texts, truth, value,
@@ -573,6 +573,23 @@ fn arrays_beside_the_graph_move_to_a_file_of_their_own() {
     let again = written(&found.slimmed(&route).unwrap(), &other.path().join("again.onnx"));
     let samples = samples(&found, 2);
     assert_eq!(bits(&again, &identity(&again), &samples), bits(&found, &route, &samples));
+}
+
+/// The graph and the file beside it are written in one act: a kill between their moves leaves the rest to whoever writes next.
+#[test]
+fn a_kill_between_the_two_files_leaves_neither_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = beside(dir.path(), places);
+    let written = slimmed(dir.path(), &whole, "1,3").unwrap();
+    let out = dir.path().join("slim.onnx");
+    let ready = dir.path().join(".whole-slim.onnx.ready");
+    std::fs::create_dir_all(ready.join("files")).unwrap();
+    std::fs::write(ready.join("removed.json"), "[]").unwrap();
+    std::fs::rename(&out, ready.join("files/slim.onnx")).unwrap();
+    drop(Stage::of_file(&out).unwrap());
+    assert_eq!(std::fs::read(&out).unwrap(), written);
+    assert_eq!(blocks(opened(&out).outline()), 2);
+    assert!(!ready.exists());
 }
 
 #[test]

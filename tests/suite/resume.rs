@@ -242,7 +242,7 @@ fn what_a_killed_process_had_begun_to_write_is_removed_and_a_run_that_is_locked_
     let run = Finished::new();
     let unfinished = run.out().join("checkpoints/.whole-abc.tmp");
     std::fs::write(&unfinished, b"half").unwrap();
-    let lock = std::fs::File::open(run.out().join("config.toml")).unwrap();
+    let lock = std::fs::File::create(run.out().join(".whole-run.lock")).unwrap();
     lock.lock().unwrap();
     let (succeeded, message) = run.train(&["--resume"]);
     assert!(!succeeded && message.contains("another process is training in this directory"), "{message}");

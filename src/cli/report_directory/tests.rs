@@ -18,8 +18,8 @@ fn a_report_replaces_one_of_its_kind_alone() {
     let page = Report::default();
     for before in KINDS {
         let dir = tempfile::tempdir().unwrap();
-        let directory = ReportDirectory::open(dir.path(), before).unwrap();
-        directory.save_with(&page, numbers(), tables(&["lesion.csv", "pairs.csv"])).unwrap();
+        let open = || ReportDirectory::open(dir.path(), before).unwrap();
+        open().save_with(&page, numbers(), tables(&["lesion.csv", "pairs.csv"])).unwrap();
         for kind in KINDS {
             let opened = ReportDirectory::open(dir.path(), kind);
             assert_eq!(opened.is_ok(), kind == before, "{kind:?} over {before:?}");
@@ -64,4 +64,35 @@ fn a_list_that_names_files_elsewhere_is_none() {
     let error = ReportDirectory::open(&inside, ReportKind::Demo).unwrap_err().to_string();
     assert!(error.contains("report.json: is there already"), "{error}");
     assert!(dir.path().join("mine.csv").exists());
+}
+
+/// A report that cannot be written, as on a full disk, leaves the one before as it was.
+#[test]
+fn a_report_that_fails_leaves_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = Report::default();
+    let open = || ReportDirectory::open(dir.path(), ReportKind::Comparison).unwrap();
+    open().save_with(&page, numbers(), tables(&["lesion.csv", "pairs.csv"])).unwrap();
+    let files = || {
+        let read = |name: String| (std::fs::read(dir.path().join(&name)).unwrap(), name);
+        names_in(dir.path()).unwrap().into_iter().map(read).collect::<Vec<_>>()
+    };
+    let before = files();
+    let opened = open();
+    // No file has such a name.
+    let long = "x".repeat(300) + ".csv";
+    opened.save_with(&Report { title: "new".into(), ..page }, numbers(), tables(&["gates.csv", &long])).unwrap_err();
+    drop(opened);
+    assert!(files() == before);
+}
+
+#[test]
+fn one_process_at_a_time_writes_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new");
+    let opened = ReportDirectory::open(&path, ReportKind::Demo).unwrap();
+    let refused = ReportDirectory::open(&path, ReportKind::Demo).unwrap_err().to_string();
+    assert!(refused.ends_with("new: another process is writing to this directory"), "{refused}");
+    drop(opened);
+    assert!(!path.exists());
 }

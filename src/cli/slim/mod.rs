@@ -19,7 +19,7 @@ use unrolled::write_atomic;
 use super::checkpoint_folder::LayerArgs;
 use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
-use super::report_directory::SLIMMING;
+use super::report_directory::{ReportDirectory, SLIMMING};
 use super::{numbers, output, progress};
 
 /// Arguments of `slim`.
@@ -110,11 +110,11 @@ impl Slim {
         if self.latency.is_some() && ranks.size() > 1 {
             return Err(Error::Usage("--latency: differs from process to process; run it in one".into()).into());
         }
-        self.check_paths()?;
+        let places = self.check_paths(ranks)?;
         let mut network = self.network.open(backend)?;
         let mut data = self.data.for_network(&self.network.path, &mut network)?;
         data.share(&network, ranks)?;
-        self.slim(&network, &data)
+        self.slim(&network, &data, places.report.as_ref())
     }
 
     /// How far to go, where a ranking decides.
@@ -140,7 +140,12 @@ impl Slim {
     }
 
     /// Slims a network, and says what came of it.
-    fn slim<P: Prunable>(&self, network: &P, data: &OpenedData) -> anyhow::Result<()> {
+    fn slim<P: Prunable>(
+        &self,
+        network: &P,
+        data: &OpenedData,
+        directory: Option<&ReportDirectory>,
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.check_draft(network)?;
         let slim = slim::Slim::new(network, &data.set).names(&self.network.name(), &data.description());
@@ -166,7 +171,7 @@ impl Slim {
             write_atomic(path, plan.as_bytes())?;
         }
         let page = slim::slimming_report(&slimming, output::facts_of_ranks(begun, ranks));
-        if let Some(directory) = self.report_directory()? {
+        if let Some(directory) = directory {
             let json = output::json_document(&slimming)?;
             directory.save_with(&page, (SLIMMING.to_owned(), json.into_bytes()), Vec::new())?;
         }

@@ -4,17 +4,30 @@ use std::path::Path;
 
 use unrolled::data::Split;
 use unrolled::open::is_graph_path;
+use unrolled::ranks::Ranks;
 use unrolled::slim::{self, Prunable, RemovalPlan};
-use unrolled::{Chunk, Error, check_writable};
+use unrolled::{Chunk, Error, Stage, WriteLock, check_writable};
 
 use super::Slim;
+use crate::cli::output;
 use crate::cli::report_directory::{ReportDirectory, ReportKind};
 
 const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is never overwritten; name another file";
 
+/// What no other process writes to until this one ends.
+#[derive(Default)]
+pub(super) struct Places {
+    /// The directory of the report.
+    pub(super) report: Option<ReportDirectory>,
+    _out: Option<WriteLock>,
+}
+
 impl Slim {
-    /// Checks the paths and what was asked for, before anything is measured.
-    pub(super) fn check_paths(&self) -> Result<(), Error> {
+    /// Checks the paths and what was asked for, before anything is measured. The first of several processes alone writes.
+    pub(super) fn check_paths(&self, ranks: &Ranks) -> Result<Places, Error> {
+        if !ranks.is_first() {
+            return Ok(Places::default());
+        }
         let wrong = |what: String| Err(Error::Usage(what));
         match (&self.out, self.has_goal()) {
             (Some(_), false) => {
@@ -37,7 +50,6 @@ impl Slim {
             }
             check_writable(path.parent().unwrap_or(Path::new("")))?;
         }
-        self.report_directory()?;
         if self.heals() && self.data.split() == Split::Train {
             return wrong("--split train: the training split is used for recovery and cannot verify it".into());
         }
@@ -47,14 +59,19 @@ impl Slim {
         if let Some(path) = &self.save_plan {
             self.check_free(path, "--save-plan")?;
         }
-        let Some(out) = &self.out else { return Ok(()) };
+        let report =
+            self.report.as_deref().map(|path| ReportDirectory::open(path, ReportKind::Slimming)).transpose()?;
+        let Some(out) = &self.out else { return Ok(Places { report, _out: None }) };
         let (form, extension) =
             if is_graph_path(&self.network.path) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
         if out.extension().is_none_or(|found| found != extension) {
             return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
         }
         self.check_beside_network(out)?;
-        self.check_free(out, "--out")
+        // Before anything is checked that another process may be about to change.
+        let lock = lock(out)?;
+        self.check_free(out, "--out")?;
+        Ok(Places { report, _out: Some(lock) })
     }
 
     /// A file that is there is overwritten on request alone.
@@ -66,11 +83,6 @@ impl Slim {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Opens the directory of the report, where one is asked for.
-    pub(super) fn report_directory(&self) -> Result<Option<ReportDirectory>, Error> {
-        self.report.as_deref().map(|path| ReportDirectory::open(path, ReportKind::Slimming)).transpose()
     }
 
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
@@ -118,4 +130,14 @@ impl Slim {
         }
         Ok(())
     }
+}
+
+/// Locks the file that is to be written, and finishes what a process was writing there when it was killed.
+fn lock(out: &Path) -> Result<WriteLock, Error> {
+    let parent = out.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let lock = WriteLock::take(parent, &format!("{name}.slim"), &format!("writing {name}"))?;
+    output::say_unlocked(out, lock.why_unlocked());
+    Stage::of_file(out)?;
+    Ok(lock)
 }

@@ -76,4 +76,9 @@ impl Trainer {
         let state = TrainingState { recurrent_state, ..self.state.clone() };
         run.write_checkpoint(&state, &self.metadata, self.fingerprint, self.experiment.train.keep)
     }
+
+    /// Writes the metrics of the finished epochs.
+    pub(super) fn write_metrics(&self) -> Result<()> {
+        self.run.as_ref().map_or(Ok(()), |run| run.write_metrics(&self.state.history))
+    }
 }

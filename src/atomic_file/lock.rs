@@ -1,0 +1,153 @@
+//! Locks, which keep two processes from writing to the same place at once.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::{create_directories, hidden};
+use crate::{Error, Result};
+
+/// How often a lock is tried whose file another process removes at the same moment.
+const TRIES: usize = 1000;
+
+/// A lock on something in a directory that one process at a time writes. The system releases it when the process ends,
+/// however it ends.
+///
+/// What is locked is a file of its own, which is never renamed: whoever replaces a file replaces a lock on it too. The file is
+/// removed with the lock.
+#[derive(Debug)]
+pub struct WriteLock {
+    /// The locked file.
+    file: File,
+    path: PathBuf,
+    /// The directories that were created for it, the outermost first.
+    created: Vec<PathBuf>,
+    /// Why the file system could not lock it.
+    why_unlocked: Option<String>,
+}
+
+impl WriteLock {
+    /// Locks what `name` stands for in a directory, which is created if it is missing. `doing` says in the error what the other
+    /// process is at, such as `training in this directory`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if another process has the lock; [`Error::Io`] if the directory cannot be written.
+    pub fn take(directory: &Path, name: &str, doing: &str) -> Result<Self> {
+        let path = hidden(directory, name, "lock");
+        let is_locked = || Error::unsupported(directory.display(), format!("another process is {doing}"));
+        let mut created = Vec::new();
+        for _ in 0..TRIES {
+            created.extend(create_directories(directory).map_err(Error::io(directory))?);
+            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+                // A process that ends removes an empty directory that it has created.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(Error::io(directory))?,
+            };
+            let Some(why_unlocked) = outcome(file.try_lock()) else { return Err(is_locked()) };
+            // The process that had the lock before may have removed the file after it was opened here.
+            if is_same(&file, &path) {
+                return Ok(Self { file, path, created, why_unlocked });
+            }
+        }
+        Err(is_locked())
+    }
+
+    /// Releases the lock as the system does when a process is killed.
+    #[cfg(test)]
+    pub(super) fn release(&self) {
+        self.file.unlock().unwrap();
+    }
+
+    /// Returns why nothing is locked: the file system has no locks. A single process is safe there too.
+    pub fn why_unlocked(&self) -> Option<&str> {
+        self.why_unlocked.as_deref()
+    }
+}
+
+impl Drop for WriteLock {
+    fn drop(&mut self) {
+        // Before the lock is released: another process may have taken it by then. A file that stays does no harm.
+        let _ = std::fs::remove_file(&self.path);
+        // Directories in which nothing was written.
+        let _ = self.created.iter().rev().try_for_each(std::fs::remove_dir);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Returns why an attempt to lock locked nothing, if so; `None` if another process has the lock.
+fn outcome(attempt: std::result::Result<(), TryLockError>) -> Option<Option<String>> {
+    match attempt {
+        Ok(()) => Some(None),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(error)) => Some(Some(crate::error::reason(&error))),
+    }
+}
+
+/// Returns whether a path leads to an open file.
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata().map(place), path.metadata().map(place)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// An open file keeps its path there.
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_a_lock_at_a_time_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b");
+        let take = || WriteLock::take(&dir, "run", "training in this directory");
+        let lock = take().unwrap();
+        assert_eq!(lock.why_unlocked(), None);
+        let refused = take().unwrap_err().to_string();
+        assert_eq!(refused, format!("{}: another process is training in this directory", dir.display()));
+        // Another name is another lock.
+        WriteLock::take(&dir, "report", "writing").unwrap();
+        drop(lock);
+        assert!(!root.path().join("a").exists());
+        let lock = take().unwrap();
+        std::fs::write(dir.join("config.toml"), "mine").unwrap();
+        drop(lock);
+        assert_eq!(dir.read_dir().unwrap().count(), 1);
+        // What a killed process leaves holds nothing.
+        std::fs::write(hidden(&dir, "run", "lock"), "").unwrap();
+        take().unwrap();
+    }
+
+    /// A file that is removed and made again between opening and locking would be locked twice.
+    #[test]
+    fn many_threads_never_hold_a_lock_together() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("run");
+        let (holders, taken) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
+        let order = std::sync::atomic::Ordering::SeqCst;
+        let work = || {
+            for _ in 0..400 {
+                let Ok(lock) = WriteLock::take(&dir, "run", "training") else { continue };
+                assert_eq!(holders.fetch_add(1, order), 0);
+                std::thread::yield_now();
+                holders.fetch_sub(1, order);
+                drop(lock);
+                taken.fetch_add(1, order);
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+        assert!(taken.into_inner() > 100);
+    }
+
+    #[test]
+    fn a_file_system_without_locks_says_so() {
+        assert_eq!(outcome(Ok(())), Some(None));
+        assert_eq!(outcome(Err(TryLockError::WouldBlock)), None);
+        let none = TryLockError::Error(std::io::ErrorKind::Unsupported.into());
+        assert_eq!(outcome(Err(none)), Some(Some("unsupported".to_owned())));
+    }
+}
