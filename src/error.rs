@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::visible::visible_line;
+
 /// The result of a function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -152,9 +154,9 @@ impl Error {
     }
 }
 
-/// Returns a text without control characters: on one line, and harmless to a terminal.
+/// Returns a text on one line, and harmless to a terminal.
 fn line(text: impl std::fmt::Display) -> String {
-    text.to_string().replace(char::is_control, " ")
+    visible_line(&text.to_string()).into_owned()
 }
 
 /// Returns the reason of the operating system in lower case, without the code `(os error N)`.

@@ -37,6 +37,8 @@ pub mod report;
 pub mod slim;
 mod text;
 pub mod train;
+mod visible;
 
 pub use atomic_file::{Chunk, FileContents, Stage, WriteLock, check_writable, write_atomic, write_atomic_checked};
 pub use error::{Error, Result};
+pub use visible::{visible, visible_line};

@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
+use crate::visible::visible;
 use crate::{Error, Result};
 
 /// The longest text that a message quotes, in characters.
 const MAX_CHARS: usize = 240;
 
-/// Returns the text on one line: runs of white space become one space, control characters become `?`, and everything
-/// after 240 characters becomes `…`.
+/// Returns the text on one line: runs of white space become one space, characters that are not seen become escapes, and
+/// everything after 240 characters becomes `…`.
 ///
-/// Names in files can hold anything. A terminal must not interpret them, and an error has to stay one readable line.
+/// An error has to stay one readable line.
 pub(crate) fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, "?");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = visible(&line);
     match line.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+        None => line.into_owned(),
     }
 }
 
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn text_becomes_one_line_without_control_characters() {
-        assert_eq!(one_line(" a\n\tb\u{1b}[31m "), "a b?[31m");
+        assert_eq!(one_line(" a\n\tb\u{1b}[31m "), "a b\\u001b[31m");
         assert_eq!(one_line(&"é".repeat(300)), "é".repeat(240) + "…");
     }
 }

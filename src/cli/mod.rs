@@ -20,15 +20,16 @@ pub(crate) mod show;
 mod slim;
 mod train;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use unrolled::Error;
 use unrolled::device::DeviceInfo;
 use unrolled::kernel::{Backend, Kernels};
 use unrolled::ranks::Ranks;
+use unrolled::{Error, visible};
 
 /// Train Highway and Residual networks, measure how their blocks refine one estimate, and leave out those that are not
 /// needed.
@@ -112,7 +113,16 @@ fn check_default(backend: &Backend, command: &str) -> Result<(), Error> {
 pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     silence_engine();
     output::set_arguments(&arguments);
-    let cli = Cli::parse_from(numbers::join_negative(arguments));
+    let are_seen = arguments.iter().all(|argument| matches!(visible(&argument.to_string_lossy()), Cow::Borrowed(_)));
+    let cli = match Cli::try_parse_from(numbers::join_negative(arguments)) {
+        // Its colours are characters that a terminal obeys, and so would be those of an argument.
+        Err(error) if are_seen => error.exit(),
+        Err(error) => {
+            output::say_error(error.render().to_string().trim_end().trim_start_matches("error: "));
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+        Ok(cli) => cli,
+    };
     match Ranks::world() {
         Ok(ranks) => run_rank(cli, &ranks),
         Err(error) => fail(&error.into()),

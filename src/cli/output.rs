@@ -10,6 +10,7 @@ use unrolled::measure::{Measurements, Metric, Score};
 use unrolled::nn::Outline;
 use unrolled::ranks::Ranks;
 use unrolled::report::{Report, Section, Table, counted, separated, short, text};
+use unrolled::{visible, visible_line};
 
 /// The rank of this process among those that share the work. Set once; a process alone is rank 0.
 static RANK: OnceLock<usize> = OnceLock::new();
@@ -25,13 +26,13 @@ pub(super) fn is_first() -> bool {
     RANK.get().is_none_or(|rank| *rank == 0)
 }
 
-/// Writes to standard output. A reader that has gone away, as `head` does, ends the program quietly.
+/// Writes to standard output, where characters that a terminal would obey are shown. A reader that has gone away, as `head` does, ends the program quietly.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     if !is_first() {
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other.map_err(unrolled::Error::io("standard output"))?),
     }
@@ -40,7 +41,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// Writes a line to standard error; whoever has closed it does not want to know.
 pub(super) fn say(line: &str) {
     if is_first() {
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(std::io::stderr(), "{}", visible_line(line));
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) fn say_unlocked(path: &Path, why: Option<&str>) {
 /// Writes an error to standard error, with the rank of this process if it is not the first.
 pub(super) fn say_error(message: &str) {
     let rank = RANK.get().filter(|rank| **rank > 0).map_or_else(String::new, |rank| format!("rank {rank}: "));
-    let _ = writeln!(std::io::stderr(), "{rank}error: {message}");
+    let _ = writeln!(std::io::stderr(), "{rank}error: {}", visible_line(message));
 }
 
 /// The version of the form of JSON documents, unless they have one of their own.
@@ -80,7 +81,7 @@ pub(super) fn json_document(value: &impl serde::Serialize) -> anyhow::Result<Str
                 &format!("{indent}{}\n{indent}\"command\": {command},\n", own.map_or(version.as_str(), str::trim));
         }
     }
-    Ok(document)
+    Ok(visible(&document).into_owned())
 }
 
 /// Prints one JSON document.

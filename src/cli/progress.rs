@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unrolled::measure::Progress;
+use unrolled::visible_line;
 
 use super::output;
 
@@ -24,7 +25,8 @@ pub(super) fn stop_on_interrupt() {
     let _ = ctrlc::set_handler(|| {
         if !CAN_STOP.load(Ordering::Relaxed) || IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
             if let Some(advice) = ADVICE.lock().ok().and_then(|mut advice| advice.take()) {
-                output::say(&format!("\n{advice}"));
+                output::say("");
+                output::say(&advice);
             }
             std::process::exit(130);
         }
@@ -65,7 +67,7 @@ impl Meter {
         self.bar.set_position(done);
         if self.message != message {
             message.clone_into(&mut self.message);
-            self.bar.set_message(self.message.clone());
+            self.bar.set_message(visible_line(message).into_owned());
         }
         let left = time_left(self.begun.elapsed(), done.saturating_sub(self.before), total.saturating_sub(done));
         self.bar.set_prefix(left.map_or_else(String::new, |left| format!(" · {:#} left", HumanDuration(left))));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use unrolled::measure::Measurements;
 use unrolled::report::{Report, csv, html};
-use unrolled::{Chunk, Error, Stage, check_writable};
+use unrolled::{Chunk, Error, Stage, check_writable, visible};
 
 use super::output;
 
@@ -136,7 +136,7 @@ impl ReportDirectory {
             all => serde_json::to_string_pretty(all),
         };
         let numbers = numbers.map_err(|e| Error::file(self.path.join(NUMBERS), e.to_string()))? + "\n";
-        self.save_with(page, (NUMBERS.to_owned(), numbers.into_bytes()), csv(page))
+        self.save_with(page, (NUMBERS.to_owned(), visible(&numbers).into_owned().into_bytes()), csv(page))
     }
 
     /// Writes the report as a page and as data, another file, and tables.
@@ -184,7 +184,7 @@ impl ReportDirectory {
         let data = DataFile { contents: &Contents { kind: self.kind, files: all }, report: &report };
         let json =
             serde_json::to_string_pretty(&data).map_err(|e| Error::file(self.path.join(DATA), e.to_string()))? + "\n";
-        for (name, bytes) in files.into_iter().chain([(DATA.to_owned(), json.into_bytes())]) {
+        for (name, bytes) in files.into_iter().chain([(DATA.to_owned(), visible(&json).into_owned().into_bytes())]) {
             self.stage.write(Path::new(&name), &[Chunk::Bytes(bytes)])?;
         }
         self.stage.commit(&removed)

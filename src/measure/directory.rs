@@ -14,6 +14,7 @@ use super::score::Score;
 use super::store::{FOLDER, Store};
 use crate::atomic_file::{WriteLock, remove_temporary_files};
 use crate::model::Epoch;
+use crate::visible::visible;
 use crate::{Error, Result, write_atomic};
 
 /// The plan's file.
@@ -191,7 +192,7 @@ pub(super) fn check_output(name: &str, output: &Value) -> std::result::Result<()
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::file(path, e.to_string()))?;
-    write_atomic(path, (text + "\n").as_bytes())
+    write_atomic(path, visible(&(text + "\n")).as_bytes())
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {

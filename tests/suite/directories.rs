@@ -207,3 +207,44 @@ fn a_link_to_nothing_is_named() {
         place.fails(&format!("{command} link"), 1, "link: a link to nothing");
     }
 }
+
+/// Names from files are shown, and neither a terminal nor a browser interprets them.
+#[cfg(unix)]
+#[test]
+fn names_with_control_characters_are_shown_everywhere() {
+    let place = Workplace::new();
+    // ESC, a control character of C1, an override of the direction of writing.
+    let name = "a\u{1b}[31m\u{9b}2J\u{202e}txt";
+    std::fs::copy(place.path("a.safetensors"), place.path(&format!("{name}.safetensors"))).unwrap();
+    let is_bad = |text: &str| text.contains(|c: char| c != '\n' && c.is_control() || c == '\u{202e}');
+    let shown = "a\\u001b[31m\\u009b2J\\u202etxt";
+    for (command, is_named) in [
+        (format!("show {name}.safetensors"), false),
+        (format!("compare {name}.safetensors b.safetensors {DATA} --only lesion --out two"), true),
+        (format!("compare {name}.safetensors b.safetensors {DATA} --only lesion --json --out two"), true),
+        (format!("measure {name}.safetensors {DATA} --only lesion --out {name}"), true),
+        (format!("measure {name}.safetensors {DATA} --only lesion --json"), true),
+        (format!("eval {name}.safetensors {DATA} --json"), true),
+        ("report two --figures".into(), false),
+        (format!("measure a.safetensors {DATA} --only {name}"), false),
+        (format!("report {name}.safetensors"), true),
+    ] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_unrolled"));
+        let output =
+            program.args(command.split(' ')).current_dir(place.0.path()).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert!(!said.is_empty() && !is_bad(&said), "{command:?}: {said:?}");
+        assert!(!is_named || said.contains(shown), "{command:?}: {said}");
+    }
+    for directory in ["two", name] {
+        for (file, bytes) in place.files(directory).into_iter().filter(|(file, _)| !file.ends_with(".bin")) {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!is_bad(&text), "{file}");
+            let has_name = file.ends_with(".html") || file == "measurements.json";
+            assert!(!has_name || text.contains(shown), "{file}");
+        }
+    }
+    let json = std::fs::read_to_string(place.path(name).join("measurements.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["target"].as_str().unwrap().contains(name));
+}

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may use.
-const MAY_USE: [(&str, &str); 21] = [
-    ("error", ""),
+const MAY_USE: [(&str, &str); 22] = [
+    ("visible", ""),
+    ("error", "visible"),
     ("random", ""),
     ("ranks", "error"),
     ("float_json", ""),
-    ("text", "error"),
+    ("text", "visible error"),
     ("device", "error"),
     ("atomic_file", "error"),
     ("picture", ""),
@@ -20,8 +21,8 @@ const MAY_USE: [(&str, &str); 21] = [
     ("kernel", "ranks error"),
     ("nn", "kernel random ranks device error"),
     ("model", "nn kernel random float_json device error"),
-    ("report", "model nn float_json error"),
-    ("measure", "model nn kernel data report picture random ranks float_json device atomic_file error"),
+    ("report", "model nn float_json visible error"),
+    ("measure", "model nn kernel data report picture random ranks float_json visible device atomic_file error"),
     ("train", "measure model nn kernel data random ranks float_json text device atomic_file error"),
     ("graph", "measure model nn kernel data random text device atomic_file error"),
     ("open", "train graph measure model nn kernel data random text device error"),
@@ -29,7 +30,7 @@ const MAY_USE: [(&str, &str); 21] = [
     ("checkpoint_folder", "slim open measure nn report text atomic_file error"),
     (
         "cli",
-        "checkpoint_folder slim open train graph measure model nn kernel data report random ranks device atomic_file error",
+        "checkpoint_folder slim open train graph measure model nn kernel data report random ranks visible device atomic_file error",
     ),
     ("prelude", "slim open train graph measure model nn kernel data report random device error"),
 ];

@@ -3,6 +3,7 @@
 use super::context::Names;
 use super::data_table::{DataTable, DataValue, data_tables};
 use crate::report::section::{Chart, Figure, HeatMap, Panel, Report, Table};
+use crate::visible::visible;
 
 /// Returns a file name and its content for every table of the report that has rows, with the columns of a
 /// [`DataTable`].
@@ -92,11 +93,8 @@ fn line(fields: impl IntoIterator<Item = String>) -> String {
 
 /// Quotes a field that has a separator, a quote or a line break.
 fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
+    let field = visible(field);
+    if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into_owned() }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Renders a report as JSON.
 
 use crate::report::section::Report;
+use crate::visible::visible;
 
 /// Returns the report as indented JSON. Numbers that are not finite are the strings `"NaN"`, `"inf"` and `"-inf"`.
 pub fn json(report: &Report) -> String {
     // Serialization fails only for maps with keys that are not strings, and a report has none.
     let mut json = serde_json::to_string_pretty(report).expect("a report can be serialized");
     json.push('\n');
-    json
+    visible(&json).into_owned()
 }
 
 #[cfg(test)]

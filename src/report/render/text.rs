@@ -6,6 +6,7 @@ mod table;
 use super::context::{Names, key_columns};
 use super::prose;
 use crate::report::section::{Report, RowKey, Section, Table};
+use crate::visible::visible_line;
 use join::JoinedTable;
 use table::Layout;
 
@@ -136,9 +137,9 @@ impl TextWriter {
     }
 }
 
-/// Replaces control characters, which a terminal would obey.
+/// Returns a text on one line, without characters that a terminal would obey.
 fn clean(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    visible_line(text).into_owned()
 }
 
 /// Whether tables with this key are joined.

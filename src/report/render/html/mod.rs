@@ -10,6 +10,7 @@ use super::context::{Names, UniqueNames};
 use super::prose::{self, Span};
 use super::svg::{Destination, KEY, escape, network_key};
 use crate::report::section::Report;
+use crate::visible::visible;
 
 /// The greatest length of a network's name. A longer one is shortened, and its `title` attribute has all of it.
 const NAME_LENGTH: usize = 44;
@@ -61,7 +62,7 @@ pub fn html(report: &Report) -> String {
             }
         }
     };
-    document.into_string()
+    visible(&document.into_string()).into_owned()
 }
 
 /// What writing a section needs.

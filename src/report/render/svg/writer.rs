@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 
 use super::paint::{Destination, Paint};
 use crate::report::render::prose::{self, Span};
+use crate::visible::visible_line;
 
 /// Font size of labels in pixels.
 pub(super) const LABEL: f64 = 12.0;
@@ -275,16 +276,15 @@ pub(super) fn px(length: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// Escapes text for an element or a quoted attribute. Control characters, which XML forbids, become spaces.
+/// Escapes text for an element or a quoted attribute. Control characters, which XML forbids, are shown as escapes.
 pub(in crate::report::render) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible_line(text).chars() {
         match character {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
-            control if control.is_control() => escaped.push(' '),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }

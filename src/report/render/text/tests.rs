@@ -55,7 +55,7 @@ fn text_has_no_markup() {
 }
 
 #[test]
-fn empty_columns_and_control_characters_are_left_out() {
+fn empty_columns_are_left_out_and_control_characters_are_shown() {
     let mut section = Section::new("a", "A section");
     let columns =
         [Column::text("name", "name"), Column::new("x", "nothing", Format::Real), Column::new("y", "y", Format::Real)];
@@ -64,5 +64,5 @@ fn empty_columns_and_control_characters_are_left_out() {
     section.tables.push(table);
     let report = Report { sections: vec![section, Section::new("empty", "Empty")], ..Report::default() };
     let text = text(&report, 80);
-    assert_eq!(text, "A section\nname           y\n────────  ──────\n [31mred  −1.500\n");
+    assert_eq!(text, "A section\nname                y\n─────────────  ──────\n\\u001b[31mred  −1.500\n");
 }
