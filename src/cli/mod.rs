@@ -112,6 +112,7 @@ fn check_default(backend: &Backend, command: &str) -> Result<(), Error> {
 /// Runs the program with these arguments, the first of which is its name. Returns the exit code.
 pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     silence_engine();
+    unrolled::kernel::fail_without_memory();
     output::set_arguments(&arguments);
     let are_seen = arguments.iter().all(|argument| matches!(visible(&argument.to_string_lossy()), Cow::Borrowed(_)));
     let cli = match Cli::try_parse_from(numbers::join_negative(arguments)) {
@@ -175,7 +176,25 @@ fn silence_engine() {
     }));
 }
 
+/// More threads than any machine computes with. Starting so many would take all of it.
+const MAX_THREADS: usize = 1024;
+
+/// Starts the threads that compute. The first computation would start them otherwise, and panic where that fails.
+fn start_threads() -> anyhow::Result<()> {
+    const COUNT: &str = "RAYON_NUM_THREADS";
+    let asked = std::env::var(COUNT).ok().and_then(|count| count.parse::<usize>().ok());
+    if let Some(count) = asked.filter(|&count| count > MAX_THREADS) {
+        return Err(Error::Usage(format!("{COUNT}: {count}, at most {MAX_THREADS} threads are possible")).into());
+    }
+    rayon::ThreadPoolBuilder::new().build_global().map_err(|error| {
+        let why = error.to_string().to_lowercase();
+        let why = why.split(" (os error").next().unwrap_or_default();
+        anyhow::anyhow!("the threads that compute cannot be started: {why}; set {COUNT} to fewer")
+    })
+}
+
 fn run(cli: Cli, ranks: &Ranks) -> anyhow::Result<()> {
+    start_threads()?;
     progress::stop_on_interrupt();
     unrolled::kernel::instruction_set()?;
     let device = unrolled::device::open(&cli.device)?;

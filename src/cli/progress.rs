@@ -57,7 +57,11 @@ impl Meter {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{wide_msg} {bar:10} {percent:>3} %{prefix}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
+        // The bar starts a thread, and would panic where none can be started.
+        let can_start = || std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
+        if output::is_first() && can_start() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self { bar, begun: Instant::now(), before: 0, message: String::new() }
     }
 

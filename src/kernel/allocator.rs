@@ -154,6 +154,42 @@ impl SizeClass {
     }
 }
 
+/// The size of the last request that the system refused, bytes.
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes note of a request that the system refused.
+fn noted(block: *mut u8, layout: &Layout) -> *mut u8 {
+    if block.is_null() {
+        REFUSED.store(layout.size(), Ordering::Relaxed);
+    }
+    block
+}
+
+/// Lets a program whose allocator is [`CachingAllocator`] end with an error, exit code 1, where memory cannot be had. Rust ends
+/// such a program by a signal otherwise, as if it had crashed.
+pub fn fail_without_memory() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the handler calls nothing but what a handler may call.
+    unsafe {
+        libc::signal(libc::SIGABRT, on_abort as extern "C" fn(libc::c_int) as libc::sighandler_t);
+    }
+}
+
+/// Ends the program. Where memory was refused, that is why.
+#[cfg(target_os = "linux")]
+extern "C" fn on_abort(_: libc::c_int) {
+    const MESSAGE: &[u8] = b"error: out of memory; use smaller batches or a smaller network\n";
+    // SAFETY: both functions may be called by a handler of signals.
+    unsafe {
+        if REFUSED.load(Ordering::Relaxed) > 0 {
+            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+            libc::_exit(1);
+        }
+        // The signal comes again when the handler returns, and ends the program.
+        libc::signal(libc::SIGABRT, libc::SIG_DFL);
+    }
+}
+
 // SAFETY: a free block is in one list and is taken out before it is handed out. It has the size of its class, which is at
 // least the size of the layout, and at least the alignment of the layout. The class depends on the layout alone, so that
 // a block is freed by the one that allocated it.
@@ -161,12 +197,12 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = SizeClass::of(&layout) else {
             // SAFETY: the caller promises a layout of nonzero size.
-            return unsafe { System.alloc(layout) };
+            return noted(unsafe { System.alloc(layout) }, &layout);
         };
         if let Some(block) = CACHE.take(class) {
             return block;
         }
-        class.allocate()
+        noted(class.allocate(), &layout)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -184,7 +220,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if SizeClass::of(&layout).is_none() {
             // SAFETY: the caller promises a layout of nonzero size.
-            return unsafe { System.alloc_zeroed(layout) };
+            return noted(unsafe { System.alloc_zeroed(layout) }, &layout);
         }
         // SAFETY: the caller promises a layout of nonzero size. The block has at least the size of the layout.
         unsafe {

@@ -18,6 +18,7 @@ mod kernels;
 mod killed;
 mod language;
 mod layers;
+mod limits;
 mod measures;
 mod memory;
 #[cfg(feature = "mpi")]
