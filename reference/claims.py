@@ -1,0 +1,85 @@
+"""Figures of the claims of docs/CLAIMS.md from the directories that configs/claims/*.sh write.
+
+    python3 reference/claims.py RUNS
+
+RUNS/NAME-seedN-measured is a measurement of the seed N of an arm NAME. Prints a table of the arms: means over the seeds with
+95 % intervals by t, and the figures of every seed. Only Python's standard library is needed.
+"""
+
+import csv
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+
+# 97.5 % quantiles of Student's t distribution for 1 to 9 degrees of freedom.
+T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
+
+
+def table(directory, name):
+    path = directory / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def mean_of(rows, column):
+    values = [float(row[column]) for row in rows if row.get(column) not in (None, "", "NaN")]
+    return statistics.fmean(values) if values else float("nan")
+
+
+def last_that_differs(rows):
+    """The last block whose lesion cost differs from zero by Holm's procedure, counted from 1; 0 where none does."""
+    return max((place for place, row in enumerate(rows, 1) if row["differs_from_zero"] == "yes"), default=0)
+
+
+def figures(directory):
+    """The figures of one measured network, by name."""
+    accuracy = json.loads((directory / "measurements.json").read_text())["baseline"]["accuracy_fraction"]
+    found = {"test accuracy, %": 100 * accuracy}
+    if rows := table(directory, "lesion"):
+        found["last layer that matters"] = last_that_differs(rows)
+        found["layers that matter"] = sum(row["differs_from_zero"] == "yes" for row in rows)
+    transform = [row for row in table(directory, "gates") if row["gate"] == "transform"]
+    if transform:
+        gap = [mean_of(transform, f"hoyer_sparsity_{kind}") for kind in ("per_sample", "of_average")]
+        null = [mean_of(transform, f"hoyer_sparsity_{kind}_untrained") for kind in ("per_sample", "of_average")]
+        permuted = mean_of(transform, "hoyer_sparsity_of_average_permuted")
+        found["sparsity gap"] = gap[0] - gap[1]
+        found["sparsity gap, untrained"] = null[0] - null[1]
+        found["sparsity gap, units permuted"] = gap[0] - permuted
+        bins = [row for row in table(directory, "gate-histograms") if row["gate"] == "transform"]
+        found["share of T below .1"] = sum(float(row["share_fraction"]) for row in bins if float(row["high"]) <= 0.1)
+    if rows := table(directory, "theory"):
+        # Of a stage's last block the estimate is the target: its optimal gate says nothing.
+        found["slope of logit T"] = mean_of(rows[:-1], "logit_slope")
+        found["slope of logit T, untrained"] = mean_of(rows[:-1], "logit_slope_untrained")
+    return found
+
+
+def interval(values):
+    if len(values) < 2:
+        return f"{values[0]:.4g}"
+    half = T[len(values) - 2] * statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.fmean(values):.4g} ± {half:.2g}"
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    arms = {}
+    for directory in sorted(Path(sys.argv[1]).glob("*-seed*-measured")):
+        if (directory / "report.html").exists():
+            arm, seed = re.fullmatch(r"(.*)-seed(\d+)-measured", directory.name).groups()
+            arms.setdefault(arm, {})[int(seed)] = figures(directory)
+    for arm, seeds in arms.items():
+        print(f"\n{arm}: seeds {', '.join(map(str, sorted(seeds)))}")
+        for name in next(iter(seeds.values())):
+            values = [seeds[seed].get(name, float("nan")) for seed in sorted(seeds)]
+            print(f"  {name:32} {interval(values):20} ({', '.join(f'{value:.4g}' for value in values)})")
+
+
+if __name__ == "__main__":
+    main()
