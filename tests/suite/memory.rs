@@ -45,7 +45,7 @@ fn measurements_stay_within_the_memory_that_they_may_take() {
     let arrays = [("images", (shape, images)), ("labels", (vec![samples], labels))];
     super::npz::write(&at.join("data.npz"), arrays.into_iter());
 
-    let memory = 300;
+    let memory = 400;
     let least = least_to_run_a_sample(at);
     let measure = |out: &str, more: &str| {
         let only = "estimation,lesion,influence,gradients,ablation,theory";
