@@ -1,5 +1,7 @@
 //! The error type. Every message names the thing at fault, such as a path, a key or a shape, and what would be right.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::visible::visible_line;
@@ -154,6 +156,32 @@ impl Error {
     }
 }
 
+thread_local! {
+    /// How many calls of [`caught`] this thread is in.
+    static CAUGHT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Calls code of others on what comes from outside, such as a decoder. The error is the text of a panic, in one line.
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    CAUGHT.set(CAUGHT.get() + 1);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    CAUGHT.set(CAUGHT.get() - 1);
+    outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        line(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic"))
+    })
+}
+
+/// Calls code of others that reads a file. A panic becomes an error that names the file.
+pub(crate) fn caught_in<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    caught(read).unwrap_or_else(|panic| Err(Error::file(path, format!("cannot be read: its decoder fails: {panic}"))))
+}
+
+/// Returns whether a panic on this thread becomes an [`Error`], as one in a decoder does. A hook for panics need not print it.
+pub fn is_panic_caught() -> bool {
+    CAUGHT.get() > 0
+}
+
 /// Returns a text on one line, and harmless to a terminal.
 fn line(text: impl std::fmt::Display) -> String {
     visible_line(&text.to_string()).into_owned()
@@ -212,6 +240,17 @@ mod tests {
         for error in errors {
             assert!(!error.to_string().contains(char::is_control), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_panic_in_a_decoder_names_the_file() {
+        let outcome = caught_in::<()>(Path::new("a.png"), || {
+            assert!(is_panic_caught());
+            panic!("no such\ncolour")
+        });
+        let text = outcome.unwrap_err().to_string();
+        assert_eq!(text, "a.png: cannot be read: its decoder fails: no such colour");
+        assert!(!is_panic_caught());
     }
 
     #[test]

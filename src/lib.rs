@@ -25,6 +25,7 @@ mod float_json;
 #[cfg(feature = "onnx")]
 pub mod graph;
 pub mod kernel;
+mod limits;
 pub mod measure;
 pub mod model;
 pub mod nn;
@@ -40,5 +41,5 @@ pub mod train;
 mod visible;
 
 pub use atomic_file::{Chunk, FileContents, Stage, WriteLock, check_writable, write_atomic, write_atomic_checked};
-pub use error::{Error, Result};
+pub use error::{Error, Result, is_panic_caught};
 pub use visible::{visible, visible_line};

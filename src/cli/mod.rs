@@ -166,11 +166,12 @@ fn message(error: &anyhow::Error) -> String {
     }
 }
 
-/// Leaves out the text of panics in the engine of graphs: they become errors.
+/// Leaves out the text of panics in decoders and in the engine of graphs, which has threads of its own: they become errors.
 fn silence_engine() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !panic.location().is_some_and(|location| location.file().contains("rten")) {
+        let is_engine = panic.location().is_some_and(|location| location.file().contains("rten"));
+        if !is_engine && !unrolled::is_panic_caught() {
             print(panic);
         }
     }));

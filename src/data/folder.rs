@@ -9,13 +9,17 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use image::{ImageError, ImageReader};
+use image::{ImageError, ImageReader, Limits};
 
 use super::dataset::{ResizeCrop, format_size};
 use super::planar_image::PlanarImage;
 use super::spec::Split;
+use crate::error::caught_in;
+use crate::limits::{advice, file_memory};
 use crate::{Error, Result};
 
+/// The share of the memory for a file that the decoder of an image may take: what it decodes becomes four times as many bytes.
+const IMAGE_SHARE: u64 = 32;
 const TEST_NAMES: [&str; 3] = ["test", "val", "valid"];
 
 /// The image files of one split.
@@ -105,11 +109,7 @@ impl Folder {
     pub(super) fn full_size(&self, index: usize) -> Result<PlanarImage> {
         let path = &self.files[index];
         check_palette(path)?;
-        // A decoder that panics must not end a measurement.
-        let decoded = std::panic::catch_unwind(|| reader(path).map(|reader| reader.decode()));
-        let decoded =
-            decoded.map_err(|_| Error::file(path, "cannot be decoded as PNG or JPEG: the decoder gave up"))?;
-        let image = decoded?.map_err(|e| decode_error(path, e))?.into_rgb8();
+        let image = caught_in(path, || reader(path)?.decode().map_err(|e| decode_error(path, e)))?.into_rgb8();
         let [height, width] = not_empty(path, image.dimensions())?;
         Ok(PlanarImage::from_interleaved([3, height, width], image.as_raw()))
     }
@@ -185,15 +185,18 @@ fn images(dir: &Path) -> Result<Listing> {
 }
 
 fn reader(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>> {
-    let reader = ImageReader::open(path).map_err(Error::io(path))?;
+    let mut reader = ImageReader::open(path).map_err(Error::io(path))?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(file_memory()? / IMAGE_SHARE);
+    reader.limits(limits);
     // The content decides: images from the web often have the wrong extension.
     reader.with_guessed_format().map_err(Error::io(path))
 }
 
 /// Returns the height and width of an image, from its header.
 fn dimensions(path: &Path) -> Result<[usize; 2]> {
-    let size = reader(path)?.into_dimensions();
-    not_empty(path, size.map_err(|e| decode_error(path, e))?)
+    let size = caught_in(path, || reader(path)?.into_dimensions().map_err(|e| decode_error(path, e)))?;
+    not_empty(path, size)
 }
 
 /// Returns the height and width of an image; an error if it has no pixels.
@@ -229,7 +232,10 @@ fn check_palette(path: &Path) -> Result<()> {
 }
 
 fn decode_error(path: &Path, error: ImageError) -> Error {
-    let reason = error.to_string().replace('\n', " ");
+    let mut reason = error.to_string().replace('\n', " ");
+    if let ImageError::Limits(_) = error {
+        reason = format!("{reason}; {}", advice());
+    }
     Error::file(path, format!("cannot be decoded as PNG or JPEG: {reason}"))
 }
 

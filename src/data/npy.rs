@@ -15,6 +15,8 @@ use super::Dataset;
 use super::binary_reader::{MAX_BYTES, with_commas};
 use super::dataset::{ResizeCrop, format_size};
 use super::planar_image::PlanarImage;
+use crate::error::caught_in;
+use crate::limits::{advice, file_memory};
 use crate::{Error, Result};
 
 /// The largest integer up to which f32 holds every integer.
@@ -141,11 +143,17 @@ impl NamedArray {
 /// Reads a `.npy` file or all arrays of a `.npz` file. An array named `labels` holds the labels: one a row, or
 /// one for each position of a row, of which -100 does not count.
 pub(super) fn open(path: &Path) -> Result<ArrayFile> {
+    caught_in(path, || open_file(path))
+}
+
+fn open_file(path: &Path) -> Result<ArrayFile> {
     let file = File::open(path).map_err(Error::io(path))?;
     let wrong = |what: String| Error::file(path, what);
     let mut arrays = Vec::new();
     let length = file.metadata().map_err(Error::io(path))?.len();
-    let mut budget = length.saturating_mul(MAX_RATIO).max(MAX_BYTES as u64);
+    let most = file_memory()?;
+    let of_size = length.saturating_mul(MAX_RATIO).max(MAX_BYTES as u64);
+    let mut budget = Budget { left: of_size.min(most), is_of_size: of_size <= most };
     if path.extension().is_some_and(|e| e == "npz") {
         let zip = |e: zip::result::ZipError| wrong(format!("not a whole .npz file: {e}"));
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip)?;
@@ -174,13 +182,33 @@ fn label(value: f32, can_be_ignored: bool) -> std::result::Result<u32, String> {
     }
 }
 
-/// Reads one array and the number of its rows. `budget` is the number of bytes that this and all further arrays of the file
-/// may take. The values of a large array stay in the file at `place`. The error message says what is wrong with the file.
+/// The memory that the arrays of a file may take, in bytes.
+struct Budget {
+    left: u64,
+    /// Whether the size of the file bounds it, and not what any file may take.
+    is_of_size: bool,
+}
+
+impl Budget {
+    /// Takes the memory for an array.
+    fn take(&mut self, name: &str, needed: u64) -> std::result::Result<(), String> {
+        self.left = self.left.checked_sub(needed).ok_or_else(|| {
+            let why = match self.is_of_size {
+                true => ", far more than a file of this size holds of any data set".into(),
+                false => format!("; {}", advice()),
+            };
+            format!("'{name}' would take {} bytes{why}", with_commas(needed as usize))
+        })?;
+        Ok(())
+    }
+}
+
+/// Reads one array and the number of its rows. `budget` is what this and all further arrays of the file may take. The values of a large array stay in the file at `place`. The error message says what is wrong with the file.
 fn read_array(
     name: &str,
     mut file: impl Read,
     place: Option<Place>,
-    budget: &mut u64,
+    budget: &mut Budget,
 ) -> std::result::Result<(NamedArray, usize), String> {
     let (header, header_length) = read_header(name, &mut file)?;
     let (element_type, shape) = parse_header(name, &header)?;
@@ -201,10 +229,7 @@ fn read_array(
         let place = Place { start: place.start + header_length as u64, ..place };
         return FileValues::new(place, element, bytes / size).map(|values| array(Values::File(values)));
     }
-    *budget = budget.checked_sub(needed).ok_or_else(|| {
-        let bytes = with_commas(needed as usize);
-        format!("'{name}' would take {bytes} bytes, far more than a file of this size holds of any data set")
-    })?;
+    budget.take(name, needed)?;
     let no_memory = || format!("'{name}': {} bytes do not fit into memory", with_commas(bytes));
     let mut data = Vec::new();
     file.take(bytes as u64 + 1).read_to_end(&mut data).map_err(|e| match e.kind() {

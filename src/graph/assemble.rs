@@ -13,7 +13,7 @@ use super::layers::describe_layers;
 use super::layout::LayoutBuilder;
 use super::linked_graph::Graph;
 use super::network::{Block, GraphInput, GraphNetwork, Stage};
-use super::partition::{Part, Partition};
+use super::partition::{Dependents, Part, Partition};
 use super::probe::Shapes;
 use super::source_name::source_name;
 use super::subgraph::Subgraph;
@@ -31,8 +31,8 @@ struct StageBuilder<'a> {
     shapes: &'a Shapes,
     /// Samples of the run in which the values had these shapes.
     samples: usize,
-    /// The value that enters the first block.
-    first: usize,
+    /// The value that enters the first block, and those that depend on it.
+    dependents: Dependents,
     counter: CostCounter,
     layouts: LayoutBuilder<'a>,
     stages: Vec<Stage>,
@@ -61,7 +61,7 @@ pub(super) fn assemble(
         graph: &graph,
         shapes: &shapes,
         samples,
-        first,
+        dependents: Dependents::new(&graph, first),
         counter,
         layouts: LayoutBuilder::new(&graph, &shapes),
         stages: Vec::new(),
@@ -70,7 +70,7 @@ pub(super) fn assemble(
     };
     let starts = stage_starts(&partition.counts);
     for (place, (block, enter)) in partition.blocks.iter().zip(partition.enters).enumerate() {
-        builder.add(block, enter, (!starts.is_empty()).then(|| starts.contains(&place)))?;
+        builder.add(block, enter, (!starts.is_empty()).then(|| starts.binary_search(&place).is_ok()))?;
     }
     let StageBuilder { counter, stages, mut outlines, layouts, first_sums, .. } = builder;
     let layouts = layouts.finish();
@@ -161,7 +161,7 @@ impl StageBuilder<'_> {
         let stages = self.stages.len();
         let (Some(stage), Some(outlines)) = (self.stages.last_mut(), self.outlines.last_mut()) else { return Ok(()) };
         let id = BlockId { stage: stages - 1, block: stage.blocks.len() };
-        let (parts, outline) = block_parts(graph, self.first, block, self.shapes)?;
+        let (parts, outline) = block_parts(graph, &self.dependents, block, self.shapes)?;
         let nodes = Subgraph::between(graph, block.input, &[block.output]).nodes;
         let cost = self.counter.cost(graph, &nodes, self.shapes, self.samples);
         stage.blocks.push(parts);
@@ -181,7 +181,12 @@ fn name(path: &Path, inputs: &[GraphInput], batch: Option<usize>) -> String {
 }
 
 /// Returns the parts of a block, and its outline without place and cost.
-fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes) -> ParseResult<(Block, BlockOutline)> {
+fn block_parts(
+    graph: &Graph,
+    dependents: &Dependents,
+    block: &BlockMatch,
+    shapes: &Shapes,
+) -> ParseResult<(Block, BlockOutline)> {
     let keeps_shape = shapes.get(&block.input) == shapes.get(&block.output);
     let has_shape_of_sum = |value: &usize| shapes.get(value) == shapes.get(&block.sum);
     let skip = block.skip.as_ref();
@@ -201,7 +206,7 @@ fn block_parts(graph: &Graph, first: usize, block: &BlockMatch, shapes: &Shapes)
         Some(_) => is_broadcast.then_some(BROADCASTS),
     };
     let to: Vec<usize> = [Some(block.output), h, gates[0], gates[1]].into_iter().flatten().collect();
-    let part = |from, to| Part::new(graph, first, from, to);
+    let part = |from, to| Part::new(graph, dependents, from, to);
     let parts = Block {
         body: part(block.input, to)?,
         sum: block.sum,

@@ -8,7 +8,7 @@ use super::answer::answer_value;
 use super::assemble;
 use super::bypass::explain;
 use super::declaration::Dimension;
-use super::engine::Engine;
+use super::engine::{Engine, can_fuse};
 use super::find_blocks::{self, BlockMatch, NoBlocks};
 use super::free_sides::FreeSides;
 use super::linked_graph::Graph;
@@ -17,15 +17,17 @@ use super::partition::Partition;
 use super::post_dominators::PostDominators;
 use super::probe::{UsablePartition, usable_partition};
 use super::raw_graph::FLOAT32;
+use super::sizes::check_sizes;
 use super::subgraph::Subgraph;
 use super::wiring::SkipConnection;
+use crate::limits::{advice, file_memory};
 use crate::nn::{AnswerOptions, Samples, compare_with_whole};
 use crate::random::{Purpose, normal, stream};
 use crate::text::one_line;
 use crate::{Error, Result};
 
-/// Samples of more values are refused.
-const MAX_INPUT: usize = 1 << 25;
+/// Samples of more values than this share of the memory for a file are refused, with 4 bytes for each.
+const INPUT_SHARE: u64 = 32;
 
 /// Returns the blocks of an ONNX file, as the names of the values that enter and leave each. The graph is not run.
 ///
@@ -104,7 +106,10 @@ impl GraphNetwork {
     /// Reads the graph of a file.
     pub(super) fn read(path: &Path) -> Result<Graph> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        Graph::read(&bytes).map_err(|what| Error::file(path, one_line(&what)))
+        let wrong = |what: String| Error::file(path, one_line(&what));
+        let graph = Graph::read(&bytes).map_err(wrong)?;
+        check_sizes(&graph, file_memory()? / size_of::<f32>() as u64).map_err(wrong)?;
+        Ok(graph)
     }
 
     /// Makes a network of a graph whose blocks are known. `counts` are the blocks of each stage; where it is empty, stages
@@ -123,20 +128,26 @@ impl GraphNetwork {
         let plain = Engine::open(path, &graph, false)?;
         let UsablePartition { partition, reasons, inputs, batch, shapes } =
             usable_partition(&graph, &plain, shapes, partition).map_err(wrong)?;
-        let fused = if is_fused { Some(Engine::open(path, &graph, true)?) } else { None };
-        let mut network =
-            assemble::assemble(path, (graph, plain), (inputs, batch), partition, shapes, answers).map_err(wrong)?;
-        network.left_out = reasons;
-        if let Some(fused) = fused {
-            let plain = std::mem::replace(&mut network.engine, Arc::new(fused));
-            network.is_fused = true;
-            if network.check().is_ok() {
-                return Ok(network);
+        let is_fused = is_fused && can_fuse(&graph);
+        let engine = match is_fused {
+            true => {
+                // Each engine holds all arrays: one at a time.
+                drop(plain);
+                Engine::open(path, &graph, true)?
             }
+            false => plain,
+        };
+        let mut network =
+            assemble::assemble(path, (graph, engine), (inputs, batch), partition, shapes, answers).map_err(wrong)?;
+        (network.left_out, network.is_fused) = (reasons, is_fused);
+        if is_fused && network.check().is_err() {
             // A fusion removed a value that a part begins or ends with: the graph is run as it is written.
-            (network.engine, network.is_fused) = (plain, false);
+            network.engine = Arc::new(Engine::open(path, &network.graph, false)?);
+            network.is_fused = false;
+            network.check()?;
+        } else if !is_fused {
+            network.check()?;
         }
-        network.check()?;
         Ok(network)
     }
 
@@ -173,6 +184,7 @@ pub(super) fn read_inputs(
     shapes: &[Vec<usize>],
     free: &FreeSides,
 ) -> ParseResult<(Vec<GraphInput>, Option<usize>)> {
+    let most = file_memory().map_err(|e| e.to_string())? / INPUT_SHARE / size_of::<f32>() as u64;
     let mut batch = None;
     let mut all = Vec::new();
     for (place, &value) in graph.inputs.iter().enumerate() {
@@ -194,8 +206,8 @@ pub(super) fn read_inputs(
         };
         let shape: Vec<usize> = dims.iter().enumerate().map(side).collect();
         let size = shape.iter().fold(1_usize, |size, &side| size.saturating_mul(side));
-        if size.saturating_mul(batch.unwrap_or(1)) > MAX_INPUT {
-            return Err(format!("input '{name}': shape {shape:?} has more than {MAX_INPUT} values"));
+        if size.saturating_mul(batch.unwrap_or(1)) as u64 > most {
+            return Err(format!("input '{name}': shape {shape:?} has more than {most} values; {}", advice()));
         }
         all.push(GraphInput { name, shape, is_integer: value.element_type != FLOAT32 });
     }
@@ -209,8 +221,10 @@ fn given_blocks(
     stages: &[Vec<[String; 2]>],
 ) -> ParseResult<(Vec<BlockMatch>, Vec<usize>)> {
     let dominators = PostDominators::new(graph, output);
+    let places = graph.values_by_name();
     let find = |name: &String| {
-        graph.value_named(name).ok_or_else(|| format!("no value '{name}' in its graph, which the boundaries name"))
+        let place = places.get(name.as_str()).copied();
+        place.ok_or_else(|| format!("no value '{name}' in its graph, which the boundaries name"))
     };
     let mut blocks = Vec::new();
     for [input, output] in stages.iter().flatten() {

@@ -1,7 +1,6 @@
 //! Runs parts of a graph: computes values of it from other values.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value, ValueView};
 use rten_tensor::Tensor;
@@ -9,7 +8,9 @@ use rten_tensor::prelude::*;
 
 use super::ParseResult;
 use super::attribute_defaults::{completed, missing_attributes};
+use super::external_data::read_file;
 use super::linked_graph::Graph;
+use crate::error::caught;
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -18,42 +19,43 @@ pub(super) struct Engine {
     model: Model,
     /// The engine's number of each value; `None` for a value that the engine computed or fused away when it loaded the file.
     ids: Vec<Option<NodeId>>,
+    /// The most nodes one after the other that compute from arrays alone.
+    constant_depth: usize,
 }
 
+/// The engine plans a computation by visiting nodes one within the other. So many fit on the stack of any thread.
+const MAX_NESTED: usize = 500;
+/// The bytes of stack that the engine needs for each node, with room to spare.
+const STACK_OF_NODE: usize = 2 << 10;
+/// The most terms that the engine may list when it fuses operations.
+const MAX_TERMS: usize = 1 << 18;
+
 impl Engine {
-    /// Loads the file that a graph was read from. Arrays that are stored in other files are memory-mapped, or read where
-    /// attributes are added to the graph.
+    /// Loads the file that a graph was read from, and the files that hold its arrays.
     ///
     /// # Errors
-    /// [`Error::File`] that names the node at fault.
+    /// [`Error::File`] that names the node at fault, or the file.
     pub(super) fn open(path: &Path, graph: &Graph, is_fused: bool) -> Result<Self> {
-        let mut options = ModelOptions::with_all_ops();
-        // Inferred shapes would replace values inside blocks by values that are computed from the inputs of the graph.
-        options.enable_optimization(is_fused).shape_inference(ShapeInferenceMode::Off);
-        let wrong = |what: &str| Error::file(path, format!("cannot be run: {}", one_line(what)));
+        let wrong = |what: String| Error::file(path, format!("cannot be run: {}", one_line(&what)));
+        let mut bytes = std::fs::read(path).map_err(Error::io(path))?;
         let missing = missing_attributes(graph);
-        let loaded = if !missing.is_empty() {
-            let bytes = std::fs::read(path).map_err(Error::io(path))?;
-            for name in &graph.external_files {
-                if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-                    return Err(wrong(&format!("'{name}' does not lie beside the graph")));
-                }
-                let path = path.with_file_name(name);
-                options.external_data(name, std::fs::read(&path).map_err(Error::io(&path))?);
+        if !missing.is_empty() {
+            bytes = completed(&bytes, &missing).map_err(wrong)?;
+        }
+        let files = graph.external_files.iter().map(|name| Ok((name, read_file(path, name)?)));
+        let files = files.collect::<ParseResult<Vec<_>>>().map_err(wrong)?;
+        let load = || {
+            let mut options = ModelOptions::with_all_ops();
+            // Inferred shapes would replace values inside blocks by values that are computed from the inputs of the graph.
+            options.enable_optimization(is_fused).shape_inference(ShapeInferenceMode::Off);
+            for (name, bytes) in files {
+                options.external_data(name, bytes);
             }
-            let bytes = completed(&bytes, &missing).map_err(|e| wrong(&e))?;
-            unwound(|| options.load(bytes))
-        } else if graph.has_external_data {
-            // SAFETY: the caller must not change the file while the network is in use, as for every file that is opened
-            // here. Changed bytes are wrong values of arrays, whose number alone is relied upon.
-            unwound(|| unsafe { options.load_mmap(path) })
-        } else {
-            unwound(|| options.load_file(path))
+            options.load(bytes).map_err(|e| e.to_string())
         };
-        let loaded = loaded.and_then(|loaded| loaded.map_err(|e| e.to_string()));
-        let model = loaded.map_err(|e| wrong(&e))?;
+        let model = on_stack(graph.nodes.len(), load).and_then(|loaded| loaded).map_err(wrong)?;
         let ids = graph.values.iter().map(|value| model.find_node(&value.name)).collect();
-        Ok(Self { model, ids })
+        Ok(Self { model, ids, constant_depth: constant_depth(graph) })
     }
 
     /// Computes values from other values. The error names the node that failed.
@@ -71,16 +73,20 @@ impl Engine {
         let mut missing: Vec<usize> = outputs.iter().copied().filter(|value| find(value).is_none()).collect();
         missing.sort_unstable();
         missing.dedup();
-        let inputs: ParseResult<Vec<_>> =
+        let given: Vec<usize> = inputs.iter().map(|(value, _)| *value).collect();
+        let arrays: ParseResult<Vec<_>> =
             inputs.iter().map(|(value, array)| Ok((id(*value)?, array.clone().into()))).collect();
         let ids: ParseResult<Vec<NodeId>> = missing.iter().map(|&value| id(value)).collect();
         let ids = ids?;
+        let place_of = |value: usize| graph.values[value].producer.map_or(0, |node| node + 1);
+        let last = missing.iter().map(|&value| place_of(value)).max().unwrap_or(0);
+        let first = given.iter().map(|&value| place_of(value)).min().unwrap_or(0);
+        let nested = last.saturating_sub(first) + self.constant_depth;
         let computed = match ids.is_empty() {
             true => Vec::new(),
             false => {
-                let inputs = inputs?;
-                let run = || self.model.run(inputs, &ids, None).map_err(|e| one_line(&e.to_string()));
-                unwound(run)??
+                let arrays = arrays?;
+                on_stack(nested, || self.model.run(arrays, &ids, None).map_err(|e| one_line(&e.to_string())))??
             }
         };
         let place = |value: &usize| missing.binary_search(value).ok();
@@ -92,14 +98,44 @@ impl Engine {
     }
 }
 
-/// Calls the engine, which panics on some graphs.
-fn unwound<T>(call: impl FnOnce() -> T) -> ParseResult<T> {
+/// Calls the engine, which panics on some graphs. Where more than [`MAX_NESTED`] nodes can be `nested`, the call has a stack
+/// that is large enough for them.
+fn on_stack<T: Send>(nested: usize, call: impl FnOnce() -> T + Send) -> ParseResult<T> {
     // After a panic the graph is not run again, so that no state of the engine is relied upon.
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-        format!("cannot be computed: the engine fails: {}", one_line(text))
+    let call = || caught(call).map_err(|panic| format!("cannot be computed: the engine fails: {panic}"));
+    if nested <= MAX_NESTED {
+        return call();
+    }
+    let bytes = nested.saturating_mul(STACK_OF_NODE);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, call);
+        let thread = thread.map_err(|e| format!("no stack of {bytes} bytes for its {nested} nodes: {e}"))?;
+        thread.join().unwrap_or_else(|_| Err("cannot be computed: the engine fails".into()))
     })
+}
+
+/// Returns whether the engine fuses the operations of a graph in bounded time: for every sum and every product it lists the
+/// terms of all sums, and the factors of all products, that lie within it. These are as many as there are paths to them.
+pub(super) fn can_fuse(graph: &Graph) -> bool {
+    let mut terms = vec![1_usize; graph.values.len()];
+    let mut all = 0_usize;
+    for node in graph.nodes.iter().filter(|node| matches!(node.op.as_str(), "Add" | "Mul")) {
+        let terms_of = |value: usize| if graph.produced_by(value, &[&node.op]).is_some() { terms[value] } else { 1 };
+        let count = node.present_inputs().fold(0_usize, |sum, value| sum.saturating_add(terms_of(value)));
+        all = all.saturating_add(count);
+        node.outputs.iter().for_each(|&output| terms[output] = count);
+    }
+    all <= MAX_TERMS
+}
+
+/// Returns the most nodes one after the other that compute from arrays alone.
+fn constant_depth(graph: &Graph) -> usize {
+    let mut depths = vec![0_usize; graph.values.len()];
+    for node in &graph.nodes {
+        let depth = 1 + node.present_inputs().map(|value| depths[value]).max().unwrap_or(0);
+        node.outputs.iter().filter(|&&output| graph.values[output].is_constant).for_each(|&o| depths[o] = depth);
+    }
+    depths.into_iter().max().unwrap_or(0)
 }
 
 /// Returns the shape of a value.
@@ -143,10 +179,20 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_engine_is_one_line() {
-        let line = |text: &str| Err(format!("cannot be computed: the engine fails: {text}"));
-        assert_eq!(unwound::<i32>(|| panic!("no such\nkernel")), line("no such kernel"));
-        assert_eq!(unwound::<i32>(|| panic!("side {}", 3)), line("side 3"));
-        assert_eq!(unwound::<i32>(|| std::panic::panic_any(3)), line("a panic"));
-        assert_eq!(unwound(|| 3), Ok(3));
+        for nested in [0, MAX_NESTED + 1] {
+            let line = |text: &str| Err(format!("cannot be computed: the engine fails: {text}"));
+            assert_eq!(on_stack::<i32>(nested, || panic!("no such\nkernel")), line("no such kernel"));
+            assert_eq!(on_stack::<i32>(nested, || panic!("side {}", 3)), line("side 3"));
+            assert_eq!(on_stack(nested, || 3), Ok(3));
+        }
+    }
+
+    #[test]
+    fn a_stack_holds_as_many_nodes_as_it_is_for() {
+        fn nest(depth: usize, frame: [u8; 1024]) -> u64 {
+            let frame = std::hint::black_box(frame);
+            if depth == 0 { 0 } else { u64::from(frame[depth % 1024]) + nest(depth - 1, frame) }
+        }
+        assert_eq!(on_stack(1 << 16, || nest(1 << 15, [0; 1024])), Ok(0));
     }
 }

@@ -200,12 +200,14 @@ fn lengths_after_sums(graph: &Graph, chain: &[usize], found: &[ChainSkip<'_>]) -
     let following: Vec<(Vec<&str>, bool)> = found.iter().enumerate().map(after).collect();
     let common = |one: &[&str], other: &[&str]| one.iter().zip(other).take_while(|(a, b)| a == b).count();
     let of_all = following.iter().map(|(ops, _)| common(&following[0].0, ops)).min().unwrap_or(0);
+    let leading: Vec<usize> = (0..following.len()).filter(|&block| following[block].1).collect();
     let length = |(block, (ops, leads_on)): (usize, &(Vec<&str>, bool))| {
-        let others = following.iter().enumerate().filter(|(_, (_, leads_on))| *leads_on);
-        let nearest = others.min_by_key(|(other, _)| other.abs_diff(block));
+        let after = leading.partition_point(|&other| other < block);
+        let (before, after) = (leading[..after].last(), leading.get(after));
+        let nearest = before.into_iter().chain(after).min_by_key(|other| other.abs_diff(block));
         match nearest {
             _ if *leads_on => ops.len(),
-            Some((_, (other, _))) => common(ops, other),
+            Some(&other) => common(ops, &following[other].0),
             None => of_all,
         }
     };

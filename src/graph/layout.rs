@@ -4,7 +4,7 @@
 //! `[batch, positions, channels]` in the next. They are compared, and given to other blocks than the next one, in the order
 //! of one layout, with the channels first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::find_blocks::BlockMatch;
@@ -89,12 +89,12 @@ pub(super) struct LayoutBuilder<'a> {
     done: Layouts,
     members: Vec<Member>,
     /// The shapes of the weights of the convolutions in the blocks of the group, and how many channels each reads.
-    convolutions: Vec<(Vec<usize>, usize)>,
+    convolutions: BTreeSet<(Vec<usize>, usize)>,
 }
 
 impl<'a> LayoutBuilder<'a> {
     pub(super) fn new(graph: &'a Graph, shapes: &'a Shapes) -> Self {
-        Self { graph, shapes, done: Layouts::default(), members: Vec::new(), convolutions: Vec::new() }
+        Self { graph, shapes, done: Layouts::default(), members: Vec::new(), convolutions: BTreeSet::new() }
     }
 
     /// Adds a block. Returns whether its output holds the same units as the output of the block before; `is_connected` says
@@ -147,7 +147,7 @@ impl<'a> LayoutBuilder<'a> {
             let shape = weight(self.graph, node).and_then(|weight| shape_of_value(self.graph, self.shapes, weight));
             if let Some([out, rest, window @ ..]) = shape.as_deref() {
                 let read = rest.saturating_mul(groups.unwrap_or(1));
-                self.convolutions.push(([&[*out, *rest], window].concat(), read));
+                self.convolutions.insert(([&[*out, *rest], window].concat(), read));
             }
         }
     }

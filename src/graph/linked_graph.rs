@@ -21,9 +21,7 @@ pub(super) struct Graph {
     pub inputs: Vec<usize>,
     /// Values that the graph returns.
     pub outputs: Vec<usize>,
-    /// Whether arrays are stored in other files.
-    pub has_external_data: bool,
-    /// The names of the files that hold arrays of the graph, but not those of graphs in its nodes.
+    /// The names of the other files that arrays are stored in.
     pub external_files: BTreeSet<String>,
     /// The same graph with names in place of indices.
     pub raw: RawGraph,
@@ -99,9 +97,9 @@ impl Graph {
         ops.contains(&node.op.as_str()).then_some(node)
     }
 
-    /// Returns the value of this name.
-    pub(super) fn value_named(&self, name: &str) -> Option<usize> {
-        self.values.iter().position(|value| value.name == name)
+    /// Returns the values by their names.
+    pub(super) fn values_by_name(&self) -> HashMap<&str, usize> {
+        self.values.iter().enumerate().map(|(place, value)| (value.name.as_str(), place)).collect()
     }
 }
 
@@ -131,7 +129,6 @@ impl RawGraph {
     /// Resolves all names.
     fn link(self) -> ParseResult<Graph> {
         let mut linker = Linker::default();
-        linker.graph.has_external_data = self.has_external();
         linker.graph.external_files = self.external_files();
         linker.graph.raw = Self { order: node_order(&self)?, ..self.clone() };
         for array in self.arrays {

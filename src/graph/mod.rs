@@ -3,7 +3,7 @@
 //! Opening a file takes these steps, a file each:
 //!
 //! 1. `protobuf`, `raw_graph` and `declaration` read the messages of the file, `node_order` sorts the nodes, `linked_graph`
-//!    connects nodes and values;
+//!    connects nodes and values, `sizes` refuses those that ask for any amount of memory;
 //! 2. `find_blocks` finds the blocks with `post_dominators`, `views` tells which values hold the same numbers, and `wiring`
 //!    reads how each block is wired; `bypass` says why there are none;
 //! 3. `partition` cuts the graph at the blocks, `probe` runs it once for its shapes, with sizes from `free_sides`;
@@ -42,6 +42,7 @@ mod probe;
 mod protobuf;
 mod raw_graph;
 mod remove_blocks;
+mod sizes;
 mod source_name;
 mod subgraph;
 mod views;

@@ -36,7 +36,8 @@ impl Partition {
     /// are computed before the first block.
     pub(super) fn new(graph: &Graph, output: usize, blocks: Vec<BlockMatch>) -> ParseResult<Self> {
         let first = blocks[0].input;
-        let part = |from: usize, to: Vec<usize>| Part::new(graph, first, from, to);
+        let dependents = Dependents::new(graph, first);
+        let part = |from: usize, to: Vec<usize>| Part::new(graph, &dependents, from, to);
         let mut enters = vec![None];
         for pair in blocks.windows(2) {
             let (before, after) = (pair[0].output, pair[1].input);
@@ -72,12 +73,12 @@ impl Partition {
 }
 
 impl Part {
-    /// Makes the part from one value to others. Its side inputs must not depend on `first`, the value that enters the
-    /// first block.
-    pub(super) fn new(graph: &Graph, first: usize, from: usize, to: Vec<usize>) -> ParseResult<Self> {
+    /// Makes the part from one value to others. Its side inputs must not be, or depend on, the value that enters the first
+    /// block.
+    pub(super) fn new(graph: &Graph, dependents: &Dependents, from: usize, to: Vec<usize>) -> ParseResult<Self> {
         let part = Subgraph::between(graph, from, &to);
         for &value in &part.side_inputs {
-            if value == first || depends_on_values(graph, first, value) {
+            if dependents.contains(value) {
                 let consumer = part.nodes.iter().find(|&&n| graph.nodes[n].present_inputs().any(|v| v == value));
                 let consumer = consumer.map_or_else(|| "the output".into(), |&node| graph.describe_node(node));
                 return Err(format!(
@@ -91,15 +92,24 @@ impl Part {
     }
 }
 
-/// Returns whether a value depends on another value, and not on its shape alone.
-fn depends_on_values(graph: &Graph, from: usize, value: usize) -> bool {
-    let nodes = Subgraph::between(graph, from, &[value]).nodes;
-    let mut reached = vec![from];
-    for node in nodes {
-        let passes_values = !matches!(graph.nodes[node].op.as_str(), "Shape" | "Size");
-        if passes_values && graph.nodes[node].present_inputs().any(|input| reached.contains(&input)) {
-            reached.extend(&graph.nodes[node].outputs);
+/// A value, and all values that depend on it, and not on its shape alone.
+pub(super) struct Dependents(Vec<bool>);
+
+impl Dependents {
+    /// Finds the values that depend on one value.
+    pub(super) fn new(graph: &Graph, from: usize) -> Self {
+        let mut depends = vec![false; graph.values.len()];
+        depends[from] = true;
+        for node in &graph.nodes {
+            let passes_values = !matches!(node.op.as_str(), "Shape" | "Size");
+            if passes_values && node.present_inputs().any(|input| depends[input]) {
+                node.outputs.iter().for_each(|&output| depends[output] = true);
+            }
         }
+        Self(depends)
     }
-    reached[1..].contains(&value)
+
+    fn contains(&self, value: usize) -> bool {
+        self.0[value]
+    }
 }

@@ -17,12 +17,14 @@ pub(super) struct ArrayInfo {
     pub element: i64,
     /// The value of an array of one f32.
     pub scalar: Option<f32>,
+    /// The values of a short array of 64-bit integers, such as a shape.
+    pub integers: Vec<i64>,
     /// Whether it is an initializer of the graph, and not the result of a `Constant` node.
     pub is_parameter: bool,
     /// Whether the values are stored in another file.
     pub is_external: bool,
-    /// The name of this file.
-    pub location: Option<String>,
+    /// The name of this file, empty where none is given.
+    pub location: String,
 }
 
 /// An attribute of a node.
@@ -39,12 +41,14 @@ pub(super) struct Attribute {
     pub float_count: usize,
     /// Values of the outer graph that a subgraph of this attribute consumes.
     pub captured: Vec<String>,
-    /// Whether an array of it, or of a subgraph, is stored in another file.
-    has_external: bool,
+    /// The names of the other files that arrays of it, or of a subgraph, are stored in.
+    external_files: BTreeSet<String>,
 }
 
 /// Element type f32, as ONNX numbers it.
 pub(super) const FLOAT32: i64 = 1;
+/// Element type i64, as ONNX numbers it.
+const INT64: i64 = 7;
 
 /// A graph with more nodes is refused.
 const MAX_NODES: usize = 1 << 16;
@@ -56,6 +60,8 @@ const LAYERS: [&str; 8] = ["Conv", "ConvTranspose", "Einsum", "GRU", "Gemm", "LS
 const MAX_WINDOW: i64 = 1 << 16;
 /// Arrays of more values are refused.
 const MAX_VALUES: usize = 1 << 40;
+/// The most integers of an array that are read: more than a shape has sides.
+const MAX_SIDES: usize = 16;
 
 /// A graph whose values are names.
 #[derive(Clone, Debug, Default)]
@@ -129,17 +135,11 @@ impl RawGraph {
         given.chain(self.arrays.iter().map(|a| &a.name)).map(String::as_str).collect()
     }
 
-    /// Returns the names of the files that hold arrays of its initializers and `Constant` nodes.
+    /// Returns the names of the other files that arrays of it and of its subgraphs are stored in.
     pub(super) fn external_files(&self) -> BTreeSet<String> {
-        let of_nodes = self.nodes.iter().flat_map(|node| &node.attributes).filter_map(|a| a.array.as_ref());
-        let external = self.arrays.iter().chain(of_nodes).filter(|array| array.is_external);
-        external.filter_map(|array| array.location.clone()).collect()
-    }
-
-    /// Whether any of its arrays is stored in another file.
-    pub(super) fn has_external(&self) -> bool {
-        let attributes = self.nodes.iter().flat_map(|node| &node.attributes);
-        self.arrays.iter().any(|a| a.is_external) || attributes.into_iter().any(|a| a.has_external)
+        let of_nodes = self.nodes.iter().flat_map(|node| &node.attributes).flat_map(|a| &a.external_files);
+        let of_graph = self.arrays.iter().filter(|array| array.is_external).map(|array| &array.location);
+        of_graph.chain(of_nodes).cloned().collect()
     }
 }
 
@@ -191,7 +191,7 @@ impl Attribute {
                 (4, text) => attribute.text = text.text().ok().map(str::to_owned),
                 (5, message) => {
                     let array = ArrayInfo::read(message.fields()?)?;
-                    attribute.has_external |= array.is_external;
+                    attribute.external_files.extend(array.is_external.then(|| array.location.clone()));
                     attribute.array = Some(array);
                 }
                 (6, message) => {
@@ -199,7 +199,7 @@ impl Attribute {
                     let is_layer = |node: &RawNode| LAYERS.contains(&node.op.as_str());
                     let mut nested = graph.nodes.iter().flat_map(|node| &node.attributes);
                     attribute.has_layers |= graph.nodes.iter().any(is_layer) || nested.any(|a| a.has_layers);
-                    attribute.has_external |= graph.has_external();
+                    attribute.external_files.extend(graph.external_files());
                     attribute.captured.extend(graph.captured()?);
                 }
                 (7, FieldValue::Fixed32(_)) => attribute.float_count += 1,
@@ -224,12 +224,13 @@ impl ArrayInfo {
                 (2, element) => array.element = element.integer()?,
                 (4, FieldValue::Fixed32(value)) => array.scalar = Some(f32::from_le_bytes(value)),
                 (4, FieldValue::Bytes(values)) => array.scalar = values.first_chunk().map(|b| f32::from_le_bytes(*b)),
+                (7, values) if array.integers.len() < MAX_SIDES => array.integers.extend(values.integers()?),
                 (8, name) => array.name = name.text()?.to_owned(),
                 (9, bytes) => raw = Some(bytes.bytes()?),
                 (13, message) => {
                     let (key, value) = super::protobuf::pair(message.fields()?)?;
                     if key == "location" {
-                        array.location = Some(value.to_owned());
+                        value.clone_into(&mut array.location);
                     }
                 }
                 (14, location) => array.is_external = location.integer()? == 1,
@@ -246,6 +247,11 @@ impl ArrayInfo {
             let have = raw.len();
             return Err(format!("array '{}': {have} bytes, shape {dims:?} needs {}", array.name, count * size));
         }
+        if let (Some(raw), INT64) = (raw, array.element) {
+            let values = raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
+            array.integers = if count <= MAX_SIDES { values.collect() } else { Vec::new() };
+        }
+        array.integers.truncate(if count <= MAX_SIDES { count } else { 0 });
         array.scalar = match raw {
             _ if count != 1 || array.element != FLOAT32 => None,
             Some(raw) => raw.first_chunk().map(|b| f32::from_le_bytes(*b)),

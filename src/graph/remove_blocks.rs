@@ -49,14 +49,44 @@ impl GraphNetwork {
         if self.stages[id.stage].blocks.len() == 1 {
             return Some(ALONE_IN_STAGE.into());
         }
-        let (_, edit) = self.edit_without(&[id]);
         let block = &self.blocks[self.index_of(id)];
+        if self.is_closed(block) {
+            return None;
+        }
+        let (_, edit) = self.edit_without(&[id]);
         let nodes = |from: usize, to: usize| Subgraph::between(&self.graph, from, &[to]).nodes;
         let kept = [nodes(block.input, shortcut_of(block)), nodes(block.sum, block.output)].concat();
         let body = nodes(block.input, block.output).into_iter().filter(|node| !kept.contains(node));
         let mut layers = body.filter(|&node| is_layer(&self.graph, node));
         let node = layers.find(|&node| !self.is_removed(&edit, node))?;
         Some(format!("a node outside the blocks uses the output of {}", self.graph.describe_node(node)))
+    }
+
+    /// Returns whether nothing outside of a block that was found consumes what it computes, its sum aside: all of its layers
+    /// go with it then. This looks at the block alone; where it does not tell, the whole graph has to be looked at.
+    fn is_closed(&self, block: &BlockMatch) -> bool {
+        if block.skip.is_none() || self.given_boundaries.is_some() {
+            return false;
+        }
+        let (replaced, _) = self.replacement(block, shortcut_of(block));
+        let nodes = Subgraph::between(&self.graph, block.input, &[replaced]).nodes;
+        let is_inside = |node: &usize| nodes.binary_search(node).is_ok();
+        let stays_inside = |value: usize| {
+            value == replaced
+                || self.graph.values[value].consumers.iter().all(is_inside) && !self.graph.outputs.contains(&value)
+        };
+        nodes.iter().flat_map(|&node| &self.graph.nodes[node].outputs).all(|&value| stays_inside(value))
+    }
+
+    /// Returns the value that is replaced where a block is removed, and the value that replaces it.
+    ///
+    /// The shortcut replaces the sum, so that what follows the sum follows the shortcut. Where a ReLU follows the sum and
+    /// the shortcut is the output of a ReLU, the shortcut replaces the output of the block: a second ReLU changes nothing.
+    fn replacement(&self, block: &BlockMatch, shortcut: usize) -> (usize, usize) {
+        let after_sum = Subgraph::between(&self.graph, block.sum, &[block.output]).nodes;
+        let repeats_relu = matches!(after_sum[..], [node] if self.graph.nodes[node].op == "Relu")
+            && self.graph.produced_by(shortcut, &["Relu"]).is_some();
+        (if repeats_relu { block.output } else { block.sum }, shortcut)
     }
 
     /// Returns why the parameters of the blocks cannot be counted; `None` where they can.
@@ -130,11 +160,11 @@ impl GraphNetwork {
     pub fn draft(&self, name: &str) -> Result<FileContents> {
         let bytes = Arc::new(std::fs::read(&self.path).map_err(Error::io(&self.path))?);
         let data = format!("{name}.data");
-        let mut external = ExternalData::new(self.path.parent().unwrap_or(Path::new("")), &data);
+        let mut external = ExternalData::new(&self.path, &data);
         let pieces = write::pieces(&bytes, (&self.edit, &self.graph.raw.order), &mut external)
             .map_err(|e| Error::file(&self.path, one_line(&e)))?;
         let ExternalData { pieces: arrays, .. } = external;
-        let beside = self.graph.has_external_data.then(|| (data.clone().into(), arrays));
+        let beside = (!self.graph.external_files.is_empty()).then(|| (data.clone().into(), arrays));
         Ok(FileContents { chunks: pieces, companion: beside })
     }
 
@@ -149,11 +179,14 @@ impl GraphNetwork {
     /// As [`GraphNetwork::open`]; [`Error::File`] for a graph with other blocks.
     pub fn reopen(&self, path: &Path) -> Result<Self> {
         let graph = Self::read(path)?;
+        let places = graph.values_by_name();
         let find = |value: usize| {
             let name = &self.graph.values[value].name;
-            graph.value_named(name).ok_or_else(|| Error::file(path, format!("'{}' is not in it", one_line(name))))
+            let place = places.get(name.as_str()).copied();
+            place.ok_or_else(|| Error::file(path, format!("'{}' is not in it", one_line(name))))
         };
         let blocks = self.blocks.iter().map(|block| with_values(block, &find)).collect::<Result<Vec<_>>>()?;
+        drop(places);
         let counts = self.stages.iter().map(|stage| stage.blocks.len()).collect();
         let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|input| input.shape.clone()).collect();
         let mut network =
@@ -200,18 +233,12 @@ impl GraphNetwork {
     }
 
     /// Returns which values replace which without some blocks, and what has to be removed from the file.
-    ///
-    /// The shortcut replaces the sum, so that what follows the sum follows the shortcut. Where a ReLU follows the sum and
-    /// the shortcut is the output of a ReLU, the shortcut replaces the output of the block: a second ReLU changes nothing.
     fn edit_without(&self, removed: &[BlockId]) -> (Replacements, Edit) {
         let mut replacements = Replacements::new();
         for &id in removed {
             let block = &self.blocks[self.index_of(id)];
-            let shortcut = resolved(&replacements, shortcut_of(block));
-            let after_sum = Subgraph::between(&self.graph, block.sum, &[block.output]).nodes;
-            let repeats_relu = matches!(after_sum[..], [node] if self.graph.nodes[node].op == "Relu")
-                && self.graph.produced_by(shortcut, &["Relu"]).is_some();
-            replacements.insert(if repeats_relu { block.output } else { block.sum }, shortcut);
+            let (replaced, shortcut) = self.replacement(block, resolved(&replacements, shortcut_of(block)));
+            replacements.insert(replaced, shortcut);
         }
         let name = |value: &usize| self.graph.values[*value].name.clone();
         let replaced = replacements.iter().map(|(old, new)| (name(old), name(new))).collect();

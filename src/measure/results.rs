@@ -15,7 +15,7 @@ use super::sample_info::SampleInfo;
 use super::score::Score;
 use crate::device::DeviceInfo;
 use crate::model::Epoch;
-use crate::nn::Outline;
+use crate::nn::{BlockId, Outline};
 use crate::{Error, Result};
 
 /// The version of the JSON form.
@@ -86,7 +86,9 @@ impl Measurements {
             };
             let measured = assemble(&plan, score, directory.outputs()?);
             let (training, untrained) = (directory.training()?, directory.untrained()?);
-            return Ok(vec![Self { training, untrained, ..measured }]);
+            let measured = Self { training, untrained, ..measured };
+            measured.check_blocks().map_err(|what| Error::file(path, what))?;
+            return Ok(vec![measured]);
         }
         let file = if path.is_dir() { path.join("measurements.json") } else { path.to_owned() };
         let Some(value) = read_json::<Value>(&file)? else { return Err(Error::file(file, "no such file")) };
@@ -99,7 +101,18 @@ impl Measurements {
             .filter(|(_, output)| !output.is_null())
             .try_for_each(|(name, output)| check_output(name, output))
             .map_err(wrong)?;
+        all.iter().try_for_each(Self::check_blocks).map_err(wrong)?;
         Ok(all)
+    }
+
+    /// Checks that all blocks in the outputs are blocks of the network.
+    fn check_blocks(&self) -> std::result::Result<(), String> {
+        let untrained = self.untrained.iter().flat_map(|(name, all)| all.iter().map(move |output| (name, output)));
+        let find = |(name, output)| Some((name, unknown_block(output, &self.outline)?));
+        match self.outputs.iter().chain(untrained).find_map(find) {
+            Some((name, block)) => Err(format!("{name}: {block}, which is no block of the network")),
+            None => Ok(()),
+        }
     }
 
     /// Returns the same without pictures, which only a report shows.
@@ -126,6 +139,19 @@ pub(super) fn assemble(plan: &Plan, baseline: Score, mut finished: IndexMap<Stri
         outputs,
         training: Vec::new(),
         untrained: Untrained::new(),
+    }
+}
+
+/// Returns a block in an output, a key or a text, that is none of the network's.
+fn unknown_block(value: &Value, outline: &Outline) -> Option<BlockId> {
+    let unknown = |text: &str| text.parse::<BlockId>().ok().filter(|id| !outline.has_block(*id));
+    match value {
+        Value::String(text) => unknown(text),
+        Value::Array(items) => items.iter().find_map(|item| unknown_block(item, outline)),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(key, field)| unknown(key).or_else(|| unknown_block(field, outline)))
+        }
+        _ => None,
     }
 }
 

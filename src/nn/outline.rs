@@ -1,6 +1,7 @@
 //! The outline of a network: its stages and blocks with their shapes, parameters and costs.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Answer, BlockId, ReceptiveField, Wiring};
 
@@ -28,8 +29,23 @@ pub struct Outline {
     pub stem_parameters: u64,
     /// Number of trainable parameters after the last stage.
     pub head_parameters: u64,
-    /// The stages in order.
+    /// The stages in order. Read from a file, every block has the name of its place.
+    #[serde(deserialize_with = "stages_in_order")]
     pub stages: Vec<StageOutline>,
+}
+
+/// Reads stages whose blocks have the names of their places.
+fn stages_in_order<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<StageOutline>, D::Error> {
+    let stages = Vec::<StageOutline>::deserialize(deserializer)?;
+    for (stage, outline) in stages.iter().enumerate() {
+        for (block, found) in outline.blocks.iter().enumerate() {
+            let expected = BlockId { stage, block };
+            if found.id != expected {
+                return Err(D::Error::custom(format!("'{}' in the place of {expected}", found.id)));
+            }
+        }
+    }
+    Ok(stages)
 }
 
 /// The outline of a stage, a run of blocks of the same dimensionality.
@@ -110,6 +126,11 @@ impl Outline {
     /// If the network has no such block.
     pub fn block(&self, id: BlockId) -> &BlockOutline {
         &self.stages[id.stage].blocks[id.block]
+    }
+
+    /// Returns whether the network has such a block.
+    pub fn has_block(&self, id: BlockId) -> bool {
+        self.stages.get(id.stage).is_some_and(|stage| id.block < stage.blocks.len())
     }
 
     /// Returns whether there are several stages, and every block is alone in its stage.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use pytorch_reader::{DType, PytorchError, PytorchReader};
 
 use super::state_dict::{ArrayFormat, ElementType, StateDict, StoredArray};
+use crate::error::caught_in;
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -33,7 +34,7 @@ pub(super) fn read(path: &Path) -> Result<StateDict> {
     let copy = copy.map(Rc::new);
     let source = copy.as_ref().map_or(path, |copy| copy.path());
     let failed = |what: String| Error::file(path, super::file_kinds::of_pickle(path).unwrap_or(what));
-    let reader = PytorchReader::new(source).map_err(|e| failed(explain(&e)))?;
+    let reader = caught_in(path, || PytorchReader::new(source).map_err(|e| failed(explain(&e))))?;
     if reader.is_empty() {
         return Err(failed("no arrays in it".into()));
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, TensorData};
 
+use crate::error::caught;
 use crate::text::one_line;
 
 /// The element type of an array.
@@ -98,8 +99,14 @@ impl StoredArray {
     /// Returns the value of an array of one 64-bit integer; `None` for other arrays.
     pub(super) fn counter(&self) -> Option<i64> {
         let is_one = self.element == ElementType::Other("I64".into()) && self.shape.iter().product::<usize>() == 1;
-        let bytes = if is_one { (self.read)().ok()? } else { return None };
+        let bytes = if is_one { self.bytes().ok()? } else { return None };
         Some(i64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// Reads the bytes of the values. The error says why they cannot be read, also where the code of others panics that does.
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        let read = caught(|| (self.read)()).map_err(|panic| format!("its decoder fails: {panic}"))?;
+        read.map_err(|e| one_line(&e.to_string()))
     }
 
     /// Reads the values as f32, row-major.
@@ -113,7 +120,7 @@ impl StoredArray {
             ElementType::BF16 => DType::BF16,
             ElementType::Other(name) => return Err(format!("{name} values, expected floating point")),
         };
-        let bytes = (self.read)().map_err(|e| one_line(&e.to_string()))?;
+        let bytes = self.bytes()?;
         let count: usize = self.shape.iter().product();
         if bytes.len() != count * dtype.size() {
             return Err(format!("{} bytes, expected {}", bytes.len(), count * dtype.size()));

@@ -7,24 +7,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may use.
-const MAY_USE: [(&str, &str); 22] = [
+const MAY_USE: [(&str, &str); 23] = [
     ("visible", ""),
     ("error", "visible"),
     ("random", ""),
     ("ranks", "error"),
     ("float_json", ""),
     ("text", "visible error"),
+    ("limits", "error"),
     ("device", "error"),
     ("atomic_file", "error"),
     ("picture", ""),
-    ("data", "random text error"),
+    ("data", "random text limits error"),
     ("kernel", "ranks error"),
     ("nn", "kernel random ranks device error"),
     ("model", "nn kernel random float_json device error"),
     ("report", "model nn float_json visible error"),
     ("measure", "model nn kernel data report picture random ranks float_json visible device atomic_file error"),
     ("train", "measure model nn kernel data random ranks float_json text device atomic_file error"),
-    ("graph", "measure model nn kernel data random text device atomic_file error"),
+    ("graph", "measure model nn kernel data random text limits device atomic_file error"),
     ("open", "train graph measure model nn kernel data random text device error"),
     ("slim", "open train graph measure model nn kernel data report random float_json text device atomic_file error"),
     ("checkpoint_folder", "slim open measure nn report text atomic_file error"),

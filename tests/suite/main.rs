@@ -12,6 +12,7 @@ mod folders;
 mod goldens;
 #[cfg(all(feature = "wgpu", feature = "onnx"))]
 mod gpu;
+mod hostile;
 mod interrupted;
 mod iteration;
 mod kernels;
