@@ -43,17 +43,22 @@ pub fn fetch(name: &str, dir: &Path, progress: &mut dyn FnMut(DownloadProgress<'
     fetch_entry(data, data.base_url, dir, progress)
 }
 
-/// Downloads as [`fetch`], from another server with the same files. The URL of a file is `base_url` and its name.
+/// Downloads as [`fetch`], from a mirror: another server with the same files. The URL of a file is `from`, a slash, and its
+/// name. The files have the checksums of the original ones, whatever server they come from.
 ///
 /// # Errors
-/// As [`fetch`].
+/// As [`fetch`], and [`Error::Argument`] where `from` is not the URL of a server.
 pub fn fetch_from(
     name: &str,
-    base_url: &str,
+    from: &str,
     dir: &Path,
     progress: &mut dyn FnMut(DownloadProgress<'_>),
 ) -> Result<PathBuf> {
-    fetch_entry(find_entry(name)?, base_url, dir, progress)
+    let rest = ["http://", "https://"].iter().find_map(|scheme| from.strip_prefix(scheme));
+    if rest.is_none_or(str::is_empty) {
+        return Err(Error::argument("from", format!("'{from}', expected a URL such as https://mirror.example/mnist")));
+    }
+    fetch_entry(find_entry(name)?, from, dir, progress)
 }
 
 fn find_entry(name: &str) -> Result<&'static CatalogEntry> {
@@ -121,7 +126,7 @@ fn download(
         let what = format!("its SHA-256 is {found}, expected {expected}; the download was removed, try again");
         return Err(Error::file(url, what));
     }
-    fs::rename(&part, path).map_err(Error::io(path))
+    unpack::complete(&part, path)
 }
 
 /// Downloads the rest of a file to `part`, which has `received` bytes.

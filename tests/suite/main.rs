@@ -8,6 +8,7 @@ mod commands;
 mod counts;
 mod directories;
 mod examples;
+mod fetch;
 mod folders;
 mod goldens;
 #[cfg(all(feature = "wgpu", feature = "onnx"))]
