@@ -15,7 +15,8 @@ CORPUS = ROOT / "fuzz" / "corpus"
 # Longer files are cut by the fuzzer, and cut files are refused at once.
 LONGEST = 1 << 16
 PLAN = 'network = "resnet-20 residual, width 2"\nblocks = [3, 3, 3]\nseed = 7\nremove = ["stage1.block2"]\n'
-TEXTS = [PLAN, "1-3 / 1,3,2 / 1-2,2", "- / 1 / 1-3", 'stages = [[["relu", "relu_2"]], [["a", "b"]]]', "arrays:x.npz", "train.rate=0.5"]
+CUTS = ['stages = [[["relu", "relu_2"]], [["a", "b"]]]', 'stages = [[["relu", "relu_2"], ["relu_2", "relu_4"]]]']
+TEXTS = ["1-3 / 1,3,2 / 1-2,2", "- / 1 / 1-3", "arrays:x.npz", "train.rate=0.5"]
 
 
 def npy(kind, shape, data):
@@ -75,6 +76,10 @@ def main():
         "onnx": read("tests/onnx", "*.onnx"),
         "text": read("configs", "*.toml") + [text.encode() for text in TEXTS],
         "data": data(),
+        "images": [bytes([0]) + png(5, 4)] + [bytes([1]) + file for file in [jpeg()] if file],
+        "npz": [bytes([127]) + 2 * npy("<f4", "(2, 3)", bytes(24)), bytes([255]) + npy("|u1", "(3,)", b"abc")],
+        "plans": [PLAN.encode()],
+        "cuts": [text.encode() for text in CUTS],
     }
     for target, files in seeds.items():
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
