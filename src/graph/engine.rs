@@ -58,7 +58,8 @@ impl Engine {
         Ok(Self { model, ids, constant_depth: constant_depth(graph) })
     }
 
-    /// Computes values from other values. The error names the node that failed.
+    /// Computes values from other values, of which the first is the one that the outputs depend on. The error names the node that
+    /// failed.
     pub(super) fn run(
         &self,
         graph: &Graph,
@@ -80,7 +81,7 @@ impl Engine {
         let ids = ids?;
         let place_of = |value: usize| graph.values[value].producer.map_or(0, |node| node + 1);
         let last = missing.iter().map(|&value| place_of(value)).max().unwrap_or(0);
-        let first = given.iter().map(|&value| place_of(value)).min().unwrap_or(0);
+        let first = given.first().map_or(0, |&value| place_of(value));
         let nested = last.saturating_sub(first) + self.constant_depth;
         let computed = match ids.is_empty() {
             true => Vec::new(),

@@ -25,6 +25,7 @@ mod measures;
 mod memory;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod mutations;
 mod onnx;
 mod onnx_forms;
 mod onnx_slim;
