@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use burn::tensor::Device;
 use unrolled::measure::{EvalSet, Measure, Shard};
 use unrolled::model::{Model, ModelConfig, ModelKind};
-use unrolled::nn::Network;
 use unrolled::{Error, Result};
 
 /// Returns the value, where there is one; its error is one line.

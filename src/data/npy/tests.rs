@@ -5,6 +5,23 @@ fn file(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
+/// As much memory as an array asks for.
+fn boundless() -> Budget {
+    Budget { left: u64::MAX, is_of_size: true }
+}
+
+#[test]
+fn arrays_share_a_budget() {
+    let read = |budget: &mut Budget| read_array("x", file("|u1", "(6,)", &[1; 6]).as_slice(), None, budget).map(drop);
+    for (is_of_size, why) in [
+        (true, "'x' would take 24 bytes, far more than a file of this size holds of any data set".to_owned()),
+        (false, format!("'x' would take 24 bytes; {}", advice())),
+    ] {
+        let mut budget = Budget { left: 48, is_of_size };
+        assert_eq!([read(&mut budget), read(&mut budget), read(&mut budget)], [Ok(()), Ok(()), Err(why)]);
+    }
+}
+
 #[test]
 fn a_value_that_is_not_finite_is_refused() {
     let root = tempfile::tempdir().unwrap();
@@ -18,7 +35,7 @@ fn a_value_that_is_not_finite_is_refused() {
 #[test]
 fn every_element_type_becomes_f32() {
     let read = |descr, data: &[u8]| {
-        read_array("x", file(descr, "(2,)", data).as_slice(), None, &mut u64::MAX.clone())
+        read_array("x", file(descr, "(2,)", data).as_slice(), None, &mut boundless())
             .map(|(array, _)| array.values.into_vec().unwrap())
     };
     assert_eq!(read("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), Ok(vec![1.0, -1.0]));
@@ -33,12 +50,12 @@ fn every_element_type_becomes_f32() {
 #[test]
 fn a_truncated_or_inconsistent_file_is_refused() {
     let complete = file("<f4", "(2, 3)", &[0; 24]);
-    assert_eq!(read_array("x", complete.as_slice(), None, &mut u64::MAX.clone()).unwrap().0.shape, [3]);
+    assert_eq!(read_array("x", complete.as_slice(), None, &mut boundless()).unwrap().0.shape, [3]);
     for end in 0..complete.len() {
-        assert!(read_array("x", &complete[..end], None, &mut u64::MAX.clone()).is_err(), "{end}");
+        assert!(read_array("x", &complete[..end], None, &mut boundless()).is_err(), "{end}");
     }
     let says = |bytes: Vec<u8>, expected: &str| {
-        assert_eq!(read_array("x", bytes.as_slice(), None, &mut u64::MAX.clone()).unwrap_err(), expected)
+        assert_eq!(read_array("x", bytes.as_slice(), None, &mut boundless()).unwrap_err(), expected)
     };
     says(file("<f4", "(2, 4)", &[0; 24]), "'x': other than the 32 bytes that its shape [2, 4] needs");
     says(file("<U4", "(2,)", &[0; 8]), "'x' holds <U4, which is not read; save it as float32");
