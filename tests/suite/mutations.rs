@@ -50,7 +50,8 @@ fn damaged(content: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     for _ in 0..=random.below(3) {
         let length = content.len();
         // The beginning of a file has most of its structure.
-        let at = random.below(if random.below(2) == 0 { length } else { length.min(256) });
+        let within = if random.below(2) == 0 { length } else { length.min(256) };
+        let at = random.below(within);
         let end = |count: usize| (at + count).min(length);
         match random.below(7) {
             0 if length > 0 => content[at] ^= 1 << random.below(8),
