@@ -44,9 +44,9 @@ pub(crate) enum Failure {
     Panic(String),
 }
 
-/// Runs work, and returns a panic as a failure.
+/// Runs work with threads to compute with, and returns a panic as a failure.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Failure> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match catch_unwind(AssertUnwindSafe(|| crate::pool::ensure().and_then(|()| work()))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Failure::Error(error)),
         Err(payload) => Err(Failure::Panic(text_of(payload.as_ref()))),

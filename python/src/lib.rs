@@ -12,6 +12,7 @@ mod live;
 mod measure;
 mod network;
 mod options;
+mod pool;
 mod progress;
 mod results;
 mod samples;

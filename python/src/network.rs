@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use pyo3::prelude::*;
 use unrolled::measure::{EvalSet, outline_table};
 use unrolled::nn::{BlockId, Network, Outline, Route};
-use unrolled::open::AnyNetwork;
+use unrolled::open::{AnyNetwork, is_graph_path};
 
 use crate::cli::show::Shown;
-use crate::errors::{detached, exception};
+use crate::errors::{detached, exception, to_python};
 use crate::options::OpenKeywords;
+use crate::pool;
 
 /// A network in memory.
 #[pyclass(frozen, module = "unrolled._native")]
@@ -47,6 +48,7 @@ impl NativeNetwork {
     ///
     /// Nobody waits: whoever does would hold what the other needs to look for signals.
     pub(crate) fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Arc<AnyNetwork>>> {
+        ensure_threads(py, &self.path)?;
         let busy = || exception(py, "UnsupportedError", &format!("{}: in use by another thread", self.target));
         match self.network.try_lock() {
             Ok(guard) => Ok(guard),
@@ -61,9 +63,16 @@ pub(crate) fn route_without(outline: &Outline, removed: &[BlockId]) -> Route {
     removed.iter().fold(Route::identity(outline), |route, &block| route.without_block(block))
 }
 
+/// Checks that there are threads to run the network of a file with.
+fn ensure_threads(py: Python<'_>, path: &Path) -> PyResult<()> {
+    let checked = if is_graph_path(path) { pool::ensure_for_graphs() } else { Ok(()) };
+    checked.map_err(|error| to_python(py, &error))
+}
+
 /// Opens a network with the options of the command line.
 #[pyfunction]
 pub(crate) fn open_network(py: Python<'_>, path: PathBuf, options: OpenKeywords) -> PyResult<NativeNetwork> {
+    ensure_threads(py, &path)?;
     let network = detached(py, || options.open(&path))?;
     let target = path.display().to_string();
     Ok(NativeNetwork::new(network, &path, target, None))
