@@ -42,7 +42,7 @@ mod _native {
     #[pymodule_export]
     use super::results::{NativeResults, load_results, merge_shards};
     #[pymodule_export]
-    use super::samples::crc32;
+    use super::samples::{crc32, crc32_rows};
     #[pymodule_export]
     use super::slim::{NativeProof, slim, slim_live};
 

@@ -23,16 +23,18 @@ use crate::watched::Watch;
 /// The most samples: f32 holds every index below.
 const MAX_SAMPLES: usize = 1 << 24;
 
+/// The values that stand for a sample: its index, and the halves of its checksum, so that other samples are other data.
+const VALUES: usize = 3;
+
 /// An estimate, which PyTorch owns.
 #[derive(Clone)]
 pub(crate) struct LiveEstimate(Arc<Py<PyAny>>);
 
-/// A module bound to samples. A sample consists of its index.
+/// A module bound to samples. A sample consists of its index and the two halves of its checksum.
 pub(crate) struct LiveNetwork {
     live: Py<PyAny>,
     source: Py<PyAny>,
     outline: Outline,
-    input: Vec<usize>,
     fingerprint: u32,
     has_gradients: bool,
     watch: Watch,
@@ -53,17 +55,19 @@ impl LiveNetwork {
             return Err(argument(py, "data", format!("{samples} samples, at most {MAX_SAMPLES} are possible")));
         }
         let labels = bound.call_method0("labels")?;
-        let mut arrays = vec![("samples".to_owned(), vec![samples, 1, 1, 1], (0..samples).map(|i| i as f32).collect())];
+        let (_, checksums) = read_array("checksums", &bound.call_method0("checksums")?)?;
+        let values = checksums.chunks_exact(2).enumerate().flat_map(|(i, halves)| [i as f32, halves[0], halves[1]]);
+        let mut arrays = vec![("samples".to_owned(), vec![samples, 1, 1, VALUES], values.collect())];
         if !labels.is_none() {
             let (shape, values) = read_array("labels", &labels)?;
             arrays.push(("labels".to_owned(), shape, values));
         }
         let fingerprint: u32 = live.bind(py).call_method0("fingerprint")?.extract()?;
-        let of_samples: u32 = bound.call_method0("fingerprint")?.extract()?;
-        let network = Self::new(live.bind(py), source, fingerprint.rotate_left(1) ^ of_samples, watch)?;
+        let network = Self::new(live.bind(py), source, fingerprint, watch)?;
         let data = || -> Result<EvalSet> {
             let dataset = Dataset::from_named_arrays(arrays)?.with_class_count(network.outline.classes)?;
-            Ok(EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), batch))
+            let data = EvalSet::new(Arc::new(dataset), Normalization::uniform(0.0, 1.0), batch);
+            Ok(data.standing_for(&network.outline.input))
         };
         let data = data().map_err(|error| to_python(py, &error))?;
         let described = describe("samples", &data, &network, "with labels");
@@ -73,16 +77,10 @@ impl LiveNetwork {
     fn new(live: &Bound<'_, PyAny>, source: Py<PyAny>, fingerprint: u32, watch: &Watch) -> PyResult<Self> {
         let py = live.py();
         let json: String = live.call_method0("outline_json")?.extract()?;
-        let mut outline = read_outline(&json).map_err(|error| to_python(py, &error))?;
-        let input = std::mem::replace(&mut outline.input, vec![1, 1, 1]);
+        let outline = read_outline(&json).map_err(|error| to_python(py, &error))?;
         let has_gradients = live.getattr("has_gradients")?.extract()?;
         let live = live.clone().unbind();
-        Ok(Self { live, source, outline, input, fingerprint, has_gradients, watch: watch.clone() })
-    }
-
-    /// The shape of one input of the module.
-    pub(crate) fn input(&self) -> &[usize] {
-        &self.input
+        Ok(Self { live, source, outline, fingerprint, has_gradients, watch: watch.clone() })
     }
 
     /// Calls into Python. An exception is kept, and the error ends the work.
@@ -113,7 +111,7 @@ impl Network for LiveNetwork {
     }
 
     fn stem(&self, samples: &Samples) -> Result<LiveEstimate> {
-        let indices: Vec<usize> = samples.values.iter().map(|&index| index as usize).collect();
+        let indices: Vec<usize> = samples.values.chunks_exact(VALUES).map(|values| values[0] as usize).collect();
         self.call(|live| {
             let batch = self.source.bind(live.py()).call_method1("batch", (indices,))?;
             live.call_method1("stem", (batch,)).map(estimate)

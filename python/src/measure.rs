@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use unrolled::Result;
 use unrolled::measure::{EvalSet, Measure, Measurements, Shard, Untrained};
 use unrolled::model::Epoch;
-use unrolled::nn::{Network, Outline};
+use unrolled::nn::Network;
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind};
 use crate::errors::{Failure, argument, exception, guarded};
@@ -71,13 +71,11 @@ pub(crate) fn measure_live(
 ) -> PyResult<Option<NativeResults>> {
     let watch = Watch::new();
     let (network, data, described) = LiveNetwork::bind(py, live, source, options.batch, &watch)?;
-    let input = network.input().to_vec();
     options.run_watched(py, watch, |options, watch| {
         let data = data.with_predicted_labels(&network)?;
         let name = network.outline().name.clone();
         let none = |_: &Measure, _: &mut Caller| Ok(Untrained::new());
-        let measured = options.measure(&network, &data, [&name, &described], &[], watch, none)?;
-        Ok(measured.map(|measured| Measurements { outline: Outline { input, ..measured.outline }, ..measured }))
+        options.measure(&network, &data, [&name, &described], &[], watch, none)
     })
 }
 

@@ -134,11 +134,7 @@ pub(crate) fn slim_live(
         guarded(|| {
             let data = data.with_predicted_labels(&network)?;
             let name = network.outline().name.clone();
-            let mut proof = options.slim(&network, &data, [&name, &described], &watch)?;
-            let slimmed = proof.slimming.slimmed.iter_mut().map(|slimmed| &mut slimmed.outline);
-            let outlines = [&mut proof.slimming.outline].into_iter().chain(slimmed);
-            outlines.for_each(|outline| outline.input = network.input().to_vec());
-            Ok(proof)
+            options.slim(&network, &data, [&name, &described], &watch)
         })
     });
     outcome.map_err(|failure| ended(py, &failure, &watch))
@@ -166,10 +162,11 @@ impl SlimKeywords {
         let given =
             goals.iter().flatten().count() + usize::from(self.blocks.is_some()) + usize::from(self.plan.is_some());
         if given != 1 {
+            let how_many = if given == 0 { "none is".to_owned() } else { format!("{given} are") };
             let why = format!(
-                "{given} goals are given, expected one of remove, keep_accuracy, keep_loss, params, latency, blocks, plan"
+                "{how_many} given, expected one of remove, keep_accuracy, keep_loss, params, latency, blocks, plan"
             );
-            return Err(Error::argument("remove", why));
+            return Err(Error::argument("goal", why));
         }
         Ok(goals.into_iter().flatten().next())
     }

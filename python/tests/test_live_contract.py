@@ -26,8 +26,8 @@ class Source:
     def labels(self):
         return self._labels
 
-    def fingerprint(self):
-        return 7
+    def checksums(self):
+        return np.zeros((len(self.data), 2), np.int32)
 
     def batch(self, indices):
         return self.data[indices]

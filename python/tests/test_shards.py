@@ -29,7 +29,7 @@ def test_what_is_no_part_is_told(net, samples, tmp_path) -> None:
     for shard in ("0/2", "3/2", "half", ""):
         with pytest.raises(un.ArgumentError, match=r"shard: .*expected i/n"):
             un.measure_shard(net, *samples, shard=shard, out=tmp_path / "x", only="lesion")
-    with pytest.raises(un.ArgumentError, match="shard: 2, expected a name"):
+    with pytest.raises(un.ArgumentError, match='shard: 2, expected a text such as "1/2"'):
         un.measure_shard(net, *samples, shard=2, out=tmp_path / "x")  # type: ignore[arg-type]
     with pytest.raises(un.ArgumentError, match="out: '' is no path"):
         un.measure_shard(net, *samples, shard="1/2", out="")

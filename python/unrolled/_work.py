@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from . import _native, _progress
+from . import _arguments, _native, _progress
 from ._arrays import Data, as_source
 from .errors import ArgumentError, Interrupted
 from .network import Network, Slimmed
@@ -44,13 +43,15 @@ def measure(
             network with `mean` and `std`, which are applied to them. For a live module a `DataLoader`, or a list of
             batches.
         labels: a class for each sample, integers of shape `[samples]` from 0, or `[samples, positions]` with -100 for
-            positions that do not count. Without labels accuracy is agreement with the whole network.
+            positions that do not count. Without labels accuracy is agreement with the whole network, 100 % for the whole
+            network itself.
         only: the names of the measurements to take, such as `["lesion", "estimation"]`; by default all that fit.
         seed: the seed of all random choices.
         memory: the bytes that measuring may take beside the network and the samples; by default a quarter of the machine's. No result depends on it.
         out: a directory that keeps every measurement as soon as it is finished, and gets the report.
         resume: continue a measurement in `out` that was stopped. It ends with the same numbers, to the bit.
-        batch: the number of samples at once; 64, or that of the `DataLoader`. No result depends on it.
+        batch: the number of samples at once; 64, or that of the `DataLoader`. No result depends on it, but for a live module
+            that mixes the samples of a batch, as a normalization over the batch does.
         null_seeds: how many networks with initial weights are measured beside figures that can arise without learning; 0
             for none. A network that cannot be initialized, such as an ONNX file or a live module, has none.
         progress: `False` for none, a function that is called with the finished work, all there is, and the name of what is
@@ -96,7 +97,7 @@ def measure_shard(
         network: as for `measure`.
         images: all samples, the same for every part; as for `measure`.
         labels: as for `measure`.
-        shard: which part of how many, such as `"2/8"`.
+        shard: which part of how many, the text `"2/8"` for instance.
         out: the directory that keeps what is observed.
         only: as for `measure`; the same for every part, as `seed`.
         seed: as for `measure`.
@@ -117,6 +118,10 @@ def measure_shard(
 def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None) -> Results:
     """Put the parts of a measurement together.
 
+    What is a mean over samples that were predicted, such as the figures of lesions, equals that of `measure` to the bit.
+    What is a statistic of estimates, such as influence, is added up in another order, and is equal to about 1e-12 of its
+    value.
+
     Args:
         shards: the directories of all parts, in any order.
         out: a directory that gets the report and the results.
@@ -132,23 +137,23 @@ def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] 
     >>> merged.lesion == un.measure(un.open(EXAMPLE), un.Data("digits", limit=60), only="lesion").lesion
     True
     """
-    if isinstance(shards, (str, os.PathLike)):
-        raise ArgumentError(f"shards: {os.fspath(shards)!r}, expected a list of directories")
-    return Results(_native.merge_shards([os.fspath(shard) for shard in shards], _path("out", out)))
+    if isinstance(shards, (str, os.PathLike)) or not hasattr(shards, "__iter__"):
+        raise ArgumentError(f"shards: {shards!r}, expected a list of directories")
+    return Results(_native.merge_shards([_arguments.path("shards", shard) for shard in shards], _arguments.optional_path("out", out)))
 
 
 def _measure(
     network: Any, images: Any, labels: Any, given: dict[str, Any], batch: int | None, progress: bool | _progress.Callback | None
 ) -> Results | None:
     options: dict[str, Any] = {
-        "only": _names("only", given["only"]),
-        "seed": _whole("seed", given["seed"], 0),
-        "memory": _whole("memory", given["memory"], 1),
-        "out": _path("out", given["out"]),
+        "only": _arguments.measurements(given["only"]),
+        "seed": _arguments.whole("seed", given["seed"], 0),
+        "memory": _arguments.whole("memory", given["memory"], 1),
+        "out": _arguments.optional_path("out", given["out"]),
         "resume": bool(given["resume"]),
-        "batch": _whole("batch", batch, 1) or BATCH,
-        "null_seeds": _whole("null_seeds", given["null_seeds"], 0) or 0,
-        "shard": None if given["shard"] is None else _one_name("shard", given["shard"]),
+        "batch": _arguments.whole("batch", batch, 1) or BATCH,
+        "null_seeds": _arguments.whole("null_seeds", given["null_seeds"], 0) or 0,
+        "shard": None if given["shard"] is None else _arguments.one_name("shard", given["shard"], 'a text such as "1/2"'),
     }
     with _progress.callback(progress) as options["progress"]:
         try:
@@ -162,6 +167,8 @@ def _measure(
             finished: Any = interrupted.results
             interrupted.results = None if finished is None else Results(finished)
             raise
+        except KeyboardInterrupt as stopped:
+            raise Interrupted("interrupted before anything was measured") from stopped
     return None if native is None else Results(native)
 
 
@@ -219,26 +226,31 @@ def slim(
     (5, 1)
     """
     options: dict[str, Any] = {
-        "remove": _whole("remove", remove, 0),
-        "keep_accuracy": keep_accuracy,
-        "keep_loss": keep_loss,
-        "params": params,
-        "latency": latency,
-        "blocks": _names("blocks", blocks),
-        "plan": _path("plan", plan),
-        "by": _one_name("by", by),
-        "seed": _whole("seed", seed, 0),
-        "memory": _whole("memory", memory, 1),
-        "batch": _whole("batch", batch, 1) or BATCH,
+        "remove": _arguments.whole("remove", remove, 0),
+        "keep_accuracy": _arguments.number("keep_accuracy", keep_accuracy),
+        "keep_loss": _arguments.number("keep_loss", keep_loss),
+        "params": _arguments.whole("params", params, 1),
+        "latency": _arguments.number("latency", latency),
+        "blocks": _arguments.names("blocks", blocks),
+        "plan": _arguments.optional_path("plan", plan),
+        "by": _arguments.one_name("by", by),
+        "seed": _arguments.whole("seed", seed, 0),
+        "memory": _arguments.whole("memory", memory, 1),
+        "batch": _arguments.whole("batch", batch, 1) or BATCH,
     }
     with _progress.callback(progress) as options["progress"]:
-        if isinstance(network, Network):
-            small, proof = _native.slim(network._native, as_source(images, labels), options)
-            return Slimmed(Network(small), Proof(proof))
-        source = _bound(network, images, labels)
-        options["batch"] = batch or source.batch_size
-        native = _native.slim_live(network, source, options)
-        return Slimmed(network.without(native.removed), Proof(native), network)
+        try:
+            if isinstance(network, Network):
+                small, proof = _native.slim(network._native, as_source(images, labels), options)
+                return Slimmed(Network(small), Proof(proof))
+            source = _bound(network, images, labels)
+            options["batch"] = batch or source.batch_size
+            native = _native.slim_live(network, source, options)
+            return Slimmed(network.without(native.removed), Proof(native), network)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as stopped:
+            raise Interrupted("interrupted; nothing is removed or written") from stopped
 
 
 def load(path: str | os.PathLike[str]) -> Results | list[Results]:
@@ -250,7 +262,7 @@ def load(path: str | os.PathLike[str]) -> Results | list[Results]:
     Raises:
         FileError: where there is none.
     """
-    loaded = [Results(native) for native in _native.load_results(os.fspath(path))]
+    loaded = [Results(native) for native in _native.load_results(_arguments.path("path", path))]
     return loaded[0] if len(loaded) == 1 else loaded
 
 
@@ -262,41 +274,3 @@ def _bound(network: Any, data: Any, labels: Any) -> Any:
     if isinstance(data, (str, Data)):
         raise ArgumentError("images: a live module takes a DataLoader or a list of batches, no data set by name")
     return network.bind(data, labels)
-
-
-def _whole(name: str, value: Any, least: int) -> Any:
-    """Return a whole number of at least `least`, or None."""
-    if value is None:
-        return None
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ArgumentError(f"{name}: {value!r}, expected a whole number") from None
-    if number < least:
-        raise ArgumentError(f"{name}: {number}, expected at least {least}")
-    return number
-
-
-def _names(name: str, value: Any) -> list[str] | None:
-    """Return names as a list; one name may stand alone."""
-    if value is None:
-        return None
-    names = [value] if isinstance(value, str) else list(value)
-    if not all(isinstance(item, str) for item in names):
-        raise ArgumentError(f"{name}: {value!r}, expected names")
-    return names
-
-
-def _one_name(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ArgumentError(f"{name}: {value!r}, expected a name")
-    return value
-
-
-def _path(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    path: str = os.fspath(value)
-    if not path:
-        raise ArgumentError(f"{name}: '' is no path")
-    return path

@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _native, _progress
+from . import _arguments, _native, _progress
 from ._records import Record, of_json
+from .errors import ArgumentError, UnsupportedError
 
 if TYPE_CHECKING:
     from .results import Proof
@@ -102,14 +103,15 @@ class Slimmed:
     def apply(self, **options: Any) -> Any:
         """Remove the blocks from the live module itself, and return it.
 
+        The module has to answer its example as it was planned, bit for bit; otherwise it is put back. One that has
+        `save_pretrained` is saved to a temporary folder and loaded again by a fresh process, which takes some seconds.
+
         Args:
-            options: passed on to `unrolled.torch`.
+            options: passed on to `unrolled.torch`: `per_layer` and `not_per_layer`, keys of the configuration.
 
         Raises:
             UnsupportedError: where the network is no live module; `small.save` writes it then.
         """
-        from .errors import UnsupportedError
-
         if self._live is None:
             raise UnsupportedError(f"{self.small.target}: no live module; write it with small.save(path)")
         return self._live.apply(self.proof._inner.removed, **options)
@@ -167,8 +169,8 @@ def open(
 
     options = {
         "arch": path_or_names(arch),
-        "mean": _numbers(mean),
-        "std": _numbers(std),
+        "mean": _numbers("mean", mean),
+        "std": _numbers("std", std),
         "labels": path_or_names(labels),
         "key": key,
         "partial": partial,
@@ -179,12 +181,14 @@ def open(
         "cut": path_or_names(cut),
         "device": device,
     }
-    return Network(_native.open_network(os.fspath(path), options))
+    return Network(_native.open_network(_arguments.path("path", path), options))
 
 
-def _numbers(values: Sequence[float] | float | None) -> list[float] | None:
+def _numbers(name: str, values: Sequence[float] | float | None) -> list[float] | None:
     if values is None:
         return None
     if isinstance(values, (int, float)):
         return [float(values)]
+    if isinstance(values, str) or not hasattr(values, "__iter__") or not all(hasattr(value, "__float__") for value in values):
+        raise ArgumentError(f"{name}: {values!r}, expected a number, or a list of one for each channel")
     return [float(value) for value in values]

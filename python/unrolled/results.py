@@ -194,10 +194,11 @@ class Results(_Reported):
     def __repr__(self) -> str:
         record = self._record()
         score = record.baseline
-        return (
-            f"<Results of {record.target}: accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f} nats, "
-            f"{score.samples} samples; {', '.join(self.measurements)}>"
-        )
+        figures = [f"{score.samples} samples"]
+        # Answers that are no classes are compared with themselves.
+        if _has_classes(record):
+            figures = [f"accuracy {100 * score.accuracy:.2f} %", f"loss {score.loss:.4f} nats", *figures]
+        return f"<Results of {record.target} ({record.data}): {', '.join(figures)}; {', '.join(self.measurements)}>"
 
 
 class Proof(_Reported):
@@ -219,8 +220,14 @@ class Proof(_Reported):
 
     def __repr__(self) -> str:
         record = self._record()
-        version = record.slimmed.versions[0]
-        return (
-            f"<Proof of {record.target} without {', '.join(record.removed)}: accuracy {100 * version.accuracy:.2f} %, "
-            f"was {100 * record.slimmed.whole.accuracy:.2f} %>"
-        )
+        version, whole = record.slimmed.versions[0], record.slimmed.whole
+        if _has_classes(record):
+            score = f"accuracy {100 * version.accuracy:.2f} %, was {100 * whole.accuracy:.2f} %"
+        else:
+            score = f"distance {version.loss:.4g} from the whole network"
+        return f"<Proof of {record.target} without {', '.join(record.removed)} ({record.data}): {score}>"
+
+
+def _has_classes(record: Record) -> bool:
+    answer = record.outline.get("answer")
+    return answer is None or bool(answer.kind == "classes")

@@ -61,7 +61,14 @@ impl Directory {
                     return Err(Error::file(path, format!("{what}; name another directory")));
                 }
                 if store.has_files() && !resumes {
-                    let what = "unfinished measurements; resume them, or name another directory";
+                    let what = match plan.shard {
+                        // Whether it is finished is known by reading all of it.
+                        Some(_) => {
+                            "holds what this shard observed; resume it, which ends at once where it is finished, or name \
+                                    another directory"
+                        }
+                        None => "unfinished measurements; resume them, or name another directory",
+                    };
                     return Err(Error::file(&self.path, what));
                 }
                 let own = |planned: &PlannedMeasurement| plan.measurements.iter().any(|p| p.name == planned.name);

@@ -27,13 +27,25 @@ pub struct EvalSet {
     pub batch: usize,
     /// The processes that share the samples. Each computes a part of them, and gets the results of all.
     pub ranks: Ranks,
+    /// The shape of a sample where the values only stand for it, as an index does; `None` where they are the sample.
+    pub stands_for: Option<Vec<usize>>,
 }
 
 impl EvalSet {
     /// Returns the samples of a data set.
     pub fn new(dataset: Arc<Dataset>, normalization: Normalization, batch: usize) -> Self {
         let normalization_source = NormalizationSource::default();
-        Self { dataset, normalization, normalization_source, batch, ranks: Ranks::default() }
+        Self { dataset, normalization, normalization_source, batch, ranks: Ranks::default(), stands_for: None }
+    }
+
+    /// Returns the same samples where each stands for one of another shape, which the network has.
+    pub fn standing_for(self, shape: &[usize]) -> Self {
+        Self { stands_for: Some(shape.to_vec()), ..self }
+    }
+
+    /// Returns the shape of a sample as it enters the network.
+    fn shape(&self) -> Vec<usize> {
+        self.stands_for.clone().unwrap_or_else(|| self.dataset.shape().to_vec())
     }
 
     /// Returns the same samples for this process alone.
@@ -126,10 +138,10 @@ impl EvalSet {
     /// # Errors
     /// [`Error::Shape`] or [`Error::Mismatch`] that names both sides.
     pub fn check(&self, outline: &Outline) -> Result<()> {
-        if outline.input != self.dataset.shape() {
+        if outline.input != self.shape() {
             return Err(Error::Shape {
                 name: "samples of the data set, [channels, height, width]".into(),
-                found: self.dataset.shape().to_vec(),
+                found: self.shape(),
                 expected: outline.input.clone(),
             });
         }

@@ -113,7 +113,7 @@ impl Plan {
         self.network
             .difference(&found.network, "network")
             .or(samples)
-            .or_else(|| self.data.difference(&found.data, "data"))
+            .or_else(|| self.data.difference(&found.data, self.differing_data(found)))
             .or_else(|| Difference::of("seed", &theirs.seed, &ours.seed))
             .or_else(|| Difference::of("device", found.device.as_ref()?, self.device.as_ref()?))
             .or_else(|| {
@@ -124,6 +124,17 @@ impl Plan {
                     is_plural: false,
                 })
             })
+    }
+
+    /// Returns what of the data differs, where something does: samples with the same values may have other labels, or enter the
+    /// network in another way.
+    fn differing_data(&self, found: &Self) -> &'static str {
+        match self.samples_checksum == found.samples_checksum {
+            true if self.samples_checksum.is_none() => "data",
+            true if self.preprocessing != found.preprocessing => "normalization of",
+            true => "labels of",
+            false => "samples of",
+        }
     }
 
     /// Checks that a data set holds the samples that were measured.

@@ -2,7 +2,7 @@
 
 use super::Prunable;
 use super::latency::latency;
-use super::select::without;
+use super::select::{removable, without};
 use crate::measure::EvalSet;
 use crate::nn::{AnswerKind, BlockId, Network};
 use crate::{Error, Result};
@@ -80,7 +80,14 @@ pub(super) fn check_reachable<P: Prunable>(
 ) -> Result<()> {
     let name = &prunable.network().outline().name;
     match goal {
-        _ if all.is_empty() => Err(Error::unsupported(name, "none of its blocks can be left out for good")),
+        _ if all.is_empty() => {
+            let (left, reasons) = removable(prunable);
+            // Every stage keeps one block, so that of stages of one block none can go.
+            let first = reasons.into_iter().next().filter(|_| left.is_empty());
+            let why =
+                first.map_or_else(|| "every stage keeps one".to_owned(), |(block, why)| format!("{block}: {why}"));
+            Err(Error::unsupported(name, format!("none of its blocks can be left out for good; {why}")))
+        }
         Some(goal @ Goal::KeepAccuracy(_)) if prunable.network().outline().answer.kind != AnswerKind::Classes => {
             Err(goal.error("answers that are no classes have no accuracy; bound their distance as a loss"))
         }

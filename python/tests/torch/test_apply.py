@@ -5,6 +5,7 @@ import networks
 import pytest
 import torch
 import transformers
+import unrolled as un
 from unrolled.torch import ModuleError, wrap
 
 MODELS = ["gpt2", "llama", "bert", "qwen2", "qwen3", "gemma3"]
@@ -195,3 +196,15 @@ def test_without_leaves_the_module_as_it_is():
     layer = sum(p.numel() for p in model.model.layers[1].parameters())
     assert live.state_bytes() - short.state_bytes() == 4 * layer
     assert live.fingerprint() != short.fingerprint()
+
+
+def test_parts_of_layers_of_transformers_stay():
+    """The blocks of XLNet are the parts of its layers, which its configuration cannot leave out; its layers can be named."""
+    sizes = {"vocab_size": 100, "d_model": 32, "n_layer": 4, "n_head": 4, "d_inner": 48}
+    model = networks.build(lambda: transformers.XLNetForSequenceClassification(transformers.XLNetConfig(**sizes)))
+    batch = {"input_ids": networks.text()["input_ids"]}
+    with pytest.raises(un.UnsupportedError, match=r"none of its blocks can be left out for good; stage1.block1: it is a part of a layer"):
+        un.slim(wrap(model, batch), [batch], remove=1, progress=False)
+    with pytest.raises(ModuleError, match="'transformer.layer.0.ff' cannot be removed: it is a part of a layer"):
+        wrap(model, batch).apply([(0, 1)])
+    assert len(wrap(model, batch, blocks=model.transformer.layer).apply([(0, 1)]).transformer.layer) == 3

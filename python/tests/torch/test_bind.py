@@ -29,7 +29,6 @@ def sources():
         "loader": DataLoader(data, batch_size=4),
         "shuffled loader": DataLoader(data, batch_size=4, shuffle=True),
         "loader with workers": DataLoader(data, batch_size=4, num_workers=2),
-        "loader that drops the last batch, with workers": DataLoader(data, batch_size=4, num_workers=1, drop_last=True),
         "iterable loader": DataLoader(Stream(), batch_size=4),
         "list": [(X[:4], Y[:4]), (X[4:8], Y[4:8]), (X[8:], Y[8:])],
         "one batch": (X, Y),
@@ -49,12 +48,26 @@ def test_samples_are_those_of_the_data_set_in_order(live, kind):
     assert torch.equal(source.batch([0, 1, 2, 3]).args[0], X[:4])
 
 
-def test_the_checksum_tells_data_apart(live):
-    first = live.bind([(X, Y)]).fingerprint()
-    assert first == live.bind(DataLoader(TensorDataset(X, Y), batch_size=3)).fingerprint()
-    assert first != live.bind([(X + 1, Y)]).fingerprint()
-    assert first != live.bind([(X, Y.flip(0))]).fingerprint()
-    assert 0 <= first < 2**32 and 0 <= live.fingerprint() < 2**32
+def test_checksums_tell_samples_apart(live):
+    first = live.bind([(X, Y)]).checksums()
+    assert first.shape == (10, 2) and 0 <= int(first.min()) and int(first.max()) < 2**16
+    for same in (DataLoader(TensorDataset(X, Y), batch_size=3), [(X[:1], Y[:1]), (X[1:], Y[1:])], DataLoader(Stream(), batch_size=4)):
+        assert torch.equal(first, live.bind(same).checksums())
+    other = X.clone()
+    other[7, 3] += 1
+    differs = (live.bind([(other, Y)]).checksums() != first).any(1)
+    assert differs.tolist() == [place == 7 for place in range(10)]
+    assert 0 <= live.fingerprint() < 2**32
+
+
+def test_what_all_samples_share_counts_for_each():
+    """One row of positions for all samples, also in a batch of one sample."""
+    live = wrap(networks.llama(), networks.text())
+    batch = {**networks.text(), "position_ids": torch.arange(12)[None]}
+    whole = live.bind([batch]).checksums()
+    single = [{key: value if len(value) == 1 else value[place : place + 1] for key, value in batch.items()} for place in range(3)]
+    assert torch.equal(whole, live.bind(single).checksums())
+    assert not torch.equal(whole, live.bind([{**batch, "position_ids": 1 + torch.arange(12)[None]}]).checksums())
 
 
 def test_given_labels_come_before_those_of_the_batch(live):
@@ -147,15 +160,14 @@ def test_data_that_cannot_be_compared_are_refused():
         def __getitem__(self, index):
             return X[index] + torch.randn(4), int(Y[index])
 
-    with pytest.raises(ModuleError, match="a sample differs when it is read again"):
-        live.bind(DataLoader(Augmented(), batch_size=5)).fingerprint()
-    with pytest.raises(ModuleError, match="sample 0 contains NaN"):
-        live.bind([(X * torch.nan, Y)]).fingerprint()
-    with pytest.raises(ModuleError, match="labels: batch 2 has none, those before have"):
-        live.bind([(X, Y), X]).labels()
+    with pytest.raises(ModuleError, match="sample 0 differs when it is read again"):
+        live.bind(DataLoader(Augmented(), batch_size=5)).batch([0])
+    for batches, number in [([(X, Y), X], 2), ([X, (X, Y)], 1)]:
+        with pytest.raises(ModuleError, match=f"labels: batch {number} has none, others have"):
+            live.bind(batches)
     for labels, message in [
-        ([Y[:4], Y[:7]], r"labels: 11 or more, expected one for each of 10 samples"),
-        ([Y[:4], Y[:4]], r"labels of shape \[8\], expected \[10\]"),
+        ([Y[:4], Y[:7]], r"labels: batch 1 has 4 for 5 samples"),
+        ([Y[:5], Y[:4]], r"labels: batch 2 has 4 for 5 samples"),
         ([Y[:5, None].repeat(1, 2), Y[5:]], "labels of different lengths"),
         ([Y[:5], Y[5]], "labels: a single number"),
     ]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from unrolled.errors import UnsupportedError
 from unrolled.torch import ModuleError, wrap
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
@@ -189,6 +190,8 @@ def test_answers_that_do_not_fit():
         wrap(networks.toy(), X, answer={"kinds": "mse"})
     with pytest.raises(ModuleError, match="returns no tensor 'hidden'"):
         wrap(networks.llama(), networks.text(), answer={"output": "hidden"})
+    with pytest.raises(ModuleError, match="returns one tensor, which has no name 'logits': leave 'output' out"):
+        wrap(networks.toy(), X, answer={"output": "logits"})
 
 
 def test_the_last_position_alone():
@@ -263,3 +266,38 @@ def test_fused_transformer_layers_are_counted():
 def test_what_is_no_module_is_told(value, message):
     with pytest.raises(ModuleError, match=message):
         wrap(value, X)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_similarities_of_each_sample_with_each_are_no_answers(samples):
+    """As of CLIP, whose first output is `[images, texts]`."""
+
+    class Contrastive(Stack):
+        def forward(self, x):
+            features = super().forward(x)
+            return {"similarity": features @ features.T, "embeds": features}
+
+    model = networks.build(lambda: Contrastive(Changed))
+    with pytest.raises(ModuleError, match=rf"output of \[{samples}, {samples}\] has the shape .*answer={{'output': …}}, one of embeds"):
+        wrap(model, X[:samples])
+    assert wrap(model, X[:samples], answer={"output": "embeds"}).answer.classes == 3
+
+
+def test_a_hook_on_a_block_is_told():
+    model = networks.toy()
+    model[2].register_forward_hook(lambda module, args, output: 0.5 * output)
+    with pytest.raises(ModuleError, match="block '2' differs; it has a forward hook, which changes what it returns: remove the hook"):
+        wrap(model, X)
+
+
+def test_a_block_that_was_replaced_is_told():
+    model = networks.toy()
+    live = wrap(model, X)
+    model[2] = nn.Identity()
+    with pytest.raises(ModuleError, match="block '2' was replaced in the module after it was wrapped: wrap it again"):
+        live.bind([X])
+
+
+def test_a_live_network_is_not_saved_to_a_file():
+    with pytest.raises(UnsupportedError, match=r"saved by its own code, as by torch.save, after apply\(\)"):
+        wrap(networks.toy(), X).without("stage1.block2").save("slim.safetensors")

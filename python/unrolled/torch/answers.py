@@ -34,6 +34,10 @@ class Answer:
         selected = {"at": self.selected} if isinstance(self.selected, int) else self.selected
         return {"kind": self.kind, "positions": self.positions, "selected": selected}
 
+    def described(self):
+        """Returns what the answers are, for messages."""
+        return {"classes": "classes", "cosine": "features", "mse": "values"}[self.kind]
+
     @property
     def is_one_class(self):
         """Whether a sample has one answer, which is a class."""
@@ -85,6 +89,8 @@ def find_answer(model, output, inputs, wanted, run_with_labels):
     unknown = set(options) - {"kind", "output", "positions"}
     if unknown:
         raise ModuleError(f"answer: unknown key '{min(unknown)}', expected kind, output or positions")
+    if options.get("output") and isinstance(output, torch.Tensor):
+        raise ModuleError(f"answer: the module returns one tensor, which has no name '{options['output']}': leave 'output' out")
     key = options.get("output") or next((k for k in ("logits", "out") if _has(output, k)), None)
     tensor = answer_tensor(output, key)
     if not is_float(tensor) or tensor.dim() < 2 or tensor.shape[0] != inputs.samples:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -19,9 +19,9 @@ class Inputs:
     labels: object
     samples: int
 
-    def attention_mask(self):
-        """Returns the argument `attention_mask` `[batch, positions]`, or None."""
-        mask = self.kwargs.get("attention_mask")
+    def attention_mask(self, name="attention_mask"):
+        """Returns the argument `attention_mask` `[batch, positions]`, or one of another name, or None."""
+        mask = self.kwargs.get(name)
         return mask if isinstance(mask, torch.Tensor) and mask.dim() == 2 else None
 
 
@@ -51,14 +51,28 @@ class Caller:
             return tensor.device
         return None
 
-    def inputs(self, batch, *, move=False):
-        """Returns the arguments of the forward for a batch.
+    def read(self, batch):
+        """Returns the arguments of the forward for a batch, on the device where they are.
 
-        With `move`, tensors on the CPU are moved to the module's device.
-
-        Raises ModuleError if the batch is of another kind, or on another device than the module.
+        Raises ModuleError if the batch is of another kind.
         """
         args, kwargs, labels = split_labels(batch, self.keeps_labels)
+        first = next(tensors([args, kwargs]), None)
+        if first is None or first.dim() == 0:
+            raise no_tensor(batch)
+        if self.takes_use_cache:
+            kwargs.setdefault("use_cache", False)
+        return Inputs(args, kwargs, labels, first.shape[0])
+
+    def inputs(self, batch, *, move=False):
+        """Returns `read(batch)` on the module's device; see `placed`."""
+        return self.placed(self.read(batch), move=move)
+
+    def placed(self, inputs, *, move=False):
+        """Returns the arguments of the forward on the module's device. With `move`, tensors on the CPU are moved there.
+
+        Raises ModuleError if they are on another device than the module.
+        """
         device = self.device()
 
         def place(tensor):
@@ -68,13 +82,8 @@ class Caller:
                 return tensor.to(device)
             raise ModuleError(f"the batch is on {tensor.device}, the module on {device}: move one of them")
 
-        args, kwargs = map_tensors(place, args), {key: map_tensors(place, value) for key, value in kwargs.items()}
-        first = next(tensors([args, kwargs]), None)
-        if first is None or first.dim() == 0:
-            raise ModuleError("the batch contains no tensor whose first dimension is the samples")
-        if self.takes_use_cache:
-            kwargs.setdefault("use_cache", False)
-        return Inputs(args, kwargs, labels, first.shape[0])
+        kwargs = {key: map_tensors(place, value) for key, value in inputs.kwargs.items()}
+        return replace(inputs, args=map_tensors(place, inputs.args), kwargs=kwargs)
 
     def __call__(self, inputs):
         """Runs the module's own forward."""
@@ -97,10 +106,36 @@ def split_labels(batch, keep=False):
     if isinstance(batch, (tuple, list)) and len(batch) in (1, 2):
         args, kwargs, _ = split_labels(batch[0], keep) if not isinstance(batch[0], (tuple, list)) else (tuple(batch[0]), {}, None)
         return args, kwargs, batch[1] if len(batch) == 2 else None
+    if hasattr(batch, "__array_interface__"):
+        raise no_tensor(batch)
     what = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
     raise ModuleError(
         f"a batch is a tensor, a tuple (x, labels) where x may be a tuple of several inputs, or a dict of keyword arguments; this is {what}"
     )
+
+
+def encoder_modules(model):
+    """Returns the modules that read the source, in an encoder-decoder network as Transformers has them; None for others."""
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return None
+    encoder = model.get_encoder() if hasattr(model, "get_encoder") else getattr(model, "encoder", None)
+    # One half of such a network has its configuration.
+    return None if encoder is None or encoder is model else set(encoder.modules())
+
+
+def inputs_text(inputs):
+    """Returns the arguments of a forward for messages, such as `input_ids [2, 12] int64`."""
+    named = [*(("", value) for value in tensors(inputs.args)), *((f"{key} ", value) for key, value in inputs.kwargs.items())]
+    shown = [f"{name}{shape_text(v.shape)} {str(v.dtype).removeprefix('torch.')}" for name, v in named if isinstance(v, torch.Tensor)]
+    return ", ".join(shown)
+
+
+def no_tensor(batch):
+    """Returns the error for a batch without tensors."""
+    values = list(batch.values()) if isinstance(batch, Mapping) else list(batch) if isinstance(batch, (tuple, list)) else [batch]
+    other = next((type(value).__name__ for value in values if hasattr(value, "__array_interface__")), None)
+    advice = f"; make one of the {other} by torch.from_numpy" if other else ""
+    return ModuleError(f"data: a batch contains no tensor whose first dimension is the samples{advice}")
 
 
 def batch_text(batch):

@@ -18,7 +18,7 @@ from .live import Live
 from .outline import body_text
 from .plan import Block, Outside, Plan, Site, Stage
 from .projection import projection_run
-from .self_check import check_identity_route, check_state, first_difference
+from .self_check import check_answer_shape, check_identity_route, check_state, first_difference
 from .skips import with_argument
 from .trees import is_equal, is_float, is_same, map_tensors, output_tensor, skeleton, tensors
 
@@ -71,6 +71,7 @@ def wrap(model, example, *, blocks=None, halves=False, answer=None, name=None):
         own = root.output
         labelled = lambda labels: _with_labels(model, inputs, labels)  # noqa: E731
         found_answer = find_answer(model, own, inputs, answer, labelled)
+        check_answer_shape(model, caller, found_answer, inputs, own)
         live = Live(model, caller, plan, found_answer, name or type(model).__name__, _input_shape(example))
         check_identity_route(live, inputs, own)
         live.find_gradients(inputs)

@@ -1,9 +1,9 @@
 """The exception that the live half raises."""
 
-from unrolled.errors import Error
+from unrolled.errors import MismatchError
 
 
-class ModuleError(Error, ValueError):
+class ModuleError(MismatchError):
     """A module, a batch or a request does not fit: one line that names what is wrong and what would be right."""
 
 

@@ -2,8 +2,10 @@
 
 import torch
 
+from ..errors import UnsupportedError
 from . import outline as outlines
 from .answers import unit_loss_gradient
+from .batches import encoder_modules, inputs_text
 from .engine import Estimate
 from .errors import ModuleError
 from .source import bind
@@ -30,6 +32,8 @@ class Live:
         self.answer = answer
         self.name = name
         self.input_shape = input_shape
+        #: The modules that read the source, in an encoder-decoder network; None in others.
+        self.encoder = encoder_modules(model)
         self.engine = None
         self.example = None
         self.other_flops = 0
@@ -62,27 +66,37 @@ class Live:
 
         Args:
             data: a DataLoader, or a list of batches as the module takes them. Samples of a map-style loader are those of its
-                data set in the order there, so that shuffling does not matter; `collate_fn` makes the batches, and its
-                workers read ahead where the loader does not shuffle. A loader of an iterable data set is read again for every
-                pass, and has to give the same each time. CPU batches of a loader are moved to the module's device; other batches
-                have to be there.
+                data set in the order there, so that shuffling does not matter; a sampler, and `drop_last`, are asked once which they
+                give. `collate_fn` makes the batches, and its workers read ahead where the loader does not shuffle. A loader is read again
+                for every pass, and has to give the same samples each time: each is compared with a checksum. CPU batches of a
+                loader are moved to the module's device; other batches have to be there.
             labels: the classes `[n]`, or the class that is right at each position, `[n, positions]`, with -100 where a position
                 does not count; otherwise those of the batches, which are read once. In the batches of causal language models of
                 Transformers labels stand where their own loss has them: equal to `input_ids`, compared with the answer one
                 position before. Batches without labels have these.
 
         Raises:
-            ModuleError: the data cannot be read again, or labels do not fit.
+            ModuleError: the data cannot be read, a sample is not finite, or labels do not fit.
         """
         if self.is_applied:
             raise ModuleError("the module was shortened by apply: wrap it again")
+        present = set(self.model.modules())
+        for site in self.plan.sites:
+            if site.module not in present:
+                raise ModuleError(f"block '{site.name}' was replaced in the module after it was wrapped: wrap it again")
         return bind(self, data, labels)
 
     def stem(self, batch):
         """Returns the estimate that enters the first stage, for a batch of `bind(...)`, or one as the module takes it."""
         inputs = batch if hasattr(batch, "samples") else self.caller.inputs(batch)
         with _plain(), torch.no_grad():
-            return self.engine.stem(inputs)
+            try:
+                return self.engine.stem(inputs)
+            except torch.OutOfMemoryError:
+                raise
+            except (TypeError, RuntimeError, IndexError) as error:
+                given, example = (inputs_text(each) for each in (inputs, self.example))
+                raise ModuleError(f"the module does not run on a batch of {given}, as on the example of {example}: {error}") from error
 
     def enter_stage(self, stage, estimate):
         """Computes what stands between two stages."""
@@ -115,9 +129,7 @@ class Live:
         """Returns the answers, float32 `[batch, positions, classes]` on the CPU, and which of them count, or None."""
         with _plain(), torch.no_grad():
             rows = self.answer.logits(self.engine.head(estimate))
-            mask = estimate.context.inputs.attention_mask()
-            mask = mask if mask is not None and mask.shape == rows.shape[:2] else None
-            rows, mask = self.answer.select(rows, mask)
+            rows, mask = self.answer.select(rows, self._answer_mask(rows, estimate))
             values = rows.to(device="cpu", dtype=torch.float32).contiguous()
         return values, None if mask is None else (mask != 0).to(device="cpu", dtype=torch.uint8).contiguous()
 
@@ -129,7 +141,7 @@ class Live:
     def position_mask(self, estimate):
         """Returns which positions count, uint8 `[batch, positions]`, and their number; None where the batch has no mask, or the
         positions of the estimate are others."""
-        mask = estimate.context.inputs.attention_mask()
+        mask = self._mask(estimate, self.stages[len(estimate.context.finals)])
         positions = self._layout(estimate).positions
         if mask is None or mask.shape[1] != positions:
             return None
@@ -149,8 +161,7 @@ class Live:
         with _plain(), torch.enable_grad():
             x = estimate.tensor.detach().requires_grad_()
             rows = self.answer.logits(self.engine.head(Estimate(x, estimate.context)))
-            mask = estimate.context.inputs.attention_mask()
-            rows = self.answer.select(rows, mask if mask is not None and mask.shape == rows.shape[:2] else None)[0][:, 0]
+            rows = self.answer.select(rows, self._answer_mask(rows, estimate))[0][:, 0]
             wanted = torch.as_tensor(labels, dtype=torch.int64, device=rows.device)
             direction = unit_loss_gradient(rows, wanted).to(rows.dtype)
             (gradient,) = torch.autograd.grad(rows, x, direction)
@@ -219,6 +230,10 @@ class Live:
 
         return apply(self, blocks, **options)
 
+    def save(self, *_, **__):
+        """Raises UnsupportedError: a module is saved by its own code."""
+        raise UnsupportedError(f"{self.name}: a live module is saved by its own code, as by torch.save, after apply() shortened it")
+
     def state_bytes(self):
         """Returns the number of bytes of all parameters and buffers."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
@@ -255,6 +270,16 @@ class Live:
         if block.projection is None:
             return estimate
         return Estimate(self.engine.call(block.site, estimate, block.projection), estimate.context)
+
+    def _mask(self, estimate, stage):
+        """Returns the mask of the positions of a stage, or None."""
+        is_source = self.encoder is None or stage.blocks[0].site.module in self.encoder
+        return estimate.context.inputs.attention_mask("attention_mask" if is_source else "decoder_attention_mask")
+
+    def _answer_mask(self, rows, estimate):
+        """Returns the mask of the answers `[batch, positions, classes]`, which is that of the last stage, or None where it does not fit."""
+        mask = self._mask(estimate, self.stages[-1])
+        return mask if mask is not None and mask.shape == rows.shape[:2] else None
 
     def _layout(self, estimate):
         stage = self.stages[len(estimate.context.finals)]

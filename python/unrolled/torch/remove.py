@@ -9,6 +9,10 @@ from .prove import planned_answer, prove
 from .trees import with_output
 
 
+#: What holds blocks by their number, so that it can be shorter.
+LISTS = (torch.nn.ModuleList, torch.nn.Sequential)
+
+
 class PassThrough(torch.nn.Module):
     """Stands where a block was that has a name of its own: returns the estimate it is given."""
 
@@ -35,6 +39,9 @@ def why_not_removable(live, block):
         return "later blocks take what it computes besides the estimate, such as a position bias"
     if sum(site.module is block.site.module for site in live.plan.sites) > 1:
         return "the same module computes other blocks too"
+    container = live.model.get_submodule(block.site.name.rpartition(".")[0])
+    if hasattr(live.model, "save_pretrained") and not isinstance(container, LISTS):
+        return "it is a part of a layer, and from_pretrained makes whole layers; wrap the module with blocks=, the list of its layers"
     return None
 
 
@@ -98,7 +105,7 @@ class _Removal:
             containers.setdefault(parent, []).append((key, site))
         for name, items in containers.items():
             container = self.model.get_submodule(name)
-            if isinstance(container, (torch.nn.ModuleList, torch.nn.Sequential)):
+            if isinstance(container, LISTS):
                 self._shorten(name, container, [int(key) if key.isdigit() else key for key, _ in items], per_layer, not_per_layer)
             else:
                 for key, site in items:

@@ -1,11 +1,21 @@
 """Checks on wrapping: the module computes the same each time, and along all its blocks gives its own answer."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import torch
 
+from .answers import answer_tensor
 from .engine import STAND_INS, Engine
 from .errors import InputChanged, ModuleError
+from .intercept import inference
 from .outline import flops
-from .trees import is_equal, output_tensor
+from .rows import select_rows
+from .trees import is_equal, is_float, output_tensor, shape_text
+
+
+#: Why a block's output differs that has no hook.
+MORE = "its output depends on more than its input and the arguments it is called with"
 
 
 def check_state(model, before=None):
@@ -16,6 +26,28 @@ def check_state(model, before=None):
         if versions.get(name) != value:
             raise ModuleError(f"the module keeps something between calls: a forward in eval mode changed '{name}'")
     return versions
+
+
+def check_answer_shape(model, caller, answer, inputs, own):
+    """Runs the module with another number of samples, and raises ModuleError if the shape of an answer follows that number, as that of
+    the similarities of each sample with each."""
+    rows = [0] if inputs.samples > 1 else [0, 0]
+    args, kwargs = select_rows((inputs.args, inputs.kwargs), rows, inputs.samples)
+    try:
+        with inference(model):
+            found = answer_tensor(caller(replace(inputs, args=args, kwargs=kwargs, samples=len(rows))), answer.output)
+    except (TypeError, ValueError, IndexError, RuntimeError):
+        return  # a module for one number of samples
+    mine = answer_tensor(own, answer.output)
+    if found.shape[:1] == mine.shape[:1] or found.shape[1:] == mine.shape[1:]:
+        return
+    named = own.items() if isinstance(own, Mapping) else ()
+    others = [key for key, value in named if is_float(value) and value.dim() > 1 and value is not mine]
+    which = f", one of {', '.join(others)}" if others else ""
+    raise ModuleError(
+        f"the output of {shape_text(mine.shape)} has the shape {shape_text(found.shape)} for {len(rows)} of the samples: it is no answer of each "
+        f"sample; name the output that is, as answer={{'output': …}}{which}"
+    )
 
 
 def first_difference(one, other):
@@ -90,7 +122,9 @@ def _compare_once(live, inputs, own, own_outputs):
                 block.flops = count // samples
                 is_last = place + 1 == len(stage.blocks) or stage.blocks[place + 1].site is not block.site
                 if is_last and not is_equal(estimate.tensor, own_outputs[block.site.index]):
-                    return f"block '{block.site.name}' differs; its output depends on more than its input and the arguments it is called with"
+                    hooks = block.site.module._forward_hooks or block.site.module._forward_pre_hooks
+                    why = "it has a forward hook, which changes what it returns: remove the hook" if hooks else MORE
+                    return f"block '{block.site.name}' differs; {why}"
         output, count = flops(lambda: live.engine.head(estimate))
     live.other_flops = (other + count) // samples
     if not is_equal(live.answer.logits(output), live.answer.logits(own)):

@@ -70,9 +70,14 @@ def skeleton(value):
     return map_tensors(lambda t: t.detach().new_zeros(()).expand(t.shape) if is_float(t) else t, value)
 
 
+def as_bytes(tensor):
+    """Returns the bytes of a tensor, uint8 `[bytes]` on the CPU."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+
+
 def checksum(tensor, start=0):
     """Returns the CRC-32 of a tensor's bytes, continued from `start`."""
-    return _native.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8), start)
+    return _native.crc32(as_bytes(tensor), start)
 
 
 def is_same(one, other):
