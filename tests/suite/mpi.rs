@@ -144,7 +144,7 @@ fn a_sweep_that_is_killed_is_resumed() {
     assert_ne!(code, 0, "the sweep was too short to be killed");
     let (code, output) = mpirun(home.path(), 2, &format!("{measure} broken"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(code != 0 && said.contains("unfinished measurements; resume them"), "{said}");
+    assert!(code != 0 && said.contains("holds what this shard observed; resume it"), "{said}");
     assert!(figures(&run(home.path(), 2, &format!("{measure} broken --resume --json"))) == figures(&whole));
     assert!(!home.path().join("broken/ranks").exists());
 }

@@ -35,13 +35,16 @@ impl Random {
     }
 }
 
-/// A file that is damaged, and what reads it, given the directory.
+/// Reads the file of a case, or the directory that it lies in, at a path.
+type ReadCase = Box<dyn Fn(&Path) -> Result<()>>;
+
+/// A file that is damaged, and what reads it.
 struct Case {
     kind: &'static str,
     /// The directory in which the file lies.
     home: PathBuf,
     file: PathBuf,
-    read: Box<dyn Fn(&Path) -> Result<()>>,
+    read: ReadCase,
 }
 
 /// Returns the content with one to three faults.
@@ -118,7 +121,7 @@ fn first_sample(home: &Path, spec: &str) -> Result<()> {
 fn cases(root: &Path) -> Vec<Case> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut all = Vec::new();
-    let mut add = |kind, home: &Path, file: PathBuf, read: Box<dyn Fn(&Path) -> Result<()>>| {
+    let mut add = |kind, home: &Path, file: PathBuf, read: ReadCase| {
         assert!(file.is_file(), "{}", file.display());
         all.push(Case { kind, home: home.to_owned(), file, read });
     };
@@ -129,7 +132,7 @@ fn cases(root: &Path) -> Vec<Case> {
         let is_part = file.parent().unwrap().extension().is_some_and(|e| e == "dir");
         let read = file.clone();
         let opened = if is_part { file.parent().unwrap().to_owned() } else { read };
-        if !file.extension().is_some_and(|e| e == "rs") && file.file_name().unwrap() != "cases.json" {
+        if file.extension().is_none_or(|e| e != "rs") && file.file_name().unwrap() != "cases.json" {
             let read = move |_: &Path| OpenOptions::new().open_model(&opened).map(drop);
             add("networks of other programs", root, file, Box::new(read));
         }

@@ -222,7 +222,7 @@ fn a_target_that_cannot_be_reached_is_refused() {
     let single = came(&Model::new(&single, [1, 8, 8], 10, 5, &Device::flex()).unwrap(), dir.path());
     assert_eq!(
         refusal(&single, Criterion::Greedy, Goal::Remove(1)),
-        "resnet-8 residual, width 4: none of its blocks can be left out for good; every stage keeps one"
+        "resnet-8 residual, width 4: none of its blocks can be left out for good; stage1.block1: it is the only block of its stage"
     );
 }
 
