@@ -27,8 +27,6 @@ def test_measure(net, samples, options, message) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "goal: none is given, expected one of remove, keep_accuracy"),
-        ({"remove": 1, "keep_loss": 1}, "goal: 2 are given, expected one of remove"),
         ({"keep_accuracy": "1"}, "keep_accuracy: '1', expected a number"),
         ({"latency": [1]}, r"latency: \[1\], expected a number"),
         ({"params": 1.5}, "params: 1.5, expected a whole number"),

@@ -101,8 +101,8 @@ def test_nothing_is_replaced_or_left(net, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "remove: 0 goals are given"),
-        ({"remove": 1, "params": 5}, "remove: 2 goals are given"),
+        ({}, "goal: none is given, expected one of remove, keep_accuracy"),
+        ({"remove": 1, "params": 5}, "goal: 2 are given, expected one of remove"),
         ({"remove": 0}, "remove: expected a whole number of at least 1"),
         ({"remove": 9}, "remove: 9: at most 3 blocks can be left out for good"),
         ({"keep_loss": float("nan")}, "keep_loss: expected a number of at least 0"),

@@ -126,14 +126,14 @@ impl Plan {
             })
     }
 
-    /// Returns what of the data differs, where something does: samples with the same values may have other labels, or enter the
-    /// network in another way.
+    /// Returns what of the data differs, where something does: the same samples may have other labels, or enter the network in
+    /// another way.
     fn differing_data(&self, found: &Self) -> &'static str {
         match self.samples_checksum == found.samples_checksum {
             true if self.samples_checksum.is_none() => "data",
             true if self.preprocessing != found.preprocessing => "normalization of",
             true => "labels of",
-            false => "samples of",
+            false => "data",
         }
     }
 

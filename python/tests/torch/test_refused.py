@@ -275,10 +275,10 @@ def test_similarities_of_each_sample_with_each_are_no_answers(samples):
     class Contrastive(Stack):
         def forward(self, x):
             features = super().forward(x)
-            return {"similarity": features @ features.T, "embeds": features}
+            return {"similarity": features @ features.T, "transposed": features @ features.T, "embeds": features}
 
     model = networks.build(lambda: Contrastive(Changed))
-    with pytest.raises(ModuleError, match=rf"output of \[{samples}, {samples}\] has the shape .*answer={{'output': …}}, one of embeds"):
+    with pytest.raises(ModuleError, match=rf"output of \[{samples}, {samples}\] has the shape .*answer={{'output': …}}, one of embeds$"):
         wrap(model, X[:samples])
     assert wrap(model, X[:samples], answer={"output": "embeds"}).answer.classes == 3
 

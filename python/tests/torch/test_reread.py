@@ -87,7 +87,7 @@ def test_shards_of_other_samples_or_labels_are_told_apart(live, tmp_path):
     whole = lesion(live, X, Y, out=tmp_path / "whole")
     assert merged.lesion == whole.lesion
     assert merged.outline.input == whole.outline.input == un.load(tmp_path / "whole").outline.input == [4]
-    for name, message in [("samples", "samples of samples"), ("labels", "labels of samples"), ("network", "network Sequential")]:
+    for name, message in [("samples", "data samples"), ("labels", "labels of samples"), ("network", "network Sequential")]:
         with pytest.raises(un.FileError, match=rf": {message}.* expected"):
             un.merge([tmp_path / "1", tmp_path / name])
         network, x, y = cases[name]

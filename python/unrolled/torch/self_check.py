@@ -35,14 +35,14 @@ def check_answer_shape(model, caller, answer, inputs, own):
     args, kwargs = select_rows((inputs.args, inputs.kwargs), rows, inputs.samples)
     try:
         with inference(model):
-            found = answer_tensor(caller(replace(inputs, args=args, kwargs=kwargs, samples=len(rows))), answer.output)
+            output = caller(replace(inputs, args=args, kwargs=kwargs, samples=len(rows)))
     except (TypeError, ValueError, IndexError, RuntimeError):
         return  # a module for one number of samples
-    mine = answer_tensor(own, answer.output)
+    mine, found = (answer_tensor(each, answer.output) for each in (own, output))
     if found.shape[:1] == mine.shape[:1] or found.shape[1:] == mine.shape[1:]:
         return
     named = own.items() if isinstance(own, Mapping) else ()
-    others = [key for key, value in named if is_float(value) and value.dim() > 1 and value is not mine]
+    others = [key for key, value in named if is_float(value) and value.dim() > 1 and value.shape[1:] == output[key].shape[1:]]
     which = f", one of {', '.join(others)}" if others else ""
     raise ModuleError(
         f"the output of {shape_text(mine.shape)} has the shape {shape_text(found.shape)} for {len(rows)} of the samples: it is no answer of each "
