@@ -31,9 +31,10 @@ pub(crate) fn ensure() -> Result<()> {
     if OWN.get() != 0 {
         return Err(forked("one that had computed and was forked itself"));
     }
-    // The pool stays until the process ends: rayon cannot take a thread out of one again.
     let made = ThreadPoolBuilder::new().use_current_thread().build();
-    made.map_err(|_| forked("one that had computed, and no thread can be started"))?;
+    let pool = made.map_err(|_| forked("one that had computed, and no thread can be started"))?;
+    // Its threads end when it is dropped, and this thread stays in it until the process ends.
+    std::mem::forget(pool);
     OWN.set(here);
     Ok(())
 }

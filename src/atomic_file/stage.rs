@@ -73,11 +73,14 @@ impl Stage {
     /// [`Error::Io`] that names a file. Nothing has changed if one cannot be replaced.
     pub fn commit(&self, removed: &[String]) -> Result<()> {
         let files = self.new.join(FILES);
-        for within in paths_in(&files)? {
+        let paths = paths_in(&files)?;
+        let mut places = paths.iter().map(|within| self.directory.join(within));
+        if let Some(place) = places.find(|place| place.symlink_metadata().is_ok_and(|found| found.is_dir())) {
+            return Err(Error::io(&place)(std::io::ErrorKind::IsADirectory.into()));
+        }
+        for within in paths {
             let place = self.directory.join(&within);
-            if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-                return Err(Error::io(&place)(std::io::ErrorKind::IsADirectory.into()));
-            }
+            create_directories(directory_of(&place)).map_err(Error::io(&place))?;
             sync_directory(directory_of(&files.join(&within))).map_err(Error::io(&self.directory))?;
         }
         let list = serde_json::to_vec(removed).map_err(|e| Error::file(&self.directory, e.to_string()))?;
@@ -104,10 +107,8 @@ impl Stage {
         let list = self.ready.join(REMOVED);
         let removed = std::fs::read(&list).map_err(Error::io(&list))?;
         let removed: Vec<String> = serde_json::from_slice(&removed).map_err(|e| Error::file(&list, e.to_string()))?;
-        // A name leads to a place within the directory, whoever wrote the list.
-        let is_inside = |part: Component| matches!(part, Component::Normal(_));
-        for within in removed.iter().filter(|within| Path::new(within).components().all(is_inside)) {
-            remove_if_there(&self.directory.join(within))?;
+        for path in removed.iter().filter_map(|within| file_inside(&self.directory, within)) {
+            remove_if_there(&path)?;
         }
         sync_directory(&self.directory).map_err(Error::io(&self.directory))?;
         // What is removed in part is no longer ready.
@@ -121,6 +122,16 @@ impl Drop for Stage {
         // What stays is removed by whoever begins next.
         let _ = remove_if_there(&self.new);
     }
+}
+
+/// Returns the place of a file within a directory, whoever wrote its path; `None` where that leads out of the directory, or to no file.
+fn file_inside(directory: &Path, within: &str) -> Option<PathBuf> {
+    let is_inside = Path::new(within).components().all(|part| matches!(part, Component::Normal(_)));
+    let path = directory.join(within);
+    let is_file = path.symlink_metadata().is_ok_and(|found| !found.is_dir());
+    // A directory on the way may be a link.
+    let parent = directory_of(&path).canonicalize().ok()?;
+    (is_inside && is_file && parent.starts_with(directory.canonicalize().ok()?)).then_some(path)
 }
 
 /// Returns the paths of all files below a directory, as paths within it, sorted.
@@ -218,6 +229,36 @@ mod tests {
             drop(begin(dir.path()));
             assert!(is_new(dir.path()), "{moved}: {:?}", names(dir.path()));
         }
+    }
+
+    #[test]
+    fn nothing_but_files_within_the_directory_is_removed() {
+        let dir = old();
+        std::fs::create_dir(dir.path().join("kept")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::write(elsewhere.path().join("file"), "of another").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), dir.path().join("link")).unwrap();
+        let stage = begin(dir.path());
+        write_new(&stage);
+        let listed = ["", ".", "kept", "link/file", "../file", "/file", "missing/file", "old.csv"];
+        stage.commit(&listed.map(str::to_owned)).unwrap();
+        drop(stage);
+        assert_eq!(names(dir.path()), ["figures", "kept", "link", "page.html"]);
+        assert!(elsewhere.path().join("file").exists());
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_named_and_nothing_changes() {
+        let dir = old();
+        std::fs::write(dir.path().join("figures"), "a file").unwrap();
+        let stage = begin(dir.path());
+        write_new(&stage);
+        let error = stage.commit(&["old.csv".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("figures"), "{error}");
+        drop(stage);
+        drop(begin(dir.path()));
+        assert_eq!(names(dir.path()), ["figures", "old.csv", "page.html"]);
+        assert_eq!(std::fs::read(dir.path().join("page.html")).unwrap(), b"old");
     }
 
     #[test]

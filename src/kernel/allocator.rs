@@ -73,11 +73,14 @@ impl Cache {
     /// Keeps a block of a class, and returns whether there is room for it.
     fn keep(&self, class: SizeClass, block: *mut u8) -> bool {
         let most = self.most.load(Ordering::Relaxed);
+        if class.size > most {
+            return false;
+        }
         if self.bytes.load(Ordering::Relaxed).saturating_add(class.size) > most {
             self.release();
         }
         match self.free[class.index].lock() {
-            Ok(mut free) if free.count < MAX_FREE && class.size <= most => {
+            Ok(mut free) if free.count < MAX_FREE => {
                 let count = free.count;
                 free.blocks[count] = block as usize;
                 free.count += 1;

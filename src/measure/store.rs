@@ -93,7 +93,7 @@ impl Serialize for ProbeStates<'_> {
     }
 }
 
-/// Bytes that are written at once: as a `Vec<u8>` is, which is written byte by byte.
+/// Writes bytes in one call. The format is that of `Vec<u8>`, which is written byte by byte.
 struct Bytes<'a>(&'a [u8]);
 
 impl Serialize for Bytes<'_> {
@@ -106,13 +106,22 @@ impl Serialize for Bytes<'_> {
 struct Checked<'a> {
     file: &'a mut File,
     checksum: crc32fast::Hasher,
+    /// The first error of a write.
+    failed: Option<std::io::Error>,
 }
 
 impl Write for Checked<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.checksum.update(&bytes[..written]);
-        Ok(written)
+        match self.file.write(bytes) {
+            Ok(written) => {
+                self.checksum.update(&bytes[..written]);
+                Ok(written)
+            }
+            Err(error) => {
+                self.failed.get_or_insert_with(|| error.kind().into());
+                Err(error)
+            }
+        }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -163,11 +172,15 @@ impl Store {
     pub(super) fn save(&self, name: &str, content: &impl Serialize) -> Result<()> {
         let Some(path) = self.path(name) else { return Ok(()) };
         write_atomic_with(&path, |file| {
-            // The checksum is known at last.
+            // The checksum is known only after the content is written.
             file.write_all(&[0; HEADER])?;
-            let mut checked = BufWriter::new(Checked { file, checksum: crc32fast::Hasher::new() });
-            postcard::to_io(content, &mut checked).map_err(std::io::Error::other)?;
-            let Checked { file, checksum } = checked.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            let mut checked = BufWriter::new(Checked { file, checksum: crc32fast::Hasher::new(), failed: None });
+            if let Err(error) = postcard::to_io(content, &mut checked) {
+                // The encoder forgets why a write failed.
+                let failed = checked.get_mut().failed.take();
+                return Err(failed.unwrap_or_else(|| std::io::Error::other(error)));
+            }
+            let Checked { file, checksum, .. } = checked.into_inner().map_err(std::io::IntoInnerError::into_error)?;
             let mut header = MAGIC.to_vec();
             [VERSION, self.plan, checksum.finalize()].iter().for_each(|n| header.extend(n.to_le_bytes()));
             file.rewind()?;

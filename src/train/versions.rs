@@ -90,6 +90,11 @@ impl Versions {
             read => Self::parse(&path, &read.map_err(Error::io(&path))?)?,
         };
         if self.ends_as(&earlier) {
+            // An early version did not state it; from now on the run is held to it.
+            if earlier.instruction_set.is_none() {
+                earlier.instruction_set = self.instruction_set;
+                return earlier.write(dir);
+            }
             return Ok(());
         }
         if resume != Resume::Inexact {

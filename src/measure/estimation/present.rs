@@ -84,8 +84,8 @@ fn against_shuffled(network: &Presented<PerBlock<BlockEstimation>>) -> String {
     let below = compared.iter().filter(|(difference, ci95)| difference + ci95 < 0.0).count();
     let above = compared.iter().filter(|(difference, ci95)| difference - ci95 > 0.0).count();
     format!(
-        " If the steps that follow were other samples', it would be higher after {below} of {} and lower after {above}; \
-         otherwise the interval holds 0.",
+        " It is below that of steps of other samples after {below} of {}, and above it after {above}; for the others the \
+         interval contains 0.",
         counted(compared.len(), "block")
     )
 }
