@@ -13,6 +13,7 @@ use super::run::PASS;
 use super::score::Score;
 use super::store::{FOLDER, SavedPass, SavedSweep, Store};
 use super::{EvalSet, Intervention, Prediction};
+use crate::error::caught;
 use crate::{Error, Result};
 
 /// Makes measurements of the directories of all shards of one plan; any order will do. `out` gets the results as from
@@ -54,7 +55,10 @@ pub(super) fn merge_with_predictions(
     let mut found = observations(&parts, &plan, &measurements)?;
     let mut outputs = IndexMap::new();
     for measurement in measurements {
-        outputs.insert(measurement.name().to_owned(), found.analyse(measurement, &plan, data)?);
+        let output = caught(|| found.analyse(measurement, &plan, data));
+        let wrong =
+            |e| Error::file(parts[0].1, format!("damaged, here or in another shard, {}: {e}", measurement.name()));
+        outputs.insert(measurement.name().to_owned(), output.map_err(wrong)??);
     }
     let score = Score::of(&found.baseline);
     // Nothing is written before everything is known.
@@ -124,7 +128,9 @@ fn observations(parts: &[(Plan, &Path)], plan: &Plan, measurements: &[&dyn AnyMe
         let sweeps = shard.sweeps()?;
         for (name, bytes) in pass.iter().flat_map(|pass| &pass.probes) {
             if let Some(probe) = found.probes.get_mut(name) {
-                probe.merge(bytes).map_err(|e| Error::file(path, format!("{name}: {e}")))?;
+                // States of other sizes than the network's end in a panic: a checksum does not tell who wrote a file.
+                let merged = caught(|| probe.merge(bytes)).and_then(|merged| merged);
+                merged.map_err(|e| Error::file(path, format!("damaged, {name}: {e}")))?;
             }
         }
         sweeps.iter().for_each(|sweep| sweep.scatter(plan.scope.samples, &mut found));

@@ -106,6 +106,37 @@ fn blocks_that_a_network_does_not_have_are_named() {
     }
 }
 
+/// A checksum does not tell who wrote a file: states of probes that do not fit the network end in an error.
+#[test]
+fn shards_whose_states_do_not_fit_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = dir.path().join("net.safetensors");
+    crate::common::write_network(&network, 3);
+    let mut network = AnyNetwork::open(&network).unwrap();
+    let data = EvalSet::open("digits").unwrap().limit(6).for_network(&mut network).unwrap();
+    let parts = [1, 2].map(|number| dir.path().join(number.to_string()));
+    for (part, shard) in parts.iter().zip(["1/2", "2/2"]) {
+        let measure = Measure::new().only(["lesion", "estimation"]).unwrap().directory(part);
+        measure.run_shard(&network, &data, shard.parse().unwrap(), &mut ()).unwrap();
+    }
+    let path = parts[0].join("store/activations.bin");
+    let whole = std::fs::read(&path).unwrap();
+    // Magic, version, and the checksums of the plan and of what follows.
+    let header = 20;
+    let mut refused = 0;
+    for place in (header..whole.len()).step_by((whole.len() / 400).max(1)) {
+        let mut content = whole[header..].to_vec();
+        content[place - header] ^= 1;
+        let checksum = crc32fast::hash(&content).to_le_bytes();
+        std::fs::write(&path, [&whole[..header - 4], &checksum, &content].concat()).unwrap();
+        if let Err(error) = unrolled::measure::merge(&parts, &[], None, None) {
+            assert!(!error.to_string().contains('\n'), "{error}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+}
+
 /// An array of 64-bit integers.
 fn shape(name: &str, sides: &[i64]) -> Vec<u8> {
     let raw: Vec<u8> = sides.iter().flat_map(|side| side.to_le_bytes()).collect();
