@@ -22,11 +22,11 @@ mod train;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use unrolled::device::DeviceInfo;
+use unrolled::device::{DeviceFailure, DeviceInfo};
 use unrolled::kernel::{Backend, Kernels};
 use unrolled::ranks::Ranks;
 use unrolled::{Error, visible};
@@ -111,7 +111,7 @@ fn check_default(backend: &Backend, command: &str) -> Result<(), Error> {
 
 /// Runs the program with these arguments, the first of which is its name. Returns the exit code.
 pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
-    silence_engine();
+    silence_panics_that_are_errors();
     unrolled::kernel::fail_without_memory();
     output::set_arguments(&arguments);
     let are_seen = arguments.iter().all(|argument| matches!(visible(&argument.to_string_lossy()), Cow::Borrowed(_)));
@@ -133,19 +133,21 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
 /// Runs a command as one of several processes, or alone. Where it fails, the others would wait for ever: all are ended.
 fn run_rank(cli: Cli, ranks: &Ranks) -> u8 {
     output::set_rank(ranks);
-    if ranks.size() == 1 {
-        return run(cli, ranks).map_or_else(|error| fail(&error), |()| 0);
-    }
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, ranks)));
-    let code = match outcome {
+    let code = match catch_unwind(AssertUnwindSafe(|| run(cli, ranks))) {
         Ok(Ok(())) => return 0,
         Ok(Err(error)) => fail(&error),
-        Err(_) => {
-            output::say_error("panicked");
-            101
-        }
+        Err(panic) => match panic.downcast_ref::<DeviceFailure>() {
+            Some(failure) => fail(&anyhow::anyhow!("{failure}")),
+            None if ranks.size() == 1 => resume_unwind(panic),
+            None => {
+                output::say_error("panicked");
+                101
+            }
+        },
     };
-    ranks.abort(code);
+    if ranks.size() > 1 {
+        ranks.abort(code);
+    }
     code
 }
 
@@ -166,12 +168,13 @@ fn message(error: &anyhow::Error) -> String {
     }
 }
 
-/// Leaves out the text of panics in decoders and in the engine of graphs, which has threads of its own: they become errors.
-fn silence_engine() {
+/// Leaves out the text of panics that become errors: of devices, in decoders, and in the engine of graphs, which has threads of
+/// its own.
+fn silence_panics_that_are_errors() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let is_engine = panic.location().is_some_and(|location| location.file().contains("rten"));
-        if !is_engine && !unrolled::is_panic_caught() {
+        if !is_engine && !unrolled::is_panic_caught() && !panic.payload().is::<DeviceFailure>() {
             print(panic);
         }
     }));

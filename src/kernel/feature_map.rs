@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Tensor, activation, module};
 
 use super::backend::Kernels;
@@ -12,6 +12,7 @@ use super::conv::{COLORS, PackedWeights};
 use super::functional::linear;
 use super::norm::EPSILON;
 use super::norm_over_ranks::normalize_over_ranks;
+use super::reference;
 use crate::ranks::Ranks;
 
 /// The feature maps of a batch, `[batch, channels, height, width]`.
@@ -139,8 +140,8 @@ impl FeatureMap {
     pub fn normalize_batch(self, scale: Tensor<1>, shift: Tensor<1>) -> (Self, [Tensor<1>; 2]) {
         match self.0 {
             Layout::Plain(values) => {
-                let normalized = module::batch_norm_train(*values, scale, shift, EPSILON);
-                (Self::plain(normalized.output), [normalized.mean, normalized.variance])
+                let (values, statistics) = reference::normalize(*values, scale, shift);
+                (Self::plain(values), statistics)
             }
             Layout::Blocked(map) => {
                 let (map, statistics) = map.normalize_batch(scale, shift);
@@ -176,12 +177,14 @@ impl FeatureMap {
 
     /// Returns the convolution with these weights. Native kernels have square windows and strides of 1 and 2.
     pub fn convolve(self, kernels: Kernels, weights: Weights, options: WindowOptions, next: Epilogue) -> Self {
-        let WindowOptions { stride, padding } = options;
         let [_, _, size, width] = weights.shape;
-        if kernels == Kernels::Reference || stride > 2 || size != width {
-            let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-            let weight = weights.values.reshape(weights.shape);
-            return Self::plain(module::conv2d(self.into_plain(), weight, weights.bias, options)).plus(next);
+        if kernels == Kernels::Reference || options.stride > 2 || size != width {
+            let y = reference::convolve(self.into_plain(), weights.values.reshape(weights.shape), options);
+            let y = match weights.bias {
+                Some(bias) => y + bias.reshape([1, -1, 1, 1]),
+                None => y,
+            };
+            return Self::plain(y).plus(next);
         }
         self.convolve_blocked(false, weights, options, next)
     }

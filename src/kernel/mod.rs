@@ -33,6 +33,7 @@ mod norm_over_ranks;
 mod operation;
 mod parallel;
 mod pending;
+mod reference;
 mod sgd;
 mod simd;
 mod statistics;

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::device::DeviceFailure;
 use crate::kernel::{Backend, Kernels, Weights};
 use crate::{Error, Result};
 
@@ -54,9 +55,12 @@ impl Parameter {
 }
 
 /// Copies the values of a tensor of any rank to the host, row-major.
+///
+/// # Panics
+/// With a [`DeviceFailure`] if the device failed to compute them.
 pub(crate) fn tensor_to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     // All tensors of this crate are f32, so the conversion cannot fail.
-    tensor.into_data().try_into_vec().expect("f32 tensor")
+    tensor.into_data().try_into_vec().unwrap_or_else(|error| DeviceFailure::panic(error))
 }
 
 /// All parameters of a network, in the order in which the network was built.

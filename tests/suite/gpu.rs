@@ -1,7 +1,8 @@
 //! What a graphics card computes: against PyTorch, against the CPU, and again after a run was killed. Without a card the
 //! adapter is Mesa's driver that computes on the CPU, if it is installed; `.ci/gpu` does that.
 
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use unrolled::device::{DeviceInfo, open};
@@ -93,6 +94,46 @@ fn a_run_says_its_device_and_goes_on_elsewhere_only_when_told() {
     assert!(printed(&format!("{elsewhere} --inexact")).status.success());
     assert_eq!(versions()["device"]["name"], "cpu");
     assert_eq!(versions()["before"][0], begun);
+}
+
+/// Builds a loader of Vulkan by which the device is lost (`tests/gpu/lost_device.c`) in a directory. Returns the path of the loader
+/// that this process uses.
+#[cfg(target_os = "linux")]
+fn build_losing_loader(directory: &Path) -> String {
+    open("wgpu").unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let real = maps.split_whitespace().find(|word| word.contains("/libvulkan.so.1")).expect("the loader").to_owned();
+    // It stays when it is closed: the real one has the same name, and would be found in its place.
+    let options = ["-shared", "-fPIC", "-Wl,-soname,libvulkan.so.1,-z,nodelete", "-o"];
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gpu/lost_device.c");
+    let compiler =
+        Command::new("cc").args(options).arg(directory.join("libvulkan.so.1")).arg(source).arg("-ldl").status();
+    assert!(compiler.unwrap().success());
+    real
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lost_device_is_an_error_and_the_run_goes_on_from_what_was_saved() {
+    let home = home();
+    let loader = tempfile::tempdir().unwrap();
+    let real = build_losing_loader(loader.path());
+    let losing = |arguments: &str, submissions: usize| {
+        let mut program = home.program(arguments);
+        program.env("LD_LIBRARY_PATH", loader.path()).env("REAL_VULKAN", &real);
+        let output = program.env("SUBMISSIONS", submissions.to_string()).output().unwrap();
+        let said = message(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said.lines().last(), Some("error: the device failed: Device is lost"), "{said}");
+    };
+    losing("eval mlp --data digits --device wgpu", 0);
+    let train =
+        "train mlp/config.toml --set data.limit=148 --set data.validation=100 --set train.epochs=4 --device wgpu";
+    assert!(home.program(&format!("{train} --out whole")).output().unwrap().status.success());
+    losing(&format!("{train} --out run"), 60);
+    assert!(home.program("train --resume run --device wgpu").output().unwrap().status.success());
+    let model = |run: &str| std::fs::read(home.path(run).join("model.safetensors")).unwrap();
+    assert!(model("run") == model("whole"), "the resumed run ends in other bytes");
 }
 
 #[test]
