@@ -3,12 +3,27 @@
 #     DATA     where mnist/ and cifar10-jpeg/{train,test}/CLASS lie, by default data
 #     RUNS     where runs and measurements go, by default runs/claims
 #     UNROLLED the program, by default unrolled
+#     JOBS     trainings at once, by default 1; with more, set RAYON_NUM_THREADS to the threads of each
 
 set -euo pipefail
 DATA=${DATA:-data}
 RUNS=${RUNS:-runs/claims}
 UNROLLED=${UNROLLED:-unrolled}
+JOBS=${JOBS:-1}
+failed=0
 here=$(dirname "${BASH_SOURCE[0]}")
+
+# background COMMAND...: runs a command once fewer than JOBS are running.
+background() {
+    while [ "$(jobs -pr | wc -l)" -ge "$JOBS" ]; do wait -n || failed=1; done
+    "$@" &
+}
+
+# wait_for_all: waits for what runs in the background, and ends the script where something failed.
+wait_for_all() {
+    while [ "$(jobs -p | wc -l)" -gt 0 ]; do wait -n || failed=1; done
+    [ "$failed" = 0 ]
+}
 
 # train NAME CONFIG KEY=VALUE...: trains the experiment into RUNS/NAME.
 train() {
@@ -30,18 +45,24 @@ measure() {
     "$UNROLLED" measure "$run" --data "$data" --out "$out" "${options[@]}" "$@" >"$RUNS/${run##*/}.txt"
 }
 
-# best_rate NAME CONFIG KEY=VALUE...: trains with rates .03, .1 and .3 and prints the one with the highest accuracy on the held-out
-# training images.
-best_rate() {
+# search NAME CONFIG KEY=VALUE...: trains with rates .03, .1 and .3.
+search() {
     local name=$1 rate
     shift
+    for rate in 0.03 0.1 0.3; do background try "$name-rate$rate" "$@" train.rate=$rate; done
+}
+
+# try NAME ...: trains. A rate with which the loss stops being finite is none.
+try() {
+    train "$@" || echo "$1 failed" >&2
+}
+
+# best_rate NAME: prints the rate of the search with the highest accuracy on the held-out training images.
+best_rate() {
+    local rate
     for rate in 0.03 0.1 0.3; do
-        # A rate with which the loss stops being finite is none.
-        train "$name-rate$rate" "$@" train.rate=$rate >&2 || true
-    done
-    for rate in 0.03 0.1 0.3; do
-        [ -e "$RUNS/$name-rate$rate/model.safetensors" ] || continue
-        printf '%s %s\n' "$(tail -n 1 "$RUNS/$name-rate$rate/metrics.jsonl" |
+        [ -e "$RUNS/$1-rate$rate/model.safetensors" ] || continue
+        printf '%s %s\n' "$(tail -n 1 "$RUNS/$1-rate$rate/metrics.jsonl" |
             sed 's/.*"test_accuracy_fraction":\([0-9.e-]*\).*/\1/')" $rate
     done | sort -g | tail -n 1 | cut -d' ' -f2
 }

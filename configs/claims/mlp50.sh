@@ -3,18 +3,20 @@
 # -4 on CIFAR-10. About half an hour on two cores; `python3 reference/claims.py RUNS` prints the figures.
 source "$(dirname "$0")/lib.sh"
 
+declare -A SOURCES=([mnist]=mnist:$DATA/mnist [cifar]=folder:$DATA/cifar10-jpeg)
 for set in mnist cifar; do
-    case $set in
-        mnist) source=mnist:$DATA/mnist ;;
-        cifar) source=folder:$DATA/cifar10-jpeg ;;
-    esac
-    rate=$(best_rate mlp50-$set mlp50.toml data.source=$source train.epochs=3 model.gate_bias=-4)
-    for bias in -1 -2 -3 -4; do
-        [ $set = cifar ] && [ $bias != -4 ] && continue
-        for seed in 1 2 3; do
-            name=mlp50-$set-bias$bias-seed$seed
-            train $name mlp50.toml data.source=$source train.rate=$rate train.seed=$seed model.gate_bias=$bias
-            measure $name $source --split test --only lesion,theory,gates,estimation
-        done
-    done
+    search mlp50-$set mlp50.toml data.source=${SOURCES[$set]} train.epochs=3 model.gate_bias=-4
 done
+wait_for_all
+
+# arm SET BIAS SEED: trains and measures a network.
+arm() {
+    local name=mlp50-$1-bias$2-seed$3 source=${SOURCES[$1]}
+    train "$name" mlp50.toml data.source="$source" train.rate="$(best_rate mlp50-$1)" train.seed="$3" model.gate_bias="$2"
+    measure "$name" "$source" --split test --only lesion,theory,gates,estimation
+}
+for seed in 1 2 3; do
+    for bias in -1 -2 -3 -4; do background arm mnist $bias $seed; done
+    background arm cifar -4 $seed
+done
+wait_for_all
