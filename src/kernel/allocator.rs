@@ -7,8 +7,10 @@
 //! what is kept has a bound, and where it is reached, all is given back.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::tuning::allocation::{CACHE_LINE, LARGE_PAGE, MAX_FREE, MIN_BLOCK, STEPS_PER_POWER};
 
@@ -32,8 +34,9 @@ struct Cache {
     free: [Mutex<FreeList>; CLASSES],
     /// The bytes of all of them.
     bytes: AtomicUsize,
-    /// The most bytes that are kept.
+    /// The most bytes that are kept: the least of the bounds.
     most: AtomicUsize,
+    bounds: Mutex<Vec<usize>>,
 }
 
 /// The free blocks of one size class, as addresses.
@@ -43,21 +46,47 @@ struct FreeList {
 }
 
 impl CachingAllocator {
-    /// Sets how many bytes of freed blocks the process keeps at most; at first there is no bound. No result depends on it.
-    pub fn keep_at_most(bytes: usize) {
-        CACHE.keep_at_most(bytes);
+    /// Bounds the bytes of freed blocks that the process keeps, as long as the returned value lives; of several bounds the least
+    /// holds. No result depends on it.
+    pub fn keep_at_most(bytes: usize) -> KeptBound<'static> {
+        CACHE.keep_at_most(bytes)
+    }
+}
+
+/// A bound of what is kept, which holds until it is dropped.
+#[must_use = "the bound ends where this is dropped"]
+pub struct KeptBound<'a> {
+    cache: &'a Cache,
+    bytes: usize,
+}
+
+impl Drop for KeptBound<'_> {
+    fn drop(&mut self) {
+        self.cache.change_bounds(|bounds| {
+            if let Some(place) = bounds.iter().position(|&bytes| bytes == self.bytes) {
+                bounds.swap_remove(place);
+            }
+        });
     }
 }
 
 impl Cache {
     const fn new() -> Self {
         let free = [const { Mutex::new(FreeList { blocks: [0; MAX_FREE], count: 0 }) }; CLASSES];
-        Self { free, bytes: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX) }
+        Self { free, bytes: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX), bounds: Mutex::new(Vec::new()) }
     }
 
-    fn keep_at_most(&self, bytes: usize) {
-        self.most.store(bytes, Ordering::Relaxed);
-        if self.bytes.load(Ordering::Relaxed) > bytes {
+    fn keep_at_most(&self, bytes: usize) -> KeptBound<'_> {
+        self.change_bounds(|bounds| bounds.push(bytes));
+        KeptBound { cache: self, bytes }
+    }
+
+    fn change_bounds(&self, change: impl FnOnce(&mut Vec<usize>)) {
+        let mut bounds = self.bounds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut bounds);
+        let most = bounds.iter().copied().min().unwrap_or(usize::MAX);
+        self.most.store(most, Ordering::Relaxed);
+        if self.bytes.load(Ordering::Relaxed) > most {
             self.release();
         }
     }
@@ -157,15 +186,28 @@ impl SizeClass {
     }
 }
 
-/// The size of the last request that the system refused, bytes.
-static REFUSED: AtomicUsize = AtomicUsize::new(0);
+/// The longest time from a request that was refused to the abort for want of it. Rust prints a message between, perhaps with a backtrace.
+const TO_ABORT: Duration = Duration::from_secs(5);
+
+thread_local! {
+    /// When the system refused a request of this thread last.
+    static REFUSED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
 
 /// Takes note of a request that the system refused.
-fn noted(block: *mut u8, layout: &Layout) -> *mut u8 {
+fn noted(block: *mut u8) -> *mut u8 {
     if block.is_null() {
-        REFUSED.store(layout.size(), Ordering::Relaxed);
+        // A thread that ends has nothing to say any more.
+        let _ = REFUSED.try_with(|refused| refused.set(Some(Instant::now())));
     }
     block
+}
+
+/// Returns whether an abort of this thread is for want of memory. A thread can do without memory that was refused, and be aborted later
+/// for another reason.
+fn is_out_of_memory(now: Instant) -> bool {
+    let refused = REFUSED.try_with(Cell::get).ok().flatten();
+    refused.is_some_and(|refused| now.duration_since(refused) < TO_ABORT)
 }
 
 /// Lets a program whose allocator is [`CachingAllocator`] end with an error, exit code 1, where memory cannot be had. Rust ends
@@ -178,13 +220,13 @@ pub fn fail_without_memory() {
     }
 }
 
-/// Ends the program. Where memory was refused, that is why.
+/// Ends the program. Where memory was refused to this thread just before, that is why.
 #[cfg(target_os = "linux")]
 extern "C" fn on_abort(_: libc::c_int) {
     const MESSAGE: &[u8] = b"error: out of memory; use smaller batches or a smaller network\n";
-    // SAFETY: both functions may be called by a handler of signals.
+    // SAFETY: the functions may be called by a handler of signals, and so may the clock.
     unsafe {
-        if REFUSED.load(Ordering::Relaxed) > 0 {
+        if is_out_of_memory(Instant::now()) {
             libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
             libc::_exit(1);
         }
@@ -200,12 +242,12 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = SizeClass::of(&layout) else {
             // SAFETY: the caller promises a layout of nonzero size.
-            return noted(unsafe { System.alloc(layout) }, &layout);
+            return noted(unsafe { System.alloc(layout) });
         };
         if let Some(block) = CACHE.take(class) {
             return block;
         }
-        noted(class.allocate(), &layout)
+        noted(class.allocate())
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -223,7 +265,7 @@ unsafe impl GlobalAlloc for CachingAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if SizeClass::of(&layout).is_none() {
             // SAFETY: the caller promises a layout of nonzero size.
-            return noted(unsafe { System.alloc_zeroed(layout) }, &layout);
+            return noted(unsafe { System.alloc_zeroed(layout) });
         }
         // SAFETY: the caller promises a layout of nonzero size. The block has at least the size of the layout.
         unsafe {
@@ -260,19 +302,34 @@ mod tests {
         let mib = |mib: usize| SizeClass::of_size(mib << 20).unwrap();
         let (small, large) = (mib(3), mib(4));
         let kept = |class: SizeClass| cache.free[class.index].lock().unwrap().count;
-        cache.keep_at_most(7 << 20);
+        let first = cache.keep_at_most(7 << 20);
         assert!(cache.keep(small, small.allocate()) && cache.keep(small, small.allocate()));
         assert_eq!([kept(small), kept(large)], [2, 0]);
         // The blocks of one size make room for those of another.
         assert!(cache.keep(large, large.allocate()));
         assert_eq!([kept(small), kept(large)], [0, 1]);
-        cache.keep_at_most(4 << 20);
         let block = cache.take(large).unwrap();
-        cache.keep_at_most(3 << 20);
+        let second = cache.keep_at_most(3 << 20);
+        drop(first);
         assert!(!cache.keep(large, block), "a block above the bound is not kept");
-        // SAFETY: the block was not kept, and has the layout of its class.
-        unsafe { System.dealloc(block, large.layout()) };
+        // The bound ends with what asked for it.
+        drop(second);
+        assert!(cache.keep(large, block));
+        drop(cache.keep_at_most(0));
         assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    /// An abort has nothing to do with memory that a thread was refused and did without.
+    #[test]
+    fn a_refused_request_explains_an_abort_of_its_thread_soon_after_it() {
+        // The compiler may do without a block that is not used.
+        let layout = Layout::from_size_align(std::hint::black_box(isize::MAX as usize / 2), 8).unwrap();
+        let now = Instant::now();
+        assert!(!is_out_of_memory(now));
+        // SAFETY: the layout has a size.
+        assert!(unsafe { std::hint::black_box(CachingAllocator.alloc(layout)) }.is_null());
+        assert!(is_out_of_memory(now) && !is_out_of_memory(Instant::now() + TO_ABORT));
+        assert!(!std::thread::spawn(|| is_out_of_memory(Instant::now())).join().unwrap());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::directory::Directory;
 use super::measurement::{AnyMeasurement, REGISTRY, named};
+use super::memory::bound_kept_memory;
 use super::progress::{Meter, Progress};
 use super::results::{Measurements, Untrained, assemble};
 use super::run::Runner;
@@ -244,6 +245,7 @@ impl<'a> Measure<'a> {
         }
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
+        let _bound = bound_kept_memory(self.memory);
         let stored = self.directory.as_ref().filter(|_| self.keeps_unfinished);
         let store = Store::new(stored.map(Directory::path), &plan)?;
         let mut finished: IndexMap<String, Value> = IndexMap::new();
@@ -315,6 +317,7 @@ impl<'a> Measure<'a> {
         };
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, Some(shard))?;
+        let _bound = bound_kept_memory(self.memory);
         let store = Store::new(Some(directory.path()), &plan)?;
         let _lock = directory.begin(&plan, &store, self.resumes)?;
         directory.save_training(&self.training)?;

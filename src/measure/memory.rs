@@ -1,6 +1,6 @@
 //! How much memory measuring may take.
 
-use crate::kernel::CachingAllocator;
+use crate::kernel::{CachingAllocator, KeptBound};
 use crate::{Error, Result};
 
 /// Returns the machine's memory, bytes; `None` where the system does not say how much there is.
@@ -19,6 +19,12 @@ fn memory_by_default() -> u64 {
 /// One eighth of what measuring may take is for freed arrays that the process keeps for the next ones of their size.
 const KEPT_PART: u64 = 8;
 
+/// Bounds what the process keeps of freed memory to its part of what was asked for, as long as the returned value lives.
+pub(crate) fn bound_kept_memory(asked: Option<u64>) -> KeptBound<'static> {
+    let all = asked.unwrap_or_else(memory_by_default);
+    CachingAllocator::keep_at_most(usize::try_from(all / KEPT_PART).unwrap_or(usize::MAX))
+}
+
 /// What measuring takes above the network itself, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Need {
@@ -29,13 +35,12 @@ pub(super) struct Need {
 }
 
 impl Need {
-    /// Returns how many samples fit at once, and bounds what the process keeps of freed memory.
+    /// Returns how many samples fit at once.
     ///
     /// # Errors
     /// [`Error::Argument`] where memory that was asked for is too little for one.
     pub(super) fn samples(self, asked: Option<u64>, name: &str) -> Result<usize> {
         let all = asked.unwrap_or_else(memory_by_default);
-        CachingAllocator::keep_at_most(usize::try_from(all / KEPT_PART).unwrap_or(usize::MAX));
         let fits = (all - all / KEPT_PART).saturating_sub(self.fixed) / self.per_sample.max(1);
         if fits == 0 && asked.is_some() {
             let least = (self.fixed + self.per_sample).div_ceil(KEPT_PART - 1).saturating_mul(KEPT_PART);
