@@ -2,19 +2,17 @@
 
 use std::path::Path;
 
-use crate::visible::visible;
+use crate::visible::visible_line;
 use crate::{Error, Result};
 
 /// The longest text that a message quotes, in characters.
 const MAX_CHARS: usize = 240;
 
-/// Returns the text on one line: runs of white space become one space, characters that are not seen become escapes, and
-/// everything after 240 characters becomes `…`.
-///
-/// An error has to stay one readable line.
-pub(crate) fn one_line(text: &str) -> String {
+/// Returns a text that a message quotes, as [`visible_line`] does: runs of white space become one space, and everything after 240
+/// characters becomes `…`.
+pub(crate) fn quoted(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = visible(&line);
+    let line = visible_line(&line);
     match line.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.into_owned(),
@@ -47,9 +45,9 @@ pub(crate) fn toml_message(error: &toml::de::Error, text: &str) -> String {
         Some(before) => {
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-            format!("line {line}, column {column}: {}", one_line(&message))
+            format!("line {line}, column {column}: {}", quoted(&message))
         }
-        None => one_line(&message),
+        None => quoted(&message),
     }
 }
 
@@ -78,7 +76,7 @@ mod tests {
 
     #[test]
     fn text_becomes_one_line_without_control_characters() {
-        assert_eq!(one_line(" a\n\tb\u{1b}[31m "), "a b\\u001b[31m");
-        assert_eq!(one_line(&"é".repeat(300)), "é".repeat(240) + "…");
+        assert_eq!(quoted(" a\n\tb\u{1b}[31m "), "a b\\u001b[31m");
+        assert_eq!(quoted(&"é".repeat(300)), "é".repeat(240) + "…");
     }
 }

@@ -1,5 +1,6 @@
 //! Runs parts of a graph: computes values of it from other values.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rten::{Model, ModelOptions, NodeId, ShapeInferenceMode, Value, ValueView};
@@ -9,9 +10,9 @@ use rten_tensor::prelude::*;
 use super::ParseResult;
 use super::attribute_defaults::{completed, missing_attributes};
 use super::external_data::read_file;
-use super::linked_graph::Graph;
+use super::linked_graph::{self, Graph};
 use crate::error::caught;
-use crate::text::one_line;
+use crate::text::quoted;
 use crate::{Error, Result};
 
 /// An inference session of a graph, which can compute any of its values from others.
@@ -19,8 +20,9 @@ pub(super) struct Engine {
     model: Model,
     /// The engine's number of each value; `None` for a value that the engine computed or fused away when it loaded the file.
     ids: Vec<Option<NodeId>>,
-    /// The most nodes one after the other that compute from arrays alone.
-    constant_depth: usize,
+    /// The most nodes one after the other beside those that compute a value from others: nodes that compute from arrays alone,
+    /// and those of the file that are none of the graph.
+    hidden_depth: usize,
 }
 
 /// The engine plans a computation by visiting nodes one within the other. So many fit on the stack of any thread.
@@ -36,7 +38,7 @@ impl Engine {
     /// # Errors
     /// [`Error::File`] that names the node at fault, or the file.
     pub(super) fn open(path: &Path, graph: &Graph, is_fused: bool) -> Result<Self> {
-        let wrong = |what: String| Error::file(path, format!("cannot be run: {}", one_line(&what)));
+        let wrong = |what: String| Error::file(path, format!("cannot be run: {}", quoted(&what)));
         let mut bytes = std::fs::read(path).map_err(Error::io(path))?;
         let missing = missing_attributes(graph);
         if !missing.is_empty() {
@@ -53,13 +55,14 @@ impl Engine {
             }
             options.load(bytes).map_err(|e| e.to_string())
         };
-        let model = on_stack(graph.nodes.len(), load).and_then(|loaded| loaded).map_err(wrong)?;
+        let model = on_stack(graph.raw.nodes.len(), load).and_then(|loaded| loaded).map_err(wrong)?;
         let ids = graph.values.iter().map(|value| model.find_node(&value.name)).collect();
-        Ok(Self { model, ids, constant_depth: constant_depth(graph) })
+        // An `Identity` is no node of the graph, but one of the engine.
+        let identities = graph.raw.nodes.len().saturating_sub(graph.nodes.len());
+        Ok(Self { model, ids, hidden_depth: constant_depth(graph) + identities })
     }
 
-    /// Computes values from other values, of which the first is the one that the outputs depend on. The error names the node that
-    /// failed.
+    /// Computes values from other values. The error names the node that failed.
     pub(super) fn run(
         &self,
         graph: &Graph,
@@ -67,27 +70,24 @@ impl Engine {
         outputs: &[usize],
     ) -> ParseResult<Vec<Value>> {
         let id = |value: usize| {
-            let unknown = || format!("'{}' does not exist where the graph runs", one_line(&graph.values[value].name));
+            let unknown = || format!("'{}' does not exist where the graph runs", quoted(&graph.values[value].name));
             self.ids[value].ok_or_else(unknown)
         };
         let find = |value: &usize| inputs.iter().find(|(other, _)| other == value);
         let mut missing: Vec<usize> = outputs.iter().copied().filter(|value| find(value).is_none()).collect();
         missing.sort_unstable();
         missing.dedup();
-        let given: Vec<usize> = inputs.iter().map(|(value, _)| *value).collect();
         let arrays: ParseResult<Vec<_>> =
             inputs.iter().map(|(value, array)| Ok((id(*value)?, array.clone().into()))).collect();
         let ids: ParseResult<Vec<NodeId>> = missing.iter().map(|&value| id(value)).collect();
         let ids = ids?;
-        let place_of = |value: usize| graph.values[value].producer.map_or(0, |node| node + 1);
-        let last = missing.iter().map(|&value| place_of(value)).max().unwrap_or(0);
-        let first = given.first().map_or(0, |&value| place_of(value));
-        let nested = last.saturating_sub(first) + self.constant_depth;
+        let given = inputs.iter().map(|(value, _)| *value).collect();
+        let nested = needed_nodes(graph, &given, missing.clone()) + self.hidden_depth;
         let computed = match ids.is_empty() {
             true => Vec::new(),
             false => {
                 let arrays = arrays?;
-                on_stack(nested, || self.model.run(arrays, &ids, None).map_err(|e| one_line(&e.to_string())))??
+                on_stack(nested, || self.model.run(arrays, &ids, None).map_err(|e| quoted(&e.to_string())))??
             }
         };
         let place = |value: &usize| missing.binary_search(value).ok();
@@ -129,6 +129,21 @@ pub(super) fn can_fuse(graph: &Graph) -> bool {
     all <= MAX_TERMS
 }
 
+/// Returns how many nodes compute some values from others, but for those that compute from arrays alone. So many may be one
+/// after the other.
+fn needed_nodes(graph: &Graph, given: &HashSet<usize>, mut waiting: Vec<usize>) -> usize {
+    let mut nodes = HashSet::new();
+    while let Some(value) = waiting.pop() {
+        let linked_graph::Value { is_constant, producer, .. } = &graph.values[value];
+        if let Some(node) = producer.filter(|_| !is_constant && !given.contains(&value))
+            && nodes.insert(node)
+        {
+            waiting.extend(graph.nodes[node].present_inputs());
+        }
+    }
+    nodes.len()
+}
+
 /// Returns the most nodes one after the other that compute from arrays alone.
 fn constant_depth(graph: &Graph) -> usize {
     let mut depths = vec![0_usize; graph.values.len()];
@@ -157,7 +172,7 @@ pub(super) fn float_tensor(graph: &Graph, id: usize, value: Value) -> ParseResul
     match value {
         Value::FloatTensor(tensor) => Ok(tensor),
         other => {
-            let name = one_line(&graph.values[id].name);
+            let name = quoted(&graph.values[id].name);
             Err(format!("'{name}' is an estimate and holds {}, expected float32", other.dtype()))
         }
     }
@@ -165,7 +180,7 @@ pub(super) fn float_tensor(graph: &Graph, id: usize, value: Value) -> ParseResul
 
 /// Makes a value of a shape: of f32, or of the integers that the numbers are.
 pub(super) fn from_floats(shape: &[usize], values: Vec<f32>, is_integer: bool) -> ParseResult<Value> {
-    let failed = |e: &dyn std::error::Error| one_line(&e.to_string());
+    let failed = |e: &dyn std::error::Error| quoted(&e.to_string());
     if is_integer {
         let whole: Vec<i32> = values.iter().map(|&v| v as i32).collect();
         Value::from_shape(shape, whole).map_err(|e| failed(&e))
@@ -186,6 +201,28 @@ mod tests {
             assert_eq!(on_stack::<i32>(nested, || panic!("side {}", 3)), line("side 3"));
             assert_eq!(on_stack(nested, || 3), Ok(3));
         }
+    }
+
+    /// A sum of a value and of what a long chain computes from another one.
+    #[test]
+    fn all_inputs_of_a_node_count() {
+        let value = |producer| linked_graph::Value { producer, ..Default::default() };
+        let node = |inputs: &[usize], output| linked_graph::Node {
+            inputs: inputs.iter().copied().map(Some).collect(),
+            outputs: vec![output],
+            ..Default::default()
+        };
+        // Value 0 and value 1 are inputs; node i computes value i + 2 from the one before; the last one adds value 0.
+        let mut graph = Graph { values: vec![value(None), value(None)], ..Graph::default() };
+        for place in 0..1000 {
+            let inputs = [place + 1, 0];
+            graph.nodes.push(node(&inputs[..if place == 999 { 2 } else { 1 }], place + 2));
+            graph.values.push(value(Some(place)));
+        }
+        let count = |given: &[usize]| needed_nodes(&graph, &given.iter().copied().collect(), vec![1001]);
+        assert_eq!([count(&[0, 1]), count(&[0, 991]), count(&[0, 1001])], [1000, 10, 0]);
+        graph.values[501].is_constant = true;
+        assert_eq!(needed_nodes(&graph, &HashSet::from([0]), vec![1001]), 500);
     }
 
     #[test]

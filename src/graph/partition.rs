@@ -5,7 +5,7 @@ use super::find_blocks::BlockMatch;
 use super::flops;
 use super::linked_graph::Graph;
 use super::subgraph::Subgraph;
-use crate::text::one_line;
+use crate::text::quoted;
 
 /// A part of a graph: computes values from one value.
 #[derive(Clone)]
@@ -83,8 +83,8 @@ impl Part {
                 let consumer = consumer.map_or_else(|| "the output".into(), |&node| graph.describe_node(node));
                 return Err(format!(
                     "cannot be cut: {consumer} takes '{}' from within the blocks before it, around '{}'",
-                    one_line(&graph.values[value].name),
-                    one_line(&graph.values[from].name)
+                    quoted(&graph.values[value].name),
+                    quoted(&graph.values[from].name)
                 ));
             }
         }

@@ -151,6 +151,16 @@ impl<'a> FieldValue<'a> {
         }
         Ok(all)
     }
+
+    /// Returns the values of a field of f32: one value, or several that are packed.
+    pub(super) fn floats(self) -> Vec<f64> {
+        let packed = match &self {
+            Self::Fixed32(value) => &value[..],
+            Self::Bytes(packed) => packed,
+            Self::Varint(_) | Self::Fixed64 => &[],
+        };
+        packed.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect()
+    }
 }
 
 #[cfg(test)]

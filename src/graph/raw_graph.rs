@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::ParseResult;
 use super::declaration::{Dimension, read_declaration};
-use super::protobuf::{FieldValue, Fields};
+use super::protobuf::Fields;
 
 /// An array of the file: an initializer, or the value of an attribute.
 #[derive(Clone, Debug, Default)]
@@ -15,10 +15,8 @@ pub(super) struct ArrayInfo {
     pub shape: Vec<usize>,
     /// Element type, as ONNX numbers it.
     pub element: i64,
-    /// The value of an array of one f32.
-    pub scalar: Option<f32>,
-    /// The values of a short array of 64-bit integers, such as a shape.
-    pub integers: Vec<i64>,
+    /// The values of a short array of numbers, such as a shape; none of a longer one and of other types.
+    pub numbers: Vec<f64>,
     /// Whether it is an initializer of the graph, and not the result of a `Constant` node.
     pub is_parameter: bool,
     /// Whether the values are stored in another file.
@@ -37,6 +35,8 @@ pub(super) struct Attribute {
     pub array: Option<ArrayInfo>,
     /// Whether it holds a graph with layers.
     pub has_layers: bool,
+    /// The values of a float or of a short list of floats.
+    pub floats: Vec<f64>,
     /// The number of values of a list of floats.
     pub float_count: usize,
     /// Values of the outer graph that a subgraph of this attribute consumes.
@@ -60,7 +60,7 @@ const LAYERS: [&str; 8] = ["Conv", "ConvTranspose", "Einsum", "GRU", "Gemm", "LS
 const MAX_WINDOW: i64 = 1 << 16;
 /// Arrays of more values are refused.
 const MAX_VALUES: usize = 1 << 40;
-/// The most integers of an array that are read: more than a shape has sides.
+/// The most numbers of an array that are read: more than a shape has sides.
 const MAX_SIDES: usize = 16;
 
 /// A graph whose values are names.
@@ -176,10 +176,20 @@ impl RawNode {
 }
 
 impl Attribute {
-    /// Returns the array that the attribute of a `Constant` holds: an array, or a list of floats.
+    /// Returns the array that the attribute of a `Constant` holds: an array, a number or a list of numbers.
     pub(super) fn constant(&self) -> Option<ArrayInfo> {
-        let floats = || ArrayInfo { shape: vec![self.float_count], element: FLOAT32, ..ArrayInfo::default() };
-        self.array.clone().or_else(|| (self.float_count > 0).then(floats))
+        let array = |shape: &[usize], element, numbers| {
+            Some(ArrayInfo { shape: shape.to_vec(), element, numbers, ..ArrayInfo::default() })
+        };
+        let integers = |integers: &[i64]| integers.iter().map(|&i| i as f64).take(MAX_SIDES).collect();
+        match self.name.as_str() {
+            "value_float" => array(&[], FLOAT32, self.floats.clone()),
+            "value_floats" => array(&[self.float_count], FLOAT32, self.floats.clone()),
+            "value_int" => array(&[], INT64, integers(&[self.integer])),
+            "value_ints" => array(&[self.integers.len()], INT64, integers(&self.integers)),
+            _ => self.array.clone(),
+        }
+        .map(ArrayInfo::without_long_numbers)
     }
 
     fn read(fields: Fields<'_>, depth: usize) -> ParseResult<Self> {
@@ -187,6 +197,7 @@ impl Attribute {
         for field in fields {
             match field? {
                 (1, name) => attribute.name = name.text()?.to_owned(),
+                (2, value) => attribute.floats = value.floats(),
                 (3, value) => attribute.integer = value.integer()?,
                 (4, text) => attribute.text = text.text().ok().map(str::to_owned),
                 (5, message) => {
@@ -202,8 +213,12 @@ impl Attribute {
                     attribute.external_files.extend(graph.external_files());
                     attribute.captured.extend(graph.captured()?);
                 }
-                (7, FieldValue::Fixed32(_)) => attribute.float_count += 1,
-                (7, FieldValue::Bytes(packed)) => attribute.float_count += packed.len() / 4,
+                (7, values) => {
+                    let values = values.floats();
+                    attribute.float_count += values.len();
+                    let room = MAX_SIDES.saturating_sub(attribute.floats.len());
+                    attribute.floats.extend(values.into_iter().take(room));
+                }
                 (8, values) => attribute.integers.extend(values.integers()?),
                 (10 | 11, _) => return Err(format!("attribute '{}': lists of arrays or graphs", attribute.name)),
                 _ => {}
@@ -222,9 +237,10 @@ impl ArrayInfo {
             match field? {
                 (1, values) => dims.extend(values.integers()?),
                 (2, element) => array.element = element.integer()?,
-                (4, FieldValue::Fixed32(value)) => array.scalar = Some(f32::from_le_bytes(value)),
-                (4, FieldValue::Bytes(values)) => array.scalar = values.first_chunk().map(|b| f32::from_le_bytes(*b)),
-                (7, values) if array.integers.len() < MAX_SIDES => array.integers.extend(values.integers()?),
+                (4, values) if array.numbers.len() < MAX_SIDES => array.numbers.extend(values.floats()),
+                (5 | 7, values) if array.numbers.len() < MAX_SIDES => {
+                    array.numbers.extend(values.integers()?.into_iter().map(|i| i as f64));
+                }
                 (8, name) => array.name = name.text()?.to_owned(),
                 (9, bytes) => raw = Some(bytes.bytes()?),
                 (13, message) => {
@@ -247,17 +263,27 @@ impl ArrayInfo {
             let have = raw.len();
             return Err(format!("array '{}': {have} bytes, shape {dims:?} needs {}", array.name, count * size));
         }
-        if let (Some(raw), INT64) = (raw, array.element) {
-            let values = raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
-            array.integers = if count <= MAX_SIDES { values.collect() } else { Vec::new() };
+        if let Some(raw) = raw.filter(|_| count <= MAX_SIDES) {
+            array.numbers = numbers(array.element, raw);
         }
-        array.integers.truncate(if count <= MAX_SIDES { count } else { 0 });
-        array.scalar = match raw {
-            _ if count != 1 || array.element != FLOAT32 => None,
-            Some(raw) => raw.first_chunk().map(|b| f32::from_le_bytes(*b)),
-            None => array.scalar,
-        };
-        Ok(array)
+        Ok(array.without_long_numbers())
+    }
+
+    /// Leaves out numbers that are not all of the array's.
+    fn without_long_numbers(self) -> Self {
+        let is_whole = self.shape.iter().product::<usize>() == self.numbers.len();
+        Self { numbers: if is_whole { self.numbers } else { Vec::new() }, ..self }
+    }
+}
+
+/// Returns the numbers of raw bytes of a type, as ONNX numbers it; none of other types than f32, f64, i32 and i64.
+fn numbers(element: i64, raw: &[u8]) -> Vec<f64> {
+    match element {
+        FLOAT32 => raw.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
+        6 => raw.as_chunks().0.iter().map(|bytes| f64::from(i32::from_le_bytes(*bytes))).collect(),
+        INT64 => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f64).collect(),
+        11 => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -67,7 +67,7 @@ fn common_module<'a>(scopes: impl Iterator<Item = Vec<&'a str>>) -> Option<Strin
         }
         parts.push(part);
     }
-    let name = crate::text::one_line(&parts.join("."));
+    let name = crate::text::quoted(&parts.join("."));
     name.contains(char::is_alphabetic).then_some(name)
 }
 

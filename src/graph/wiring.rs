@@ -194,7 +194,7 @@ fn gate_and_value(dominators: &PostDominators<'_>, value: usize, other: Option<u
 fn is_complement(graph: &Graph, value: usize, t: usize) -> bool {
     let node = graph.produced_by(source(graph, value), &["Sub"]);
     let Some([Some(one), Some(other)]) = node.map(|node| &node.inputs[..]) else { return false };
-    let is_one = graph.values[*one].array.as_ref().is_some_and(|array| array.scalar == Some(1.0));
+    let is_one = graph.values[*one].array.as_ref().is_some_and(|array| array.numbers == [1.0]);
     is_one && source(graph, *other) == source(graph, t)
 }
 
