@@ -1,5 +1,6 @@
 //! The error type. Every message names the thing at fault, such as a path, a key or a shape, and what would be right.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -166,10 +167,13 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> std::result::Result<T, Stri
     CAUGHT.set(CAUGHT.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(call));
     CAUGHT.set(CAUGHT.get() - 1);
-    outcome.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        line(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic"))
-    })
+    outcome.map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// Returns the text of a panic, on one line.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    line(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text"))
 }
 
 /// Calls code of others that reads a file. A panic becomes an error that names the file.
@@ -187,8 +191,8 @@ fn line(text: impl std::fmt::Display) -> String {
     visible_line(&text.to_string()).into_owned()
 }
 
-/// Returns the reason of the operating system in lower case, without the code `(os error N)`.
-pub(crate) fn reason(source: &std::io::Error) -> String {
+/// Returns the reason of the operating system in lower case, without the code `(os error N)`; other errors as they are.
+pub fn reason(source: &impl std::error::Error) -> String {
     let text = source.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),

@@ -40,6 +40,9 @@ mod text;
 pub mod train;
 mod visible;
 
-pub use atomic_file::{Chunk, FileContents, Stage, WriteLock, check_writable, write_atomic, write_atomic_checked};
-pub use error::{Error, Result, is_panic_caught};
+pub use atomic_file::{
+    Chunk, Existing, FileContents, FileTransaction, OutputFile, Place, WriteLock, check_writable, directory_of,
+    entries, write_atomic, write_atomic_checked,
+};
+pub use error::{Error, Result, is_panic_caught, panic_text, reason};
 pub use visible::{visible, visible_line};

@@ -3,6 +3,8 @@
 //! What a file announces is bounded in two ways: by a multiple of its own size, which its reader knows, and by one number for
 //! all files, of which every reader takes a share.
 
+use std::ffi::OsStr;
+
 use crate::{Error, Result};
 
 /// The environment variable that raises or lowers the bound.
@@ -15,11 +17,13 @@ const DEFAULT: u64 = 4 << 30;
 /// # Errors
 /// [`Error::Config`] where the environment variable is no number of bytes.
 pub(crate) fn file_memory() -> Result<u64> {
-    match std::env::var(VARIABLE) {
-        Ok(text) => parse(&text)
-            .ok_or_else(|| Error::config(VARIABLE, format!("'{text}', expected a number of bytes such as 512M or 8G"))),
-        Err(_) => Ok(DEFAULT),
-    }
+    std::env::var_os(VARIABLE).map_or(Ok(DEFAULT), |text| read(&text))
+}
+
+fn read(text: &OsStr) -> Result<u64> {
+    let wrong =
+        || Error::config(VARIABLE, format!("'{}', expected a number of bytes such as 512M or 8G", text.display()));
+    text.to_str().and_then(parse).ok_or_else(wrong)
 }
 
 /// Returns how a message about the bound ends.
@@ -53,5 +57,13 @@ mod tests {
         for wrong in ["", "G", "0", "-1G", "1.5G", "8g", "99999999999T"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_text_that_is_not_utf_8_is_no_size() {
+        let text = std::os::unix::ffi::OsStrExt::from_bytes(b"8\xffG");
+        let error = read(text).unwrap_err().to_string();
+        assert_eq!(error, "UNROLLED_FILE_MEMORY: '8\u{fffd}G', expected a number of bytes such as 512M or 8G");
     }
 }

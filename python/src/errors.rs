@@ -1,10 +1,10 @@
 //! Rust errors and panics as the exceptions of `unrolled.errors`.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::prelude::*;
-use unrolled::{Error, Result};
+use unrolled::kernel::instruction_set;
+use unrolled::{Error, Result, panic_text};
 
 /// Returns an exception of a class of `unrolled.errors`.
 pub(crate) fn exception(py: Python<'_>, class: &str, message: &str) -> PyErr {
@@ -44,12 +44,17 @@ pub(crate) enum Failure {
     Panic(String),
 }
 
-/// Runs work with threads to compute with, and returns a panic as a failure.
+/// Runs work with threads to compute with and the instruction set that was asked for. Returns a panic as a failure.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Failure> {
-    match catch_unwind(AssertUnwindSafe(|| crate::pool::ensure().and_then(|()| work()))) {
+    let prepared = || {
+        instruction_set()?;
+        crate::pool::ensure()?;
+        work()
+    };
+    match catch_unwind(AssertUnwindSafe(prepared)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Failure::Error(error)),
-        Err(payload) => Err(Failure::Panic(text_of(payload.as_ref()))),
+        Err(panic) => Err(Failure::Panic(panic_text(panic.as_ref()))),
     }
 }
 
@@ -68,10 +73,4 @@ impl Failure {
             }
         }
     }
-}
-
-/// Returns the message of a panic.
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }

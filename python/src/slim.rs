@@ -13,7 +13,7 @@ use unrolled::report::{Report, data_tables, html, text};
 use unrolled::slim::{
     Goal, Prunable, RemovalPlan, Slim, Slimming, blocks_by_name, draft_name, slimming_report, verify,
 };
-use unrolled::{Error, Result, Stage, check_writable};
+use unrolled::{Error, Existing, OutputFile, Place, Result, check_writable, directory_of};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind, SLIMMING};
 use crate::errors::{Failure, detached, exception, guarded};
@@ -231,23 +231,34 @@ impl NativeNetwork {
         let (inner, watch): (&Arc<_>, _) = (&guard, Watch::new());
         let outcome = py.detach(|| {
             guarded(|| {
-                check_path(&path, &whole.path, overwrite)?;
+                check_path(&path, &whole.path)?;
+                let existing = if overwrite { Existing::Replaced } else { Existing::MustBeEqual };
+                // Until the end: no other process writes there meanwhile.
+                let file = OutputFile::reserve(&path)?;
+                if path.symlink_metadata().is_ok() && !overwrite && !file.was_interrupted() {
+                    return Err(Error::file(&path, "there already; name another file, or pass overwrite=True"));
+                }
                 let watched = Watched::new(Arc::clone(inner), &watch);
-                check_companion(&watched, &path)?;
+                if !file.was_interrupted() {
+                    check_companion(&watched, &path)?;
+                }
+                let place = Place { path: &path, existing };
                 let route = route_without(inner.outline(), &origin.removed);
                 let mut caller = Caller::new(progress.as_ref(), &watch);
                 let mut tell = |what: &str, done, all| {
                     let _ = caller.tell(what, done, all);
                 };
-                verify(&watched, &route, &origin.data, |_| Ok(Vec::new()), Some(&path), &mut tell)
+                verify(&watched, &route, &origin.data, |_| Ok(Vec::new()), Some(place), &mut tell)?;
+                file.complete();
+                Ok(())
             })
         });
-        outcome.map(drop).map_err(|failure| ended(py, &failure, &watch))
+        outcome.map_err(|failure| ended(py, &failure, &watch))
     }
 }
 
-/// Checks that a file can be written, and replaces nothing that it must not.
-fn check_path(path: &Path, network: &Path, overwrite: bool) -> Result<()> {
+/// Checks that a file can be written, and is no part of the network.
+fn check_path(path: &Path, network: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "a directory; name a file"));
     }
@@ -266,12 +277,7 @@ fn check_path(path: &Path, network: &Path, overwrite: bool) -> Result<()> {
             "part of the network that is slimmed, which is never overwritten; name another file",
         ));
     }
-    // What a process was writing there when it was killed is finished first.
-    Stage::of_file(path)?;
-    if path.symlink_metadata().is_ok() && !overwrite {
-        return Err(Error::file(path, "there already; name another file, or pass overwrite=True"));
-    }
-    check_writable(path.parent().unwrap_or(Path::new("")))
+    check_writable(directory_of(path))
 }
 
 /// Checks that what is written beside the file replaces nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import pickle
 import subprocess
@@ -66,3 +67,24 @@ def test_a_folder_of_transformers_says_how_to_load_it() -> None:
         un.open(ROOT / "tests/folders/llama")
     for part in ("a Transformers folder", "unrolled show", "transformers.LlamaForCausalLM.from_pretrained", "unrolled.torch.wrap"):
         assert part in str(error.value), part
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("UNROLLED_INSTRUCTION_SET", "none", "UnsupportedError UNROLLED_INSTRUCTION_SET: 'none' is none that this processor has"),
+        # Bytes that are no UTF-8, as Python writes them in a text.
+        ("UNROLLED_FILE_MEMORY", "8\udcffG", "ArgumentError UNROLLED_FILE_MEMORY: "),
+    ],
+)
+def test_variables_are_checked_as_in_the_program(variable, value, says) -> None:
+    script = f"""
+import unrolled as un
+try:
+    un.open({str(ROOT / "tests/onnx/pre.onnx")!r})
+except un.Error as error:
+    print(type(error).__name__, error)
+"""
+    environment = {**os.environ, variable: value}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.startswith(says), done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 
 import numpy as np
@@ -70,6 +71,30 @@ def test_graphs_are_slimmed_to_graphs(tmp_path) -> None:
     small.save(tmp_path / "slim.onnx")
     assert un.open(tmp_path / "slim.onnx").blocks == small.blocks
     assert [path.name for path in tmp_path.iterdir()] == ["slim.onnx"]
+
+
+def test_a_file_is_reserved_while_it_is_verified(net, tmp_path) -> None:
+    small, _ = un.slim(net, DATA, remove=1)
+    path, lock, seen = tmp_path / "slim.safetensors", tmp_path / ".whole-slim.safetensors.output.lock", []
+
+    def look(*_):
+        with lock.open("w") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(True)
+
+    small.save(path, progress=look)
+    assert seen
+    written = path.read_bytes()
+    # As a process leaves it that is killed when the file is in its place.
+    lock.touch()
+    small.save(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["slim.safetensors"]
+    assert path.read_bytes() == written
+    path.write_text("of another")
+    lock.touch()
+    with pytest.raises(un.FileError, match="is there already, with other content"):
+        small.save(path)
+    assert path.read_text() == "of another"
 
 
 def test_nothing_is_replaced_or_left(net, tmp_path) -> None:

@@ -3,11 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::{create_directories, hidden};
+use super::side_path::{LOCK, own_side_paths, side_path};
+use super::{create_directories, remove_if_there};
 use crate::{Error, Result};
 
-/// How often a lock is tried whose file another process removes at the same moment.
-const TRIES: usize = 1000;
+/// How often a file is locked that another process removes at the same moment.
+pub(super) const TRIES: usize = 1000;
 
 /// A lock on something in a directory that one process at a time writes. The system releases it when the process ends,
 /// however it ends.
@@ -23,6 +24,10 @@ pub struct WriteLock {
     created: Vec<PathBuf>,
     /// Why the file system could not lock it.
     why_unlocked: Option<String>,
+    /// Whether the file was there before.
+    was_left: bool,
+    /// Whether the file stays.
+    is_left: bool,
 }
 
 impl WriteLock {
@@ -32,39 +37,65 @@ impl WriteLock {
     /// # Errors
     /// [`Error::Unsupported`] if another process has the lock; [`Error::Io`] if the directory cannot be written.
     pub fn take(directory: &Path, name: &str, doing: &str) -> Result<Self> {
-        let path = hidden(directory, name, "lock");
+        let path = side_path(directory, name, LOCK);
         let is_locked = || Error::unsupported(directory.display(), format!("another process is {doing}"));
         let mut created = Vec::new();
         for _ in 0..TRIES {
             created.extend(create_directories(directory).map_err(Error::io(directory))?);
-            let file = match File::options().create(true).truncate(false).write(true).open(&path) {
-                // A process that ends removes an empty directory that it has created.
+            let new = File::options().create_new(true).write(true).open(&path);
+            let was_left = new.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
+            let file = match if was_left { File::options().write(true).open(&path) } else { new } {
+                // A process that ends removes the file, and an empty directory that it has created.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(Error::io(directory))?,
             };
             let Some(why_unlocked) = outcome(file.try_lock()) else { return Err(is_locked()) };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
-                return Ok(Self { file, path, created, why_unlocked });
+                return Ok(Self { file, path, created, why_unlocked, was_left, is_left: false });
             }
         }
         Err(is_locked())
     }
 
-    /// Releases the lock as the system does when a process is killed.
+    /// Releases the lock where this is dropped as the system does when a process is killed: its file stays.
+    pub(super) fn leave(&mut self) {
+        self.is_left = true;
+    }
+
+    /// Takes a lock as on a file system that has none.
     #[cfg(test)]
-    pub(super) fn release(&self) {
-        self.file.unlock().unwrap();
+    pub(super) fn without_locks(directory: &Path, name: &str) -> Self {
+        let path = side_path(directory, name, LOCK);
+        let file = File::create(&path).unwrap();
+        let why_unlocked = Some("unsupported".to_owned());
+        Self { file, path, created: Vec::new(), why_unlocked, was_left: false, is_left: false }
     }
 
     /// Returns why nothing is locked: the file system has no locks. A single process is safe there too.
     pub fn why_unlocked(&self) -> Option<&str> {
         self.why_unlocked.as_deref()
     }
+
+    /// Returns whether a process was killed that had the lock.
+    pub fn was_left(&self) -> bool {
+        self.was_left
+    }
+
+    /// Removes what killed processes have left of a name and a purpose. Where nothing is locked, it may be that of a living one.
+    pub(super) fn remove_left(&self, directory: &Path, name: &str, purpose: &str) -> Result<()> {
+        match self.why_unlocked {
+            Some(_) => Ok(()),
+            None => own_side_paths(directory, name, purpose)?.iter().try_for_each(|path| remove_if_there(path)),
+        }
+    }
 }
 
 impl Drop for WriteLock {
     fn drop(&mut self) {
+        if self.is_left {
+            return;
+        }
         // Before the lock is released: another process may have taken it by then. A file that stays does no harm.
         let _ = std::fs::remove_file(&self.path);
         // Directories in which nothing was written.
@@ -84,7 +115,7 @@ fn outcome(attempt: std::result::Result<(), TryLockError>) -> Option<Option<Stri
 
 /// Returns whether a path leads to an open file.
 #[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> bool {
+pub(super) fn is_same(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     matches!((file.metadata().map(place), path.metadata().map(place)), (Ok(one), Ok(other)) if one == other)
@@ -92,7 +123,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 
 /// An open file keeps its path there.
 #[cfg(not(unix))]
-fn is_same(_: &File, _: &Path) -> bool {
+pub(super) fn is_same(_: &File, _: &Path) -> bool {
     true
 }
 
@@ -118,8 +149,8 @@ mod tests {
         drop(lock);
         assert_eq!(dir.read_dir().unwrap().count(), 1);
         // What a killed process leaves holds nothing.
-        std::fs::write(hidden(&dir, "run", "lock"), "").unwrap();
-        take().unwrap();
+        std::fs::write(side_path(&dir, "run", LOCK), "").unwrap();
+        assert!(take().unwrap().was_left() && !take().unwrap().was_left());
     }
 
     /// A file that is removed and made again between opening and locking would be locked twice.

@@ -4,16 +4,23 @@
 
 mod contents;
 mod lock;
-mod stage;
+mod output_file;
+mod side_path;
+mod temporary;
+mod transaction;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 pub use contents::{Chunk, FileContents};
 pub use lock::WriteLock;
-pub use stage::Stage;
+pub use output_file::{Existing, OutputFile, Place};
+pub(crate) use side_path::{is_lock, is_temporary};
+pub use transaction::FileTransaction;
 
+use self::side_path::own_side_path;
+use self::temporary::TemporaryFile;
 use crate::{Error, Result};
 
 /// Writes a file atomically: whoever opens `path` finds the old bytes or all of the new ones, never a part of them.
@@ -31,10 +38,10 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] that names `path`, whichever step failed.
 pub(crate) fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
-    let directory = directory_of(path);
-    let file = write_temporary(directory, write).map_err(Error::io(path))?;
-    file.persist(path).map_err(|failed| failed.error).map_err(Error::io(path))?;
-    sync_directory(directory).map_err(Error::io(path))
+    let mut temporary = TemporaryFile::create(path).map_err(Error::io(path))?;
+    write(&mut temporary.file).map_err(Error::io(path))?;
+    temporary.persist(path).map_err(Error::io(path))?;
+    sync_directory(directory_of(path)).map_err(Error::io(path))
 }
 
 /// Writes a file and its companion in one act, if they pass a check, and returns the result of the check.
@@ -43,26 +50,51 @@ pub(crate) fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> st
 /// there. Only if it succeeds do they move to their places. The companion never replaces a file.
 ///
 /// # Errors
-/// [`Error::Io`] that names the path at fault, the error of the check, or those of [`Stage::begin`].
-pub fn write_atomic_checked<T>(
-    path: &Path,
+/// [`Error::Io`] that names the path at fault, the error of the check, or those of [`FileTransaction::begin`]; [`Error::File`] for a
+/// file that is there and is not to be replaced.
+pub fn write_atomic_checked<'a, T>(
+    place: impl Into<Place<'a>>,
     contents: &FileContents,
     check: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    let stage = Stage::of_file(path)?;
-    let name = path.file_name().unwrap_or_default();
-    if let Some((companion, chunks)) = &contents.companion {
-        stage.write(Path::new(companion), chunks)?;
+    let Place { path, existing } = place.into();
+    let transaction = FileTransaction::of_file(path)?;
+    let mut files = vec![(PathBuf::from(path.file_name().unwrap_or_default()), &contents.chunks)];
+    files.extend(contents.companion.iter().map(|(name, chunks)| (PathBuf::from(name), chunks)));
+    let new = files.iter().map(|(within, chunks)| transaction.write(within, chunks)).collect::<Result<Vec<_>>>()?;
+    let checked = check(&new[0])?;
+    let places = files.iter().map(|(within, _)| directory_of(path).join(within)).collect::<Vec<_>>();
+    if existing == Existing::MustBeEqual && path.symlink_metadata().is_ok() {
+        for (place, new) in places.iter().zip(&new) {
+            if !has_same_bytes(place, new).map_err(Error::io(place))? {
+                return Err(Error::file(path, "is there already, with other content; name another file"));
+            }
+        }
+        return Ok(checked);
     }
-    let checked = check(&stage.write(Path::new(name), &contents.chunks)?)?;
-    if let Some((companion, _)) = &contents.companion {
-        let place = directory_of(path).join(companion);
-        if place.symlink_metadata().is_ok() {
-            return Err(Error::file(place, "is there already; remove it, or name another file"));
+    if let Some(companion) = places[1..].iter().find(|place| place.symlink_metadata().is_ok()) {
+        return Err(Error::file(companion, "is there already; remove it, or name another file"));
+    }
+    transaction.commit(&[])?;
+    Ok(checked)
+}
+
+/// Returns whether two files are there and have the same bytes.
+fn has_same_bytes(one: &Path, other: &Path) -> std::io::Result<bool> {
+    if !(one.is_file() && other.is_file()) || one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let [mut one, mut other] = [File::open(one)?, File::open(other)?];
+    let mut chunks = [const { Vec::new() }; 2];
+    loop {
+        for (file, chunk) in [&mut one, &mut other].into_iter().zip(&mut chunks) {
+            chunk.clear();
+            file.take(1 << 20).read_to_end(chunk)?;
+        }
+        if chunks[0] != chunks[1] || chunks[0].is_empty() {
+            return Ok(chunks[0] == chunks[1]);
         }
     }
-    stage.commit(&[])?;
-    Ok(checked)
 }
 
 /// Makes a directory atomically: `fill` gets an empty directory beside `path`, which takes that name when it succeeds.
@@ -78,10 +110,9 @@ pub(crate) fn make_directory_atomic<T>(path: &Path, fill: impl FnOnce(&Path) -> 
     let directory = directory_of(path);
     let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no directory"))?;
     let key = name.to_string_lossy();
-    let _lock = WriteLock::take(directory, &key, &format!("writing {key}"))?;
-    let new = hidden(directory, &key, "new");
-    // That of a process that was killed.
-    remove_if_there(&new)?;
+    let lock = WriteLock::take(directory, &key, &format!("writing {key}"))?;
+    lock.remove_left(directory, &key, transaction::NEW)?;
+    let new = own_side_path(directory, &key, transaction::NEW);
     std::fs::create_dir(&new).map_err(Error::io(path))?;
     let _removed = RemovedOnDrop(&new);
     let filled = fill(&new)?;
@@ -107,35 +138,8 @@ pub fn check_writable(directory: &Path) -> Result<()> {
     }
     let existing = directory.ancestors().find(|path| *path == Path::new("") || path.exists());
     let existing = existing.filter(|path| *path != Path::new("")).unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(PREFIX)
-        .suffix(SUFFIX)
-        .tempfile_in(existing)
-        .map_err(|e| Error::io(directory)(e))?;
+    TemporaryFile::create(&existing.join("writable")).map_err(Error::io(directory))?;
     Ok(())
-}
-
-/// Returns whether a path is a temporary file or directory of this module. A process that was killed leaves them behind.
-pub(crate) fn is_temporary(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| {
-        let name = name.as_encoded_bytes();
-        name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
-    })
-}
-
-/// Returns whether a path is the lock of what is written in its directory.
-pub(crate) fn is_lock(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "lock")
-        && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-}
-
-/// Temporary names begin and end so. Directories of earlier versions hold such files too.
-const PREFIX: &str = ".whole-";
-const SUFFIX: &str = ".tmp";
-
-/// Returns the path of what has a purpose for the files of a name in a directory, such as their lock.
-fn hidden(directory: &Path, name: &str, purpose: &str) -> PathBuf {
-    directory.join(format!("{PREFIX}{name}.{purpose}"))
 }
 
 /// A directory that is removed, if it is still there.
@@ -161,7 +165,10 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
 }
 
 /// Returns the paths in a directory; none if it does not exist.
-pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// [`Error::Io`] that names the directory.
+pub fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = match directory.read_dir() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(Error::io(directory))?,
@@ -186,25 +193,9 @@ fn create_directories(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// Returns the directory that a path is in: `.` for a name alone.
+pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
-}
-
-/// Writes a temporary file beside its destination: renaming is atomic only within one file system.
-fn write_temporary(
-    directory: &Path,
-    write: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> std::io::Result<tempfile::NamedTempFile> {
-    create_directories(directory)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).suffix(SUFFIX);
-    // The default mode of temporary files, 0600, would hide a report from other users. The umask still applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 /// Flushes a directory to the disk. A rename is stored in the directory, so that a power cut may undo it before that.

@@ -191,8 +191,7 @@ fn start_threads() -> anyhow::Result<()> {
         return Err(Error::Usage(format!("{COUNT}: {count}, at most {MAX_THREADS} threads are possible")).into());
     }
     rayon::ThreadPoolBuilder::new().build_global().map_err(|error| {
-        let why = error.to_string().to_lowercase();
-        let why = why.split(" (os error").next().unwrap_or_default();
+        let why = unrolled::reason(&error);
         anyhow::anyhow!("the threads that compute cannot be started: {why}; set {COUNT} to fewer")
     })
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use unrolled::directory_of;
 use unrolled::measure::{Measurements, report};
 use unrolled::report::{Report as Page, SvgOptions, counted, figures};
 
 use super::output;
-use super::report_directory::{ReportDirectory, ReportKind, directory_of, read_report};
+use super::report_directory::{ReportDirectory, ReportKind, read_report, report_of};
 
 /// Arguments of `report`.
 #[derive(Args)]
@@ -36,11 +37,10 @@ impl Report {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         // A file that belongs to a report stands for its directory; one alone gets a report beside it.
-        let path = if self.dir.is_dir() { &self.dir } else { directory_of(&self.dir).unwrap_or(&self.dir) };
+        let path = if self.dir.is_dir() { &self.dir } else { report_of(&self.dir).unwrap_or(&self.dir) };
         let (page, kind) = read(path)?;
         let page = Page { facts: output::facts(begun), ..page };
-        let parent = || path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let directory = ReportDirectory::reopen(if path.is_dir() { path } else { parent() }, kind)?;
+        let directory = ReportDirectory::reopen(if path.is_dir() { path } else { directory_of(path) }, kind)?;
         if self.figures {
             let default = SvgOptions::default();
             let options = SvgOptions {

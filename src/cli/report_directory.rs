@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use unrolled::measure::Measurements;
 use unrolled::report::{Report, csv, html};
-use unrolled::{Chunk, Error, Stage, check_writable, visible};
+use unrolled::{Chunk, Error, FileTransaction, check_writable, directory_of, entries, visible};
 
 use super::output;
 
@@ -71,7 +71,7 @@ pub(crate) struct ReportDirectory {
     path: PathBuf,
     kind: ReportKind,
     /// The files of the report, which take their places in one act.
-    stage: Stage,
+    transaction: FileTransaction,
     /// Names of the files that an earlier report left.
     earlier: Vec<String>,
 }
@@ -84,14 +84,16 @@ impl ReportDirectory {
     /// belongs to no earlier report of this kind; [`Error::Io`] for a directory that cannot be written; [`Error::Unsupported`]
     /// for one that another process writes to.
     pub(crate) fn open(path: &Path, kind: ReportKind) -> Result<Self, Error> {
-        let stage = begin(path)?;
+        let transaction = begin(path)?;
         let contents = read_contents(path)?.filter(|contents| contents.kind == kind);
         let earlier = contents.map_or(Vec::new(), |contents| contents.files);
-        let directory = Self { path: path.to_owned(), kind, stage, earlier };
+        let directory = Self { path: path.to_owned(), kind, transaction, earlier };
         let is_plan = kind == ReportKind::Measurement && exists(&path.join(OF_MEASUREMENT[0]));
         let of_measurement = OF_MEASUREMENT.iter().filter(|_| !is_plan);
         let fixed = [DATA, PAGE, NUMBERS, SLIMMING].iter().chain(of_measurement);
-        let tables = names_in(path)?.into_iter().filter(|name| name.ends_with(".csv"));
+        let mut tables: Vec<String> = entries(path)?.iter().map(|path| output::short_name(path)).collect();
+        tables.retain(|name| name.ends_with(".csv"));
+        tables.sort();
         directory.check(fixed.map(|name| (*name).to_owned()).chain(tables))?;
         Ok(directory)
     }
@@ -102,12 +104,12 @@ impl ReportDirectory {
     /// # Errors
     /// [`Error::File`] that names a page which is there and belongs to no report.
     pub(super) fn reopen(path: &Path, kind: ReportKind) -> Result<Self, Error> {
-        let stage = begin(path)?;
+        let transaction = begin(path)?;
         // Reports of earlier versions do not list their files.
         let has_report = matches!(read_report(path), Ok(Some(_)));
         let unlisted = [DATA, PAGE].iter().filter(|_| has_report).map(|name| (*name).to_owned()).collect();
         let contents = read_contents(path)?.unwrap_or(Contents { kind, files: unlisted });
-        let directory = Self { path: path.to_owned(), kind: contents.kind, stage, earlier: contents.files };
+        let directory = Self { path: path.to_owned(), kind: contents.kind, transaction, earlier: contents.files };
         directory.check([DATA, PAGE].map(str::to_owned))?;
         Ok(directory)
     }
@@ -185,24 +187,23 @@ impl ReportDirectory {
         let json =
             serde_json::to_string_pretty(&data).map_err(|e| Error::file(self.path.join(DATA), e.to_string()))? + "\n";
         for (name, bytes) in files.into_iter().chain([(DATA.to_owned(), visible(&json).into_owned().into_bytes())]) {
-            self.stage.write(Path::new(&name), &[Chunk::Bytes(bytes)])?;
+            self.transaction.write(Path::new(&name), &[Chunk::Bytes(bytes)])?;
         }
-        self.stage.commit(&removed)
+        self.transaction.commit(&removed)
     }
 }
 
 /// Begins the report of a directory, which no other process writes to until it ends.
-fn begin(path: &Path) -> Result<Stage, Error> {
+fn begin(path: &Path) -> Result<FileTransaction, Error> {
     check_writable(path)?;
-    let stage = Stage::begin(path, "report", "writing to this directory")?;
-    output::say_unlocked(path, stage.why_unlocked());
-    Ok(stage)
+    let transaction = FileTransaction::begin(path, "report", "writing to this directory")?;
+    output::say_unlocked(path, transaction.why_unlocked());
+    Ok(transaction)
 }
 
 /// Returns the directory of the report that a file belongs to; `None` for a file that belongs to none.
-pub(super) fn directory_of(file: &Path) -> Option<&Path> {
-    let parent = file.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent })?;
-    let name = file.file_name()?.to_str()?;
+pub(super) fn report_of(file: &Path) -> Option<&Path> {
+    let (parent, name) = (directory_of(file), file.file_name()?.to_str()?);
     let contents = read_contents(parent).ok().flatten()?;
     contents.files.iter().any(|own| own == name).then_some(parent)
 }
@@ -243,20 +244,6 @@ fn is_figure(name: &str) -> bool {
 /// Returns whether there is anything at a path, be it a link that leads nowhere.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
-}
-
-/// Returns the names in a directory, sorted; none if it does not exist.
-fn names_in(directory: &Path) -> Result<Vec<String>, Error> {
-    let entries = match directory.read_dir() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(Error::io(directory))?,
-    };
-    let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        Ok(entry.map_err(Error::io(directory))?.file_name().to_string_lossy().into_owned())
-    };
-    let mut names = entries.map(name).collect::<Result<Vec<_>, Error>>()?;
-    names.sort();
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use super::ParseResult;
 use super::protobuf::{FieldSpans, Fields, field, pair};
 use super::raw_graph::{ArrayInfo, size_of_element};
-use crate::Chunk;
 use crate::text::quoted;
+use crate::{Chunk, directory_of};
 
 /// Offsets are multiples of a page, so that every array is aligned where the file is memory-mapped.
 const PAGE: u64 = 4096;
@@ -27,12 +27,8 @@ pub(super) fn find_file(graph: &Path, location: &str) -> ParseResult<PathBuf> {
     }
     let named = graph.with_file_name(location);
     let real = |path: &Path| path.canonicalize().map_err(|e| crate::Error::io(path)(e).to_string());
-    let directory = |path: &Path| match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
     let path = real(&named)?;
-    let homes = [real(&directory(graph))?, directory(&real(graph)?)];
+    let homes = [real(directory_of(graph))?, directory_of(&real(graph)?).to_owned()];
     if !homes.iter().any(|home| path.starts_with(home)) {
         return wrong("is a link out of the directory of the graph");
     }

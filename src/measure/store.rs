@@ -103,14 +103,14 @@ impl Serialize for Bytes<'_> {
 }
 
 /// A file, and the checksum of what is written to it.
-struct Checked<'a> {
+struct ChecksumWriter<'a> {
     file: &'a mut File,
     checksum: crc32fast::Hasher,
     /// The first error of a write.
     failed: Option<std::io::Error>,
 }
 
-impl Write for Checked<'_> {
+impl Write for ChecksumWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self.file.write(bytes) {
             Ok(written) => {
@@ -174,13 +174,14 @@ impl Store {
         write_atomic_with(&path, |file| {
             // The checksum is known only after the content is written.
             file.write_all(&[0; HEADER])?;
-            let mut checked = BufWriter::new(Checked { file, checksum: crc32fast::Hasher::new(), failed: None });
+            let mut checked = BufWriter::new(ChecksumWriter { file, checksum: crc32fast::Hasher::new(), failed: None });
             if let Err(error) = postcard::to_io(content, &mut checked) {
                 // The encoder forgets why a write failed.
                 let failed = checked.get_mut().failed.take();
                 return Err(failed.unwrap_or_else(|| std::io::Error::other(error)));
             }
-            let Checked { file, checksum, .. } = checked.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            let ChecksumWriter { file, checksum, .. } =
+                checked.into_inner().map_err(std::io::IntoInnerError::into_error)?;
             let mut header = MAGIC.to_vec();
             [VERSION, self.plan, checksum.finalize()].iter().for_each(|n| header.extend(n.to_le_bytes()));
             file.rewind()?;

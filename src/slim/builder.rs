@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::results::Slimming;
 use super::select::without;
 use super::{Criterion, Goal, Prunable, Recovery, removable, score_rankings, select_blocks, verify};
-use crate::measure::{EvalSet, Measure, SampleInfo};
+use crate::measure::{EvalSet, Measure, SampleInfo, bound_kept_memory};
 use crate::nn::{BlockId, Network};
-use crate::{Error, Result};
+use crate::{Error, Existing, Place, Result};
 
 /// Removes blocks of a network for good.
 ///
@@ -38,6 +38,7 @@ pub struct Slim<'a, P> {
     memory: Option<u64>,
     recovery: Recovery,
     names: [String; 2],
+    existing: Existing,
 }
 
 impl<'a, P: Prunable> Slim<'a, P> {
@@ -55,6 +56,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             memory: None,
             recovery: Recovery::default(),
             names: [prunable.network().outline().name.clone(), String::new()],
+            existing: Existing::default(),
         }
     }
 
@@ -114,6 +116,12 @@ impl<'a, P: Prunable> Slim<'a, P> {
         Self { names: [network.to_owned(), data.to_owned()], ..self }
     }
 
+    /// Sets what happens to a file that is there already; it is replaced by default.
+    #[must_use]
+    pub fn existing(self, existing: Existing) -> Self {
+        Self { existing, ..self }
+    }
+
     /// Removes the blocks and writes the slimmed network.
     ///
     /// # Errors
@@ -132,6 +140,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
     pub fn run(&self, out: Option<&Path>, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Slimming> {
         let network = self.prunable.network();
         let [selecting, proving] = self.samples()?;
+        let _bound = bound_kept_memory(self.memory);
         let (removed, mut choice) = match &self.blocks {
             Some(blocks) => (blocks.clone(), None),
             None => {
@@ -152,6 +161,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             };
             // Of processes that share the samples the first alone writes, and so verifies what it has written.
             let is_first = self.data.ranks.is_first();
+            let out = out.map(|path| Place { path, existing: self.existing });
             is_first.then(|| verify(self.prunable, &route, &proving, recover, out, &mut report)).transpose()?
         } else {
             None

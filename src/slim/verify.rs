@@ -10,7 +10,7 @@ use super::{ProgressFn, Prunable, RecoveredNetwork};
 use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along};
 use crate::nn::Outline;
 use crate::nn::{Network, Route};
-use crate::{Error, Result, write_atomic_checked};
+use crate::{Error, Place, Result, write_atomic_checked};
 
 /// Slims a network along a route, recovers it, writes it to `out` where that is given, and measures its scores and sizes.
 ///
@@ -27,7 +27,7 @@ pub fn verify<P: Prunable>(
     route: &Route,
     source: &EvalSet,
     recover: impl FnOnce(&P::Network) -> Result<Vec<RecoveredNetwork<P::Network>>>,
-    out: Option<&Path>,
+    out: Option<Place<'_>>,
     progress: ProgressFn,
 ) -> Result<Slimmed> {
     let network = prunable.network();
@@ -53,11 +53,12 @@ pub fn verify<P: Prunable>(
         finetuning.extend_from_slice(&step.epochs);
     }
     let slim = recovered.last().map_or(&planned, |step| &step.network);
-    let name = draft_name(out);
+    let path = out.map(|out| out.path);
+    let name = draft_name(path);
     let draft = prunable.draft(slim, &name)?;
     if let Some(out) = out {
         write_atomic_checked(out, &draft, |inside| {
-            let fault = |what: String| Error::file(out, format!("opened again: {what}"));
+            let fault = |what: String| Error::file(out.path, format!("opened again: {what}"));
             let again = prunable.reopen(inside, slim).map_err(|e| fault(e.to_string()))?;
             let found = outputs_of(&again, source, &whole, &mut advance)?;
             same(&last, &found, "what was written and what was to be written").map_err(fault)
@@ -80,7 +81,7 @@ pub fn verify<P: Prunable>(
         before: sizes(network.outline(), whole_bytes, before),
         after: sizes(slim.outline(), draft.length(), after),
         finetuning,
-        file: out.map(|path| path.display().to_string()),
+        file: path.map(|path| path.display().to_string()),
     })
 }
 

@@ -164,13 +164,13 @@ fn a_report_whose_process_was_killed_is_finished() {
         let old = files[..3].iter().map(|name| (*name, place.read(&format!("{out}/{name}")))).collect::<Vec<_>>();
         place.succeeds(&format!("{measure} influence --out {out}"));
         // Before: half of a report is written.
-        place.write(&format!("{out}/.whole-report.new/files/report.html"), "half");
+        place.write(&format!("{out}/.whole-0123abcd-report.new/files/report.html"), "half");
         // After: none, some or all of the new files are in their places.
         let new = files.map(|name| place.read(&format!("{out}/{name}")));
         for name in files {
-            place.move_file(&format!("{out}/{name}"), &format!("{out}/.whole-report.ready/files/{name}"));
+            place.move_file(&format!("{out}/{name}"), &format!("{out}/.whole-0123abcd-report.ready/files/{name}"));
         }
-        place.write(&format!("{out}/.whole-report.ready/removed.json"), "[\"gone.csv\"]");
+        place.write(&format!("{out}/.whole-0123abcd-report.ready/removed.json"), "[\"gone.csv\"]");
         place.write(&format!("{out}/gone.csv"), "old");
         for (name, content) in &old[number..] {
             std::fs::write(place.path(&format!("{out}/{name}")), content).unwrap();
@@ -192,16 +192,35 @@ fn a_report_whose_process_was_killed_is_finished() {
 fn a_slimming_that_was_killed_begins_anew_or_is_finished() {
     let place = Place::new();
     let slim = format!("slim a.safetensors {DATA} --remove 1 --by deepest --out slim.safetensors");
-    place.write(".whole-slim.safetensors.new/files/slim.safetensors", "half");
+    place.write(".whole-0123abcd-slim.safetensors.new/files/slim.safetensors", "half");
     place.write(".whole-slim.safetensors.lock", "");
     place.succeeds(&slim);
     place.has_nothing_hidden("");
     let written = place.read("slim.safetensors");
-    place.move_file("slim.safetensors", ".whole-slim.safetensors.ready/files/slim.safetensors");
-    place.write(".whole-slim.safetensors.ready/removed.json", "[]");
+    place.move_file("slim.safetensors", ".whole-0123abcd-slim.safetensors.ready/files/slim.safetensors");
+    place.write(".whole-0123abcd-slim.safetensors.ready/removed.json", "[]");
+    place.succeeds(&slim);
+    assert!(place.read("slim.safetensors") == written);
+    place.has_nothing_hidden("");
     let (code, said) = place.run(&slim);
     assert!(code == 2 && said.contains("slim.safetensors: there already"), "{said}");
+    // Killed after it: the command may not have said anything, or written its plan.
+    place.write(".whole-slim.safetensors.output.lock", "");
+    place.succeeds(&format!("{slim} --save-plan plan.toml"));
+    let plan = place.read("plan.toml");
+    for lock in [".whole-slim.safetensors.output.lock", ".whole-plan.toml.output.lock"] {
+        place.write(lock, "");
+    }
+    let (_, said) = place.run(&format!("{slim} --save-plan plan.toml"));
+    assert!(said.contains("slim.safetensors: there from a command that did not end"), "{said}");
+    assert!(place.read("plan.toml") == plan);
+    // Another command does not replace what it has left.
+    place.write(".whole-slim.safetensors.output.lock", "");
+    let (code, said) = place.run(&slim.replace("deepest", "random --seed 3"));
+    assert!(code == 1 && said.contains("slim.safetensors: is there already, with other content"), "{said}");
     assert!(place.read("slim.safetensors") == written);
+    // The command that has written it still knows.
+    place.succeeds(&slim);
     place.has_nothing_hidden("");
 }
 
@@ -210,7 +229,7 @@ fn a_slimming_that_was_killed_begins_anew_or_is_finished() {
 fn a_folder_that_was_killed_is_written_anew() {
     let place = Place::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/folders/gemma").display().to_string();
-    place.write(".whole-out.new/model.safetensors", "half");
+    place.write(".whole-0123abcd-out.new/model.safetensors", "half");
     place.succeeds(&format!("slim {folder} --blocks model.layers.1 --out out"));
     place.has_nothing_hidden("");
     assert!(place.path("out/config.json").exists());

@@ -3,6 +3,7 @@
 
 mod answers;
 mod at_once;
+mod calls;
 mod cluster;
 mod commands;
 mod counts;

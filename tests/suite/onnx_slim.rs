@@ -14,7 +14,7 @@ use unrolled::measure::{EvalSet, predicted_classes};
 use unrolled::nn::Outline;
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples};
 use unrolled::slim::{Criterion, Goal, removable, select_blocks, verify};
-use unrolled::{Stage, write_atomic_checked};
+use unrolled::{FileTransaction, write_atomic_checked};
 
 use crate::proto::{
     all, branch, counted, external, field, fields, file, floats, graph, node, ones, parts, texts, truth, value,
@@ -582,11 +582,11 @@ fn a_kill_between_the_two_files_leaves_neither_alone() {
     let whole = beside(dir.path(), places);
     let written = slimmed(dir.path(), &whole, "1,3").unwrap();
     let out = dir.path().join("slim.onnx");
-    let ready = dir.path().join(".whole-slim.onnx.ready");
+    let ready = dir.path().join(".whole-0123abcd-slim.onnx.ready");
     std::fs::create_dir_all(ready.join("files")).unwrap();
     std::fs::write(ready.join("removed.json"), "[]").unwrap();
     std::fs::rename(&out, ready.join("files/slim.onnx")).unwrap();
-    drop(Stage::of_file(&out).unwrap());
+    drop(FileTransaction::of_file(&out).unwrap());
     assert_eq!(std::fs::read(&out).unwrap(), written);
     assert_eq!(blocks(opened(&out).outline()), 2);
     assert!(!ready.exists());
@@ -674,7 +674,8 @@ fn a_file_that_changed_proves_nothing() {
     let source = source(dir.path(), &network, 4);
     let out = dir.path().join("slim.onnx");
     let route = Route::parse("1,3", network.outline()).unwrap();
-    let error = verify(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
+    let error =
+        verify(&network, &route, &source, |_| Ok(Vec::new()), Some((&out).into()), &mut |_, _, _| ()).unwrap_err();
     let expected =
         format!("{}: opened again: what was written and what was to be written answer differently", out.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
@@ -742,7 +743,7 @@ fn without_labels_agreement_is_kept() {
     assert!(choice.chosen.curve.iter().all(|removal| removal.score.accuracy >= 0.4 - 1e-9));
     let (route, _) = route(&network, 2);
     let out = dir.path().join("slim.onnx");
-    let proved = verify(&network, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap();
+    let proved = verify(&network, &route, &source, |_| Ok(Vec::new()), Some((&out).into()), &mut |_, _, _| ()).unwrap();
     assert_eq!((proved.whole.accuracy, proved.whole.loss), (1.0, 0.0));
     assert!(proved.versions[0].lesion.score.loss > 0.0);
     assert_eq!(proved.before.bytes, std::fs::metadata(&path).unwrap().len());

@@ -229,7 +229,7 @@ fn a_target_that_cannot_be_reached_is_refused() {
 /// Slims, writes, proves, and opens again.
 fn proved(form: &OpenedModel, route: &str, source: &EvalSet, out: &Path) -> (Slimmed, Model) {
     let route = Route::parse(route, form.network().outline()).unwrap();
-    let slimmed = verify(form, &route, source, |_| Ok(Vec::new()), Some(out), &mut |_, _, _| ()).unwrap();
+    let slimmed = verify(form, &route, source, |_| Ok(Vec::new()), Some(out.into()), &mut |_, _, _| ()).unwrap();
     (slimmed, opened(out).model)
 }
 
@@ -462,7 +462,8 @@ fn what_does_not_answer_as_planned_is_not_written() {
     ] {
         let form = Lying { form: came(&mlp(), dir.path()), slims };
         let route = Route::parse("1-3", form.network().outline()).unwrap();
-        let error = verify(&form, &route, &source, |_| Ok(Vec::new()), Some(&out), &mut |_, _, _| ()).unwrap_err();
+        let error =
+            verify(&form, &route, &source, |_| Ok(Vec::new()), Some((&out).into()), &mut |_, _, _| ()).unwrap_err();
         assert!(error.to_string().starts_with(&(expected + " differently, by up to ")), "{error}");
         assert_eq!(error.exit_code(), 1);
         let left: Vec<PathBuf> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -540,7 +541,7 @@ fn fine_tuning_trains_the_slimmed_network_on() {
     let heal = |planned: &Model| Ok(vec![finetune(planned, &form.metadata, short, &device, &mut |_| ())?]);
     let source = digits(Split::Test, 0);
     let out = dir.path().join("slim.safetensors");
-    let slimmed = verify(&form, &route, &source, heal, Some(&out), &mut |_, _, _| ()).unwrap();
+    let slimmed = verify(&form, &route, &source, heal, Some((&out).into()), &mut |_, _, _| ()).unwrap();
     let names: Vec<&str> = slimmed.versions.iter().map(|version| version.name.as_str()).collect();
     assert_eq!((names, slimmed.finetuning.len()), (vec!["as planned", "fine-tuned"], 2));
     let losses: Vec<f64> = slimmed.versions.iter().map(|version| version.lesion.score.loss).collect();

@@ -2,7 +2,7 @@
 
 use unrolled::checkpoint_folder::CheckpointFolder;
 use unrolled::slim::Criterion;
-use unrolled::{Error, check_writable};
+use unrolled::{Error, check_writable, directory_of};
 
 use super::Slim;
 use crate::cli::checkpoint_folder::{self, FolderSlimming};
@@ -18,7 +18,7 @@ impl Slim {
             return Err(Error::Usage("--out DIR is needed to write the folder, or --dry-run".into()).into());
         }
         if let Some(out) = &self.out {
-            check_writable(out.parent().unwrap_or(std::path::Path::new("")))?;
+            check_writable(directory_of(out))?;
         }
         let slimming = FolderSlimming {
             layers: &self.layers,

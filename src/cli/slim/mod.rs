@@ -9,17 +9,17 @@ use std::time::Instant;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
-use unrolled::Error;
 use unrolled::kernel::Backend;
 use unrolled::ranks::Ranks;
 use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
-use unrolled::write_atomic;
+use unrolled::{Error, FileContents, Place, write_atomic_checked};
 
+use self::paths::Places;
 use super::checkpoint_folder::LayerArgs;
 use super::data_args::{DataArgs, OpenedData};
 use super::network_args::NetworkArgs;
-use super::report_directory::{ReportDirectory, SLIMMING};
+use super::report_directory::SLIMMING;
 use super::{numbers, output, progress};
 
 /// Arguments of `slim`.
@@ -114,7 +114,9 @@ impl Slim {
         let mut network = self.network.open(backend)?;
         let mut data = self.data.for_network(&self.network.path, &mut network)?;
         data.share(&network, ranks)?;
-        self.slim(&network, &data, places.report.as_ref())
+        self.slim(&network, &data, &places)?;
+        places.complete();
+        Ok(())
     }
 
     /// How far to go, where a ranking decides.
@@ -140,16 +142,11 @@ impl Slim {
     }
 
     /// Slims a network, and says what came of it.
-    fn slim<P: Prunable>(
-        &self,
-        network: &P,
-        data: &OpenedData,
-        directory: Option<&ReportDirectory>,
-    ) -> anyhow::Result<()> {
+    fn slim<P: Prunable>(&self, network: &P, data: &OpenedData, places: &Places) -> anyhow::Result<()> {
         let begun = Instant::now();
-        self.check_draft(network)?;
+        self.check_draft(network, places)?;
         let slim = slim::Slim::new(network, &data.set).names(&self.network.name(), &data.description());
-        let slim = slim.by(self.by).memory(self.memory);
+        let slim = slim.by(self.by).memory(self.memory).existing(self.existing());
         let slim = self.settle(slim.goal(self.goal()), network, data)?;
         let name = output::short_name(&self.network.path);
         let (mut meter, mut current) = (progress::Meter::new(), String::new());
@@ -168,10 +165,11 @@ impl Slim {
         }
         if let Some(path) = &self.save_plan {
             let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed, &data.set).to_toml()?;
-            write_atomic(path, plan.as_bytes())?;
+            let place = Place { path, existing: self.existing() };
+            write_atomic_checked(place, &FileContents::from(plan.into_bytes()), |_| Ok(()))?;
         }
         let page = slim::slimming_report(&slimming, output::facts_of_ranks(begun, ranks));
-        if let Some(directory) = directory {
+        if let Some(directory) = &places.report {
             let json = output::json_document(&slimming)?;
             directory.save_with(&page, (SLIMMING.to_owned(), json.into_bytes()), Vec::new())?;
         }

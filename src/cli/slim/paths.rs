@@ -6,7 +6,7 @@ use unrolled::data::Split;
 use unrolled::open::is_graph_path;
 use unrolled::ranks::Ranks;
 use unrolled::slim::{self, Prunable, RemovalPlan};
-use unrolled::{Chunk, Error, Stage, WriteLock, check_writable};
+use unrolled::{Chunk, Error, Existing, OutputFile, check_writable, directory_of};
 
 use super::Slim;
 use crate::cli::output;
@@ -19,7 +19,22 @@ const PART_OF_NETWORK: &str = "part of the network that is slimmed, which is nev
 pub(super) struct Places {
     /// The directory of the report.
     pub(super) report: Option<ReportDirectory>,
-    _out: Option<WriteLock>,
+    out: Option<OutputFile>,
+    plan: Option<OutputFile>,
+}
+
+impl Places {
+    /// Notes that all has been written and said.
+    pub(super) fn complete(self) {
+        // Before the marks of the files go, by which a killed command is known.
+        drop(self.report);
+        [self.out, self.plan].into_iter().flatten().for_each(OutputFile::complete);
+    }
+
+    /// Whether a command that wrote one of the files has not ended.
+    fn was_interrupted(&self) -> bool {
+        [&self.out, &self.plan].into_iter().flatten().any(OutputFile::was_interrupted)
+    }
 }
 
 impl Slim {
@@ -48,7 +63,7 @@ impl Slim {
             if path.is_dir() {
                 return wrong(format!("{}: a directory; name a file", path.display()));
             }
-            check_writable(path.parent().unwrap_or(Path::new("")))?;
+            check_writable(directory_of(path))?;
         }
         if self.heals() && self.data.split() == Split::Train {
             return wrong("--split train: the training split is used for recovery and cannot verify it".into());
@@ -56,42 +71,53 @@ impl Slim {
         if let Some(plan) = &self.save_plan {
             self.check_plan_path(plan)?;
         }
-        if let Some(path) = &self.save_plan {
-            self.check_free(path, "--save-plan")?;
-        }
         let report =
             self.report.as_deref().map(|path| ReportDirectory::open(path, ReportKind::Slimming)).transpose()?;
-        let Some(out) = &self.out else { return Ok(Places { report, _out: None }) };
-        let (form, extension) =
-            if is_graph_path(&self.network.path) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
-        if out.extension().is_none_or(|found| found != extension) {
-            return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
+        if let Some(out) = &self.out {
+            let (form, extension) =
+                if is_graph_path(&self.network.path) { ("ONNX", "onnx") } else { ("safetensors", "safetensors") };
+            if out.extension().is_none_or(|found| found != extension) {
+                return wrong(format!("{}: what is written is {form}; end the name in .{extension}", out.display()));
+            }
+            self.check_beside_network(out)?;
         }
-        self.check_beside_network(out)?;
         // Before anything is checked that another process may be about to change.
-        let lock = lock(out)?;
-        self.check_free(out, "--out")?;
-        Ok(Places { report, _out: Some(lock) })
+        let [out, plan] = [&self.out, &self.save_plan].map(|path| path.as_deref().map(reserve).transpose());
+        let places = Places { report, out: out?, plan: plan? };
+        self.check_free(&places)?;
+        Ok(places)
     }
 
-    /// A file that is there is overwritten on request alone.
-    fn check_free(&self, path: &Path, option: &str) -> Result<(), Error> {
-        match path.symlink_metadata() {
-            Ok(_) if !self.overwrite => {
-                let what = format!("there already; name another {option}, or replace it with --overwrite");
-                Err(Error::Usage(format!("{}: {what}", path.display())))
+    /// What happens to a file that is there already. It is overwritten on request alone.
+    pub(super) fn existing(&self) -> Existing {
+        if self.overwrite { Existing::Replaced } else { Existing::MustBeEqual }
+    }
+
+    /// Checks that no file is there already. What was left by a command that did not end may be what this one would write: that is
+    /// known when it is done again.
+    fn check_free(&self, places: &Places) -> Result<(), Error> {
+        for (path, option) in [(&self.out, "--out"), (&self.save_plan, "--save-plan")] {
+            let Some(path) = path.as_ref().filter(|path| path.symlink_metadata().is_ok()) else { continue };
+            if self.existing() == Existing::Replaced {
+                continue;
             }
-            _ => Ok(()),
+            if !places.was_interrupted() {
+                let what = format!("there already; name another {option}, or replace it with --overwrite");
+                return Err(Error::Usage(format!("{}: {what}", path.display())));
+            }
+            let what = "there from a command that did not end; it stays if this one writes the same";
+            output::say(&format!("{}: {what}", path.display()));
         }
+        Ok(())
     }
 
     /// What the network that is slimmed is made of is never overwritten, and what comes beside the file replaces nothing.
-    pub(super) fn check_draft<F: Prunable>(&self, form: &F) -> Result<(), Error> {
+    pub(super) fn check_draft<F: Prunable>(&self, form: &F, places: &Places) -> Result<(), Error> {
         let Some(out) = &self.out else { return Ok(()) };
         let draft = form.draft(form.network(), &slim::draft_name(Some(out)))?;
         let Some((name, pieces)) = &draft.companion else { return Ok(()) };
         let beside = out.with_file_name(name);
-        if beside.symlink_metadata().is_ok() {
+        if beside.symlink_metadata().is_ok() && !places.was_interrupted() {
             let what = "its arrays would be written there, and there is a file; remove it or name another --out";
             return Err(Error::Usage(format!("{}: {what}", beside.display())));
         }
@@ -132,12 +158,9 @@ impl Slim {
     }
 }
 
-/// Locks the file that is to be written, and finishes what a process was writing there when it was killed.
-fn lock(out: &Path) -> Result<WriteLock, Error> {
-    let parent = out.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let lock = WriteLock::take(parent, &format!("{name}.slim"), &format!("writing {name}"))?;
-    output::say_unlocked(out, lock.why_unlocked());
-    Stage::of_file(out)?;
-    Ok(lock)
+/// Keeps other processes from writing a file.
+fn reserve(path: &Path) -> Result<OutputFile, Error> {
+    let file = OutputFile::reserve(path)?;
+    output::say_unlocked(path, file.why_unlocked());
+    Ok(file)
 }
