@@ -2,15 +2,11 @@
 
 import collections
 import errno
-import pathlib
 import shutil
 import subprocess
 
+from calls import ERRORS, Calls
 from writers import Writers, differences
-
-SOURCE = pathlib.Path(__file__).with_name("fail.c")
-# ENOSPC for a disk that is full, EIO for one that is broken.
-ERRORS = {"write": [errno.ENOSPC, errno.EIO], "fsync": [errno.EIO], "rename": [errno.EIO, errno.EACCES]}
 
 
 class Faults:
@@ -19,29 +15,22 @@ class Faults:
     def __init__(self, program, rng, root):
         self.program, self.rng = program, rng
         self.writers = Writers(program, program.home / "faults", root)
+        self.calls = Calls(program, self.writers.home, rng)
         self.count, self.finished, self.missed = collections.Counter(), 0, 0
         self.kinds = [self.limited]
-        self.preload = self.compiled()
-        if self.preload:
+        if self.calls.library:
             self.kinds += [self.failing] * 6
-        if shutil.which("strace"):
+        if self.can_trace():
             self.kinds.append(self.traced)
         else:
-            print("no strace here: renames by system calls of their own do not fail")
+            print("no strace here that may trace: renames by system calls of their own do not fail")
         self.mount = self.mounted()
         if self.mount:
             self.kinds.append(self.full)
-        # At which call of each command nothing is left that could fail.
-        self.last = {}
 
-    def compiled(self):
-        """A library that lets calls fail; None where there is no compiler."""
-        target = self.program.home / "fail.so"
-        if not shutil.which("cc"):
-            print("no cc here: single calls of write, fsync and rename do not fail")
-            return None
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-ldl"], check=True)
-        return target
+    def can_trace(self):
+        """Whether there is a strace that may trace a program."""
+        return shutil.which("strace") and subprocess.run(["strace", "-qq", "true"], capture_output=True).returncode == 0
 
     def mounted(self):
         """A small file system of its own; None where none can be mounted."""
@@ -54,55 +43,40 @@ class Faults:
         return place
 
     def step(self):
-        writer = self.rng.choice(self.writers.all)
-        self.rng.choice(self.kinds)(writer)
-        self.finished += 1
+        self.rng.choice(self.kinds)(self.rng.choice(self.writers.all))
 
     def disturbed(self, writer, what, happened, **options):
         """Runs a command that is disturbed. `happened` says whether it was, given the outcome."""
         outcome = self.program.run(writer.command(self.writers.home), cwd=self.writers.home, **options)
-        if not happened(outcome):
-            self.missed += 1
-        else:
+        if happened(outcome):
             self.count[what.split(" ")[0]] += 1
-            if outcome.code == 0:
-                if names := self.writers.differences(writer):
-                    self.program.found(f"{writer.name}, {what}: success, and {', '.join(names)}", self.writers.home / writer.target)
-            elif fault := outcome.fault():
-                self.program.found(f"{writer.name}, {what}: {fault}")
-            if outcome.code != 0:
-                self.writers.check_partial(writer, what)
+        else:
+            self.missed += 1
+        if outcome.code == 0:
+            self.writers.check_ended(writer, what, 0)
+            return
+        if fault := outcome.fault():
+            self.program.found(f"{writer.name}, {what}: {fault}")
+        self.writers.check_partial(writer, what)
         self.writers.finish(writer, what)
+        self.finished += 1
 
     def failing(self, writer):
         """A single call fails."""
-        calls = [call for call in sorted(ERRORS) if self.last.get((writer.name, call)) != 0]
-        call = self.rng.choice(calls)
-        last = self.last.get((writer.name, call), 64)
-        at = self.rng.randrange(1, last + 1)
+        call, at = self.calls.choose(writer)
         number = self.rng.choice(ERRORS[call])
-        note = self.program.home / "note"
-        note.unlink(missing_ok=True)
-        environment = {
-            "LD_PRELOAD": str(self.preload),
-            "FIRE_CALL": call,
-            "FIRE_AT": str(at),
-            "FIRE_ERROR": str(number),
-            "FIRE_BELOW": str(self.writers.home.resolve()),
-            "FIRE_NOTE": str(note),
-        }
+        environment = self.calls.environment(call, at, number)
         what = f"{call} {at} fails with {errno.errorcode[number]}"
-        self.disturbed(writer, what, lambda _: note.exists(), environment=environment)
-        if not note.exists():
-            self.last[writer.name, call] = at - 1
+        self.disturbed(writer, what, lambda _: self.calls.happened(writer, call, at), environment=environment)
 
     def traced(self, writer):
         """A rename fails, by whatever system call."""
         at = self.rng.randrange(1, 6)
         trace = self.program.home / "trace"
+        trace.unlink(missing_ok=True)
         calls = "rename,renameat,renameat2,link,linkat"
         before = ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO:when={at}"]
-        happened = lambda _: "(INJECTED)" in trace.read_text()
+        happened = lambda _: trace.exists() and "(INJECTED)" in trace.read_text()
         self.disturbed(writer, f"rename-call {at} fails with EIO", happened, before=before)
 
     def limited(self, writer):
@@ -120,22 +94,26 @@ class Faults:
         outcome = self.program.run(writer.arguments, cwd=home)
         (self.mount / "filler").unlink()
         path = home / writer.target
-        if outcome.code != 0:
+        if outcome.code == 0:
+            self.missed += 1
+        else:
             self.count["disk"] += 1
+            self.finished += 1
             if fault := outcome.fault():
                 self.program.found(f"{writer.name}, full disk: {fault}")
             if writer.target in writer.whole and path.exists() and path.read_bytes() != writer.whole[writer.target]:
                 self.program.found(f"{writer.name}, full disk: a part of {writer.target} has its name", path)
-        again = self.program.run(writer.command(home) if outcome.code else ["show", "run"], cwd=home)
-        if again.code != 0:
-            self.program.found(f"{writer.name}, full disk: the next run ends with {again.code}: {again.last_line()}", path)
+            outcome = self.program.run(writer.command(home), cwd=home)
+        if outcome.code != 0:
+            self.program.found(f"{writer.name}, full disk: the next run ends with {outcome.code}: {outcome.last_line()}", path)
         elif names := differences(writer.whole, writer.content(home)):
             self.program.found(f"{writer.name}, full disk: {', '.join(names)}", path)
         shutil.rmtree(home)
 
     def figures(self):
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.count.items()))
-        yield f"{sum(self.count.values())} injected faults ({kinds}), {self.finished} commands finished after them"
+        yield f"{sum(self.count.values())} injected faults ({kinds})"
+        yield f"  {self.finished} commands failed and were run again; in {self.missed} more runs nothing was left to disturb"
 
     def close(self):
         if self.mount:

@@ -44,7 +44,7 @@ class Program:
         # Two threads, as few address ranges as possible, and no proxy.
         self.environment = {**os.environ, "RAYON_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "2"}
 
-    def start(self, arguments, cwd=None, memory=None, file_size=None, environment=None, before=(), seconds=None):
+    def start(self, arguments, cwd=None, memory=None, file_size=None, environment=None, before=()):
         """Starts the program. `before` are words of a command that runs it."""
 
         def limit():
@@ -55,8 +55,6 @@ class Program:
                 resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
             if file_size is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-            if seconds:
-                resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
         return subprocess.Popen(
             [*before, str(self.path), *map(str, arguments)],

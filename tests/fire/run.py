@@ -3,17 +3,9 @@
     cargo build --release
     python3 tests/fire/run.py --minutes 30
 
-Repeats three things for so many minutes, in turn:
-
-* kills: trainings and writers are killed (SIGKILL) at random moments and started again; they have to end in the bytes of a run
-  that nobody disturbed, and what a killed writer leaves under its final name has to be whole.
-* faults: one call of the operating system fails (write, fsync, rename, a full disk); the program has to end with one line
-  that says so and an exit code that is not 0, what it left has to be whole, and the next run has to succeed.
-* mutations: a valid file of every kind that the program reads is damaged; the program has to end in 10 seconds with 2 GiB of
-  address space, with an exit code that it knows, and with one line that says what is wrong where it fails.
-
-Only Python's standard library is used. What a machine lacks (cc, strace, a mount of one's own) is left out and said. The seed
-makes the choice of damage repeatable. Findings are copied to `--keep`; the exit code is 1 where there are any.
+docs/RELIABILITY.md says what the parts do, what has to hold, and what was found. What a machine lacks (cc, strace, a mount of one's
+own) is left out and said. The seed makes the choice of damage repeatable. Findings are copied to `--keep`; the exit code is 1 where
+there are any.
 """
 
 import argparse
