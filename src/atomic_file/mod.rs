@@ -10,6 +10,7 @@ mod temporary;
 mod transaction;
 
 use std::fs::File;
+use std::io::ErrorKind::{AlreadyExists, NotADirectory};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -188,7 +189,11 @@ fn create_directories(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let is_missing = |path: &&Path| **path != *Path::new("") && !path.exists();
     let mut missing: Vec<PathBuf> = directory.ancestors().take_while(is_missing).map(Path::to_owned).collect();
     missing.reverse();
-    std::fs::create_dir_all(directory)?;
+    std::fs::create_dir_all(directory).map_err(|e| match e.kind() {
+        // Something else has the name of the directory.
+        AlreadyExists => NotADirectory.into(),
+        _ => e,
+    })?;
     missing.iter().try_for_each(|created| sync_directory(directory_of(created)))?;
     Ok(missing)
 }

@@ -96,7 +96,7 @@ impl Slim {
     /// Checks that no file is there already. What was left by a command that did not end may be what this one would write: that is
     /// known when it is done again.
     fn check_free(&self, places: &Places) -> Result<(), Error> {
-        for (path, option) in [(&self.out, "--out"), (&self.save_plan, "--save-plan")] {
+        for (path, option) in [(&self.save_plan, "--save-plan"), (&self.out, "--out")] {
             let Some(path) = path.as_ref().filter(|path| path.symlink_metadata().is_ok()) else { continue };
             if self.existing() == Existing::Replaced {
                 continue;
