@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::directory::Directory;
 use super::measurement::{AnyMeasurement, REGISTRY, named};
 use super::memory::bound_kept_memory;
+use super::observations::Observations;
 use super::progress::{Meter, Progress};
 use super::results::{Measurements, Untrained, assemble};
 use super::run::Runner;
@@ -270,7 +271,7 @@ impl<'a> Measure<'a> {
                     save_every: self.save_every,
                     meter,
                 };
-                let observations = runner.run(&todo, |measurement, observations| {
+                let finish = |measurement: &dyn AnyMeasurement, observations: &mut Observations| {
                     let output = observations.analyse(measurement, &plan, Some(&data))?;
                     if let Some(directory) = &self.directory {
                         // First, so that what is finished can be read however the work ends.
@@ -279,7 +280,8 @@ impl<'a> Measure<'a> {
                     }
                     finished.insert(measurement.name().to_owned(), output);
                     Ok(())
-                })?;
+                };
+                let observations = store.resume(|| runner.run(&todo, finish))?;
                 (Score::of(&observations.baseline), Some(observations.baseline))
             }
         };
@@ -323,7 +325,8 @@ impl<'a> Measure<'a> {
         directory.save_training(&self.training)?;
         directory.save_untrained(&self.untrained)?;
         let meter = Meter::new(progress);
-        let mut runner = Runner { network, data: &data, plan: &plan, store, save_every: self.save_every, meter };
-        runner.run(&selected, |_, _| Ok(())).map(drop)
+        let mut runner =
+            Runner { network, data: &data, plan: &plan, store: store.clone(), save_every: self.save_every, meter };
+        store.resume(|| runner.run(&selected, |_, _| Ok(()))).map(drop)
     }
 }

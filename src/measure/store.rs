@@ -17,6 +17,7 @@ use super::sample_order::SampleList;
 use super::sweep::SweepState;
 use super::{Intervention, Prediction};
 use crate::atomic_file::write_atomic_with;
+use crate::error::caught;
 use crate::nn::{RecurrentState, SavedRecurrentState};
 use crate::{Error, Result};
 
@@ -158,6 +159,20 @@ impl Store {
     /// Whether anything was kept before.
     pub(super) fn has_files(&self) -> bool {
         self.directory.as_ref().is_some_and(|directory| directory.exists())
+    }
+
+    /// Runs work that goes on with what was kept. States whose checksum is right and that fit neither the network nor each other end
+    /// in a panic somewhere in a probe: that is an error of the directory here.
+    ///
+    /// # Errors
+    /// Those of the work; [`Error::File`] that names the directory.
+    pub(super) fn resume<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.directory.as_ref().filter(|directory| directory.exists()) {
+            Some(directory) => caught(work).unwrap_or_else(|panic| {
+                Err(Error::file(directory, format!("damaged: {panic}; remove it to observe the samples again")))
+            }),
+            None => work(),
+        }
     }
 
     /// Returns the path of a file; `None` where nothing is kept.

@@ -210,6 +210,14 @@ impl RunDirectory {
     ) -> Result<()> {
         let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.progress.step));
         write_atomic(&path, &state.to_bytes(metadata, fingerprint)?)?;
+        self.remove_old_checkpoints(keep)
+    }
+
+    /// Removes old checkpoints, so that `keep` remain.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if one cannot be removed.
+    pub fn remove_old_checkpoints(&self, keep: usize) -> Result<()> {
         let checkpoints = checkpoints(&self.dir)?;
         for old in checkpoints.iter().take(checkpoints.len().saturating_sub(keep)) {
             std::fs::remove_file(old).map_err(Error::io(old))?;

@@ -177,6 +177,8 @@ impl Trainer {
         }
         let model = self.state.evaluated_model();
         if let Some(run) = &self.run {
+            // A process that was killed after its last checkpoint has removed none for it.
+            run.remove_old_checkpoints(self.experiment.train.keep)?;
             run.write_model(&model, &self.metadata)?;
         }
         Ok((model, self.state.history))

@@ -149,6 +149,38 @@ fn shards_whose_states_do_not_fit_are_refused() {
     assert!(refused > 0);
 }
 
+/// The same for a measurement that goes on with its own store.
+#[test]
+fn a_store_whose_states_do_not_fit_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = dir.path().join("net.safetensors");
+    crate::common::write_network(&network, 3);
+    let mut network = AnyNetwork::open(&network).unwrap();
+    let data = EvalSet::open("digits").unwrap().limit(6).for_network(&mut network).unwrap();
+    let out = dir.path().join("out");
+    let measure = Measure::new().only(["lesion", "estimation"]).unwrap().directory(&out).keep_store(true);
+    measure.run(&network, &data, &mut ()).unwrap();
+    let path = out.join("store/activations.bin");
+    let whole = std::fs::read(&path).unwrap();
+    let header = 20;
+    let mut damaged = 0;
+    for place in (header..whole.len()).step_by((whole.len() / 400).max(1)) {
+        let mut content = whole[header..].to_vec();
+        content[place - header] ^= 1;
+        let checksum = crc32fast::hash(&content).to_le_bytes();
+        std::fs::write(&path, [&whole[..header - 4], &checksum, &content].concat()).unwrap();
+        // As before it was finished.
+        std::fs::remove_file(out.join("measurements/estimation.json")).unwrap();
+        let outcome = measure.clone().resume(true).run(&network, &data, &mut ());
+        if let Err(error) = &outcome {
+            assert!(!error.to_string().contains('\n'), "{error}");
+            damaged += usize::from(error.to_string().contains("out/store: damaged: "));
+            std::fs::write(out.join("measurements/estimation.json"), "{}").unwrap();
+        }
+    }
+    assert!(damaged > 0);
+}
+
 /// An array of 64-bit integers.
 fn shape(name: &str, sides: &[i64]) -> Vec<u8> {
     let raw: Vec<u8> = sides.iter().flat_map(|side| side.to_le_bytes()).collect();

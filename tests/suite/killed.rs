@@ -113,11 +113,16 @@ fn a_training_that_was_killed_at_the_end_of_an_epoch_continues() {
         place.succeeds(&format!("train config.toml --set train.epochs=1 --out {run}"));
         std::fs::remove_file(place.path(&format!("{run}/model.safetensors"))).unwrap();
         place.write(&format!("{run}/metrics.jsonl"), "");
-        if !has_checkpoint {
+        if has_checkpoint {
+            // Killed after it was written: the oldest one is still there.
+            place.write(&format!("{run}/checkpoints/step-000000001.safetensors"), "old");
+            place.write(&format!("{run}/checkpoints/step-000000002.safetensors"), "old");
+        } else {
             std::fs::remove_dir_all(place.path(&format!("{run}/checkpoints"))).unwrap();
         }
         place.succeeds(&format!("train config.toml --set train.epochs=1 --out {run} --resume"));
         assert_eq!(metrics(&run), metrics("whole")[..1], "{run}");
+        assert!(!place.path(&format!("{run}/checkpoints/step-000000001.safetensors")).exists());
         place.succeeds(&format!("train config.toml --out {run} --resume"));
         assert_eq!(metrics(&run), metrics("whole"), "{run}");
         for name in ["model.safetensors", "best.safetensors"] {
