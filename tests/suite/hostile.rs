@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use unrolled::graph::GraphNetwork;
 use unrolled::measure::{EvalSet, Measure, Measurements};
+use unrolled::model::{ModelConfig, ModelKind};
 use unrolled::nn::{Network, RecurrentState, Route, Samples};
 use unrolled::open::AnyNetwork;
 
@@ -149,36 +150,29 @@ fn shards_whose_states_do_not_fit_are_refused() {
     assert!(refused > 0);
 }
 
-/// The same for a measurement that goes on with its own store.
+/// The same for a measurement that goes on: its store has the states of a shorter network.
 #[test]
 fn a_store_whose_states_do_not_fit_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let network = dir.path().join("net.safetensors");
-    crate::common::write_network(&network, 3);
-    let mut network = AnyNetwork::open(&network).unwrap();
-    let data = EvalSet::open("digits").unwrap().limit(6).for_network(&mut network).unwrap();
-    let out = dir.path().join("out");
-    let measure = Measure::new().only(["lesion", "estimation"]).unwrap().directory(&out).keep_store(true);
-    measure.run(&network, &data, &mut ()).unwrap();
-    let path = out.join("store/activations.bin");
-    let whole = std::fs::read(&path).unwrap();
-    let header = 20;
-    let mut damaged = 0;
-    for place in (header..whole.len()).step_by((whole.len() / 400).max(1)) {
-        let mut content = whole[header..].to_vec();
-        content[place - header] ^= 1;
-        let checksum = crc32fast::hash(&content).to_le_bytes();
-        std::fs::write(&path, [&whole[..header - 4], &checksum, &content].concat()).unwrap();
-        // As before it was finished.
-        std::fs::remove_file(out.join("measurements/estimation.json")).unwrap();
-        let outcome = measure.clone().resume(true).run(&network, &data, &mut ());
-        if let Err(error) = &outcome {
-            assert!(!error.to_string().contains('\n'), "{error}");
-            damaged += usize::from(error.to_string().contains("out/store: damaged: "));
-            std::fs::write(out.join("measurements/estimation.json"), "{}").unwrap();
-        }
-    }
-    assert!(damaged > 0);
+    let path = |name: &str| dir.path().join(name);
+    let measured = |depth: usize| {
+        let file = path(&format!("{depth}.safetensors"));
+        let config = ModelConfig::new(ModelKind::Resnet).with_depth(depth).with_width(8);
+        crate::common::write_network_of(&config, [1, 8, 8], &file, 3);
+        let mut network = AnyNetwork::open(&file).unwrap();
+        let data = EvalSet::open("digits").unwrap().limit(6).for_network(&mut network).unwrap();
+        let out = path(&depth.to_string());
+        let measure = Measure::new().only(["lesion", "estimation"]).unwrap().directory(&out).keep_store(true);
+        measure.run(&network, &data, &mut ()).unwrap();
+        (network, data, measure, std::fs::read(out.join("store/activations.bin")).unwrap())
+    };
+    let (network, data, measure, own) = measured(20);
+    let shorter = measured(8).3;
+    // Magic, version and the checksum of the plan; then that of the states, and the states.
+    std::fs::write(path("20/store/activations.bin"), [&own[..16], &shorter[16..]].concat()).unwrap();
+    std::fs::remove_file(path("20/measurements/estimation.json")).unwrap();
+    let error = measure.resume(true).run(&network, &data, &mut ()).unwrap_err().to_string();
+    assert!(error.contains("20/store: damaged: ") && !error.contains('\n'), "{error}");
 }
 
 /// An array of 64-bit integers.
