@@ -62,7 +62,8 @@ pub struct GateActivity {
     /// Mean for each channel, over samples and positions.
     #[serde(with = "float_json")]
     pub channels: Vec<f32>,
-    /// `[class][channel]`: the same for the samples of each class.
+    /// `[class][channel]`: the same for the samples of each class; empty where these would be more than 262,144 numbers, as in a
+    /// language model, whose classes are words.
     #[serde(with = "float_json")]
     pub class_channels: Vec<Vec<f32>>,
 }
@@ -72,6 +73,10 @@ const BINS: usize = 20;
 /// Where units times classes are more than this, averages of units for each class are not kept, and their sparsity is not
 /// given.
 const CLASS_UNITS: usize = 1 << 24;
+
+/// Where channels times classes are more than this, averages of channels for each class are not given. They are part of the
+/// results of every gate, and of every untrained network.
+const CLASS_CHANNELS: usize = 1 << 18;
 
 /// Running activity of all gates: transform and carry gate of every block, stage by stage.
 #[derive(Serialize, Deserialize)]
@@ -91,7 +96,7 @@ struct Activity {
     open: u64,
     /// The number of values that were counted.
     values: u64,
-    /// `[class]`: number of samples; `[class][channel]` sums; `[class][unit]` sums where they are kept.
+    /// `[class]`: number of samples; `[class][channel]` sums, or none; `[class][unit]` sums where they are kept.
     class_counts: Vec<u64>,
     class_channels: Vec<Vec<f64>>,
     class_units: Option<Vec<Vec<f64>>>,
@@ -177,7 +182,7 @@ impl Activity {
             open: 0,
             values: 0,
             class_counts: vec![0; classes],
-            class_channels: vec![vec![0.0; channels]; classes],
+            class_channels: vec![vec![0.0; channels]; if channels * classes <= CLASS_CHANNELS { classes } else { 0 }],
             class_units: (units * classes <= CLASS_UNITS).then(|| vec![vec![0.0; units]; classes]),
         }
     }
@@ -195,9 +200,11 @@ impl Activity {
         }
         self.values += values.len() as u64;
         self.class_counts[class] += 1;
-        let per_channel = values.len() / self.channels;
-        for (sum, channel) in self.class_channels[class].iter_mut().zip(values.chunks_exact(per_channel.max(1))) {
-            *sum += average(channel.iter().copied());
+        if let Some(sums) = self.class_channels.get_mut(class) {
+            let per_channel = values.len() / self.channels;
+            for (sum, channel) in sums.iter_mut().zip(values.chunks_exact(per_channel.max(1))) {
+                *sum += average(channel.iter().copied());
+            }
         }
         if let Some(units) = &mut self.class_units {
             units[class].iter_mut().zip(sample).for_each(|(sum, &g)| *sum += f64::from(g));
@@ -284,6 +291,17 @@ mod tests {
         assert!(hoyer([0.3; 9].into_iter()).abs() < 1e-12);
         assert!((hoyer([0.0, 0.0, 0.7, 0.0].into_iter()) - 1.0).abs() < 1e-12);
         assert_eq!(hoyer([0.0; 4].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn averages_for_each_class_are_given_for_as_many_classes_as_a_result_can_hold() {
+        for (classes, given) in [(10, 10), (1000, 1000), (10_000, 0)] {
+            let mut activity = Activity::new(256, 256, classes);
+            activity.add(&[0.25; 256], 0, classes - 1, None);
+            let found = activity.result();
+            assert_eq!((found.class_channels.len(), found.channels.len()), (given, 256));
+            assert!(found.class_channels.last().is_none_or(|channels| channels.iter().all(|&mean| mean == 0.25)));
+        }
     }
 
     #[test]
