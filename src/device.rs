@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::visible::visible_line;
+pub use crate::error::DeviceFailure;
 use crate::{Error, Result};
 
 /// A device as results name it.
@@ -51,30 +51,6 @@ impl fmt::Display for DeviceInfo {
             Some(adapter) => write!(f, " ({adapter})"),
             None => Ok(()),
         }
-    }
-}
-
-/// A device failed while it computed: its driver lost it, or it has no memory left.
-///
-/// It is the payload of a panic, because what computes on a device returns tensors and no results. Nothing else can be computed
-/// on the device by this process.
-#[derive(Clone, Debug)]
-pub struct DeviceFailure(String);
-
-impl DeviceFailure {
-    /// Panics with what Burn says of a device that failed: an error, what caused it line by line, and a backtrace.
-    pub(crate) fn panic(error: impl fmt::Display) -> ! {
-        let text = error.to_string();
-        let lines = text.lines().take_while(|line| !line.starts_with("Backtrace")).map(str::trim);
-        let cause = lines.filter(|line| !line.is_empty()).last().unwrap_or("no reason is known");
-        std::panic::panic_any(Self(cause.trim_start_matches("Unknown: ").to_owned()))
-    }
-}
-
-impl fmt::Display for DeviceFailure {
-    /// Writes such as `the device failed: Device is lost`.
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "the device failed: {}", visible_line(&self.0))
     }
 }
 
@@ -158,16 +134,6 @@ mod tests {
                 error.to_string(),
                 "device 'wgpu:1': this program was built without it; build with --features wgpu"
             );
-        }
-    }
-
-    #[test]
-    fn a_failed_device_says_why() {
-        let said = "The device is poisoned\nCaused by:\n  Unknown: Device is lost\nBacktrace:\nNo backtrace available";
-        for (said, why) in [(said, "Device is lost"), ("out of memory", "out of memory"), ("", "no reason is known")] {
-            let panic = std::panic::catch_unwind(|| DeviceFailure::panic(said)).map(|never: ()| never).unwrap_err();
-            let failure = panic.downcast_ref::<DeviceFailure>().expect("a failure");
-            assert_eq!(failure.to_string(), format!("the device failed: {why}"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::visible::visible_line;
@@ -157,21 +157,52 @@ impl Error {
     }
 }
 
+/// A device failed while it computed: its driver lost it, or it has no memory left.
+///
+/// It is the payload of a panic, because operations on tensors return no `Result`. Nothing else can be computed on the device by
+/// this process.
+#[derive(Clone, Debug)]
+pub struct DeviceFailure(String);
+
+impl DeviceFailure {
+    /// Panics with what Burn says of a device that failed: an error, what caused it line by line, and a backtrace.
+    pub(crate) fn panic(error: impl std::fmt::Display) -> ! {
+        let text = error.to_string();
+        let lines = text.lines().take_while(|line| !line.starts_with("Backtrace")).map(str::trim);
+        let cause = lines.filter(|line| !line.is_empty()).last().unwrap_or("no reason is known");
+        std::panic::panic_any(Self(cause.trim_start_matches("Unknown: ").to_owned()))
+    }
+}
+
+impl std::fmt::Display for DeviceFailure {
+    /// Writes such as `the device failed: Device is lost`.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "the device failed: {}", line(&self.0))
+    }
+}
+
 thread_local! {
     /// How many calls of [`caught`] this thread is in.
     static CAUGHT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Calls code of others on what comes from outside, such as a decoder. The error is the text of a panic, in one line.
+/// Calls code of others on what comes from outside, such as a decoder. The error is the text of a panic, in one line. That a device
+/// failed is no fault of what comes from outside: that panic goes on.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> std::result::Result<T, String> {
     CAUGHT.set(CAUGHT.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(call));
     CAUGHT.set(CAUGHT.get() - 1);
-    outcome.map_err(|panic| panic_text(panic.as_ref()))
+    match outcome {
+        Err(panic) if panic.is::<DeviceFailure>() => resume_unwind(panic),
+        outcome => outcome.map_err(|panic| panic_text(panic.as_ref())),
+    }
 }
 
 /// Returns the text of a panic, on one line.
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(failure) = panic.downcast_ref::<DeviceFailure>() {
+        return failure.to_string();
+    }
     let text = panic.downcast_ref::<String>().map(String::as_str);
     line(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text"))
 }
@@ -218,6 +249,17 @@ fn suggestion(name: &str, known: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_device_says_why_and_is_no_fault_of_a_file() {
+        let said = "The device is poisoned\nCaused by:\n  Unknown: Device is lost\nBacktrace:\nNo backtrace available";
+        for (said, why) in [(said, "Device is lost"), ("out of memory", "out of memory"), ("", "no reason is known")] {
+            let call = || caught(|| DeviceFailure::panic(said)).map(|never: ()| never);
+            let panic = catch_unwind(call).unwrap_err();
+            assert_eq!(panic.downcast_ref::<DeviceFailure>().unwrap().to_string(), format!("the device failed: {why}"));
+            assert_eq!(panic_text(panic.as_ref()), format!("the device failed: {why}"));
+        }
+    }
 
     #[test]
     fn an_unknown_name_is_shown_with_the_nearest_or_all_known_names() {

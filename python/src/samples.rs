@@ -50,6 +50,7 @@ impl Source {
         for item in data.try_iter()? {
             let (name, object): (String, Bound<'_, PyAny>) = item?.extract()?;
             let (shape, values) = read_array(&name, &object)?;
+            check_bytes(&name, &object, &shape)?;
             arrays.push((name, shape, values));
         }
         let names = arrays.iter().map(|(name, ..)| name.as_str()).filter(|name| *name != "labels");
@@ -71,6 +72,19 @@ impl Source {
             }
         }
     }
+}
+
+/// Refuses bytes of images, which no network takes as they are. (A graph of whole numbers takes them as integers of another size.)
+fn check_bytes(name: &str, object: &Bound<'_, PyAny>, shape: &[usize]) -> PyResult<()> {
+    let are_images = matches!(shape, [_, _, height, width] if height * width > 1);
+    // Arrays name their type; what has a buffer alone comes as bytes, format, size and shape.
+    let element = object.getattr("dtype").or_else(|_| object.get_item(1)).and_then(|element| element.str());
+    let element = element.map(|element| element.to_string()).unwrap_or_default();
+    if are_images && (element.ends_with("uint8") || element == "B") {
+        let why = "holds bytes (uint8): pass what the network takes, such as x / 255, normalized, as float32";
+        return Err(argument(object.py(), name, why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Returns the data as a report names them, as the program does.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import unrolled as un
@@ -75,3 +76,9 @@ def test_what_a_score_is_compared_with_is_shown(net, samples) -> None:
     without = repr(un.measure(net, samples[0], only="lesion", progress=False))
     assert "without labels: accuracy is agreement with the whole network" in without
     assert "without labels" in repr(un.slim(net, samples[0], remove=1, progress=False).proof)
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 3, 8, 8), np.uint8), memoryview(np.zeros((2, 3, 8, 8), np.uint8))])
+def test_bytes_of_images(net, images) -> None:
+    with pytest.raises(un.ArgumentError, match=r"uint8\): pass what the network takes"):
+        un.measure(net, images)

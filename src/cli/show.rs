@@ -95,11 +95,12 @@ fn for_good<F: Prunable>(form: &F) -> Outline {
     outline
 }
 
-/// A file of blocks replaces nothing but such a file.
+/// A file of blocks replaces nothing: it may have been edited.
 fn save(path: &Path, stages: &[Vec<[String; 2]>]) -> Result<(), Error> {
-    if path.exists() && open::read_boundaries(path).is_err() {
-        let what = "there is a file that names no blocks; name another";
-        return Err(Error::Usage(format!("{}: {what}", path.display())));
+    let text = open::boundaries_to_toml(stages);
+    if path.exists() && !std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+        let what = "is there already, with other content; name another file, or remove it";
+        return Err(Error::Usage(format!("--save-cut: {} {what}", path.display())));
     }
-    write_atomic(path, open::boundaries_to_toml(stages).as_bytes())
+    write_atomic(path, text.as_bytes())
 }

@@ -109,6 +109,7 @@ impl GraphNetwork {
         let wrong = |what: String| Error::file(path, quoted(&what));
         let graph = Graph::read(&bytes).map_err(wrong)?;
         check_sizes(&graph, file_memory()? / size_of::<f32>() as u64).map_err(wrong)?;
+        check_operations(&graph).map_err(wrong)?;
         Ok(graph)
     }
 
@@ -177,6 +178,23 @@ fn no_blocks(path: &Path, graph: &Graph, output: usize, why: &NoBlocks) -> Error
 
 /// Element types of inputs, as ONNX numbers them, that the engine does not have.
 const UNSUPPORTED_TYPES: [(i64, &str); 4] = [(8, "texts"), (10, "float16"), (11, "float64"), (16, "bfloat16")];
+
+/// Checks that the engine computes all operations rightly. Of whole numbers, it convolves a batch of several samples, and pads,
+/// as if zero points were 0 (rten 0.27); of windows of one pixel neither matters.
+fn check_operations(graph: &Graph) -> ParseResult<()> {
+    for node in graph.nodes.iter().filter(|node| node.op == "ConvInteger") {
+        let weight = node.inputs.get(1).copied().flatten().and_then(|value| graph.values[value].array.as_ref());
+        let is_pointwise = weight.is_some_and(|array| array.shape.iter().skip(2).all(|&side| side == 1));
+        if !is_pointwise {
+            return Err(format!(
+                "node '{}': ConvInteger with windows larger than 1x1 is not computed rightly here; quantize convolutions \
+                 statically (QuantizeLinear and DequantizeLinear), or leave them in float32",
+                quoted(&node.name)
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// Returns the inputs of a graph, and the batch where the file fixes it.
 pub(super) fn read_inputs(

@@ -48,7 +48,11 @@ pub(super) struct Attribute {
 /// Element type f32, as ONNX numbers it.
 pub(super) const FLOAT32: i64 = 1;
 /// Element type i64, as ONNX numbers it.
+const INT32: i64 = 6;
+/// Whole numbers of 64 bits.
 const INT64: i64 = 7;
+/// Floats of 64 bits.
+const FLOAT64: i64 = 11;
 
 /// A graph with more nodes is refused.
 const MAX_NODES: usize = 1 << 16;
@@ -269,10 +273,13 @@ impl ArrayInfo {
         Ok(array.without_long_numbers())
     }
 
-    /// Leaves out numbers that are not all of the array's.
+    /// Leaves out numbers that are not all of the array's, those of a longer array, and what stands for numbers of another type,
+    /// such as the bits of f16.
     fn without_long_numbers(self) -> Self {
         let is_whole = self.shape.iter().product::<usize>() == self.numbers.len();
-        Self { numbers: if is_whole { self.numbers } else { Vec::new() }, ..self }
+        let are_numbers = matches!(self.element, FLOAT32 | INT32 | INT64 | FLOAT64);
+        let is_kept = is_whole && are_numbers && self.numbers.len() <= MAX_SIDES;
+        Self { numbers: if is_kept { self.numbers } else { Vec::new() }, ..self }
     }
 }
 
@@ -280,9 +287,9 @@ impl ArrayInfo {
 fn numbers(element: i64, raw: &[u8]) -> Vec<f64> {
     match element {
         FLOAT32 => raw.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
-        6 => raw.as_chunks().0.iter().map(|bytes| f64::from(i32::from_le_bytes(*bytes))).collect(),
+        INT32 => raw.as_chunks().0.iter().map(|bytes| f64::from(i32::from_le_bytes(*bytes))).collect(),
         INT64 => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f64).collect(),
-        11 => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        FLOAT64 => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
         _ => Vec::new(),
     }
 }

@@ -158,8 +158,8 @@ impl<B: ReferenceBackend> Backward<B, 3> for Normalization {
         let [x_node, scale_node, shift_node] = ops.parents;
         if let Some(node) = x_node {
             let mean = |sum: &FloatTensor<B>| each(B::float_div_scalar(sum.clone(), count.into()));
-            let along = B::float_mul(n, mean(&of_scale));
-            let inner = B::float_sub(B::float_sub(gradient, mean(&of_shift)), along);
+            let projection = B::float_mul(n, mean(&of_scale));
+            let inner = B::float_sub(B::float_sub(gradient, mean(&of_shift)), projection);
             gradients.register::<B>(node.id, B::float_mul(each(B::float_mul(scale, factor)), inner));
         }
         for (node, gradient) in [(scale_node, of_scale), (shift_node, of_shift)] {

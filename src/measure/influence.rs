@@ -3,6 +3,7 @@
 
 mod present;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activations::{BlockView, StageActivations, dot};
@@ -127,6 +128,23 @@ impl Measurement for Influence {
     }
 }
 
+/// Returns the cosines of the pairs of estimates of a sample that are at most [`LONGEST_RUN`] blocks apart: the first of the pair,
+/// how many are between it and the second, and the cosine. Nothing where no position of the sample counts.
+fn cosines_of_pairs(activations: &StageActivations, sample: usize) -> Vec<(usize, usize, f64)> {
+    if !activations.has_positions(sample) {
+        return Vec::new();
+    }
+    let rows: Vec<&[f32]> = (0..activations.estimates.len()).map(|row| activations.row(row, sample)).collect();
+    let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
+    let mut cosines = Vec::new();
+    for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
+        for (offset, b) in rows[i + 1..].iter().take(LONGEST_RUN).enumerate() {
+            cosines.push((i, offset, (dot(a, b) / (norms[i] * norms[i + 1 + offset])).clamp(-1.0, 1.0)));
+        }
+    }
+    cosines
+}
+
 impl Probe for InfluenceProbe {
     fn block(&mut self, block: &BlockView) {
         let (before, units) = (block.stage.before(), block.stage.units());
@@ -139,17 +157,12 @@ impl Probe for InfluenceProbe {
 
     fn stage(&mut self, stage: usize, activations: &StageActivations) {
         let stage = &mut self.stages[stage];
-        for sample in (0..activations.labels.len()).filter(|&sample| activations.has_positions(sample)) {
-            let estimates = 0..activations.estimates.len();
-            let rows: Vec<&[f32]> = estimates.map(|row| activations.row(row, sample)).collect();
-            let norms: Vec<f64> = rows.iter().map(|a| dot(a, a).sqrt()).collect();
-            for (i, a) in rows.iter().enumerate().filter(|(_, a)| !a.is_empty()) {
-                for (offset, b) in rows[i + 1..].iter().take(LONGEST_RUN).enumerate() {
-                    let cosine = (dot(a, b) / (norms[i] * norms[i + 1 + offset])).clamp(-1.0, 1.0);
-                    stage.cosines[i][offset].add(cosine);
-                    stage.angles[i][offset].add(cosine.acos() / std::f64::consts::PI);
-                }
-            }
+        let samples = 0..activations.labels.len();
+        // Samples are added in their order, so that a mean does not depend on the number of threads.
+        let cosines: Vec<_> = samples.into_par_iter().map(|sample| cosines_of_pairs(activations, sample)).collect();
+        for (i, offset, cosine) in cosines.into_iter().flatten() {
+            stage.cosines[i][offset].add(cosine);
+            stage.angles[i][offset].add(cosine.acos() / std::f64::consts::PI);
         }
     }
 

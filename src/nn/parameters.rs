@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::device::DeviceFailure;
+use crate::error::DeviceFailure;
 use crate::kernel::{Backend, Kernels, Weights};
 use crate::{Error, Result};
 

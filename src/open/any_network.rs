@@ -124,6 +124,15 @@ impl AnyNetwork {
         dispatch!(self, opened => opened.input_names())
     }
 
+    /// Returns whether it is a graph whose inputs are all floats, so that bytes of images are not what it takes.
+    pub(crate) fn takes_floats_alone(&self) -> bool {
+        match self {
+            Self::Model(_) => false,
+            #[cfg(feature = "onnx")]
+            Self::Graph(opened) => opened.takes_floats_alone(),
+        }
+    }
+
     /// Makes the network take inputs of these shapes, without the batch, where its file leaves dimensions free.
     ///
     /// # Errors

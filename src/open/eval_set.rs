@@ -194,7 +194,11 @@ fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network
     }
     let mut dataset = suited(network, dataset.limit(limit)).map_err(named)?;
     let is_image = dataset.arrays().is_none();
-    // A graph, or a network that was trained here, may take bytes as they are.
+    if dataset.holds_bytes() && network.takes_floats_alone() {
+        let why = "holds bytes (uint8), and the graph takes float32: store what it takes, such as x / 255, normalized";
+        return Err(Error::mismatch(name, why));
+    }
+    // A graph of whole numbers, or a network that was trained here, takes bytes as they are.
     let is_scaled = dataset.holds_bytes() && network.is_foreign();
     if is_scaled {
         dataset = dataset.with_scaled_bytes()?;

@@ -85,6 +85,10 @@ impl OpenedGraph {
         self.network.inputs().iter().map(|input| input.name.clone()).collect()
     }
 
+    pub(super) fn takes_floats_alone(&self) -> bool {
+        self.network.inputs().iter().all(|input| !input.is_integer)
+    }
+
     pub(super) fn fit_inputs(&mut self, shapes: &[Vec<usize>]) -> Result<()> {
         self.network.fit_inputs(shapes)
     }

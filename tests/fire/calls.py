@@ -34,8 +34,8 @@ class Calls:
 
     def choose(self, writer):
         """A kind of call that the command makes, and the number of one of them."""
-        call = self.rng.choice([call for call in sorted(ERRORS) if self.last.get((writer.name, call)) != 0])
-        return call, self.rng.randrange(1, self.last.get((writer.name, call), 64) + 1)
+        call = self.rng.choice(sorted(ERRORS))
+        return call, self.rng.randrange(1, max(1, self.last.get((writer.name, call), 64)) + 1)
 
     def environment(self, call, at, error):
         """The environment in which that call of the next run is disturbed."""
@@ -49,8 +49,9 @@ class Calls:
             "FIRE_NOTE": str(self.note),
         }
 
-    def happened(self, writer, call, at):
-        """Whether the last run made that call. Where it did not, the command makes fewer."""
-        if not self.note.exists():
+    def happened(self, writer, call, at, is_first=True):
+        """Whether the last run made that call. Where the first run of a command did not, the command makes fewer; one that goes on
+        makes fewer anyway."""
+        if is_first and not self.note.exists():
             self.last[writer.name, call] = at - 1
         return self.note.exists()

@@ -19,9 +19,9 @@ class Kills:
 
     def step(self):
         writer = self.rng.choice(self.writers.all)
-        for _ in range(self.rng.randrange(1, 6)):
+        for attempt in range(self.rng.randrange(1, 6)):
             is_at_call = self.calls.library and self.rng.random() < 0.5
-            code, said = self.killed_at_call(writer) if is_at_call else self.killed_at_moment(writer)
+            code, said = self.killed_at_call(writer, attempt == 0) if is_at_call else self.killed_at_moment(writer)
             if code != -signal.SIGKILL:
                 # It was done before it was killed, and is judged as a run that nobody disturbed.
                 self.ended += 1
@@ -39,12 +39,12 @@ class Kills:
         child.kill()
         return self.outcome(child)
 
-    def killed_at_call(self, writer):
+    def killed_at_call(self, writer, is_first):
         call, at = self.calls.choose(writer)
         environment = self.calls.environment(call, at, KILL)
         child = self.program.start(writer.command(self.writers.home), cwd=self.writers.home, environment=environment)
         outcome = self.outcome(child)
-        self.calls.happened(writer, call, at)
+        self.calls.happened(writer, call, at, is_first)
         return outcome
 
     def outcome(self, child):

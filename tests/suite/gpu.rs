@@ -131,6 +131,8 @@ fn a_lost_device_is_an_error_and_the_run_goes_on_from_what_was_saved() {
         "train mlp/config.toml --set data.limit=148 --set data.validation=100 --set train.epochs=4 --device wgpu";
     assert!(home.program(&format!("{train} --out whole")).output().unwrap().status.success());
     losing(&format!("{train} --out run"), 60);
+    let saved = std::fs::read_dir(home.path("run/checkpoints")).unwrap().count();
+    assert!(saved > 0, "the device was lost before anything was saved");
     assert!(home.program("train --resume run --device wgpu").output().unwrap().status.success());
     let model = |run: &str| std::fs::read(home.path(run).join("model.safetensors")).unwrap();
     assert!(model("run") == model("whole"), "the resumed run ends in other bytes");

@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &str); 23] = [
     ("float_json", ""),
     ("text", "visible error"),
     ("limits", "error"),
-    ("device", "visible error"),
+    ("device", "error"),
     ("atomic_file", "error"),
     ("picture", ""),
     ("data", "random text limits error"),

@@ -484,8 +484,13 @@ fn blocks_have_the_names_of_the_state_dict() {
 }
 
 /// A `.npy` file of numbers of one type, `[2, 3, 32, 32]`.
-fn write_images<const SIZE: usize>(path: &Path, element_type: &str, values: impl Iterator<Item = [u8; SIZE]>) {
-    let header = format!("{{'descr': '{element_type}', 'fortran_order': False, 'shape': (2, 3, 32, 32), }}\n");
+fn write_images<const SIZE: usize>(
+    path: &Path,
+    side: u32,
+    element_type: &str,
+    values: impl Iterator<Item = [u8; SIZE]>,
+) {
+    let header = format!("{{'descr': '{element_type}', 'fortran_order': False, 'shape': (2, 3, {side}, {side}), }}\n");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
@@ -506,8 +511,8 @@ fn bytes_of_images_are_normalized_as_images_are_and_floats_are_taken_as_they_are
         ((f32::from(*byte) / 255.0 - mean[channel]) / std[channel]).to_le_bytes()
     };
     let [bytes_file, floats_file] = ["bytes.npy", "floats.npy"].map(|name| dir.path().join(name));
-    write_images(&bytes_file, "|u1", bytes.iter().map(|byte| [*byte]));
-    write_images(&floats_file, "<f4", bytes.iter().enumerate().map(float));
+    write_images(&bytes_file, 32, "|u1", bytes.iter().map(|byte| [*byte]));
+    write_images(&floats_file, 32, "<f4", bytes.iter().enumerate().map(float));
     let mut open = |file: &Path| {
         let data = EvalSet::open(&format!("arrays:{}", file.display())).unwrap();
         let data = data.unlabelled_for_network(&mut network).unwrap();
@@ -519,6 +524,22 @@ fn bytes_of_images_are_normalized_as_images_are_and_floats_are_taken_as_they_are
     for (a, b) in of_bytes.iter().zip(&of_floats) {
         assert!((a.confidence - b.confidence).abs() < TOLERANCE, "{a:?} {b:?}");
     }
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn bytes_of_images_are_not_what_a_graph_of_floats_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let [bytes, floats] = ["bytes.npy", "floats.npy"].map(|name| dir.path().join(name));
+    write_images(&bytes, 8, "|u1", (0..2 * 3 * 8 * 8).map(|i| [i as u8]));
+    write_images(&floats, 8, "<f4", (0..2 * 3 * 8 * 8).map(|i| (i as f32 / 384.0).to_le_bytes()));
+    let mut network = AnyNetwork::open("tests/onnx/post.onnx").unwrap();
+    let mut open = |file: &Path| {
+        EvalSet::open(&format!("arrays:{}", file.display())).unwrap().for_network(&mut network).map(|data| data.len())
+    };
+    assert_eq!(open(&floats).unwrap(), 2);
+    let error = open(&bytes).unwrap_err().to_string();
+    assert!(error.contains("bytes.npy: holds bytes (uint8), and the graph takes float32"), "{error}");
 }
 
 #[test]

@@ -100,6 +100,20 @@ fn data(dir: &TempDir, mask: &str, network: &mut AnyNetwork) -> EvalSet {
 }
 
 #[test]
+fn convolutions_of_whole_numbers_are_refused_unless_their_windows_are_pixels() {
+    for (side, is_refused) in [(3, true), (1, false)] {
+        let weight = values(WIDTH * WIDTH * side * side, 5);
+        let convolution = vec![
+            (1, node("ConvInteger", &["q", "w"], &["c"], &[])),
+            (5, floats("w", &[WIDTH, WIDTH, side, side], &weight)),
+        ];
+        let (_dir, path) = written([blocks(2), convolution].concat());
+        let error = refusal(&path, AnswerOptions::default());
+        assert_eq!(error.contains("ConvInteger with windows larger than 1x1"), is_refused, "{error}");
+    }
+}
+
+#[test]
 fn a_padding_mask_does_not_say_what_counts() {
     for (name, element, positions) in [
         ("key_padding_mask", BOOL, 24),
