@@ -104,11 +104,13 @@ fn convolutions_of_whole_numbers_are_refused_unless_their_windows_are_pixels() {
     for (side, is_refused) in [(3, true), (1, false)] {
         let weight = values(WIDTH * WIDTH * side * side, 5);
         let convolution = vec![
-            (1, node("ConvInteger", &["q", "w"], &["c"], &[])),
+            (1, node("ConvInteger", &["x", "w"], &["c"], &[])),
             (5, floats("w", &[WIDTH, WIDTH, side, side], &weight)),
         ];
-        let (_dir, path) = written([blocks(2), convolution].concat());
-        let error = refusal(&path, AnswerOptions::default());
+        let declared =
+            vec![(11, declared("x", FLOAT, &["n", "p", "8"])), (12, declared("x2", FLOAT, &["n", "p", "8"]))];
+        let (_dir, path) = written([blocks(2), convolution, declared].concat());
+        let error = GraphNetwork::open(&path, None, &[]).err().map(|e| e.to_string()).unwrap_or_default();
         assert_eq!(error.contains("ConvInteger with windows larger than 1x1"), is_refused, "{error}");
     }
 }
