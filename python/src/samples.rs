@@ -16,8 +16,8 @@ use crate::errors::argument;
 pub(crate) enum Source {
     /// A data set by name, and what a report calls the part of it.
     Options(Box<EvalSetOptions>, String),
-    /// The name of the samples in messages, and their arrays.
-    Arrays(String, Vec<(String, Vec<usize>, Vec<f32>)>),
+    /// The name of the samples in messages, their arrays, and the first of these that holds bytes of images.
+    Arrays(String, Vec<(String, Vec<usize>, Vec<f32>)>, Option<String>),
 }
 
 /// A data set by name: what it is, the split, the number of samples, the sizes of images.
@@ -46,15 +46,15 @@ impl Source {
             };
             return Ok(Self::Options(Box::new(options), part));
         }
-        let mut arrays = Vec::new();
+        let (mut arrays, mut bytes) = (Vec::new(), None);
         for item in data.try_iter()? {
             let (name, object): (String, Bound<'_, PyAny>) = item?.extract()?;
             let (shape, values) = read_array(&name, &object)?;
-            check_bytes(&name, &object, &shape)?;
+            bytes = bytes.or_else(|| are_bytes_of_images(&object, &shape).then(|| name.clone()));
             arrays.push((name, shape, values));
         }
         let names = arrays.iter().map(|(name, ..)| name.as_str()).filter(|name| *name != "labels");
-        Ok(Self::Arrays(names.collect::<Vec<_>>().join(", "), arrays))
+        Ok(Self::Arrays(names.collect::<Vec<_>>().join(", "), arrays, bytes))
     }
 
     /// Returns the samples as a network takes them, and what a report calls them. Labels that are missing are not filled in.
@@ -65,7 +65,12 @@ impl Source {
                 let name = describe(options.name(), &data, &*network, &part);
                 Ok((data, name))
             }
-            Self::Arrays(name, arrays) => {
+            Self::Arrays(name, arrays, bytes) => {
+                if let Some(bytes) = bytes.filter(|_| network.is_foreign() || network.takes_floats_alone()) {
+                    let why =
+                        "holds bytes (uint8): pass what the network takes, such as x / 255, normalized, as float32";
+                    return Err(Error::mismatch(bytes, why));
+                }
                 let data = EvalSet::fit(Dataset::from_named_arrays(arrays)?, &name, batch, network)?;
                 let name = describe(&name, &data, &*network, "with labels");
                 Ok((data, name))
@@ -74,17 +79,13 @@ impl Source {
     }
 }
 
-/// Refuses bytes of images, which no network takes as they are. (A graph of whole numbers takes them as integers of another size.)
-fn check_bytes(name: &str, object: &Bound<'_, PyAny>, shape: &[usize]) -> PyResult<()> {
+/// Returns whether an array holds bytes of images, which only networks take that were trained with them.
+fn are_bytes_of_images(object: &Bound<'_, PyAny>, shape: &[usize]) -> bool {
     let are_images = matches!(shape, [_, _, height, width] if height * width > 1);
     // Arrays name their type; what has a buffer alone comes as bytes, format, size and shape.
     let element = object.getattr("dtype").or_else(|_| object.get_item(1)).and_then(|element| element.str());
     let element = element.map(|element| element.to_string()).unwrap_or_default();
-    if are_images && (element.ends_with("uint8") || element == "B") {
-        let why = "holds bytes (uint8): pass what the network takes, such as x / 255, normalized, as float32";
-        return Err(argument(object.py(), name, why.to_owned()));
-    }
-    Ok(())
+    are_images && (element.ends_with("uint8") || element == "B")
 }
 
 /// Returns the data as a report names them, as the program does.

@@ -125,7 +125,7 @@ impl AnyNetwork {
     }
 
     /// Returns whether it is a graph whose inputs are all floats, so that bytes of images are not what it takes.
-    pub(crate) fn takes_floats_alone(&self) -> bool {
+    pub fn takes_floats_alone(&self) -> bool {
         match self {
             Self::Model(_) => false,
             #[cfg(feature = "onnx")]

@@ -100,7 +100,9 @@ fn a_run_says_its_device_and_goes_on_elsewhere_only_when_told() {
 /// that this process uses.
 #[cfg(target_os = "linux")]
 fn build_losing_loader(directory: &Path) -> String {
-    open("wgpu").unwrap();
+    // Only a device that has computed keeps the loader in this process.
+    let ones = burn::tensor::Tensor::<1>::ones([2], &open("wgpu").unwrap());
+    assert_eq!(ones.into_data().try_into_vec::<f32>().unwrap(), [1.0; 2]);
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let real = maps.split_whitespace().find(|word| word.contains("/libvulkan.so.1")).expect("the loader").to_owned();
     // It stays when it is closed: the real one has the same name, and would be found in its place.
