@@ -132,9 +132,13 @@ fn a_lost_device_is_an_error_and_the_run_goes_on_from_what_was_saved() {
     let train =
         "train mlp/config.toml --set data.limit=148 --set data.validation=100 --set train.epochs=4 --device wgpu";
     assert!(home.program(&format!("{train} --out whole")).output().unwrap().status.success());
-    losing(&format!("{train} --out run"), 60);
-    let saved = std::fs::read_dir(home.path("run/checkpoints")).unwrap().count();
-    assert!(saved > 0, "the device was lost before anything was saved");
+    // How often work is submitted depends on the driver: the device is lost later and later, until something was saved.
+    let has_saved = |submissions: usize| {
+        let _ = std::fs::remove_dir_all(home.path("run"));
+        losing(&format!("{train} --out run"), submissions);
+        std::fs::read_dir(home.path("run/checkpoints")).is_ok_and(|saved| saved.count() > 0)
+    };
+    assert!((1..).map(|tries| 40 * tries).any(has_saved));
     assert!(home.program("train --resume run --device wgpu").output().unwrap().status.success());
     let model = |run: &str| std::fs::read(home.path(run).join("model.safetensors")).unwrap();
     assert!(model("run") == model("whole"), "the resumed run ends in other bytes");
