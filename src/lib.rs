@@ -41,7 +41,7 @@ pub mod train;
 mod visible;
 
 pub use atomic_file::{
-    Chunk, Existing, FileContents, FileTransaction, OutputFile, Place, WriteLock, check_writable, directory_of,
+    Chunk, FileContents, FileTransaction, IfExists, OutputFile, OutputPath, WriteLock, check_writable, directory_of,
     entries, write_atomic, write_atomic_checked,
 };
 pub use error::{Error, Result, is_panic_caught, panic_text, reason};

@@ -8,9 +8,9 @@ use crate::{Error, Result};
 /// The longest text that a message quotes, in characters.
 const MAX_CHARS: usize = 240;
 
-/// Returns a text that a message quotes, as [`visible_line`] does: runs of white space become one space, and everything after 240
-/// characters becomes `…`.
-pub(crate) fn quoted(text: &str) -> String {
+/// Returns a text for a message, on one line and visible ([`visible_line`]): runs of white space become one space, and everything after
+/// 240 characters becomes `…`.
+pub(crate) fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = visible_line(&line);
     match line.char_indices().nth(MAX_CHARS) {
@@ -45,9 +45,9 @@ pub(crate) fn toml_message(error: &toml::de::Error, text: &str) -> String {
         Some(before) => {
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-            format!("line {line}, column {column}: {}", quoted(&message))
+            format!("line {line}, column {column}: {}", excerpt(&message))
         }
-        None => quoted(&message),
+        None => excerpt(&message),
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn text_becomes_one_line_without_control_characters() {
-        assert_eq!(quoted(" a\n\tb\u{1b}[31m "), "a b\\u001b[31m");
-        assert_eq!(quoted(&"é".repeat(300)), "é".repeat(240) + "…");
+        assert_eq!(excerpt(" a\n\tb\u{1b}[31m "), "a b\\u001b[31m");
+        assert_eq!(excerpt(&"é".repeat(300)), "é".repeat(240) + "…");
     }
 }

@@ -13,7 +13,7 @@ use unrolled::report::{Report, data_tables, html, text};
 use unrolled::slim::{
     Goal, Prunable, RemovalPlan, Slim, Slimming, blocks_by_name, draft_name, slimming_report, verify,
 };
-use unrolled::{Error, Existing, OutputFile, Place, Result, check_writable, directory_of};
+use unrolled::{Error, IfExists, OutputFile, OutputPath, Result, check_writable, directory_of};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind, SLIMMING};
 use crate::errors::{Failure, detached, exception, guarded};
@@ -232,7 +232,7 @@ impl NativeNetwork {
         let outcome = py.detach(|| {
             guarded(|| {
                 check_path(&path, &whole.path)?;
-                let existing = if overwrite { Existing::Replaced } else { Existing::MustBeEqual };
+                let if_exists = if overwrite { IfExists::Replace } else { IfExists::KeepIfEqual };
                 // Until the end: no other process writes there meanwhile.
                 let file = OutputFile::reserve(&path)?;
                 if path.symlink_metadata().is_ok() && !overwrite && !file.was_interrupted() {
@@ -242,7 +242,7 @@ impl NativeNetwork {
                 if !file.was_interrupted() {
                     check_companion(&watched, &path)?;
                 }
-                let place = Place { path: &path, existing };
+                let place = OutputPath { path: &path, if_exists };
                 let route = route_without(inner.outline(), &origin.removed);
                 let mut caller = Caller::new(progress.as_ref(), &watch);
                 let mut tell = |what: &str, done, all| {

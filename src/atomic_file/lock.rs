@@ -25,9 +25,9 @@ pub struct WriteLock {
     /// Why the file system could not lock it.
     why_unlocked: Option<String>,
     /// Whether the file was there before.
-    was_left: bool,
+    was_abandoned: bool,
     /// Whether the file stays.
-    is_left: bool,
+    keeps_file: bool,
 }
 
 impl WriteLock {
@@ -43,8 +43,8 @@ impl WriteLock {
         for _ in 0..TRIES {
             created.extend(create_directories(directory).map_err(Error::io(directory))?);
             let new = File::options().create_new(true).write(true).open(&path);
-            let was_left = new.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
-            let file = match if was_left { File::options().write(true).open(&path) } else { new } {
+            let was_abandoned = new.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
+            let file = match if was_abandoned { File::options().write(true).open(&path) } else { new } {
                 // A process that ends removes the file, and an empty directory that it has created.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(Error::io(directory))?,
@@ -52,15 +52,15 @@ impl WriteLock {
             let Some(why_unlocked) = outcome(file.try_lock()) else { return Err(is_locked()) };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
-                return Ok(Self { file, path, created, why_unlocked, was_left, is_left: false });
+                return Ok(Self { file, path, created, why_unlocked, was_abandoned, keeps_file: false });
             }
         }
         Err(is_locked())
     }
 
     /// Releases the lock where this is dropped as the system does when a process is killed: its file stays.
-    pub(super) fn leave(&mut self) {
-        self.is_left = true;
+    pub(super) fn keep_file(&mut self) {
+        self.keeps_file = true;
     }
 
     /// Takes a lock as on a file system that has none.
@@ -69,7 +69,7 @@ impl WriteLock {
         let path = side_path(directory, name, LOCK);
         let file = File::create(&path).unwrap();
         let why_unlocked = Some("unsupported".to_owned());
-        Self { file, path, created: Vec::new(), why_unlocked, was_left: false, is_left: false }
+        Self { file, path, created: Vec::new(), why_unlocked, was_abandoned: false, keeps_file: false }
     }
 
     /// Returns why nothing is locked: the file system has no locks. A single process is safe there too.
@@ -78,12 +78,13 @@ impl WriteLock {
     }
 
     /// Returns whether a process was killed that had the lock.
-    pub fn was_left(&self) -> bool {
-        self.was_left
+    pub fn was_abandoned(&self) -> bool {
+        self.was_abandoned
     }
 
-    /// Removes what killed processes have left of a name and a purpose. Where nothing is locked, it may be that of a living one.
-    pub(super) fn remove_left(&self, directory: &Path, name: &str, purpose: &str) -> Result<()> {
+    /// Removes what killed processes have left of a name and a purpose. Where nothing is locked, what is there may belong to one
+    /// that runs, and stays.
+    pub(super) fn remove_abandoned(&self, directory: &Path, name: &str, purpose: &str) -> Result<()> {
         match self.why_unlocked {
             Some(_) => Ok(()),
             None => own_side_paths(directory, name, purpose)?.iter().try_for_each(|path| remove_if_there(path)),
@@ -93,7 +94,7 @@ impl WriteLock {
 
 impl Drop for WriteLock {
     fn drop(&mut self) {
-        if self.is_left {
+        if self.keeps_file {
             return;
         }
         // Before the lock is released: another process may have taken it by then. A file that stays does no harm.
@@ -150,7 +151,7 @@ mod tests {
         assert_eq!(dir.read_dir().unwrap().count(), 1);
         // What a killed process leaves holds nothing.
         std::fs::write(side_path(&dir, "run", LOCK), "").unwrap();
-        assert!(take().unwrap().was_left() && !take().unwrap().was_left());
+        assert!(take().unwrap().was_abandoned() && !take().unwrap().was_abandoned());
     }
 
     /// A file that is removed and made again between opening and locking would be locked twice.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use contents::{Chunk, FileContents};
 pub use lock::WriteLock;
-pub use output_file::{Existing, OutputFile, Place};
+pub use output_file::{IfExists, OutputFile, OutputPath};
 pub(crate) use side_path::{is_lock, is_temporary};
 pub use transaction::FileTransaction;
 
@@ -54,18 +54,18 @@ pub(crate) fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> st
 /// [`Error::Io`] that names the path at fault, the error of the check, or those of [`FileTransaction::begin`]; [`Error::File`] for a
 /// file that is there and is not to be replaced.
 pub fn write_atomic_checked<'a, T>(
-    place: impl Into<Place<'a>>,
+    place: impl Into<OutputPath<'a>>,
     contents: &FileContents,
     check: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    let Place { path, existing } = place.into();
+    let OutputPath { path, if_exists } = place.into();
     let transaction = FileTransaction::of_file(path)?;
     let mut files = vec![(PathBuf::from(path.file_name().unwrap_or_default()), &contents.chunks)];
     files.extend(contents.companion.iter().map(|(name, chunks)| (PathBuf::from(name), chunks)));
     let new = files.iter().map(|(within, chunks)| transaction.write(within, chunks)).collect::<Result<Vec<_>>>()?;
     let checked = check(&new[0])?;
     let places = files.iter().map(|(within, _)| directory_of(path).join(within)).collect::<Vec<_>>();
-    if existing == Existing::MustBeEqual && path.symlink_metadata().is_ok() {
+    if if_exists == IfExists::KeepIfEqual && path.symlink_metadata().is_ok() {
         for (place, new) in places.iter().zip(&new) {
             if !has_same_bytes(place, new).map_err(Error::io(place))? {
                 return Err(Error::file(path, "is there already, with other content; name another file"));
@@ -112,7 +112,7 @@ pub(crate) fn make_directory_atomic<T>(path: &Path, fill: impl FnOnce(&Path) -> 
     let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no directory"))?;
     let key = name.to_string_lossy();
     let lock = WriteLock::take(directory, &key, &format!("writing {key}"))?;
-    lock.remove_left(directory, &key, transaction::NEW)?;
+    lock.remove_abandoned(directory, &key, transaction::NEW)?;
     let new = own_side_path(directory, &key, transaction::NEW);
     std::fs::create_dir(&new).map_err(Error::io(path))?;
     let _removed = RemovedOnDrop(&new);

@@ -10,26 +10,26 @@ use crate::{Error, Result};
 
 /// What happens to a file that is there already when another is written to its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Existing {
+pub enum IfExists {
     /// It is replaced.
     #[default]
-    Replaced,
+    Replace,
     /// It stays where it has the bytes that would be written, and is an error otherwise.
-    MustBeEqual,
+    KeepIfEqual,
 }
 
 /// Where a file is written, and what happens to one that is there.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct OutputPath<'a> {
     /// The path of the file.
     pub path: &'a Path,
     /// What happens to a file of that path.
-    pub existing: Existing,
+    pub if_exists: IfExists,
 }
 
-impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Place<'a> {
+impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for OutputPath<'a> {
     fn from(path: &'a P) -> Self {
-        Self { path: path.as_ref(), existing: Existing::Replaced }
+        Self { path: path.as_ref(), if_exists: IfExists::Replace }
     }
 }
 
@@ -54,7 +54,7 @@ impl OutputFile {
         let name = name.to_string_lossy();
         let lock = WriteLock::take(directory_of(path), &format!("{name}.output"), &format!("writing {name}"))?;
         let has_finished = FileTransaction::of_file(path)?.has_finished();
-        let was_interrupted = lock.was_left() || has_finished;
+        let was_interrupted = lock.was_abandoned() || has_finished;
         Ok(Self { path: path.to_owned(), written_before: written(path), was_interrupted, lock })
     }
 
@@ -66,7 +66,7 @@ impl OutputFile {
     }
 
     /// Returns whether an earlier process has not ended its work on the file. What is there then may be its result: see
-    /// [`Existing::MustBeEqual`].
+    /// [`IfExists::KeepIfEqual`].
     pub fn was_interrupted(&self) -> bool {
         self.was_interrupted
     }
@@ -81,7 +81,7 @@ impl Drop for OutputFile {
     fn drop(&mut self) {
         let now = written(&self.path);
         if now.is_some() && (self.was_interrupted || now != self.written_before) {
-            self.lock.leave();
+            self.lock.keep_file();
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
             ..FileContents::from(text.as_bytes().to_vec())
         };
         let write = |text: &str| {
-            let place = Place { path: &path, existing: Existing::MustBeEqual };
+            let place = OutputPath { path: &path, if_exists: IfExists::KeepIfEqual };
             write_atomic_checked(place, &contents(text), |_| Ok(())).map_err(|e| e.to_string())
         };
         write("new").unwrap();

@@ -16,8 +16,8 @@ pub(super) const LOCK: &str = "lock";
 
 /// The number of hexadecimal digits by which the names of several processes differ.
 const TOKEN: usize = 8;
-/// The most bytes of a file's name within another name, of which most file systems allow 255. What shares such a name is in the same
-/// directory, and does no harm to one another.
+/// The most bytes of a file's name within another name, of which most file systems allow 255. Files whose names begin with
+/// the same bytes share a lock; that is safe.
 const MAX_NAME: usize = 200;
 
 /// Returns the path of what all processes share that write the file or files of a name, such as their lock.

@@ -22,7 +22,10 @@ impl TemporaryFile {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         create_directories(directory)?;
         // What cannot be listed or removed does no harm.
-        own_side_paths(directory, &name, TEMPORARY).unwrap_or_default().iter().for_each(|path| remove_if_left(path));
+        own_side_paths(directory, &name, TEMPORARY)
+            .unwrap_or_default()
+            .iter()
+            .for_each(|path| remove_if_abandoned(path));
         for _ in 0..TRIES {
             let path = own_side_path(directory, &name, TEMPORARY);
             let file = File::options().read(true).write(true).create_new(true).open(&path)?;
@@ -51,7 +54,7 @@ impl Drop for TemporaryFile {
 }
 
 /// Removes a temporary file whose process does not exist any more.
-fn remove_if_left(path: &Path) {
+fn remove_if_abandoned(path: &Path) {
     // Opening a pipe would wait for its other end.
     if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return;

@@ -41,7 +41,7 @@ impl FileTransaction {
     }
 
     fn begin_locked(directory: &Path, name: &str, lock: WriteLock) -> Result<Self> {
-        lock.remove_left(directory, name, NEW)?;
+        lock.remove_abandoned(directory, name, NEW)?;
         let left = own_side_paths(directory, name, READY)?;
         let new = own_side_path(directory, name, NEW);
         let transaction = Self { directory: directory.to_owned(), new, lock, has_finished: !left.is_empty() };

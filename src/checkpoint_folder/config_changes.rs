@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::config_keys::{Dependence, DepthKey, KeyChoices, find_keys};
 use super::numbering::Numbering;
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// A key of the configuration that another value is written for.
@@ -60,7 +60,7 @@ pub(super) fn config_changes(
 ) -> std::result::Result<Vec<ConfigChange>, String> {
     let mut changes = Vec::new();
     for key in keys {
-        let after = value_after(key, depth, kept).map_err(|why| format!("{}: {why}", quoted(&key.key)))?;
+        let after = value_after(key, depth, kept).map_err(|why| format!("{}: {why}", excerpt(&key.key)))?;
         if after != key.value {
             let (before, dependence, path) = (key.value.clone(), key.dependence.clone(), key.path.clone());
             changes.push(ConfigChange { key: key.key.clone(), before, after, dependence, path });
@@ -114,23 +114,23 @@ fn value_after(key: &DepthKey, depth: usize, kept: &[usize]) -> std::result::Res
                 "every {period} layers one is special by its number, layer {old} would become {new}, and no list of the \
                  configuration says which are; remove whole periods, save the network with a newer transformers, which \
                  writes such a list, or accept what comes with --keep-key {}",
-                quoted(&key.key)
+                excerpt(&key.key)
             )),
         },
         Dependence::Fixed => Err(format!(
             "{} is about layers in a way that cannot be kept where some are removed; if it does not matter here, keep it \
              with --keep-key {}",
             short(&key.value),
-            quoted(&key.key)
+            excerpt(&key.key)
         )),
         Dependence::Unsure { why } => {
             let per_layer = match &key.value {
                 Value::Array(entries) if entries.len() == depth => {
-                    format!(", or with --per-layer {} if they are", quoted(&key.key))
+                    format!(", or with --per-layer {} if they are", excerpt(&key.key))
                 }
                 _ => String::new(),
             };
-            let key = quoted(&key.key);
+            let key = excerpt(&key.key);
             Err(format!("{why}; keep it as it is with --keep-key {key}{per_layer}"))
         }
     }
@@ -191,7 +191,7 @@ pub(super) fn mentioned_layer(
 pub(super) fn short(value: &Value) -> String {
     /// Longer values are cut, in characters.
     const MOST: usize = 40;
-    let text = quoted(&value.to_string());
+    let text = excerpt(&value.to_string());
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST - 1).collect::<String>() + "…" }
 }
 

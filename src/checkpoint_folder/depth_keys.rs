@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::known_keys::{KeyMeaning, Side, known_meaning};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// An object of a configuration, and those of its keys that hold the number of layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,7 @@ pub(super) fn find_depth_keys(
     let mut all = Vec::new();
     collect(config, &mut Vec::new(), &mut all);
     let paths = |candidates: &[&Candidate]| {
-        let said = candidates.iter().map(|found| format!("{} is {}", quoted(&found.path()), found.value));
+        let said = candidates.iter().map(|found| format!("{} is {}", excerpt(&found.path()), found.value));
         said.collect::<Vec<_>>().join(", ")
     };
     let fitting: Vec<&Candidate> =

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::text::{quoted, read_text};
+use crate::text::{excerpt, read_text};
 use crate::{Error, Result};
 
 /// Reads a JSON object, with its keys in their order.
@@ -16,6 +16,6 @@ pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>> {
     match serde_json::from_str(&text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::file(path, "expected a JSON object")),
-        Err(e) => Err(Error::file(path, format!("no JSON: {}", quoted(&e.to_string())))),
+        Err(e) => Err(Error::file(path, format!("no JSON: {}", excerpt(&e.to_string())))),
     }
 }

@@ -6,7 +6,7 @@ use super::removal::Removal;
 use super::summary::{FolderSummary, LayerList};
 use super::write::Written;
 use crate::report::{Cell, Column, Format, Report, RowKey, Section, Table, counted, separated};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// Returns the tables of a folder: layers, arrays that belong to no layer, and keys of the configuration.
 pub fn summary_report(summary: &FolderSummary) -> Report {
@@ -26,7 +26,7 @@ pub fn summary_report(summary: &FolderSummary) -> Report {
     let mut outside = Table::new("outside", "Arrays that belong to no layer", RowKey::Other, columns);
     for array in &summary.outside {
         let shape = array.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-        let texts = [quoted(&array.name), shape, array.dtype.clone()].map(Cell::Text);
+        let texts = [excerpt(&array.name), shape, array.dtype.clone()].map(Cell::Text);
         outside.push(texts.into_iter().chain([Cell::Number(array.parameters as f64)]));
     }
     tables.push(outside);
@@ -38,11 +38,11 @@ impl FolderSummary {
     pub fn headline(&self) -> String {
         let types: Vec<&str> = self.dtypes.iter().map(|(dtype, _)| dtype.as_str()).collect();
         let lists =
-            self.lists.iter().map(|list| format!("{} in {}", counted(list.layers.len(), "layer"), quoted(&list.name)));
+            self.lists.iter().map(|list| format!("{} in {}", counted(list.layers.len(), "layer"), excerpt(&list.name)));
         let lists = if self.lists.is_empty() { "no layers".to_owned() } else { lists.collect::<Vec<_>>().join(", ") };
         format!(
             "{}\n{lists}, {} parameters, {}, {} in {}",
-            quoted(&self.architecture),
+            excerpt(&self.architecture),
             separated(self.parameters as f64),
             types.join(" and "),
             counted(self.arrays, "array"),
@@ -61,11 +61,11 @@ fn layer_table(list: &LayerList) -> Table {
     if has_kinds {
         columns.push(Column::text("kind", "kind"));
     }
-    let mut table = Table::new("layers", &format!("Layers of {}", quoted(&list.name)), RowKey::Other, columns);
+    let mut table = Table::new("layers", &format!("Layers of {}", excerpt(&list.name)), RowKey::Other, columns);
     for layer in &list.layers {
         let numbers = [layer.arrays as f64, layer.parameters as f64].map(Cell::Number);
         let kind = has_kinds.then(|| Cell::Text(kind_name(layer.kind)));
-        table.push([Cell::Text(quoted(&layer.name))].into_iter().chain(numbers).chain(kind));
+        table.push([Cell::Text(excerpt(&layer.name))].into_iter().chain(numbers).chain(kind));
     }
     table
 }
@@ -84,11 +84,11 @@ fn key_table(list: &LayerList) -> Table {
         Column::text("value", "value"),
         Column::text("dependence", "depends on the depth"),
     ];
-    let title = format!("Keys that depend on the layers of {}", quoted(&list.name));
+    let title = format!("Keys that depend on the layers of {}", excerpt(&list.name));
     let mut table = Table::new("keys", &title, RowKey::Other, columns);
     for key in &list.keys {
         let value = if key.value.is_null() { "not given".to_owned() } else { short(&key.value) };
-        table.push([quoted(&key.key), value, says(key)].map(Cell::Text));
+        table.push([excerpt(&key.key), value, says(key)].map(Cell::Text));
     }
     table
 }
@@ -103,7 +103,7 @@ fn says(key: &DepthKey) -> String {
         Dependence::FirstLayers => "so many first layers".into(),
         Dependence::Period { period } => format!("every {period} layers, by their numbers"),
         Dependence::Fixed => "by layer: slim refuses it".into(),
-        Dependence::Unsure { why } => format!("not sure: {}", quoted(why)),
+        Dependence::Unsure { why } => format!("not sure: {}", excerpt(why)),
     }
 }
 
@@ -122,7 +122,7 @@ pub fn removal_text(removal: &Removal, written: Option<&Written>) -> String {
     for change in &removal.changes {
         lines.push(format!(
             "config.json: {}: {} becomes {}.",
-            quoted(&change.key),
+            excerpt(&change.key),
             short(&change.before),
             short(&change.after)
         ));
@@ -132,7 +132,7 @@ pub fn removal_text(removal: &Removal, written: Option<&Written>) -> String {
         return lines.join("\n") + "\n";
     };
     let paths = |paths: &[std::path::PathBuf]| {
-        paths.iter().map(|path| quoted(&path.to_string_lossy())).collect::<Vec<_>>().join(", ")
+        paths.iter().map(|path| excerpt(&path.to_string_lossy())).collect::<Vec<_>>().join(", ")
     };
     if !written.copied.is_empty() {
         lines.push(format!("Copied as they are: {}.", paths(&written.copied)));
@@ -143,7 +143,7 @@ pub fn removal_text(removal: &Removal, written: Option<&Written>) -> String {
     }
     lines.push(format!(
         "{} holds {} in {}; read again, every array has the bytes that it had.",
-        quoted(&written.folder.to_string_lossy()),
+        excerpt(&written.folder.to_string_lossy()),
         counted(removal.after.layers, "layer"),
         counted(written.weight_files.len(), "safetensors file"),
     ));

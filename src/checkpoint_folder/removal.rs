@@ -12,7 +12,7 @@ use super::layer_names::layers_by_name;
 use super::numbering::Numbering;
 use super::weights::{ArrayEntry, Weights};
 use super::{CheckpointFolder, LayerOptions};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// What is removed from a folder, and what changes with it.
@@ -160,7 +160,7 @@ impl CheckpointFolder {
         let config = Value::Object(self.config.clone());
         match mentioned_layer(&config, list, &options.keys.keep, "") {
             Some((key, text)) => {
-                let (key, text) = (quoted(&key), quoted(&text));
+                let (key, text) = (excerpt(&key), excerpt(&text));
                 let what = format!(
                     "{key}: names layers ({text}), whose numbers change; edit it, or keep it with --keep-key {key}"
                 );

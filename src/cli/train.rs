@@ -103,7 +103,7 @@ impl Train {
             return Err(Error::Usage(format!("--resume {run} and --out {out} name two runs; give one of them")).into());
         }
         let mut overrides = self.set.clone();
-        overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", quoted(from))));
+        overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", excerpt(from))));
         let resume = match (&self.resume, self.inexact) {
             (None, _) => Resume::Never,
             (Some(_), false) => Resume::Exact,
@@ -135,7 +135,7 @@ fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 /// Returns a path as a TOML string.
-fn quoted(path: &Path) -> String {
+fn excerpt(path: &Path) -> String {
     serde_json::Value::String(path.display().to_string()).to_string()
 }
 

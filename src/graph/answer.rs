@@ -6,7 +6,7 @@ use super::network::{GraphInput, GraphNetwork};
 use super::raw_graph::FLOAT32;
 use super::views;
 use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions, StageOutline};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// How the answers are read from the output.
@@ -49,7 +49,7 @@ pub(super) fn answer_value(graph: &Graph, name: Option<&str>) -> ParseResult<usi
         return outputs.next().map(|(_, value)| value).ok_or_else(|| "none of its outputs is computed".into());
     };
     let found = outputs.find(|(output, _)| *output == name).map(|(_, value)| value);
-    found.ok_or_else(|| format!("no output '{}', it has {}", quoted(name), names(graph)))
+    found.ok_or_else(|| format!("no output '{}', it has {}", excerpt(name), names(graph)))
 }
 
 /// Returns the outputs that are computed from an input, each with its name in the file.
@@ -61,7 +61,7 @@ fn computed_outputs(graph: &Graph) -> impl Iterator<Item = (&str, usize)> {
 
 /// Returns the names of the outputs that are computed.
 fn names(graph: &Graph) -> String {
-    computed_outputs(graph).map(|(name, _)| format!("'{}'", quoted(name))).collect::<Vec<_>>().join(", ")
+    computed_outputs(graph).map(|(name, _)| format!("'{}'", excerpt(name))).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the name of an output in the file.
@@ -78,7 +78,7 @@ impl AnswerReader {
         batch: usize,
         options: &AnswerOptions,
     ) -> ParseResult<Self> {
-        let name = quoted(name_of(graph, output));
+        let name = excerpt(name_of(graph, output));
         let guess = guess_kind(graph, output, shape);
         let kind = options.kind.unwrap_or_else(|| guess.as_ref().map_or(AnswerKind::Classes, |(kind, _)| *kind));
         let reason = match options.kind {
@@ -171,7 +171,7 @@ impl AnswerReader {
         let assumed = "assumed; if these are no classes, have them compared by cosine or mse";
         let reason = self.reason.as_deref().unwrap_or(assumed);
         let what = self.answer().describe(self.classes);
-        format!("answers: {what} ({reason}); output '{}'{others}{mask}", quoted(name_of(graph, self.output)))
+        format!("answers: {what} ({reason}); output '{}'{others}{mask}", excerpt(name_of(graph, self.output)))
     }
 }
 
@@ -271,7 +271,7 @@ impl AnswerReader {
             let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
             let place = inputs.iter().position(|input| input.name == name);
             let place = place
-                .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", quoted(name), all()))?;
+                .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", excerpt(name), all()))?;
             self.mask = Some(mask(place).map_err(|why| format!("the mask {why}"))?);
             return Ok(());
         }

@@ -20,7 +20,7 @@ use super::subgraph::Subgraph;
 use super::views::is_view_of;
 use crate::data::three_sides;
 use crate::nn::{AnswerKind, AnswerOptions, BlockId, BlockOutline, Outline, Shortcut, StageOutline, Wiring};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 const RESHAPES: &str = "it changes the shape, and no shortcut can be seen";
 const BROADCASTS: &str = "its sum has another shape than its shortcut";
@@ -172,7 +172,7 @@ impl StageBuilder<'_> {
 
 /// Returns the name of a network, such as `bert.onnx of input_ids [16], attention_mask [16], in batches of 1`.
 fn name(path: &Path, inputs: &[GraphInput], batch: Option<usize>) -> String {
-    let file = path.file_name().map_or_else(String::new, |name| quoted(&name.to_string_lossy()));
+    let file = path.file_name().map_or_else(String::new, |name| excerpt(&name.to_string_lossy()));
     let named: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
     let is_image = inputs.len() == 1 && inputs[0].shape.len() == 3;
     let of = if is_image { String::new() } else { format!(" of {}", named.join(", ")) };
@@ -244,6 +244,6 @@ pub(super) fn why_not_usable(graph: &Graph, shapes: &Shapes, samples: usize, blo
     let shape = |value: usize| shapes.get(&value).cloned().unwrap_or_default();
     let has_batch = |value: &usize| shape(*value).first() == Some(&samples);
     let value = [block.input, block.sum, block.output].into_iter().find(|value| !has_batch(value))?;
-    let (name, shape) = (quoted(&graph.values[value].name), shape(value));
+    let (name, shape) = (excerpt(&graph.values[value].name), shape(value));
     Some(format!("'{name}' has shape {shape:?} for a batch of {samples}: expected the batch first"))
 }

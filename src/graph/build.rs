@@ -23,7 +23,7 @@ use super::wiring::SkipConnection;
 use crate::limits::{advice, file_memory};
 use crate::nn::{AnswerOptions, Samples, compare_with_whole};
 use crate::random::{Purpose, normal, stream};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// Samples of more values than this share of the memory for a file are refused, with 4 bytes for each.
@@ -35,7 +35,7 @@ const INPUT_SHARE: u64 = 32;
 /// [`Error::Io`] where the file cannot be read, and [`Error::File`] where it is no ONNX file or its graph has no chain of
 /// blocks.
 pub fn find_blocks(path: &Path) -> Result<Vec<[String; 2]>> {
-    let wrong = |what: String| Error::file(path, quoted(&what));
+    let wrong = |what: String| Error::file(path, excerpt(&what));
     let graph = GraphNetwork::read(path)?;
     let output = answer_value(&graph, None).map_err(wrong)?;
     let (blocks, _) =
@@ -86,7 +86,7 @@ impl GraphNetwork {
         answers: &AnswerOptions,
     ) -> Result<Self> {
         let graph = Self::read(path)?;
-        let wrong = |what: String| Error::file(path, quoted(&what));
+        let wrong = |what: String| Error::file(path, excerpt(&what));
         let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
         let ((blocks, skip_count), counts) = match boundaries {
             Some(stages) => {
@@ -106,7 +106,7 @@ impl GraphNetwork {
     /// Reads the graph of a file.
     pub(super) fn read(path: &Path) -> Result<Graph> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let wrong = |what: String| Error::file(path, quoted(&what));
+        let wrong = |what: String| Error::file(path, excerpt(&what));
         let graph = Graph::read(&bytes).map_err(wrong)?;
         check_sizes(&graph, file_memory()? / size_of::<f32>() as u64).map_err(wrong)?;
         check_operations(&graph).map_err(wrong)?;
@@ -123,7 +123,7 @@ impl GraphNetwork {
         (shapes, answers): (&[Vec<usize>], &AnswerOptions),
         is_fused: bool,
     ) -> Result<Self> {
-        let wrong = |what: String| Error::file(path, quoted(&what));
+        let wrong = |what: String| Error::file(path, excerpt(&what));
         let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
         let partition = Partition { counts, ..Partition::new(&graph, output, blocks).map_err(wrong)? };
         let plain = Engine::open(path, &graph, false)?;
@@ -172,7 +172,7 @@ impl GraphNetwork {
 fn no_blocks(path: &Path, graph: &Graph, output: usize, why: &NoBlocks) -> Error {
     match Engine::open(path, graph, false) {
         Err(error) => error,
-        Ok(_) => Error::file(path, quoted(&explain(graph, output, why))),
+        Ok(_) => Error::file(path, excerpt(&explain(graph, output, why))),
     }
 }
 
@@ -189,7 +189,7 @@ fn check_operations(graph: &Graph) -> ParseResult<()> {
             return Err(format!(
                 "node '{}': ConvInteger with windows larger than 1x1 is not computed rightly here; quantize convolutions \
                  statically (QuantizeLinear and DequantizeLinear), or leave them in float32",
-                quoted(&node.name)
+                excerpt(&node.name)
             ));
         }
     }
@@ -207,7 +207,7 @@ pub(super) fn read_inputs(
     let mut all = Vec::new();
     for (place, &value) in graph.inputs.iter().enumerate() {
         let value = &graph.values[value];
-        let name = quoted(&value.name);
+        let name = excerpt(&value.name);
         let Some((first, dims)) = value.dims.split_first() else {
             return Err(format!("input '{name}' has no shape, or a single value: expected a batch"));
         };

@@ -12,7 +12,7 @@ use super::attribute_defaults::{completed, missing_attributes};
 use super::external_data::read_file;
 use super::linked_graph::{self, Graph};
 use crate::error::caught;
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// An inference session of a graph, which can compute any of its values from others.
@@ -22,7 +22,7 @@ pub(super) struct Engine {
     ids: Vec<Option<NodeId>>,
     /// The most nodes one after the other beside those that compute a value from others: nodes that compute from arrays alone,
     /// and those of the file that are none of the graph.
-    hidden_depth: usize,
+    extra_depth: usize,
 }
 
 /// The engine plans a computation by visiting nodes one within the other. So many fit on the stack of any thread.
@@ -38,7 +38,7 @@ impl Engine {
     /// # Errors
     /// [`Error::File`] that names the node at fault, or the file.
     pub(super) fn open(path: &Path, graph: &Graph, is_fused: bool) -> Result<Self> {
-        let wrong = |what: String| Error::file(path, format!("cannot be run: {}", quoted(&what)));
+        let wrong = |what: String| Error::file(path, format!("cannot be run: {}", excerpt(&what)));
         let mut bytes = std::fs::read(path).map_err(Error::io(path))?;
         let missing = missing_attributes(graph);
         if !missing.is_empty() {
@@ -57,9 +57,9 @@ impl Engine {
         };
         let model = on_stack(graph.raw.nodes.len(), load).and_then(|loaded| loaded).map_err(wrong)?;
         let ids = graph.values.iter().map(|value| model.find_node(&value.name)).collect();
-        // An `Identity` is no node of the graph, but one of the engine.
-        let identities = graph.raw.nodes.len().saturating_sub(graph.nodes.len());
-        Ok(Self { model, ids, hidden_depth: constant_depth(graph) + identities })
+        // What the graph has left out, such as an `Identity`, is a node of the engine.
+        let dropped = graph.raw.nodes.len().saturating_sub(graph.nodes.len());
+        Ok(Self { model, ids, extra_depth: constant_depth(graph) + dropped })
     }
 
     /// Computes values from other values. The error names the node that failed.
@@ -70,7 +70,7 @@ impl Engine {
         outputs: &[usize],
     ) -> ParseResult<Vec<Value>> {
         let id = |value: usize| {
-            let unknown = || format!("'{}' does not exist where the graph runs", quoted(&graph.values[value].name));
+            let unknown = || format!("'{}' does not exist where the graph runs", excerpt(&graph.values[value].name));
             self.ids[value].ok_or_else(unknown)
         };
         let find = |value: &usize| inputs.iter().find(|(other, _)| other == value);
@@ -82,12 +82,12 @@ impl Engine {
         let ids: ParseResult<Vec<NodeId>> = missing.iter().map(|&value| id(value)).collect();
         let ids = ids?;
         let given = inputs.iter().map(|(value, _)| *value).collect();
-        let nested = needed_nodes(graph, &given, missing.clone()) + self.hidden_depth;
+        let nested = needed_nodes(graph, &given, missing.clone()) + self.extra_depth;
         let computed = match ids.is_empty() {
             true => Vec::new(),
             false => {
                 let arrays = arrays?;
-                on_stack(nested, || self.model.run(arrays, &ids, None).map_err(|e| quoted(&e.to_string())))??
+                on_stack(nested, || self.model.run(arrays, &ids, None).map_err(|e| excerpt(&e.to_string())))??
             }
         };
         let place = |value: &usize| missing.binary_search(value).ok();
@@ -172,7 +172,7 @@ pub(super) fn float_tensor(graph: &Graph, id: usize, value: Value) -> ParseResul
     match value {
         Value::FloatTensor(tensor) => Ok(tensor),
         other => {
-            let name = quoted(&graph.values[id].name);
+            let name = excerpt(&graph.values[id].name);
             Err(format!("'{name}' is an estimate and holds {}, expected float32", other.dtype()))
         }
     }
@@ -180,7 +180,7 @@ pub(super) fn float_tensor(graph: &Graph, id: usize, value: Value) -> ParseResul
 
 /// Makes a value of a shape: of f32, or of the integers that the numbers are.
 pub(super) fn from_floats(shape: &[usize], values: Vec<f32>, is_integer: bool) -> ParseResult<Value> {
-    let failed = |e: &dyn std::error::Error| quoted(&e.to_string());
+    let failed = |e: &dyn std::error::Error| excerpt(&e.to_string());
     if is_integer {
         let whole: Vec<i32> = values.iter().map(|&v| v as i32).collect();
         Value::from_shape(shape, whole).map_err(|e| failed(&e))

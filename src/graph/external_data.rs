@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::ParseResult;
 use super::protobuf::{FieldSpans, Fields, field, pair};
 use super::raw_graph::{ArrayInfo, size_of_element};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Chunk, directory_of};
 
 /// Offsets are multiples of a page, so that every array is aligned where the file is memory-mapped.
@@ -18,7 +18,7 @@ const PAGE: u64 = 4096;
 /// It is a regular file, so that reading it ends, in the directory of the graph. Links have to stay there, or to lead to where
 /// the graph itself is linked to, as in stores of files that are named by their checksums.
 pub(super) fn find_file(graph: &Path, location: &str) -> ParseResult<PathBuf> {
-    let wrong = |what: &str| Err(format!("'{}' {what}", quoted(location)));
+    let wrong = |what: &str| Err(format!("'{}' {what}", excerpt(location)));
     if location.is_empty() {
         return Err("an array lies in a file, and none is named".into());
     }
@@ -85,7 +85,7 @@ impl<'a> ExternalData<'a> {
                 kept.extend_from_slice(whole);
             }
         }
-        let wrong = |what: String| format!("array '{}': {what}", quoted(&array.name));
+        let wrong = |what: String| format!("array '{}': {what}", excerpt(&array.name));
         let (location, path, [offset, length]) = self.locate(&array, &entries).map_err(wrong)?;
         let at = self.copy(location, path, offset, length);
         let new = [("location", self.name.to_owned()), ("offset", at.to_string()), ("length", length.to_string())];

@@ -7,7 +7,7 @@ use super::declaration::Dimension;
 use super::node_order::node_order;
 use super::protobuf::Fields;
 use super::raw_graph::{ArrayInfo, Attribute, RawGraph, RawNode};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// The bytes with which a `ModelProto` can begin: the keys of its fields.
 const FIRST_BYTES: [u8; 12] = [0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72, 0xa2, 0xca, 0xd2];
@@ -80,7 +80,7 @@ impl Graph {
         let Node { op, name, outputs, .. } = &self.nodes[node];
         let output = outputs.first().map_or("", |&value| self.values[value].name.as_str());
         let name = if name.is_empty() { output } else { name };
-        format!("{op} '{}'", quoted(name))
+        format!("{op} '{}'", excerpt(name))
     }
 
     /// Returns the one output of a node that other nodes consume; `None` where there are several. Of a node whose outputs

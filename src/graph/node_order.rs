@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::ParseResult;
 use super::raw_graph::{RawGraph, RawNode};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// Returns the positions of the nodes of a graph, each after the nodes that give what it takes. Nodes that can be computed
 /// in the order of the file keep this order.
@@ -41,7 +41,7 @@ pub(super) fn node_order(raw: &RawGraph) -> ParseResult<Vec<usize>> {
         None => Ok(order),
         Some(place) => {
             let RawNode { op, name, .. } = &raw.nodes[place];
-            Err(format!("{op} '{}' takes a value that depends on what it gives", quoted(name)))
+            Err(format!("{op} '{}' takes a value that depends on what it gives", excerpt(name)))
         }
     }
 }

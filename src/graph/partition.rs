@@ -5,7 +5,7 @@ use super::find_blocks::BlockMatch;
 use super::flops;
 use super::linked_graph::Graph;
 use super::subgraph::Subgraph;
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// A part of a graph: computes values from one value.
 #[derive(Clone)]
@@ -83,8 +83,8 @@ impl Part {
                 let consumer = consumer.map_or_else(|| "the output".into(), |&node| graph.describe_node(node));
                 return Err(format!(
                     "cannot be cut: {consumer} takes '{}' from within the blocks before it, around '{}'",
-                    quoted(&graph.values[value].name),
-                    quoted(&graph.values[from].name)
+                    excerpt(&graph.values[value].name),
+                    excerpt(&graph.values[from].name)
                 ));
             }
         }

@@ -47,11 +47,11 @@ pub(super) struct Attribute {
 
 /// Element type f32, as ONNX numbers it.
 pub(super) const FLOAT32: i64 = 1;
-/// Element type i64, as ONNX numbers it.
+/// Element type i32, as ONNX numbers it.
 const INT32: i64 = 6;
-/// Whole numbers of 64 bits.
+/// Element type i64, as ONNX numbers it.
 const INT64: i64 = 7;
-/// Floats of 64 bits.
+/// Element type f64, as ONNX numbers it.
 const FLOAT64: i64 = 11;
 
 /// A graph with more nodes is refused.

@@ -17,7 +17,7 @@ use super::subgraph::Subgraph;
 use super::wiring::SkipConnection;
 use super::write;
 use crate::nn::{BlockId, Outline, Route, StageOutline};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, FileContents, Result};
 
 /// Without the block, what stands before its stage and what follows it would be one part. The engine rounds differently in
@@ -162,7 +162,7 @@ impl GraphNetwork {
         let data = format!("{name}.data");
         let mut external = ExternalData::new(&self.path, &data);
         let pieces = write::pieces(&bytes, (&self.edit, &self.graph.raw.order), &mut external)
-            .map_err(|e| Error::file(&self.path, quoted(&e)))?;
+            .map_err(|e| Error::file(&self.path, excerpt(&e)))?;
         let ExternalData { pieces: arrays, .. } = external;
         let beside = (!self.graph.external_files.is_empty()).then(|| (data.clone().into(), arrays));
         Ok(FileContents { chunks: pieces, companion: beside })
@@ -183,7 +183,7 @@ impl GraphNetwork {
         let find = |value: usize| {
             let name = &self.graph.values[value].name;
             let place = places.get(name.as_str()).copied();
-            place.ok_or_else(|| Error::file(path, format!("'{}' is not in it", quoted(name))))
+            place.ok_or_else(|| Error::file(path, format!("'{}' is not in it", excerpt(name))))
         };
         let blocks = self.blocks.iter().map(|block| with_values(block, &find)).collect::<Result<Vec<_>>>()?;
         drop(places);

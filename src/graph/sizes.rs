@@ -3,7 +3,7 @@
 use super::ParseResult;
 use super::linked_graph::{Graph, Node};
 use super::raw_graph::FLOAT32;
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// Checks that no node gives more than so many values because an array of the file says so.
 ///
@@ -13,7 +13,7 @@ pub(super) fn check_sizes(graph: &Graph, most: u64) -> ParseResult<()> {
     for (index, node) in graph.nodes.iter().enumerate() {
         let count = announced(graph, node).unwrap_or(0);
         if count > most {
-            let name = quoted(&graph.describe_node(index));
+            let name = excerpt(&graph.describe_node(index));
             return Err(format!("{name} would give {count} values, more than {most}; {}", crate::limits::advice()));
         }
     }
@@ -27,14 +27,14 @@ fn announced(graph: &Graph, node: &Node) -> Option<u64> {
         graph.values[value].array.as_ref().map(|array| array.numbers.as_slice())
     };
     let input = || known_size(graph, node);
-    let larger = |factors: &[f64]| product(factors.iter().copied()).saturating_mul(input());
+    let larger = |factors: &[f64]| product(factors).saturating_mul(input());
     match node.op.as_str() {
-        "ConstantOfShape" => numbers(0).map(|sides| product(sides.iter().copied())),
-        "Expand" | "Reshape" => numbers(1).map(|sides| product(sides.iter().copied())),
+        "ConstantOfShape" => numbers(0).map(product),
+        "Expand" | "Reshape" => numbers(1).map(product),
         "Tile" => numbers(1).map(larger),
         "OneHot" => numbers(1).map(larger),
         "Resize" => {
-            let sizes = numbers(3).map(|sides| product(sides.iter().copied()));
+            let sizes = numbers(3).map(product);
             sizes.max(numbers(2).map(larger))
         }
         "Upsample" => numbers(1).or_else(|| node.floats("scales")).map(larger),
@@ -45,7 +45,7 @@ fn announced(graph: &Graph, node: &Node) -> Option<u64> {
             Some(steps(start?, limit?, step?, first.element == FLOAT32))
         }
         "Conv" | "ConvInteger" | "MaxPool" | "AveragePool" => Some(padded(&as_numbers(node.integers("pads")))),
-        "ConvTranspose" => Some(spread(node)),
+        "ConvTranspose" => Some(upsampled(node)),
         _ => None,
     }
 }
@@ -54,15 +54,16 @@ fn announced(graph: &Graph, node: &Node) -> Option<u64> {
 fn known_size(graph: &Graph, node: &Node) -> u64 {
     let Some(Some(value)) = node.inputs.first() else { return 1 };
     let value = &graph.values[*value];
-    match &value.array {
-        Some(array) => product(array.shape.iter().map(|&side| side as f64)),
-        None => product(value.dims.iter().filter_map(|side| side.size()).map(|side| side as f64)),
-    }
+    let sides: Vec<f64> = match &value.array {
+        Some(array) => array.shape.iter().map(|&side| side as f64).collect(),
+        None => value.dims.iter().filter_map(|side| side.size()).map(|side| side as f64).collect(),
+    };
+    product(&sides)
 }
 
 /// Returns the product of sides or scales, rounded down. A side that is not known, and so no positive number, is at least 1.
-fn product(sides: impl Iterator<Item = f64>) -> u64 {
-    sides.map(|side| (side as u64).max(1)).fold(1, u64::saturating_mul)
+fn product(sides: &[f64]) -> u64 {
+    sides.iter().map(|&side| (side as u64).max(1)).fold(1, u64::saturating_mul)
 }
 
 fn as_numbers(integers: &[i64]) -> Vec<f64> {
@@ -72,7 +73,7 @@ fn as_numbers(integers: &[i64]) -> Vec<f64> {
 /// Returns the least number of values with these paddings: first those before each side, then those after it.
 fn padded(pads: &[f64]) -> u64 {
     let (before, after) = pads.split_at(pads.len() / 2);
-    product(before.iter().zip(after).map(|(before, after)| before + after + 1.0))
+    product(&before.iter().zip(after).map(|(before, after)| before + after + 1.0).collect::<Vec<_>>())
 }
 
 /// Returns how many values there are from `start` to `limit`. Steps that do not lead there never end: those that are lost in the
@@ -90,10 +91,10 @@ fn steps(start: f64, limit: f64, step: f64, is_float: bool) -> u64 {
 }
 
 /// Returns the number of values that a transposed convolution makes of one, if its input is larger than one value a side.
-fn spread(node: &Node) -> u64 {
-    let strides = product(as_numbers(node.integers("strides")).into_iter());
-    let padding = product(node.integers("output_padding").iter().map(|&more| more as f64 + 1.0));
-    let sides = product(as_numbers(node.integers("output_shape")).into_iter());
+fn upsampled(node: &Node) -> u64 {
+    let of = |name: &str, more: f64| node.integers(name).iter().map(|&i| i as f64 + more).collect::<Vec<_>>();
+    let [strides, padding, sides] =
+        [("strides", 0.0), ("output_padding", 1.0), ("output_shape", 0.0)].map(|(name, more)| product(&of(name, more)));
     strides.max(padding).max(sides)
 }
 

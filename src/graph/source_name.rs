@@ -67,7 +67,7 @@ fn common_module<'a>(scopes: impl Iterator<Item = Vec<&'a str>>) -> Option<Strin
         }
         parts.push(part);
     }
-    let name = crate::text::quoted(&parts.join("."));
+    let name = crate::text::excerpt(&parts.join("."));
     name.contains(char::is_alphabetic).then_some(name)
 }
 

@@ -10,7 +10,7 @@ use super::external_data::ExternalData;
 use super::protobuf::{FieldSpans, FieldValue, Fields, field, header};
 use super::raw_graph::RawGraph;
 use crate::Chunk;
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// What is written in place of a field of a message.
 enum Rewrite {
@@ -158,7 +158,7 @@ impl GraphWriter<'_, '_> {
         let mut edit = Edit { replaced: edit.replaced.clone(), ..Edit::default() };
         edit.replaced.retain(|name, _| !own_names.contains(name.as_str()));
         if let Some(name) = raw.outputs.iter().find(|name| edit.replaced.contains_key(*name)) {
-            let name = quoted(name);
+            let name = excerpt(name);
             return Err(format!("a graph in a node gives '{name}' from around it, which is left out"));
         }
         rewritten(graph, |number, value| match number {

@@ -10,7 +10,7 @@ use super::evidence::Sign::{
 use super::evidence::{Evidence, Sign};
 use super::state_dict::{ArrayFormat, StateDict};
 use super::{archive, pickle};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// How a network of PyTorch becomes a file that can be opened; [`export`] puts in how its arrays are read.
@@ -266,7 +266,7 @@ pub(super) fn of_arrays(state: &StateDict) -> Option<String> {
 fn find(evidence: &Evidence, kinds: &[FileKind]) -> Option<String> {
     kinds.iter().find_map(|kind| {
         let example = kind.signs.iter().find_map(|sign| evidence.shows(sign))?;
-        let example = if example.is_empty() { example } else { format!(" ({})", quoted(&example)) };
+        let example = if example.is_empty() { example } else { format!(" ({})", excerpt(&example)) };
         let next = if kind.next == EXPORT { export(evidence.format) } else { kind.next.to_owned() };
         Some(format!("{}{example}. {next}", kind.what))
     })

@@ -5,7 +5,7 @@ use super::find_network::{is_average, shared_prefix};
 use super::layout::Layout;
 use super::part_numbers::PartNumbers;
 use super::state_dict::{ArrayFormat, StateDict, StoredArray};
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// Names that the arrays of modules have. Those of an optimizer have others.
 const MODULE_ARRAYS: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
@@ -68,7 +68,7 @@ fn only_matrix(width: usize, arrays: Vec<&StoredArray>, format: ArrayFormat) -> 
     };
     let matrices: Vec<(&StoredArray, String)> = arrays.into_iter().filter_map(|a| Some((a, part(a)?))).collect();
     let takes = |count: usize| matrices.iter().filter(move |(array, _)| array.shape[1] == count);
-    let shown = |array: &StoredArray| format!("'{}' {:?}", quoted(&array.name), array.shape);
+    let shown = |array: &StoredArray| format!("'{}' {:?}", excerpt(&array.name), array.shape);
     let found: Vec<_> = takes(width).collect();
     let [(head, part)] = found[..] else {
         let names: Vec<String> = found.iter().take(3).map(|(array, _)| shown(array)).collect();

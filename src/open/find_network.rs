@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::layout::LAYOUTS;
 use super::state_dict::{StateDict, StoredArray};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// Words of the keys under which programs store an average of the weights over training. It is another network than the
@@ -121,7 +121,7 @@ pub(super) fn shared_prefix<'a>(name: &'a str, other: &str) -> &'a str {
 fn list(prefixes: &[&String]) -> String {
     let name = |prefix: &&String| match prefix.trim_end_matches('.') {
         "" => "one without a key".to_owned(),
-        name => format!("'{}'", quoted(name)),
+        name => format!("'{}'", excerpt(name)),
     };
     let more = if prefixes.len() > MAX_NAMED { ", …" } else { "" };
     prefixes.iter().take(MAX_NAMED).map(name).collect::<Vec<_>>().join(", ") + more
@@ -135,8 +135,8 @@ fn several(path: &Path, prefixes: &[&String]) -> Error {
 fn no_network(key: &str, prefixes: &[String]) -> String {
     let prefixes: Vec<&String> = prefixes.iter().collect();
     match prefixes[..] {
-        [] => format!("no array is under '{}'", quoted(key)),
-        _ => format!("no network is under '{}'; the file has {}", quoted(key), list(&prefixes)),
+        [] => format!("no array is under '{}'", excerpt(key)),
+        _ => format!("no network is under '{}'; the file has {}", excerpt(key), list(&prefixes)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::part_numbers::PartNumbers;
 use super::state_dict::{StateDict, StoredArray};
 use crate::nn::BlockId;
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// A naming convention: pairs of the source name and the native name of a part. The source name is that of the file, the
 /// native name that of this crate. `{s}`, `{k}` and `{n}` are the numbers of stage, block and layer from 1, `{s0}` and
@@ -236,7 +236,7 @@ fn is_norm(native: &str) -> bool {
 }
 
 fn unknown(state: &StateDict) -> String {
-    let few: Vec<String> = state.arrays.iter().take(3).map(|a| format!("'{}'", quoted(&a.name))).collect();
+    let few: Vec<String> = state.arrays.iter().take(3).map(|a| format!("'{}'", excerpt(&a.name))).collect();
     if few.is_empty() {
         return "no arrays in it".into();
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// How the arrays of a file that another program wrote were matched with the network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl LoadReport {
                 continue;
             }
             let more = names.len().saturating_sub(MAX_LISTED);
-            let few: Vec<String> = names.iter().take(MAX_LISTED).map(|name| quoted(name)).collect();
+            let few: Vec<String> = names.iter().take(MAX_LISTED).map(|name| excerpt(name)).collect();
             let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
             parts.push(format!("{} {what} ({}{rest})", names.len(), few.join(", ")));
         }
@@ -142,7 +142,7 @@ impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "layout {}", self.layout)?;
         if !self.prefix.is_empty() {
-            write!(f, ", names begin with '{}'", quoted(&self.prefix))?;
+            write!(f, ", names begin with '{}'", excerpt(&self.prefix))?;
         }
         let missing = if self.missing.is_empty() { "none".to_owned() } else { self.missing.len().to_string() };
         write!(f, "\n{} arrays applied, {missing} missing", self.applied)?;
@@ -151,10 +151,10 @@ impl fmt::Display for LoadReport {
         }
         for other in &self.other_arrays {
             let plural = if other.arrays == 1 { "" } else { "s" };
-            write!(f, "\nbeside the network: {}, {} array{plural}", quoted(&other.name), other.arrays)?;
+            write!(f, "\nbeside the network: {}, {} array{plural}", excerpt(&other.name), other.arrays)?;
         }
         for unused in &self.unused {
-            write!(f, "\nunused: {}", quoted(unused))?;
+            write!(f, "\nunused: {}", excerpt(unused))?;
         }
         writeln!(f)
     }

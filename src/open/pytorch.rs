@@ -7,7 +7,7 @@ use pytorch_reader::{DType, PytorchError, PytorchReader};
 
 use super::state_dict::{ArrayFormat, ElementType, StateDict, StoredArray};
 use crate::error::caught_in;
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// Arrays can be views of one storage and declare any size. Files that declare more than so many times their own size are
@@ -59,7 +59,7 @@ fn explain(error: &PytorchError) -> String {
     if text.contains("not a PyTorch checkpoint") {
         return "neither safetensors nor a PyTorch file (zip, legacy, tar or pickle)".into();
     }
-    format!("not a PyTorch file that can be read: {}", quoted(&text))
+    format!("not a PyTorch file that can be read: {}", excerpt(&text))
 }
 
 fn element(dtype: DType) -> ElementType {

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, Metadata};
 use serde::Deserialize;
 
 use super::state_dict::{ArrayFormat, ElementType, StateDict, StoredArray};
-use crate::text::quoted;
+use crate::text::excerpt;
 use crate::{Error, Result};
 
 /// The largest header that the format allows, in bytes.
@@ -53,7 +53,7 @@ pub(super) fn sharded(index: &Path) -> Result<StateDict> {
     }
     let text = std::fs::read_to_string(index).map_err(Error::io(index))?;
     let map: Index = serde_json::from_str(&text)
-        .map_err(|e| Error::file(index, format!("no index of safetensors files: {}", quoted(&e.to_string()))))?;
+        .map_err(|e| Error::file(index, format!("no index of safetensors files: {}", excerpt(&e.to_string()))))?;
     let shards: BTreeSet<&String> = map.weight_map.values().collect();
     let mut arrays = Vec::new();
     let mut seen: HashMap<String, String> = HashMap::new();
@@ -102,7 +102,7 @@ pub(crate) fn header(path: &Path) -> Result<(Metadata, u64)> {
     }
     let mut json = vec![0; length as usize];
     file.read_exact(&mut json).map_err(Error::io(path))?;
-    let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(&quoted(&e.to_string())))?;
+    let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(&excerpt(&e.to_string())))?;
     let expected = 8 + length + metadata.data_len() as u64;
     if expected != whole {
         return Err(wrong(&format!("{whole} bytes, its header describes {expected}")));

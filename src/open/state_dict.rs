@@ -3,7 +3,7 @@
 use burn::tensor::{DType, TensorData};
 
 use crate::error::caught;
-use crate::text::quoted;
+use crate::text::excerpt;
 
 /// The element type of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl StoredArray {
     /// Reads the bytes of the values. The error says why they cannot be read, also where the code of others panics that does.
     fn bytes(&self) -> Result<Vec<u8>, String> {
         let read = caught(|| (self.read)()).map_err(|panic| format!("its decoder fails: {panic}"))?;
-        read.map_err(|e| quoted(&e.to_string()))
+        read.map_err(|e| excerpt(&e.to_string()))
     }
 
     /// Reads the values as f32, row-major.
@@ -126,7 +126,7 @@ impl StoredArray {
             return Err(format!("{} bytes, expected {}", bytes.len(), count * dtype.size()));
         }
         let data = TensorData::from_bytes_vec(bytes, [count], dtype).convert::<f32>();
-        let values: Vec<f32> = data.try_into_vec().map_err(|e| quoted(&format!("{e:?}")))?;
+        let values: Vec<f32> = data.try_into_vec().map_err(|e| excerpt(&format!("{e:?}")))?;
         match values.iter().position(|v| !v.is_finite()) {
             Some(at) => Err(format!("value {at} is {}, expected finite numbers", values[at])),
             None => Ok(values),

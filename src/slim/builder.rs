@@ -8,7 +8,7 @@ use super::select::without;
 use super::{Criterion, Goal, Prunable, Recovery, removable, score_rankings, select_blocks, verify};
 use crate::measure::{EvalSet, Measure, SampleInfo, bound_kept_memory};
 use crate::nn::{BlockId, Network};
-use crate::{Error, Existing, Place, Result};
+use crate::{Error, IfExists, OutputPath, Result};
 
 /// Removes blocks of a network for good.
 ///
@@ -38,7 +38,7 @@ pub struct Slim<'a, P> {
     memory: Option<u64>,
     recovery: Recovery,
     names: [String; 2],
-    existing: Existing,
+    if_exists: IfExists,
 }
 
 impl<'a, P: Prunable> Slim<'a, P> {
@@ -56,7 +56,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             memory: None,
             recovery: Recovery::default(),
             names: [prunable.network().outline().name.clone(), String::new()],
-            existing: Existing::default(),
+            if_exists: IfExists::default(),
         }
     }
 
@@ -118,8 +118,8 @@ impl<'a, P: Prunable> Slim<'a, P> {
 
     /// Sets what happens to a file that is there already; it is replaced by default.
     #[must_use]
-    pub fn existing(self, existing: Existing) -> Self {
-        Self { existing, ..self }
+    pub fn if_exists(self, if_exists: IfExists) -> Self {
+        Self { if_exists, ..self }
     }
 
     /// Removes the blocks and writes the slimmed network.
@@ -161,7 +161,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
             };
             // Of processes that share the samples the first alone writes, and so verifies what it has written.
             let is_first = self.data.ranks.is_first();
-            let out = out.map(|path| Place { path, existing: self.existing });
+            let out = out.map(|path| OutputPath { path, if_exists: self.if_exists });
             is_first.then(|| verify(self.prunable, &route, &proving, recover, out, &mut report)).transpose()?
         } else {
             None

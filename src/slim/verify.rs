@@ -10,7 +10,7 @@ use super::{ProgressFn, Prunable, RecoveredNetwork};
 use crate::measure::{Baseline, EvalSet, LesionResult, Score, predict_along};
 use crate::nn::Outline;
 use crate::nn::{Network, Route};
-use crate::{Error, Place, Result, write_atomic_checked};
+use crate::{Error, OutputPath, Result, write_atomic_checked};
 
 /// Slims a network along a route, recovers it, writes it to `out` where that is given, and measures its scores and sizes.
 ///
@@ -27,7 +27,7 @@ pub fn verify<P: Prunable>(
     route: &Route,
     source: &EvalSet,
     recover: impl FnOnce(&P::Network) -> Result<Vec<RecoveredNetwork<P::Network>>>,
-    out: Option<Place<'_>>,
+    out: Option<OutputPath<'_>>,
     progress: ProgressFn,
 ) -> Result<Slimmed> {
     let network = prunable.network();

@@ -44,7 +44,7 @@ fn nothing_changes_before_the_act_and_everything_with_it() {
 
 /// Puts a directory into the state that a kill leaves: `Drop` does not run.
 fn killed(mut transaction: FileTransaction) {
-    transaction.lock.leave();
+    transaction.lock.keep_file();
     transaction.new = PathBuf::from("nothing that is removed");
 }
 

@@ -13,7 +13,7 @@ use unrolled::kernel::Backend;
 use unrolled::ranks::Ranks;
 use unrolled::report;
 use unrolled::slim::{self, Criterion, Goal, Prunable, RemovalPlan};
-use unrolled::{Error, FileContents, Place, write_atomic_checked};
+use unrolled::{Error, FileContents, OutputPath, write_atomic_checked};
 
 use self::paths::Places;
 use super::checkpoint_folder::LayerArgs;
@@ -146,7 +146,7 @@ impl Slim {
         let begun = Instant::now();
         self.check_draft(network, places)?;
         let slim = slim::Slim::new(network, &data.set).names(&self.network.name(), &data.description());
-        let slim = slim.by(self.by).memory(self.memory).existing(self.existing());
+        let slim = slim.by(self.by).memory(self.memory).if_exists(self.if_exists());
         let slim = self.settle(slim.goal(self.goal()), network, data)?;
         let name = output::short_name(&self.network.path);
         let (mut meter, mut current) = (progress::Meter::new(), String::new());
@@ -165,7 +165,7 @@ impl Slim {
         }
         if let Some(path) = &self.save_plan {
             let plan = RemovalPlan::new(&slimming.outline, &slimming.removed, slimming.seed, &data.set).to_toml()?;
-            let place = Place { path, existing: self.existing() };
+            let place = OutputPath { path, if_exists: self.if_exists() };
             write_atomic_checked(place, &FileContents::from(plan.into_bytes()), |_| Ok(()))?;
         }
         let page = slim::slimming_report(&slimming, output::facts_of_ranks(begun, ranks));

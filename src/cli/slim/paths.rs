@@ -6,7 +6,7 @@ use unrolled::data::Split;
 use unrolled::open::is_graph_path;
 use unrolled::ranks::Ranks;
 use unrolled::slim::{self, Prunable, RemovalPlan};
-use unrolled::{Chunk, Error, Existing, OutputFile, check_writable, directory_of};
+use unrolled::{Chunk, Error, IfExists, OutputFile, check_writable, directory_of};
 
 use super::Slim;
 use crate::cli::output;
@@ -89,8 +89,8 @@ impl Slim {
     }
 
     /// What happens to a file that is there already. It is overwritten on request alone.
-    pub(super) fn existing(&self) -> Existing {
-        if self.overwrite { Existing::Replaced } else { Existing::MustBeEqual }
+    pub(super) fn if_exists(&self) -> IfExists {
+        if self.overwrite { IfExists::Replace } else { IfExists::KeepIfEqual }
     }
 
     /// Checks that no file is there already. What was left by a command that did not end may be what this one would write: that is
@@ -98,7 +98,7 @@ impl Slim {
     fn check_free(&self, places: &Places) -> Result<(), Error> {
         for (path, option) in [(&self.save_plan, "--save-plan"), (&self.out, "--out")] {
             let Some(path) = path.as_ref().filter(|path| path.symlink_metadata().is_ok()) else { continue };
-            if self.existing() == Existing::Replaced {
+            if self.if_exists() == IfExists::Replace {
                 continue;
             }
             if !places.was_interrupted() {
