@@ -1,17 +1,24 @@
-"""Figures of the claims of docs/CLAIMS.md from the directories that configs/claims/*.sh write.
+"""Figures of the networks that configs/claims/*.sh train for docs/CLAIMS.md.
 
-    python3 reference/claims.py RUNS
+    python3 reference/claims.py                       prints a table of the arms: means over the seeds with 95 % intervals by t,
+                                                      and the figures of every seed
+    python3 reference/claims.py record RUNS NAME      adds the run RUNS/NAME and its measurement RUNS/NAME-measured
+    python3 reference/claims.py best-rate NAME        prints the rate of the runs NAME-rateR with the highest held-out accuracy
 
-RUNS/NAME-seedN-measured is a measurement of the seed N of an arm NAME. Prints a table of the arms: means over the seeds with
-95 % intervals by t, and the figures of every seed. Only Python's standard library is needed.
+Figures are kept in docs/claims.jsonl, a line for each network: seed N of an arm is NAME-seedN. Only Python's standard library is
+needed.
 """
 
 import csv
+import datetime
 import json
+import os
 import re
 import statistics
 import sys
 from pathlib import Path
+
+FIGURES = Path(__file__).parent.parent / "docs" / "claims.jsonl"
 
 # 97.5 % quantiles of Student's t distribution for 1 to 9 degrees of freedom.
 T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
@@ -35,10 +42,15 @@ def last_that_differs(rows):
     return max((place for place, row in enumerate(rows, 1) if row["differs_from_zero"] == "yes"), default=0)
 
 
-def figures(directory):
-    """The figures of one measured network, by name."""
+def figures(run, directory):
+    """The figures of one trained network and, where there are any, of its measurements, by name."""
+    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = {"training loss": history[-1]["train_loss_nats"]}
+    if not (directory / "report.html").exists():
+        found["held-out accuracy, %"] = 100 * history[-1]["test_accuracy_fraction"]
+        return found
     accuracy = json.loads((directory / "measurements.json").read_text())["baseline"]["accuracy_fraction"]
-    found = {"test accuracy, %": 100 * accuracy}
+    found["test accuracy, %"] = 100 * accuracy
     if rows := table(directory, "lesion"):
         found["last layer that matters"] = last_that_differs(rows)
         found["layers that matter"] = sum(row["differs_from_zero"] == "yes" for row in rows)
@@ -66,19 +78,59 @@ def interval(values):
     return f"{statistics.fmean(values):.4g} ± {half:.2g}"
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
+def processor():
+    """The name of the processor, and the number of threads of a training."""
+    names = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{names[0]}, {os.environ.get('RAYON_NUM_THREADS', len(names))} threads"
+
+
+def record(runs, name):
+    directory = Path(runs)
+    line = {
+        "network": name,
+        "date": datetime.date.today().isoformat(),
+        "machine": processor(),
+        "epochs": len((directory / name / "metrics.jsonl").read_text().splitlines()),
+        "figures": figures(directory / name, directory / f"{name}-measured"),
+    }
+    with FIGURES.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def recorded():
+    if not FIGURES.exists():
+        return []
+    return [json.loads(line) for line in FIGURES.read_text().splitlines()]
+
+
+def best_rate(name):
+    found = [re.fullmatch(re.escape(name) + r"-rate([\d.]+)", line["network"]) for line in recorded()]
+    rates = [(line["figures"]["held-out accuracy, %"], match[1]) for line, match in zip(recorded(), found) if match]
+    print(max(rates)[1])
+
+
+def print_table():
     arms = {}
-    for directory in sorted(Path(sys.argv[1]).glob("*-seed*-measured")):
-        if (directory / "report.html").exists():
-            arm, seed = re.fullmatch(r"(.*)-seed(\d+)-measured", directory.name).groups()
-            arms.setdefault(arm, {})[int(seed)] = figures(directory)
-    for arm, seeds in arms.items():
+    for line in recorded():
+        if match := re.fullmatch(r"(.*)-seed(\d+)", line["network"]):
+            arms.setdefault(match[1], {})[int(match[2])] = line["figures"]
+    for arm, seeds in sorted(arms.items()):
         print(f"\n{arm}: seeds {', '.join(map(str, sorted(seeds)))}")
         for name in next(iter(seeds.values())):
             values = [seeds[seed].get(name, float("nan")) for seed in sorted(seeds)]
             print(f"  {name:32} {interval(values):20} ({', '.join(f'{value:.4g}' for value in values)})")
+
+
+def main():
+    match sys.argv[1:]:
+        case []:
+            print_table()
+        case ["record", runs, name]:
+            record(runs, name)
+        case ["best-rate", name]:
+            best_rate(name)
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

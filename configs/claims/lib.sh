@@ -1,4 +1,4 @@
-# Sourced by the scripts of this directory. Trains and measures what is not there yet; stopped work continues.
+# Sourced by the scripts of this directory. Trains and measures what has no line in docs/claims.jsonl yet; stopped work continues.
 #
 #     DATA     where mnist/ and cifar10-jpeg/{train,test}/CLASS lie, by default data
 #     RUNS     where runs and measurements go, by default runs/claims
@@ -45,6 +45,16 @@ measure() {
     "$UNROLLED" measure "$run" --data "$data" --out "$out" "${options[@]}" "$@" >"$RUNS/${run##*/}.txt"
 }
 
+# recorded NAME: whether docs/claims.jsonl has the figures of a network.
+recorded() {
+    grep -qsF "\"network\": \"$1\"" "$here/../../docs/claims.jsonl"
+}
+
+# record NAME: adds the figures of RUNS/NAME and RUNS/NAME-measured to docs/claims.jsonl.
+record() {
+    python3 "$here/../../reference/claims.py" record "$RUNS" "$1"
+}
+
 # search NAME CONFIG KEY=VALUE...: trains with rates .03, .1 and .3.
 search() {
     local name=$1 rate
@@ -52,17 +62,13 @@ search() {
     for rate in 0.03 0.1 0.3; do background try "$name-rate$rate" "$@" train.rate=$rate; done
 }
 
-# try NAME ...: trains. A rate with which the loss stops being finite is none.
+# try NAME ...: trains, and records. A rate with which the loss stops being finite is none.
 try() {
-    train "$@" || echo "$1 failed" >&2
+    recorded "$1" && return
+    { train "$@" && record "$1"; } || echo "$1 failed" >&2
 }
 
 # best_rate NAME: prints the rate of the search with the highest accuracy on the held-out training images.
 best_rate() {
-    local rate
-    for rate in 0.03 0.1 0.3; do
-        [ -e "$RUNS/$1-rate$rate/model.safetensors" ] || continue
-        printf '%s %s\n' "$(tail -n 1 "$RUNS/$1-rate$rate/metrics.jsonl" |
-            sed 's/.*"test_accuracy_fraction":\([0-9.e-]*\).*/\1/')" $rate
-    done | sort -g | tail -n 1 | cut -d' ' -f2
+    python3 "$here/../../reference/claims.py" best-rate "$1"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Claims 5 (the dense network), 9 and 10 of docs/CLAIMS.md: highway networks of 50 dense layers, gate bias -1 to -4 on MNIST,
-# -4 on CIFAR-10. About half an hour on two cores; `python3 reference/claims.py RUNS` prints the figures.
+# -4 on CIFAR-10. About half an hour on two cores; `python3 reference/claims.py` prints the figures.
 source "$(dirname "$0")/lib.sh"
 
 declare -A SOURCES=([mnist]=mnist:$DATA/mnist [cifar]=folder:$DATA/cifar10-jpeg)
@@ -12,8 +12,10 @@ wait_for_all
 # arm SET BIAS SEED: trains and measures a network.
 arm() {
     local name=mlp50-$1-bias$2-seed$3 source=${SOURCES[$1]}
+    recorded "$name" && return
     train "$name" mlp50.toml data.source="$source" train.rate="$(best_rate mlp50-$1)" train.seed="$3" model.gate_bias="$2"
     measure "$name" "$source" --split test --only lesion,theory,gates,estimation
+    record "$name"
 }
 for seed in 1 2 3; do
     for bias in -1 -2 -3 -4; do background arm mnist $bias $seed; done

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::side_path::{LOCK, own_side_paths, side_path};
 use super::{create_directories, remove_if_there};
@@ -9,6 +10,9 @@ use crate::{Error, Result};
 
 /// How often a file is locked that another process removes at the same moment.
 pub(super) const TRIES: usize = 1000;
+
+/// How long to wait for a lock: a process that was killed has it until the system has taken back its memory.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// A lock on something in a directory that one process at a time writes. The system releases it when the process ends,
 /// however it ends.
@@ -35,11 +39,11 @@ impl WriteLock {
     /// process is at, such as `training in this directory`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if another process has the lock; [`Error::Io`] if the directory cannot be written.
+    /// [`Error::Unsupported`] if another process has the lock for longer than a second; [`Error::Io`] if the directory cannot be written.
     pub fn take(directory: &Path, name: &str, doing: &str) -> Result<Self> {
         let path = side_path(directory, name, LOCK);
         let is_locked = || Error::unsupported(directory.display(), format!("another process is {doing}"));
-        let mut created = Vec::new();
+        let (mut created, deadline) = (Vec::new(), Instant::now() + WAIT);
         for _ in 0..TRIES {
             created.extend(create_directories(directory).map_err(Error::io(directory))?);
             let new = File::options().create_new(true).write(true).open(&path);
@@ -49,7 +53,13 @@ impl WriteLock {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(Error::io(directory))?,
             };
-            let Some(why_unlocked) = outcome(file.try_lock()) else { return Err(is_locked()) };
+            let Some(why_unlocked) = outcome(file.try_lock()) else {
+                if Instant::now() > deadline {
+                    return Err(is_locked());
+                }
+                std::thread::sleep(WAIT / 100);
+                continue;
+            };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
                 return Ok(Self { file, path, created, why_unlocked, was_abandoned, keeps_file: false });
@@ -162,7 +172,7 @@ mod tests {
         let (holders, taken) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
         let order = std::sync::atomic::Ordering::SeqCst;
         let work = || {
-            for _ in 0..400 {
+            for _ in 0..100 {
                 let Ok(lock) = WriteLock::take(&dir, "run", "training") else { continue };
                 assert_eq!(holders.fetch_add(1, order), 0);
                 std::thread::yield_now();
@@ -173,6 +183,19 @@ mod tests {
         };
         std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
         assert!(taken.into_inner() > 100);
+    }
+
+    /// A process that was killed has its lock for some time yet.
+    #[test]
+    fn a_lock_that_is_soon_released_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = WriteLock::take(root.path(), "run", "training").unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| WriteLock::take(root.path(), "run", "training").map(drop));
+            std::thread::sleep(WAIT / 5);
+            drop(lock);
+            waiting.join().unwrap().unwrap();
+        });
     }
 
     #[test]

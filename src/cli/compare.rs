@@ -71,12 +71,7 @@ impl Compare {
             compare_predictions(&mut page, &measured, &slices);
         }
         directory.map_or(Ok(()), |directory| directory.save(&page, &measured))?;
-        if self.json {
-            let all: Vec<Measurements> = measured.into_iter().map(Measurements::without_pictures).collect();
-            return output::print_json(&all);
-        }
-        let text = unrolled::report::text(&page, output::width());
-        output::print(&format!("{text}\n{}\n", self.out.join("report.html").display()))
+        output::print_measured(&page, &measured, Some(&self.out), self.json)
     }
 
     /// A measurement that was asked for has to fit at least one of the networks.

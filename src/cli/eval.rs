@@ -54,7 +54,8 @@ impl Eval {
         match self.json {
             true => self.print_json(&data, network.device(), &score),
             false => output::print(&output::score(&score, network.outline())),
-        }
+        }?;
+        Ok(score.check_finite(&self.network.name())?)
     }
 
     fn print_json(&self, data: &OpenedData, device: Option<DeviceInfo>, score: &Score) -> anyhow::Result<()> {

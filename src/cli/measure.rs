@@ -99,10 +99,7 @@ impl Measure {
         let measured = std::slice::from_ref(&measured);
         let page = report(&output::title(measured), Vec::new(), measured, &[], facts)?;
         directory.map_or(Ok(()), |directory| directory.save(&page, measured))?;
-        if self.json {
-            return output::print_json(&measured[0].clone().without_pictures());
-        }
-        output::print(&unrolled::report::text(&page, output::width()))
+        output::print_measured(&page, measured, self.out.as_deref(), self.json)
     }
 
     /// Says how to go on, where work was interrupted.

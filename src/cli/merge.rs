@@ -35,10 +35,6 @@ impl Merge {
         let measured = [measured];
         let page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
         directory.save(&page, &measured)?;
-        let [measured] = measured;
-        if self.json {
-            return output::print_json(&measured.without_pictures());
-        }
-        output::print(&unrolled::report::text(&page, output::width()))
+        output::print_measured(&page, &measured, Some(&self.out), self.json)
     }
 }

@@ -89,6 +89,27 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&json_document(value)?)
 }
 
+/// Prints measured networks: their report as text and the file in which it was written, or one JSON document, a list where there
+/// are several.
+///
+/// # Errors
+/// After that, where the loss of a whole network is not finite.
+pub(super) fn print_measured(
+    page: &Report,
+    measured: &[Measurements],
+    out: Option<&Path>,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let without_pictures = |network: &Measurements| network.clone().without_pictures();
+    let written = out.map_or_else(String::new, |out| format!("\n{}\n", out.join("report.html").display()));
+    match measured {
+        _ if !is_json => print(&(text(page, width()) + &written)),
+        [one] => print_json(&without_pictures(one)),
+        all => print_json(&all.iter().map(without_pictures).collect::<Vec<_>>()),
+    }?;
+    Ok(measured.iter().try_for_each(|network| network.baseline.check_finite(&network.target))?)
+}
+
 /// Returns the last part of a path, which names a network in a line that has to be short.
 pub(super) fn short_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()

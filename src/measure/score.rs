@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Prediction;
 use super::interval::{change, position_mean, wilson};
-use crate::float_json;
 use crate::nn::BlockId;
+use crate::{Error, Result, float_json};
 
 /// Results by block, in the order in which the blocks run.
 pub type PerBlock<T> = IndexMap<BlockId, T>;
@@ -59,6 +59,19 @@ impl Score {
             accuracy_ci95,
             loss_ci95: loss.ci95,
         }
+    }
+
+    /// Checks that the loss of a whole network is finite. Where it is not, its outputs are not, and nothing that is measured of it
+    /// means anything.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names the network.
+    pub fn check_finite(&self, network: &str) -> Result<()> {
+        if self.loss.is_finite() {
+            return Ok(());
+        }
+        let what = format!("the loss of the whole network is {}: it needs weights and samples whose outputs are finite", self.loss);
+        Err(Error::file(network, what))
     }
 }
 

@@ -89,6 +89,7 @@ pub fn select_blocks<P: Prunable>(
     };
     let mut orders: Vec<_> = Criterion::ALL.into_iter().filter_map(order).collect();
     let baseline = measured.baseline;
+    baseline.check_finite(&outline.name)?;
     let mut search = Search { prunable, source, baseline, figures: &figures, goal, progress };
     let (removed, curve, greedy) = match orders.iter().find(|(other, ..)| *other == criterion) {
         Some((.., order)) => search.follow_and_compare(&removals(outline, order), &candidates)?,

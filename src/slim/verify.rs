@@ -41,6 +41,8 @@ pub fn verify<P: Prunable>(
         progress("proving", done, all);
     };
     let whole = Baseline::new(network, source, &mut advance)?;
+    let whole_score = Score::of(&whole.predictions);
+    whole_score.check_finite(&network.outline().name)?;
     let expected = outputs(network, route, source, &whole, &mut advance)?;
     let mut last = outputs_of(&planned, source, &whole, &mut advance)?;
     let fault = |what: String| Error::file(&network.outline().name, what);
@@ -76,7 +78,7 @@ pub fn verify<P: Prunable>(
     Ok(Slimmed {
         outline: slim.outline().clone(),
         builds: prunable.constructor(slim),
-        whole: Score::of(&whole.predictions),
+        whole: whole_score,
         versions,
         before: sizes(network.outline(), whole_bytes, before),
         after: sizes(slim.outline(), draft.length(), after),

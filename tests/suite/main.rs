@@ -31,6 +31,7 @@ mod onnx;
 mod onnx_forms;
 mod onnx_slim;
 mod open;
+mod overflow;
 mod parity;
 mod patches;
 mod ranks;

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Claims 1, 5 (Highway-20) and 7 of docs/CLAIMS.md: residual, highway and highway-full networks of 20 layers, and a residual one
+# with layer dropout, on CIFAR-10. About four hours on two cores with 8 epochs; thirty need fifteen.
+# `python3 reference/claims.py` prints the figures.
+source "$(dirname "$0")/lib.sh"
+
+source=folder:$DATA/cifar10-jpeg
+declare -A ARMS=(
+    [residual]="model.width=16"
+    [highway]="model.wiring=highway model.width=11 model.gate_bias=-1"
+    [full]="model.wiring=full model.width=12 model.gate_bias=-1"
+    [dropout]="model.width=16 model.layer_dropout=0.5"
+)
+declare -A MEASUREMENTS=(
+    [residual]=lesion,shuffle,several [dropout]=lesion,shuffle,several [highway]=lesion,gates,theory [full]=lesion
+)
+
+# arm NAME SEED: trains and measures a network.
+arm() {
+    local name=resnet20-$1-seed$2 values
+    read -ra values <<<"${ARMS[$1]}"
+    recorded "$name" && return
+    train "$name" resnet20.toml data.source="$source" train.rate="$(best_rate "resnet20-$1")" train.seed="$2" "${values[@]}"
+    measure "$name" "$source" --split test --only "${MEASUREMENTS[$1]}"
+    record "$name"
+}
+
+for name in "${!ARMS[@]}"; do
+    read -ra values <<<"${ARMS[$name]}"
+    search "resnet20-$name" resnet20.toml data.source="$source" train.epochs=2 "${values[@]}"
+done
+wait_for_all
+# Three seeds of what claims 5 and 7 need, then claim 1.
+for seed in 1 2 3; do
+    for name in highway residual dropout; do background arm $name $seed; done
+done
+for seed in 1 2 3 4 5; do
+    for name in residual highway full; do background arm $name $seed; done
+done
+wait_for_all
