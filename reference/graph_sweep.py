@@ -63,7 +63,7 @@ class Sweep:
         self.files = {}
         for block in (block["name"] for stage in stages for block in stage["blocks"]):
             file = directory / f"{block}.onnx"
-            command = [program, "slim", self.path, "--data", f"arrays:{self.data}", "--limit", "1", "--blocks", block]
+            command = [program, "slim", self.path, "--data", f"arrays:{self.data}", "--limit", "2", "--blocks", block]
             if subprocess.run([*command, "--out", file], capture_output=True).returncode == 0:
                 self.files[block] = file
 

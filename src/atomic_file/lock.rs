@@ -1,6 +1,7 @@
 //! Locks, which keep two processes from writing to the same place at once.
 
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,9 @@ use crate::{Error, Result};
 
 /// How often a file is locked that another process removes at the same moment.
 pub(super) const TRIES: usize = 1000;
+
+/// The content of a locked file.
+const HELD: &[u8] = b"locked\n";
 
 /// How long to wait for a lock: a process that was killed has it until the system has taken back its memory.
 const WAIT: Duration = Duration::from_secs(1);
@@ -28,7 +32,7 @@ pub struct WriteLock {
     created: Vec<PathBuf>,
     /// Why the file system could not lock it.
     why_unlocked: Option<String>,
-    /// Whether the file was there before.
+    /// Whether the file was there before, from a process that had the lock.
     was_abandoned: bool,
     /// Whether the file stays.
     keeps_file: bool,
@@ -47,8 +51,8 @@ impl WriteLock {
         for _ in 0..TRIES {
             created.extend(create_directories(directory).map_err(Error::io(directory))?);
             let new = File::options().create_new(true).write(true).open(&path);
-            let was_abandoned = new.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
-            let file = match if was_abandoned { File::options().write(true).open(&path) } else { new } {
+            let is_there = new.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
+            let file = match if is_there { File::options().write(true).open(&path) } else { new } {
                 // A process that ends removes the file, and an empty directory that it has created.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(Error::io(directory))?,
@@ -62,6 +66,9 @@ impl WriteLock {
             };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
+                // Whoever makes the file has it locked a moment later: an empty one may be that of a process that now waits.
+                let was_abandoned = is_there && file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+                let _ = (&file).write_all(HELD);
                 return Ok(Self { file, path, created, why_unlocked, was_abandoned, keeps_file: false });
             }
         }
@@ -160,7 +167,7 @@ mod tests {
         drop(lock);
         assert_eq!(dir.read_dir().unwrap().count(), 1);
         // What a killed process leaves holds nothing.
-        std::fs::write(side_path(&dir, "run", LOCK), "").unwrap();
+        std::fs::write(side_path(&dir, "run", LOCK), HELD).unwrap();
         assert!(take().unwrap().was_abandoned() && !take().unwrap().was_abandoned());
     }
 

@@ -1,6 +1,6 @@
 //! `compare`: several networks measured on the same samples, side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -17,6 +17,9 @@ use super::output;
 use super::progress::Bar;
 use super::report_directory::{ReportDirectory, ReportKind};
 
+/// The directory of the measurements of each network, within that of the report.
+const NETWORKS: &str = "networks";
+
 /// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct Compare {
@@ -29,7 +32,8 @@ pub(super) struct Compare {
     data: DataArgs,
     #[command(flatten)]
     what: MeasureArgs,
-    /// Where to write the report and the numbers
+    /// Where to write the report and the numbers. Every finished measurement is kept there, in networks/NUMBER-NAME; a directory
+    /// with measurements of the same networks and data is added to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Print one JSON document
@@ -40,7 +44,8 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn run(&self, backend: &Backend, ranks: &Ranks) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let out = Some(&self.out).filter(|_| ranks.is_first());
+        let out = Some(self.out.as_path()).filter(|_| ranks.is_first());
+        self.what.check_resumable(out)?;
         let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Comparison)).transpose()?;
         // All are opened and held against the data before any is measured.
         let mut opened = Vec::new();
@@ -59,8 +64,8 @@ impl Compare {
         self.check_applicable(&all)?;
         let mut measured = Vec::new();
         let mut predictions = Vec::new();
-        for ((name, network, data), described) in all.iter().zip(&descriptions) {
-            let (of_network, predicted) = self.measure(name, network, data, described)?;
+        for (number, ((name, network, data), described)) in (1..).zip(all.iter().zip(&descriptions)) {
+            let (of_network, predicted) = self.measure(number, name, network, data, described)?;
             measured.push(of_network);
             predictions.push(predicted);
         }
@@ -93,9 +98,10 @@ impl Compare {
         Ok(())
     }
 
-    /// Measures one network; returns also what it predicts for every sample.
+    /// Measures one network, the `number`th; returns also what it predicts for every sample.
     fn measure(
         &self,
+        number: usize,
         name: &str,
         network: &AnyNetwork,
         data: &EvalSet,
@@ -103,12 +109,14 @@ impl Compare {
     ) -> anyhow::Result<(Measurements, Vec<Prediction>)> {
         let measure = self.what.measure()?.skip_inapplicable().names(name, described);
         let measure = measure.training(network.history().to_vec());
-        let short_name = output::short_name(std::path::Path::new(name));
+        let file_name = Path::new(name).file_name().map_or_else(|| "network".into(), |name| name.to_string_lossy());
+        let measure = measure.directory(&self.out.join(NETWORKS).join(format!("{number}-{file_name}")));
+        let short_name = output::short_name(Path::new(name));
         let measure = self.what.with_untrained(measure, network, data, &short_name)?;
         let mut bar = Bar::new(&short_name);
         let measured = measure.run_with_predictions(network, data, &mut bar);
         bar.finish();
-        Ok(measured?)
+        Ok(self.what.say_how_to_resume(measured, Some(&self.out))?)
     }
 }
 

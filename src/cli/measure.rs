@@ -1,7 +1,7 @@
 //! `measure`: how the blocks of one network refine.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use unrolled::Error;
@@ -12,9 +12,9 @@ use unrolled::ranks::Ranks;
 use super::data_args::DataArgs;
 use super::measure_args::MeasureArgs;
 use super::network_args::NetworkArgs;
+use super::output;
 use super::progress::Bar;
 use super::report_directory::{ReportDirectory, ReportKind};
-use super::{numbers, output};
 
 /// Arguments of `measure`.
 #[derive(Args)]
@@ -29,18 +29,12 @@ pub(super) struct Measure {
     /// CSV file for each table; a directory with measurements of the same network and data is added to
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Continue measurements that were stopped, by Ctrl-C or a kill; they end as if they had never stopped
-    #[arg(long, requires = "out")]
-    resume: bool,
     /// Observe one part of the samples only, such as 2/8; `unrolled merge` puts the parts together
     #[arg(long, value_name = "I/N", requires = "out")]
     shard: Option<Shard>,
     /// Keep predictions and probe states in --out when all is finished
     #[arg(long, requires = "out")]
     keep_store: bool,
-    /// Seconds between two saves of unfinished work
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, requires = "out", value_parser = numbers::seconds)]
-    save_every: f64,
     /// Print one JSON document
     #[arg(long, conflicts_with = "shard")]
     json: bool,
@@ -55,17 +49,15 @@ impl Measure {
             );
         }
         let out = self.out.as_deref().filter(|_| ranks.is_first());
-        if let Some(out) = out.filter(|out| self.resume && !out.exists()) {
-            return Err(Error::file(out, "nothing to resume, there is no such directory").into());
-        }
+        self.what.check_resumable(out)?;
         let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
         let mut network = self.network.open(backend)?;
         let name = self.network.name();
         let mut data = self.data.for_network(&self.network.path, &mut network)?;
         data.share(&network, ranks)?;
         let (described, data) = (data.description(), data.set);
-        let mut measure = self.what.measure()?.names(&name, &described).resume(self.resume).keep_store(self.keep_store);
-        measure = measure.save_every(Duration::from_secs_f64(self.save_every)).training(network.history().to_vec());
+        let mut measure = self.what.measure()?.names(&name, &described).keep_store(self.keep_store);
+        measure = measure.training(network.history().to_vec());
         if let Some(dir) = &self.out {
             measure = measure.directory(dir);
         }
@@ -78,7 +70,7 @@ impl Measure {
         if let Some(shard) = self.shard {
             let outcome = measure.run_shard(&network, &data, shard, &mut bar);
             bar.finish();
-            self.say_how_to_resume(outcome)?;
+            self.what.say_how_to_resume(outcome, self.out.as_deref())?;
             let dir = self.out.as_deref().unwrap_or_else(|| std::path::Path::new("")).display();
             return output::print(&format!(
                 "{dir}: shard {shard} of {name} is observed; unrolled merge makes the report\n"
@@ -86,7 +78,7 @@ impl Measure {
         }
         let outcome = measure.run(&network, &data, &mut bar);
         bar.finish();
-        let measured = self.say_how_to_resume(outcome)?;
+        let measured = self.what.say_how_to_resume(outcome, self.out.as_deref())?;
         self.finish(measured, directory.as_ref(), output::facts_of_ranks(begun, ranks))
     }
 
@@ -99,15 +91,6 @@ impl Measure {
         let measured = std::slice::from_ref(&measured);
         let page = report(&output::title(measured), Vec::new(), measured, &[], facts)?;
         directory.map_or(Ok(()), |directory| directory.save(&page, measured))?;
-        output::print_measured(&page, measured, self.out.as_deref(), self.json)
-    }
-
-    /// Says how to go on, where work was interrupted.
-    fn say_how_to_resume<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
-        if let (Err(Error::Interrupted), Some(dir)) = (&outcome, &self.out) {
-            let how = if self.resume { "run the same command again" } else { "run the same command with --resume" };
-            output::say(&format!("{} keeps what is finished; to go on {how}", dir.display()));
-        }
-        outcome
+        output::print_measured(&page, measured, None, self.json)
     }
 }

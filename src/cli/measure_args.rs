@@ -1,11 +1,15 @@
-//! What `measure` and `compare` have in common: which measurements, and how much memory they may take.
+//! What `measure` and `compare` have in common: which measurements, how much memory they may take, and how they are resumed.
+
+use std::path::Path;
+use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use unrolled::Result;
 use unrolled::measure::{AnyMeasurement, EvalSet, Measure, REGISTRY};
 use unrolled::open::AnyNetwork;
+use unrolled::{Error, Result};
 
+use super::output;
 use super::progress::Bar;
 
 /// Which measurements to take.
@@ -28,6 +32,12 @@ pub(super) struct MeasureArgs {
     /// Networks with initial weights, each with a seed of its own
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     null_seeds: u64,
+    /// Continue measurements that were stopped, by Ctrl-C or a kill; they end as if they had never stopped
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Seconds between two saves of unfinished work
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, requires = "out", value_parser = super::numbers::seconds)]
+    save_every: f64,
 }
 
 /// What is measured beside a trained network.
@@ -46,7 +56,8 @@ fn names() -> impl TypedValueParser<Value = String> {
 impl MeasureArgs {
     /// Returns what the arguments ask for.
     pub(super) fn measure(&self) -> Result<Measure<'static>> {
-        let mut measure = Measure::new().seed(self.seed);
+        let save_every = Duration::from_secs_f64(self.save_every);
+        let mut measure = Measure::new().seed(self.seed).resume(self.resume).save_every(save_every);
         if !self.only.is_empty() {
             measure = measure.only(&self.only)?;
         }
@@ -69,5 +80,25 @@ impl MeasureArgs {
         let untrained = network.measure_untrained(&measure, self.null_seeds, data, &mut bar);
         bar.finish();
         Ok(measure.untrained(untrained?))
+    }
+
+    /// Checks that there is something in a directory that is to be resumed.
+    ///
+    /// # Errors
+    /// [`Error::File`] that names the directory.
+    pub(super) fn check_resumable(&self, out: Option<&Path>) -> Result<()> {
+        match out.filter(|out| self.resume && !out.exists()) {
+            Some(out) => Err(Error::file(out, "nothing to resume, there is no such directory")),
+            None => Ok(()),
+        }
+    }
+
+    /// Says how to go on, where work was interrupted.
+    pub(super) fn say_how_to_resume<T>(&self, outcome: Result<T>, out: Option<&Path>) -> Result<T> {
+        if let (Err(Error::Interrupted), Some(dir)) = (&outcome, out) {
+            let how = if self.resume { "run the same command again" } else { "run the same command with --resume" };
+            output::say(&format!("{} keeps what is finished; to go on {how}", dir.display()));
+        }
+        outcome
     }
 }

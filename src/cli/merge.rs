@@ -35,6 +35,6 @@ impl Merge {
         let measured = [measured];
         let page = report(&output::title(&measured), Vec::new(), &measured, &[], output::facts(begun))?;
         directory.save(&page, &measured)?;
-        output::print_measured(&page, &measured, Some(&self.out), self.json)
+        output::print_measured(&page, &measured, None, self.json)
     }
 }

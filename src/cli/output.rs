@@ -89,8 +89,8 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&json_document(value)?)
 }
 
-/// Prints measured networks: their report as text and the file in which it was written, or one JSON document, a list where there
-/// are several.
+/// Prints measured networks: their report as text, and the directory in which it was written where that is given, or one JSON
+/// document, a list where there are several.
 ///
 /// # Errors
 /// After that, where the loss of a whole network is not finite.

@@ -208,6 +208,7 @@ fn block_parts(
     let to: Vec<usize> = [Some(block.output), h, gates[0], gates[1]].into_iter().flatten().collect();
     let part = |from, to| Part::new(graph, dependents, from, to);
     let parts = Block {
+        step: part(block.input, vec![block.output])?,
         body: part(block.input, to)?,
         sum: block.sum,
         has_h: h.is_some(),

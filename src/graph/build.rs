@@ -141,19 +141,22 @@ impl GraphNetwork {
         let mut network =
             assemble::assemble(path, (graph, engine), (inputs, batch), partition, shapes, answers).map_err(wrong)?;
         (network.left_out, network.is_fused) = (reasons, is_fused);
-        if is_fused && network.check().is_err() {
-            // A fusion removed a value that a part begins or ends with: the graph is run as it is written.
-            network.engine = Arc::new(Engine::open(path, &network.graph, false)?);
-            network.is_fused = false;
-            network.check()?;
-        } else if !is_fused {
-            network.check()?;
-        }
+        let (samples, expected) = match network.check() {
+            Err(_) if is_fused => {
+                // A fusion removed a value that a part begins or ends with: the graph is run as it is written.
+                network.engine = Arc::new(Engine::open(path, &network.graph, false)?);
+                network.is_fused = false;
+                network.check()?
+            }
+            checked => checked?,
+        };
+        network.use_kernels(&samples, &expected)?;
         Ok(network)
     }
 
-    /// Checks on two samples, of random floats and of ones for whole numbers, that the identity route gives what the whole graph gives, bit for bit.
-    fn check(&self) -> Result<()> {
+    /// Checks on two samples, of random floats and of ones for whole numbers, that the identity route gives what the whole graph
+    /// gives, bit for bit. Returns the samples and these answers.
+    fn check(&self) -> Result<(Samples, Vec<f32>)> {
         let mut rng = stream(0, Purpose::SelfCheck, &[]);
         let count = 2;
         let size: usize = self.inputs.iter().map(|input| input.shape.iter().product::<usize>()).sum();
@@ -162,8 +165,9 @@ impl GraphNetwork {
         let value = |place: usize| if is_integer[place % size] { 1.0 } else { normal(&mut rng) };
         let values: Vec<f32> = (0..count * size).map(value).collect();
         let samples = Samples { values, shape: [count, 1, 1, size] };
-        let expected = self.forward_whole(&samples)?;
-        compare_with_whole(self, &samples, &expected.values).map_err(|e| Error::file(&self.path, e.to_string()))
+        let expected = self.forward_whole(&samples)?.values;
+        compare_with_whole(self, &samples, &expected).map_err(|e| Error::file(&self.path, e.to_string()))?;
+        Ok((samples, expected))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rten::{Value, ValueView};
-use rten_tensor::prelude::*;
-use rten_tensor::{Layout as _, Tensor};
 
+use super::ParseResult;
+use super::chunk::Chunk;
 use super::engine::float_tensor;
 use super::layout::Layout;
 use super::network::{Activation, GraphNetwork};
@@ -15,31 +15,52 @@ use crate::nn::{BlockActivations, BlockId, Logits, Network, Outline, PositionMas
 use crate::{Error, Result};
 
 impl GraphNetwork {
-    /// Runs a part on each chunk; returns its outputs for each. An estimate of another layout than the part takes, as on a
-    /// route that changes the order of blocks, is brought into this layout.
+    /// Lets the engine run a part on each chunk; returns its outputs for each.
     fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
-        let converted = part.from.map_or(Ok(None), |from| self.converted(estimate, from))?;
-        let estimate = converted.as_ref().unwrap_or(estimate);
-        let run = |(chunk, side_inputs): (&Tensor<f32>, &Vec<Value>)| {
+        let run = |(chunk, side_inputs): (&Chunk, &Vec<Value>)| {
             let computed = self.stem.to[1..].iter().copied().zip(side_inputs.iter().map(ValueView::from));
             let needed = computed.filter(|(value, _)| part.side_inputs.contains(value));
-            let inputs: Vec<_> = part.from.map(|from| (from, chunk.into())).into_iter().chain(needed).collect();
+            let array = part.from.map(|_| chunk.to_array()).transpose().map_err(|e| self.error(e))?;
+            let entering = part.from.zip(array.as_deref()).map(|(from, array)| (from, array.into()));
+            let inputs: Vec<_> = entering.into_iter().chain(needed).collect();
             self.engine.run(&self.graph, &inputs, &part.to).map_err(|e| self.error(e))
         };
         estimate.chunks.iter().zip(estimate.side_inputs.iter()).map(run).collect()
     }
 
-    /// Runs a part that computes the next estimate.
-    fn run_estimate(&self, part: &Part, estimate: &Activation) -> Result<Activation> {
-        let outputs = self.run(part, estimate)?.into_iter().map(|mut outputs| outputs.swap_remove(0));
-        let chunks = self.floats(part.to[0], outputs)?;
-        Ok(Activation { chunks, value: part.to[0], ..estimate.clone() })
+    /// Runs a part that computes estimates; returns an estimate for each value that leaves it. An estimate of another layout than the
+    /// part takes, as on a route that changes the order of blocks, is brought into this layout.
+    fn run_estimates(&self, part: &Part, estimate: &Activation) -> Result<Vec<Activation>> {
+        let converted = part.from.map_or(Ok(None), |from| self.converted(estimate, from))?;
+        let estimate = converted.as_ref().unwrap_or(estimate);
+        let maps = part.program.as_ref().and_then(|program| {
+            let maps = estimate.chunks.iter().map(|chunk| chunk.to_map().map(|map| program.run(map)));
+            maps.collect::<Option<Vec<_>>>()
+        });
+        let chunks: Vec<Vec<Chunk>> = match maps {
+            Some(maps) => maps.into_iter().map(|maps| maps.into_iter().map(Chunk::Map).collect()).collect(),
+            None => {
+                let outputs = self.run(part, estimate)?.into_iter();
+                outputs.map(|values| self.floats(&part.to, values)).collect::<Result<_>>()?
+            }
+        };
+        let mut chunks: Vec<std::vec::IntoIter<Chunk>> = chunks.into_iter().map(Vec::into_iter).collect();
+        let estimates = part.to.iter().map(|&value| {
+            let chunks = Arc::new(chunks.iter_mut().filter_map(Iterator::next).collect());
+            Activation { chunks, value, ..estimate.clone() }
+        });
+        Ok(estimates.collect())
     }
 
-    /// Returns the chunks of an estimate, which are those of a value of the graph.
-    fn floats(&self, value: usize, chunks: impl Iterator<Item = Value>) -> Result<Arc<Vec<Tensor<f32>>>> {
-        let chunks = chunks.map(|chunk| float_tensor(&self.graph, value, chunk).map_err(|e| self.error(e)));
-        Ok(Arc::new(chunks.collect::<Result<_>>()?))
+    /// Runs a part that computes the next estimate.
+    fn run_estimate(&self, part: &Part, estimate: &Activation) -> Result<Activation> {
+        Ok(self.run_estimates(part, estimate)?.swap_remove(0))
+    }
+
+    /// Returns values of the graph as chunks of estimates.
+    fn floats(&self, values: &[usize], chunks: Vec<Value>) -> Result<Vec<Chunk>> {
+        let float = |(&value, chunk)| float_tensor(&self.graph, value, chunk).map(Chunk::Array);
+        values.iter().zip(chunks).map(float).collect::<ParseResult<_>>().map_err(|e| self.error(e))
     }
 
     /// Returns an estimate in the layout of a value; `None` where it has this layout.
@@ -50,10 +71,10 @@ impl GraphNetwork {
         if estimate.value == value || from.group != to.group || from.is_same(to) {
             return Ok(None);
         }
-        let convert = |chunk: &Tensor<f32>| {
+        let convert = |chunk: &Chunk| {
             let shape: Vec<usize> = chunk.shape().iter().take(1).chain(&to.shape).copied().collect();
-            let values = from.channels_first(chunk.to_vec());
-            Tensor::try_from_data(shape.as_slice(), to.in_own_order(values)).map_err(|e| self.error(e))
+            let values = to.in_own_order(from.channels_first(chunk.to_vec()));
+            Chunk::array(&shape, values).map(Chunk::Array).map_err(|e| self.error(e))
         };
         let chunks = estimate.chunks.iter().map(convert).collect::<Result<Vec<_>>>()?;
         Ok(Some(Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }))
@@ -85,14 +106,15 @@ impl GraphNetwork {
         let mut offset = 0;
         let mut chunks = Vec::new();
         for chunk in like.chunks.iter() {
-            let size = chunk.shape().first().map_or(1, |&rows| rows * units);
+            let shape = chunk.shape();
+            let size = shape.first().map_or(1, |&rows| rows * units);
             while values.len() < offset + size {
                 values.extend(&last);
             }
             let own = layout.in_own_order(values[offset..offset + size].to_vec());
             offset += size;
-            let rebuilt = Tensor::try_from_data(chunk.shape(), own).map_err(|_| wrong(size, chunk.len()))?;
-            chunks.push(rebuilt);
+            let rebuilt = Chunk::array(&shape, own).map_err(|_| wrong(size, shape.iter().product()))?;
+            chunks.push(Chunk::Array(rebuilt));
         }
         Ok(Activation { chunks: Arc::new(chunks), ..like.clone() })
     }
@@ -117,14 +139,20 @@ impl Network for GraphNetwork {
     fn stem(&self, samples: &Samples) -> Result<Activation> {
         let (mut chunks, mut side_inputs) = (Vec::new(), Vec::new());
         for inputs in self.input_chunks(samples)? {
+            if let (Some(program), [(_, Value::FloatTensor(array))]) = (&self.stem.program, &inputs[..])
+                && let Some(map) = Chunk::Array(array.clone()).to_map()
+            {
+                chunks.push(Chunk::Map(program.run(map).swap_remove(0)));
+                side_inputs.push(Vec::new());
+                continue;
+            }
             let inputs: Vec<_> = inputs.iter().map(|(value, array)| (*value, array.into())).collect();
             let mut values = self.engine.run(&self.graph, &inputs, &self.stem.to).map_err(|e| self.error(e))?;
             side_inputs.push(values.split_off(1));
-            chunks.append(&mut values);
+            chunks.extend(self.floats(&self.stem.to[..1], values)?);
         }
         let mask = self.input_mask(samples).map(Arc::new);
-        let chunks = self.floats(self.stem.to[0], chunks.into_iter())?;
-        let side_inputs = Arc::new(side_inputs);
+        let (chunks, side_inputs) = (Arc::new(chunks), Arc::new(side_inputs));
         Ok(Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask })
     }
 
@@ -134,17 +162,12 @@ impl Network for GraphNetwork {
 
     fn block_activations(&self, at: BlockId, estimate: Activation) -> Result<BlockActivations<Activation>> {
         let block = self.block_at(at);
-        let mut values: Vec<std::vec::IntoIter<Value>> =
-            self.run(&block.body, &estimate)?.into_iter().map(Vec::into_iter).collect();
-        let mut next = |value: usize| -> Result<Activation> {
-            let chunks = self.floats(value, values.iter_mut().filter_map(Iterator::next))?;
-            Ok(Activation { chunks, value, ..estimate.clone() })
-        };
-        let new = next(block.body.to[0])?;
+        let mut found = self.run_estimates(&block.body, &estimate)?.into_iter();
+        let mut next = |value: usize| found.next().map(|found| Activation { value, ..found });
+        let new = next(block.body.to[0]).ok_or_else(|| self.error("a value is missing"))?;
         // The terms and factors of the sum have the layout of the sum.
-        let h = block.has_h.then(|| next(block.sum)).transpose()?;
-        let [transform, carry] = block.has_gates.map(|has_gate| has_gate.then(|| next(block.sum)).transpose());
-        let (transform, carry) = (transform?, carry?);
+        let h = if block.has_h { next(block.sum) } else { None };
+        let [transform, carry] = block.has_gates.map(|has_gate| if has_gate { next(block.sum) } else { None });
         let h = match h {
             Some(h) => h,
             // The sum has several new values: `h` is their sum, the difference that the block makes. A block that changes the
@@ -161,9 +184,7 @@ impl Network for GraphNetwork {
     }
 
     fn block(&self, at: BlockId, estimate: Activation) -> Result<Activation> {
-        let body = &self.block_at(at).body;
-        let part = Part { from: body.from, to: body.to[..1].to_vec(), side_inputs: body.side_inputs.clone() };
-        self.run_estimate(&part, &estimate)
+        self.run_estimate(&self.block_at(at).step, &estimate)
     }
 
     fn shortcut(&self, at: BlockId, estimate: Activation) -> Result<Activation> {
@@ -183,6 +204,8 @@ impl Network for GraphNetwork {
 
     fn head(&self, estimate: Activation, _: &mut RecurrentState) -> Result<Logits> {
         let estimate = self.run_chain(&self.after_last_stage, estimate)?;
+        let converted = self.head.from.map_or(Ok(None), |from| self.converted(&estimate, from))?;
+        let estimate = converted.unwrap_or(estimate);
         let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
         self.logits(&outputs, estimate.samples, estimate.mask.as_ref().map(|mask| mask.as_slice()))
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rten::Value;
-use rten_tensor::Tensor;
 
 use super::answer::AnswerReader;
+use super::chunk::Chunk;
 use super::edit::Edit;
 use super::engine::Engine;
 use super::find_blocks::BlockMatch;
@@ -79,6 +79,8 @@ pub(super) struct Stage {
 /// The parts of a block.
 #[derive(Clone)]
 pub(super) struct Block {
+    /// Computes the estimate.
+    pub step: Part,
     /// Computes the estimate, and after it, where they exist, `h`, the transform gate and the carry gate.
     pub body: Part,
     /// The value that is the sum.
@@ -97,7 +99,7 @@ pub(super) struct Block {
 #[derive(Clone)]
 pub struct Activation {
     /// The estimate of each chunk of the samples.
-    pub(super) chunks: Arc<Vec<Tensor<f32>>>,
+    pub(super) chunks: Arc<Vec<Chunk>>,
     /// Of each chunk the values that the stem computes and later parts need.
     pub(super) side_inputs: Arc<Vec<Vec<Value>>>,
     pub(super) samples: usize,

@@ -1,9 +1,12 @@
 //! Cuts a graph at its blocks into parts that can run on their own.
 
+use std::sync::Arc;
+
 use super::ParseResult;
 use super::find_blocks::BlockMatch;
 use super::flops;
 use super::linked_graph::Graph;
+use super::program::Program;
 use super::subgraph::Subgraph;
 use crate::text::excerpt;
 
@@ -16,6 +19,8 @@ pub(super) struct Part {
     pub to: Vec<usize>,
     /// Values that the part needs besides, which the stem computes.
     pub side_inputs: Vec<usize>,
+    /// The same part for the kernels; `None` where the engine of graphs computes it.
+    pub program: Option<Arc<Program>>,
 }
 
 /// A graph cut into stem, blocks, what stands between them, and head.
@@ -52,7 +57,7 @@ impl Partition {
         side_inputs.sort_unstable();
         side_inputs.dedup();
         let to = std::iter::once(first).chain(side_inputs).collect();
-        let stem = Part { from: None, to, side_inputs: Vec::new() };
+        let stem = Part { from: None, to, side_inputs: Vec::new(), program: None };
         Ok(Self { stem, enters, head, blocks, counts: Vec::new(), output })
     }
 
@@ -88,7 +93,7 @@ impl Part {
                 ));
             }
         }
-        Ok(Self { from: Some(from), to, side_inputs: part.side_inputs })
+        Ok(Self { from: Some(from), to, side_inputs: part.side_inputs, program: None })
     }
 }
 

@@ -146,7 +146,7 @@ impl GraphNetwork {
             left_out: self.left_out.clone(),
             stem: self.stem.clone(),
             stages,
-            after_last_stage: pending,
+            after_last_stage: [pending, self.after_last_stage.clone()].concat(),
             head: self.head.clone(),
         })
     }

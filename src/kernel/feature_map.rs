@@ -114,6 +114,11 @@ impl FeatureMap {
         }
     }
 
+    /// Converts into the layout of the native kernels, so that they compute what follows.
+    pub fn into_native(self) -> Self {
+        Self::blocked(self.into_blocked(false))
+    }
+
     /// Computes the pending operations.
     pub fn materialize(self) -> Self {
         match self.0 {

@@ -70,7 +70,10 @@ impl Score {
         if self.loss.is_finite() {
             return Ok(());
         }
-        let what = format!("the loss of the whole network is {}: it needs weights and samples whose outputs are finite", self.loss);
+        let what = format!(
+            "the loss of the whole network is {}: it needs weights and samples whose outputs are finite",
+            self.loss
+        );
         Err(Error::file(network, what))
     }
 }

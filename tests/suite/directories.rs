@@ -115,20 +115,41 @@ fn a_measurement_is_replaced_by_no_other_command() {
 }
 
 #[test]
-fn a_comparison_leaves_nothing_of_an_earlier_one() {
+fn a_comparison_is_added_to_and_leaves_nothing_of_other_networks() {
     let place = Workplace::new();
-    let compare = |only: &str, out: &str| {
-        place.succeeds(&format!("compare a.safetensors b.safetensors {DATA} --only {only} --out {out}"));
+    let compare = |networks: &str, only: &str, out: &str| {
+        place.succeeds(&format!("compare {networks} {DATA} --only {only} --out {out}"));
     };
-    compare("lesion,influence", "twice");
+    let (networks, others) = ("a.safetensors b.safetensors", "b.safetensors a.safetensors");
+    compare(networks, "influence", "twice");
     place.write("twice/notes.txt", "mine");
-    compare("lesion", "twice");
-    compare("lesion", "once");
-    let mut names = place.names("once");
-    names.push("notes.txt".into());
-    names.sort();
-    assert_eq!(place.names("twice"), names);
-    assert!(!names.contains(&"influence.csv".to_owned()), "{names:?}");
+    compare(networks, "lesion", "twice");
+    compare(networks, "lesion,influence", "once");
+    let report = |out: &str| {
+        let names = place.names(out).into_iter();
+        names.filter(|name| !name.starts_with("networks/")).collect::<Vec<_>>()
+    };
+    let with_notes = |out: &str| {
+        let mut names = report(out);
+        names.push("notes.txt".into());
+        names.sort();
+        names
+    };
+    assert_eq!(report("twice"), with_notes("once"));
+    let table = |out: &str, name: &str| std::fs::read_to_string(place.path(out).join(name)).unwrap();
+    for name in ["influence.csv", "lesion.csv", "paired.csv"] {
+        assert_eq!(table("twice", name), table("once", name));
+    }
+    compare(others, "lesion", "twice");
+    compare(others, "lesion", "others");
+    assert_eq!(report("twice"), with_notes("others"));
+    assert!(!report("twice").contains(&"influence.csv".to_owned()));
+    // What was measured is kept, and ends the first comparison at once.
+    compare(networks, "lesion,influence", "twice");
+    assert_eq!(table("twice", "influence.csv"), table("once", "influence.csv"));
+    let resumed = format!("compare {networks} {DATA} --only lesion --resume --out");
+    place.succeeds(&format!("{resumed} twice"));
+    place.fails(&format!("{resumed} nowhere"), 1, "nowhere: nothing to resume, there is no such directory");
 }
 
 /// What `compare` says of a network is what `measure` says, and its paired differences are those of the same predictions.

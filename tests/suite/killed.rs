@@ -212,17 +212,17 @@ fn a_slimming_that_was_killed_begins_anew_or_is_finished() {
     let (code, said) = place.run(&slim);
     assert!(code == 2 && said.contains("slim.safetensors: there already"), "{said}");
     // Killed after it: the command may not have said anything, or written its plan.
-    place.write(".whole-slim.safetensors.output.lock", "");
+    place.write(".whole-slim.safetensors.output.lock", "locked\n");
     place.succeeds(&format!("{slim} --save-plan plan.toml"));
     let plan = place.read("plan.toml");
     for lock in [".whole-slim.safetensors.output.lock", ".whole-plan.toml.output.lock"] {
-        place.write(lock, "");
+        place.write(lock, "locked\n");
     }
     let (_, said) = place.run(&format!("{slim} --save-plan plan.toml"));
     assert!(said.contains("slim.safetensors: there from a command that did not end"), "{said}");
     assert!(place.read("plan.toml") == plan);
     // Another command does not replace what it has left.
-    place.write(".whole-slim.safetensors.output.lock", "");
+    place.write(".whole-slim.safetensors.output.lock", "locked\n");
     let (code, said) = place.run(&slim.replace("deepest", "random --seed 3"));
     assert!(code == 1 && said.contains("slim.safetensors: is there already, with other content"), "{said}");
     assert!(place.read("slim.safetensors") == written);
