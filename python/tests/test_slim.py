@@ -86,12 +86,12 @@ def test_a_file_is_reserved_while_it_is_verified(net, tmp_path) -> None:
     assert seen
     written = path.read_bytes()
     # As a process leaves it that is killed when the file is in its place.
-    lock.touch()
+    lock.write_text("locked\n")
     small.save(path)
     assert [path.name for path in tmp_path.iterdir()] == ["slim.safetensors"]
     assert path.read_bytes() == written
     path.write_text("of another")
-    lock.touch()
+    lock.write_text("locked\n")
     with pytest.raises(un.FileError, match="is there already, with other content"):
         small.save(path)
     assert path.read_text() == "of another"

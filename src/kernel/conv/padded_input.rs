@@ -19,11 +19,6 @@ impl Prologue<'_> {
     /// Does nothing.
     pub(crate) const NONE: Self = Self { affine: None, relu: false };
 
-    /// Whether it changes nothing.
-    pub(super) fn is_none(self) -> bool {
-        self.affine.is_none() && !self.relu
-    }
-
     /// Applies it to some pixels of a channel block. `from` and `to` must be equally long.
     #[inline(always)]
     pub(super) fn apply<S: Simd>(self, simd: S, block: usize, from: &[f32], to: &mut [f32]) {
@@ -93,44 +88,33 @@ impl PaddedInput {
     /// Copies one channel block of an image to the channel block `place` of the buffer.
     #[inline(always)]
     pub(super) fn fill_block<S: Simd>(&mut self, simd: S, from: (&[f32], Prologue), block: usize, place: usize) {
-        let [height, width] = self.inner;
-        self.fill_part(simd, from, [block, place], 0..height, 0..width);
+        self.fill_part(simd, from, block, place, 0..self.inner[0]);
     }
 
-    /// Copies the part of an image that belongs to some rows and columns of the buffer.
+    /// Copies the part of an image that belongs to some rows of the buffer.
     #[inline(always)]
-    pub(super) fn fill_rows<S: Simd>(
-        &mut self,
-        simd: S,
-        from: (&[f32], Prologue),
-        rows: Range<usize>,
-        columns: Range<usize>,
-    ) {
-        let inner = |place: usize, side: usize| place.saturating_sub(self.before).min(side);
-        let [height, width] = self.inner;
-        let rows = inner(rows.start, height)..inner(rows.end, height);
-        let columns = inner(columns.start, width)..inner(columns.end, width);
+    pub(super) fn fill_rows<S: Simd>(&mut self, simd: S, from: (&[f32], Prologue), rows: Range<usize>) {
+        let inner = |row: usize| row.saturating_sub(self.before).min(self.inner[0]);
+        let rows = inner(rows.start)..inner(rows.end);
         for block in 0..channel_blocks(self.channels) {
-            self.fill_part(simd, from, [block, block], rows.clone(), columns.clone());
+            self.fill_part(simd, from, block, block, rows.clone());
         }
     }
 
-    /// Copies some rows and columns of a channel block of an image to the channel block `place` of the buffer.
     #[inline(always)]
     fn fill_part<S: Simd>(
         &mut self,
         simd: S,
         (from, prologue): (&[f32], Prologue),
-        [block, place]: [usize; 2],
+        block: usize,
+        place: usize,
         rows: Range<usize>,
-        columns: Range<usize>,
     ) {
-        let ([height, width], values) = (self.inner, columns.len() * LANES);
-        for row in rows {
-            let source = ((block * height + row) * width + columns.start) * LANES;
-            let start = (place * self.block + (row + self.before) * self.row + self.before + columns.start) * LANES;
-            let to = &mut self.values[start..start + values];
-            prologue.apply(simd, block, &from[source..source + values], to);
+        let [height, width] = self.inner;
+        let from = &from[(block * height + rows.start) * width * LANES..(block * height + rows.end) * width * LANES];
+        for (row, source) in rows.zip(from.chunks_exact(width * LANES)) {
+            let start = (place * self.block + (row + self.before) * self.row + self.before) * LANES;
+            prologue.apply(simd, block, source, &mut self.values[start..start + width * LANES]);
         }
     }
 }

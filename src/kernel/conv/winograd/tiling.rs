@@ -130,11 +130,6 @@ impl Transformed {
 /// The tiles of images, transformed by `T`. They have `N` times `N` pixels and lie four pixels apart.
 pub(crate) struct Tiles<T, const N: usize> {
     tiling: Tiling,
-    /// `[channels, height, width]` of an image.
-    shape: [usize; 3],
-    /// Zeros before rows and columns.
-    padding: usize,
-    /// The tiles that reach over the border, or whose values change on their way.
     input: PaddedInput,
     pub values: Transformed,
     transform: PhantomData<T>,
@@ -147,58 +142,22 @@ impl<T: Transform<N>, const N: usize> Tiles<T, N> {
         let after = |tiles: usize, side: usize| (tiles * OUT + IN - OUT).saturating_sub(side + padding);
         let after = after(tiling.rows, height).max(after(tiling.columns, width));
         let values = Transformed::new(tiling, shape[0]);
-        let input = PaddedInput::new(shape, padding, after);
-        Self { tiling, shape, padding, input, values, transform: PhantomData }
-    }
-
-    /// Returns which of so many tiles side by side lie inside an image of so many pixels.
-    fn inside(&self, tiles: usize, pixels: usize) -> Range<usize> {
-        let end = (pixels + self.padding).checked_sub(N).map_or(0, |last| last / OUT + 1);
-        let first = self.padding.div_ceil(OUT);
-        first..end.clamp(first, tiles.max(first))
-    }
-
-    /// Returns the tiles of the row that begins with the padded row `y` that are read where they lie in the image.
-    fn read_in_place(&self, y: usize, prologue: Prologue) -> Range<usize> {
-        let [_, height, width] = self.shape;
-        let is_inside = prologue.is_none() && self.inside(self.tiling.rows, height).contains(&(y / OUT));
-        if is_inside { self.inside(self.tiling.columns, width) } else { 0..0 }
-    }
-
-    /// Copies the pixels of the tiles of a row that are not read where they lie in the image.
-    #[inline(always)]
-    fn copy_others<S: Simd>(&mut self, simd: S, y: usize, in_place: &Range<usize>, from: (&[f32], Prologue)) {
-        // The row of tiles before has copied the pixels that both reach, unless it read them in place.
-        let has_copied = y > 0 && (!in_place.is_empty() || self.read_in_place(y - OUT, from.1).is_empty());
-        let rows = if has_copied { y + N - OUT } else { y }..y + N;
-        let end = self.tiling.columns * OUT + IN;
-        let others = match in_place.is_empty() {
-            true => [0..end, end..end],
-            false => [0..in_place.start * OUT + N - OUT, in_place.end * OUT..end],
-        };
-        // One loop, so that the copy is compiled once.
-        for columns in others {
-            self.input.fill_rows(simd, from, rows.clone(), columns);
-        }
+        Self { tiling, input: PaddedInput::new(shape, padding, after), values, transform: PhantomData }
     }
 
     /// Transforms a row of tiles of an image, in both directions, to the `place`th row of those that are transformed together.
     /// The rows of an image must come in order.
     #[inline(always)]
     pub(crate) fn fill<S: Simd>(&mut self, simd: S, row: usize, place: usize, from: (&[f32], Prologue)) {
-        let (_, y) = self.tiling.place(row);
-        let in_place = self.read_in_place(y, from.1);
-        self.copy_others(simd, y, &in_place, from);
-        let Self { tiling, shape: [_, height, width], padding, input, values: to, .. } = self;
+        let Self { tiling, input, values: to, .. } = self;
+        let (_, y) = tiling.place(row);
+        // The row of tiles before has copied the pixels that both reach.
+        let begin = if y == 0 { 0 } else { y + N - OUT };
+        input.fill_rows(simd, from, begin..y + N);
         for block in 0..to.blocks {
             for column in 0..tiling.columns {
-                let (pixels, width) = if in_place.contains(&column) {
-                    let start = (block * *height + y - *padding) * *width + column * OUT - *padding;
-                    (&from.0[start * LANES..], *width)
-                } else {
-                    (input.pixel(block, y, column * OUT), input.row)
-                };
-                assert!(pixels.len() >= ((N - 1) * width + N) * LANES);
+                let pixels = input.pixel(block, y, column * OUT);
+                assert!(pixels.len() >= ((N - 1) * input.row + N) * LANES);
                 let tile = to.tile(block, place * tiling.columns + column);
                 let pixels = pixels.as_ptr();
                 let mut half: [[S::Vector; N]; IN] = simd.zeros_2d();
@@ -206,7 +165,7 @@ impl<T: Transform<N>, const N: usize> Tiles<T, N> {
                     let mut d: [S::Vector; N] = simd.zeros();
                     unroll!(r < N, 0 1 2 3 4 5, {
                         // SAFETY: the assertion above checked that the pixels of the tile are there.
-                        d[r] = unsafe { simd.load_ptr(pixels.add((r * width + c) * LANES)) }
+                        d[r] = unsafe { simd.load_ptr(pixels.add((r * input.row + c) * LANES)) }
                     });
                     let d = T::apply(simd, d);
                     unroll!(r < IN, 0 1 2 3 4 5, { half[r][c] = d[r] });
