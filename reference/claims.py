@@ -65,9 +65,9 @@ def figures(run, directory):
         bins = [row for row in table(directory, "gate-histograms") if row["gate"] == "transform"]
         found["share of T below .1"] = sum(float(row["share_fraction"]) for row in bins if float(row["high"]) <= 0.1)
     if rows := table(directory, "theory"):
-        # Of a stage's last block the estimate is the target: its optimal gate says nothing.
-        found["slope of logit T"] = mean_of(rows[:-1], "logit_slope")
-        found["slope of logit T, untrained"] = mean_of(rows[:-1], "logit_slope_untrained")
+        # Of a stage's last block, whose estimate is the target, there is no slope.
+        found["slope of logit T"] = mean_of(rows, "logit_slope")
+        found["slope of logit T, untrained"] = mean_of(rows, "logit_slope_untrained")
     return found
 
 
@@ -104,9 +104,10 @@ def recorded():
 
 
 def best_rate(name):
-    found = [re.fullmatch(re.escape(name) + r"-rate([\d.]+)", line["network"]) for line in recorded()]
-    rates = [(line["figures"]["held-out accuracy, %"], match[1]) for line, match in zip(recorded(), found) if match]
-    print(max(rates)[1])
+    prefix = f"{name}-rate"
+    found = [line for line in recorded() if line["network"].startswith(prefix)]
+    best = max(found, key=lambda line: line["figures"]["held-out accuracy, %"])
+    print(best["network"].removeprefix(prefix))
 
 
 def print_table():

@@ -43,7 +43,8 @@ impl WriteLock {
     /// process is at, such as `training in this directory`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if another process has the lock for longer than a second; [`Error::Io`] if the directory cannot be written.
+    /// [`Error::Unsupported`] if another process has the lock for longer than a second; [`Error::Io`] if the directory cannot be
+    /// written.
     pub fn take(directory: &Path, name: &str, doing: &str) -> Result<Self> {
         let path = side_path(directory, name, LOCK);
         let is_locked = || Error::unsupported(directory.display(), format!("another process is {doing}"));

@@ -17,11 +17,11 @@ impl GraphNetwork {
     /// Lets the kernels compute the network, where they can compute all of it from the first block to the last, so that an estimate
     /// has one layout, and where their answers to some samples are those of the engine, `expected`.
     pub(super) fn use_kernels(&mut self, samples: &Samples, expected: &[f32]) -> Result<()> {
-        let Some(mut stages) = self.stages.iter().map(|stage| self.stage_for_kernels(stage)).collect() else {
-            return Ok(());
-        };
-        let mut bodies = self.stages.iter().flat_map(|stage| &stage.blocks).map(|block| &block.step);
-        if !bodies.any(|step| self.program(step).is_some_and(|program| program.has_convolutions())) {
+        let stages: Option<Vec<Stage>> = self.stages.iter().map(|stage| self.stage_for_kernels(stage)).collect();
+        let Some(mut stages) = stages else { return Ok(()) };
+        let mut programs =
+            stages.iter().flat_map(|stage| &stage.blocks).filter_map(|block| block.step.program.as_ref());
+        if !programs.any(|program| program.has_convolutions()) {
             return Ok(());
         }
         let before = (self.stem.clone(), self.after_last_stage.clone(), self.head.clone());

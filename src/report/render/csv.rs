@@ -88,11 +88,11 @@ fn begin(csv: &mut String, heading: &[&str]) {
 }
 
 fn line(fields: impl IntoIterator<Item = String>) -> String {
-    fields.into_iter().map(|field| excerpt(&field)).collect::<Vec<_>>().join(",") + "\n"
+    fields.into_iter().map(|field| quoted(&field)).collect::<Vec<_>>().join(",") + "\n"
 }
 
 /// Quotes a field that has a separator, a quote or a line break.
-fn excerpt(field: &str) -> String {
+fn quoted(field: &str) -> String {
     let field = visible(field);
     if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into_owned() }
 }
@@ -153,6 +153,6 @@ mod tests {
         section.tables.push(table);
         let report = Report { sections: vec![section], ..Report::default() };
         assert_eq!(file(&report, "t.csv"), "a,b,c,d\n0.1,-inf,,123456789\n");
-        assert_eq!(excerpt("1,2 \"x\""), "\"1,2 \"\"x\"\"\"");
+        assert_eq!(quoted("1,2 \"x\""), "\"1,2 \"\"x\"\"\"");
     }
 }
