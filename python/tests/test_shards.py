@@ -54,3 +54,33 @@ def test_the_example_measures_in_processes(example, tmp_path) -> None:
     assert "lesion" in done.stdout.lower()
     whole = un.measure(un.open(example), "digits", only="lesion", progress=False)
     assert un.load(tmp_path / "out").lesion == whole.lesion
+
+
+SAVING_IN_FORKS = """
+import multiprocessing as mp, sys
+import unrolled as un
+
+results = un.load(sys.argv[1])
+together = mp.get_context("fork").Barrier(4)
+
+def save(process):
+    for time in range(20):
+        together.wait(timeout=20)
+        results.save(f"{sys.argv[2]}/{time}-{process}")
+
+if __name__ == "__main__":
+    processes = [mp.get_context("fork").Process(target=save, args=(process,)) for process in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    sys.exit(any(process.exitcode for process in processes))
+"""
+
+
+def test_processes_that_were_forked_write_at_once(net, samples, tmp_path) -> None:
+    un.measure(net, *samples, only="lesion", out=tmp_path / "results", progress=False)
+    arguments = [str(tmp_path / "results"), str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", SAVING_IN_FORKS, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*-*/report.html"))) == 4 * 20

@@ -1,8 +1,9 @@
 //! Names of what stands beside a file while it is written: locks, temporary files, directories of files that are not yet in their
 //! places.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::entries;
 use crate::Result;
@@ -27,8 +28,8 @@ pub(super) fn side_path(directory: &Path, name: &str, purpose: &str) -> PathBuf 
 
 /// Returns a path as of [`side_path`] that no other process has.
 pub(super) fn own_side_path(directory: &Path, name: &str, purpose: &str) -> PathBuf {
-    // Every state of this hasher has keys of its own.
-    let token = RandomState::new().build_hasher().finish() as u32;
+    // Every state of this hasher has keys of its own, but a process that is forked, as Python's are, has those of the first.
+    let token = RandomState::new().hash_one((std::process::id(), SystemTime::now())) as u32;
     directory.join(format!("{PREFIX}{token:0TOKEN$x}-{}.{purpose}", shortened(name)))
 }
 

@@ -28,7 +28,11 @@ impl TemporaryFile {
             .for_each(|path| remove_if_abandoned(path));
         for _ in 0..TRIES {
             let path = own_side_path(directory, &name, TEMPORARY);
-            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            let file = match File::options().read(true).write(true).create_new(true).open(&path) {
+                // Another process came by the same name.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                created => created?,
+            };
             // Where there are no locks, nobody takes the file for one that was left.
             let is_removed = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
             // Between creating and locking it, another process may have taken it for one that was left.

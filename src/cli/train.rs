@@ -34,7 +34,8 @@ pub(super) struct Train {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Continue a run that was stopped; it ends as if it had never stopped. RUN knows its experiment. With --set
-    /// train.epochs=N it is trained for longer, where the rates so far would have been the same
+    /// train.epochs=N it is trained for longer, where the rates so far would have been the same. Where the data was moved,
+    /// --set data.source=SOURCE names it
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Resume a run also on another device or kind of processor, with other kernels, or with another number of threads or

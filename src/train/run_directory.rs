@@ -25,8 +25,9 @@ pub struct RunDirectory {
     replaced: Option<Experiment>,
 }
 
-/// The keys that may change when a run is resumed.
-const CHANGEABLE: [&str; 4] = ["train.epochs", "train.checkpoint_steps", "train.keep", "data.workers"];
+/// The keys that may change when a run is resumed. Data that has moved is compared with that of the checkpoint.
+const CHANGEABLE: [&str; 5] = ["train.epochs", "train.checkpoint_steps", "train.keep", "data.workers", SOURCE];
+const SOURCE: &str = "data.source";
 
 const NO_DIRECTORY: &str = "nothing to resume, there is no such directory";
 const NO_CONFIG: &str = "no run to resume, config.toml is missing; name another directory";
@@ -89,7 +90,7 @@ impl RunDirectory {
     /// began, becomes that of a new run.
     ///
     /// The experiment may differ from that of the run in `train.epochs`, and in what does not change the result:
-    /// `data.workers`, `train.checkpoint_steps` and `train.keep`.
+    /// `data.workers`, `train.checkpoint_steps`, `train.keep`, and where data of the same kind lies (`data.source`).
     ///
     /// # Errors
     /// [`Error::Unsupported`] if there is no run, if another process is training in the directory, or if the checkpoints are
@@ -113,7 +114,12 @@ impl RunDirectory {
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
-        differences.retain(|difference| !CHANGEABLE.contains(&difference.key.as_str()));
+        let source = |experiment: &Experiment| experiment.data.source.split(':').next().map(str::to_owned);
+        let has_other_kind = source(&before) != source(experiment);
+        differences.retain(|difference| {
+            let key = difference.key.as_str();
+            !CHANGEABLE.contains(&key) || key == SOURCE && has_other_kind
+        });
         if let Some(first) = differences.first() {
             let what = format!("{first}; the run can only be resumed as it began");
             return Err(Error::mismatch(path.display(), what));

@@ -151,6 +151,38 @@ fn a_run_is_not_overwritten_and_not_resumed_with_another_configuration() {
 }
 
 #[test]
+fn a_run_is_resumed_with_data_that_was_moved_and_with_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let place = |name: &str| home.path().join(name);
+    let fill = |data: &str, sentences| {
+        std::fs::create_dir(place(data)).unwrap();
+        std::fs::write(place(data).join("train.txt"), text(sentences)).unwrap();
+        std::fs::write(place(data).join("valid.txt"), text(30)).unwrap();
+    };
+    fill("data", 400);
+    fill("other", 399);
+    let source = |data: &str| format!("text:{}", place(data).display());
+    let words = WORDS.replace("text:HOME", &source("data")).replace("epochs = 6", "epochs = 1");
+    std::fs::write(place("config.toml"), words).unwrap();
+    assert!(train(&place("config.toml"), &place("run"), &[]).status().unwrap().success());
+    std::fs::rename(place("data"), place("moved")).unwrap();
+    let resume = |source: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unrolled"));
+        command.arg("train").arg("--resume").arg(place("run")).args(["--set", "train.epochs=2", "--set"]);
+        let output = command.arg(format!("data.source={source}")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, message) = resume(&source("other"));
+    assert!(code == Some(1) && message.contains("the training samples are not those"), "{message}");
+    let (code, message) = resume("digits");
+    assert!(code == Some(2) && message.contains("'char-lm' and digits"), "{message}");
+    let (code, message) = resume(&source("moved"));
+    assert_eq!(code, Some(0), "{message}");
+    let config = std::fs::read_to_string(place("run/config.toml")).unwrap();
+    assert!(config.contains("moved") && config.contains("epochs = 2"), "{config}");
+}
+
+#[test]
 fn a_run_that_never_began_is_not_resumed() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config.toml");
