@@ -30,12 +30,13 @@ import time
 import generated
 
 ROOT = pathlib.Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 # Seconds before each, so that nobody's threads still spin on another's time.
 PAUSE = 0.2
 # How often each work is done in a row: training and measuring do the same again and again.
 TIMES = 5
 # What the ratio should not exceed in sweeps, of ONNX files, and in memory.
-SWEEP, GRAPHS, MEMORY = 0.08, 0.5, 0.4
+SWEEP_GOAL, GRAPHS_GOAL, MEMORY_GOAL = 0.08, 0.5, 0.4
 # `config` is a model, `shape` a sample's, `batch` how many at once, `goal` what the ratio should not exceed; the same list
 # is in `benches/work.rs`.
 Work = collections.namedtuple("Work", "name config shape classes batch trains goal")
@@ -132,7 +133,7 @@ def sweeps(arguments, directory):
         other[depth] = others.get("eager")
         notes = "; ".join(images + ([] if given else ["random weights"]) + equal)
         what = f"lesion sweep, ResNet-{depth}, {arguments.limit:,} images, s" + (f" ({notes})" if notes else "")
-        yield row(what, own[depth], others, SWEEP)
+        yield row(what, own[depth], others, SWEEP_GOAL)
     first, last = DEPTHS
     times = lambda found: f"{found[last] / found[first]:.1f} times" if found[first] else ""
     blocks = (last - 2) / (first - 2)
@@ -185,7 +186,7 @@ def graphs(arguments, directory):
         largest = max(abs(found[block]["accuracy_fraction"] - value) for block, value in expected.items())
         notes = f"{len(found)} lesions, of which ONNX Runtime {len(expected)}; agreements differ by at most {largest:.4f}"
         what = f"lesion sweep, ONNX file of {name}, {sweep.samples} samples, s ({notes})"
-        yield row(what, statistics.median(ours), {"onnxruntime": statistics.median(others)}, GRAPHS)
+        yield row(what, statistics.median(ours), {"onnxruntime": statistics.median(others)}, GRAPHS_GOAL)
         shutil.rmtree(sweep.path.parent)
 
 
@@ -202,7 +203,7 @@ def memory(arguments):
         if not arguments.ours:
             command = [sys.executable, pathlib.Path(__file__).with_name("candidates.py"), work.name]
             others["eager"] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
-        yield row(f"{work.name}, peak memory, MiB", own, others, MEMORY, 0)
+        yield row(f"{work.name}, peak memory, MiB", own, others, MEMORY_GOAL, 0)
 
 
 def built():
@@ -226,13 +227,16 @@ def machine(arguments):
     return ", ".join(facts)
 
 
+def mark():
+    """The line before the table of this number of threads in `docs/PERFORMANCE.md`."""
+    return f"<!-- bench.py, threads: {os.environ['RAYON_NUM_THREADS']} -->\n"
+
+
 def write(table):
-    """Puts a table between the marks of its number of threads in `docs/PERFORMANCE.md`."""
-    path = ROOT / "docs" / "PERFORMANCE.md"
-    mark = f"<!-- bench.py, threads: {os.environ['RAYON_NUM_THREADS']} -->\n"
-    before, rest = path.read_text().split(mark, 1)
+    """Puts a table into `docs/PERFORMANCE.md`, after its mark."""
+    before, rest = DOCUMENT.read_text().split(mark(), 1)
     _, after = rest.split("<!-- end -->\n", 1)
-    path.write_text(f"{before}{mark}{table}<!-- end -->\n{after}")
+    DOCUMENT.write_text(f"{before}{mark()}{table}<!-- end -->\n{after}")
 
 
 def set_threads(arguments):
@@ -270,6 +274,10 @@ def main():
     else:
         arguments.program, arguments.unrolled = built()
     set_threads(arguments)
+    if arguments.write and (arguments.ours or set(arguments.only) != set(names)):
+        parser.error("--write replaces the whole table: leave out --only and --ours")
+    if arguments.write and mark() not in DOCUMENT.read_text():
+        parser.error(f"--write: {DOCUMENT.name} has no place for as many threads, a line {mark().strip()}")
     table = f"| {machine(arguments)} | ours | others | ratio | goal |\n|---|---|---|---|---|\n"
     print(table, end="", flush=True)
     with tempfile.TemporaryDirectory() as directory:

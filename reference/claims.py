@@ -20,6 +20,8 @@ from pathlib import Path
 
 FIGURES = Path(__file__).parent.parent / "docs" / "claims.jsonl"
 
+HELD_OUT = "held-out accuracy, %"
+
 # 97.5 % quantiles of Student's t distribution for 1 to 9 degrees of freedom.
 T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
 
@@ -37,6 +39,14 @@ def mean_of(rows, column):
     return statistics.fmean(values) if values else float("nan")
 
 
+def rows_by(directory, name, column):
+    """The rows of a table, by their value in a column."""
+    found = {}
+    for row in table(directory, name):
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
 def last_that_differs(rows):
     """The last block whose lesion cost differs from zero by Holm's procedure, counted from 1; 0 where none does."""
     return max((place for place, row in enumerate(rows, 1) if row["differs_from_zero"] == "yes"), default=0)
@@ -44,26 +54,32 @@ def last_that_differs(rows):
 
 def figures(run, directory):
     """The figures of one trained network and, where there are any, of its measurements, by name."""
+    if not (run / "model.safetensors").exists():
+        # The loss was not finite.
+        return {HELD_OUT: None}
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     found = {"training loss": history[-1]["train_loss_nats"]}
     if not (directory / "report.html").exists():
-        found["held-out accuracy, %"] = 100 * history[-1]["test_accuracy_fraction"]
+        # What is held out is the test split of the metrics.
+        found[HELD_OUT] = 100 * history[-1]["test_accuracy_fraction"]
         return found
     accuracy = json.loads((directory / "measurements.json").read_text())["baseline"]["accuracy_fraction"]
     found["test accuracy, %"] = 100 * accuracy
     if rows := table(directory, "lesion"):
         found["last layer that matters"] = last_that_differs(rows)
         found["layers that matter"] = sum(row["differs_from_zero"] == "yes" for row in rows)
+        found["mean lesion cost, points"] = 100 * mean_of(rows, "accuracy_cost_fraction")
     transform = [row for row in table(directory, "gates") if row["gate"] == "transform"]
     if transform:
-        gap = [mean_of(transform, f"hoyer_sparsity_{kind}") for kind in ("per_sample", "of_average")]
-        null = [mean_of(transform, f"hoyer_sparsity_{kind}_untrained") for kind in ("per_sample", "of_average")]
-        permuted = mean_of(transform, "hoyer_sparsity_of_average_permuted")
-        found["sparsity gap"] = gap[0] - gap[1]
-        found["sparsity gap, untrained"] = null[0] - null[1]
-        found["sparsity gap, units permuted"] = gap[0] - permuted
+        sparsity = lambda kind: mean_of(transform, f"hoyer_sparsity_{kind}")
+        found["sparsity gap"] = sparsity("per_sample") - sparsity("of_average")
+        found["sparsity gap, untrained"] = sparsity("per_sample_untrained") - sparsity("of_average_untrained")
+        found["sparsity gap, units permuted"] = sparsity("per_sample") - sparsity("of_average_permuted")
         bins = [row for row in table(directory, "gate-histograms") if row["gate"] == "transform"]
         found["share of T below .1"] = sum(float(row["share_fraction"]) for row in bins if float(row["high"]) <= 0.1)
+    for name, column, what in [("several", "removed", "without {} blocks"), ("shuffle", "swaps", "after {} swaps")]:
+        for count, rows in rows_by(directory, name, column).items():
+            found[f"accuracy {what.format(count)}, %"] = 100 * mean_of(rows, "accuracy_fraction")
     if rows := table(directory, "theory"):
         # Of a stage's last block, whose estimate is the target, there is no slope.
         found["slope of logit T"] = mean_of(rows, "logit_slope")
@@ -106,12 +122,17 @@ def recorded():
 def best_rate(name):
     prefix = f"{name}-rate"
     found = [line for line in recorded() if line["network"].startswith(prefix)]
-    best = max(found, key=lambda line: line["figures"]["held-out accuracy, %"])
+    found = [line for line in found if line["figures"][HELD_OUT] is not None]
+    if not found:
+        sys.exit(f"{prefix}: no rate has been tried with which the loss stayed finite")
+    best = max(found, key=lambda line: line["figures"][HELD_OUT])
     print(best["network"].removeprefix(prefix))
 
 
 def print_table():
     arms = {}
+    if not FIGURES.exists():
+        print("no network has been trained to its end yet")
     for line in recorded():
         if match := re.fullmatch(r"(.*)-seed(\d+)", line["network"]):
             arms.setdefault(match[1], {})[int(match[2])] = line["figures"]

@@ -64,8 +64,11 @@ class Sweep:
         for block in (block["name"] for stage in stages for block in stage["blocks"]):
             file = directory / f"{block}.onnx"
             command = [program, "slim", self.path, "--data", f"arrays:{self.data}", "--limit", "2", "--blocks", block]
-            if subprocess.run([*command, "--out", file], capture_output=True).returncode == 0:
+            done = subprocess.run([*command, "--out", file], capture_output=True, text=True)
+            if done.returncode == 0:
                 self.files[block] = file
+            elif not any(why in done.stderr for why in ["cannot be left out", "would be left without blocks"]):
+                raise RuntimeError(done.stderr)
 
     def command(self):
         """The arguments of the program that measures the same."""

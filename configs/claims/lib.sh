@@ -59,13 +59,18 @@ record() {
 search() {
     local name=$1 rate
     shift
-    for rate in 0.03 0.1 0.3; do background try "$name-rate$rate" "$@" train.rate=$rate; done
+    for rate in 0.03 0.1 0.3; do background train_and_record "$name-rate$rate" "$@" train.rate=$rate; done
 }
 
-# try NAME ...: trains, and records. A rate with which the loss stops being finite is none.
-try() {
+# train_and_record NAME ...: trains, and records; also that the loss was not finite.
+train_and_record() {
     recorded "$1" && return
-    { train "$@" && record "$1"; } || echo "$1 failed" >&2
+    mkdir -p "$RUNS"
+    if ! train "$@" 2>"$RUNS/$1.log" && ! grep -q "not finite" "$RUNS/$1.log"; then
+        tail -n 1 "$RUNS/$1.log" >&2
+        return 1
+    fi
+    record "$1"
 }
 
 # best_rate NAME: prints the rate of the search with the highest accuracy on the held-out training images.

@@ -14,7 +14,7 @@ arm() {
     local name=mlp50-$1-bias$2-seed$3 source=${SOURCES[$1]}
     recorded "$name" && return
     train "$name" mlp50.toml data.source="$source" train.rate="$(best_rate mlp50-$1)" train.seed="$3" model.gate_bias="$2"
-    measure "$name" "$source" --split test --only lesion,theory,gates,estimation
+    measure "$name" "$source" --split test --only lesion,theory,gates
     record "$name"
 }
 for seed in 1 2 3; do

@@ -93,8 +93,12 @@ pub(super) fn write(path: &Path, chunks: &[Chunk]) -> std::result::Result<(), Wr
                 std::io::copy(&mut std::io::repeat(0).take(*length), &mut file).map_err(WriteError::Write)?;
             }
             Chunk::FileRange { path, offset, length } => {
-                let source = open_at(path, *offset).map_err(WriteError::Source)?;
-                let copied = std::io::copy(&mut source.take(*length), &mut file).map_err(WriteError::Write)?;
+                let file_range = open_at(path, *offset).map_err(WriteError::Source)?.take(*length);
+                let mut source = Source { reader: file_range, has_failed: false };
+                let copied = std::io::copy(&mut source, &mut file).map_err(|error| match source.has_failed {
+                    true => WriteError::Source(Error::io(path)(error)),
+                    false => WriteError::Write(error),
+                })?;
                 if copied < *length {
                     let what = format!("ends after {copied} of {length} bytes from {offset} on");
                     return Err(WriteError::Source(Error::file(path, what)));
@@ -103,6 +107,20 @@ pub(super) fn write(path: &Path, chunks: &[Chunk]) -> std::result::Result<(), Wr
         }
     }
     file.sync_all().map_err(WriteError::Write)
+}
+
+/// A reader that knows whether it was reading that failed.
+struct Source<R> {
+    reader: R,
+    has_failed: bool,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer);
+        self.has_failed = read.is_err();
+        read
+    }
 }
 
 fn open_at(path: &Path, offset: u64) -> Result<File> {

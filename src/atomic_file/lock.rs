@@ -9,7 +9,7 @@ use super::side_path::{LOCK, own_side_paths, side_path};
 use super::{create_directories, remove_if_there};
 use crate::{Error, Result};
 
-/// How often a file is locked that another process removes at the same moment.
+/// Attempts to lock a file that other processes keep removing.
 pub(super) const TRIES: usize = 1000;
 
 /// The content of a locked file.
@@ -32,8 +32,8 @@ pub struct WriteLock {
     created: Vec<PathBuf>,
     /// Why the file system could not lock it.
     why_unlocked: Option<String>,
-    /// Whether the file was there before, from a process that had the lock.
-    was_abandoned: bool,
+    /// Whether the file was there before.
+    was_left: bool,
     /// Whether the file stays.
     keeps_file: bool,
 }
@@ -67,10 +67,10 @@ impl WriteLock {
             };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
-                // Whoever makes the file has it locked a moment later: an empty one may be that of a process that now waits.
-                let was_abandoned = is_there && file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+                // A file is empty until the process that makes it holds the lock, which may be this one's turn: it tells nothing.
+                let was_left = is_there && file.metadata().is_ok_and(|metadata| metadata.len() > 0);
                 let _ = (&file).write_all(HELD);
-                return Ok(Self { file, path, created, why_unlocked, was_abandoned, keeps_file: false });
+                return Ok(Self { file, path, created, why_unlocked, was_left, keeps_file: false });
             }
         }
         Err(is_locked())
@@ -87,7 +87,7 @@ impl WriteLock {
         let path = side_path(directory, name, LOCK);
         let file = File::create(&path).unwrap();
         let why_unlocked = Some("unsupported".to_owned());
-        Self { file, path, created: Vec::new(), why_unlocked, was_abandoned: false, keeps_file: false }
+        Self { file, path, created: Vec::new(), why_unlocked, was_left: false, keeps_file: false }
     }
 
     /// Returns why nothing is locked: the file system has no locks. A single process is safe there too.
@@ -95,9 +95,10 @@ impl WriteLock {
         self.why_unlocked.as_deref()
     }
 
-    /// Returns whether a process was killed that had the lock.
-    pub fn was_abandoned(&self) -> bool {
-        self.was_abandoned
+    /// Returns whether the lock's file was there: the process that had the lock was killed, or its work failed. Where nothing can be
+    /// locked, it may also be that of a process that runs.
+    pub fn was_left(&self) -> bool {
+        self.was_left
     }
 
     /// Removes what killed processes have left of a name and a purpose. Where nothing is locked, what is there may belong to one
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(dir.read_dir().unwrap().count(), 1);
         // What a killed process leaves holds nothing.
         std::fs::write(side_path(&dir, "run", LOCK), HELD).unwrap();
-        assert!(take().unwrap().was_abandoned() && !take().unwrap().was_abandoned());
+        assert!(take().unwrap().was_left() && !take().unwrap().was_left());
     }
 
     /// A file that is removed and made again between opening and locking would be locked twice.

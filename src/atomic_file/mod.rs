@@ -21,7 +21,7 @@ pub(crate) use side_path::{is_lock, is_temporary};
 pub use transaction::FileTransaction;
 
 use self::side_path::own_side_path;
-use self::temporary::TemporaryFile;
+use self::temporary::{TemporaryFile, remove_if_abandoned};
 use crate::{Error, Result};
 
 /// Writes a file atomically: whoever opens `path` finds the old bytes or all of the new ones, never a part of them.
@@ -67,8 +67,13 @@ pub fn write_atomic_checked<'a, T>(
     let places = files.iter().map(|(within, _)| directory_of(path).join(within)).collect::<Vec<_>>();
     if if_exists == IfExists::KeepIfEqual && path.symlink_metadata().is_ok() {
         for (place, new) in places.iter().zip(&new) {
+            if place.symlink_metadata().is_err() {
+                let name = path.file_name().unwrap_or_default().display();
+                let what = format!("missing, but {name} is there, which needs it; remove that, or name another file");
+                return Err(Error::file(place, what));
+            }
             if !has_same_bytes(place, new).map_err(Error::io(place))? {
-                return Err(Error::file(path, "is there already, with other content; name another file"));
+                return Err(Error::file(place, "is there already, with other content; name another file"));
             }
         }
         return Ok(checked);
@@ -177,10 +182,10 @@ pub fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry.map_err(Error::io(directory))?.path())).collect()
 }
 
-/// Removes the temporary files that a killed process has left in a directory. To be called by the only process that writes
-/// there.
+/// Removes the temporary files that killed processes have left in a directory.
 pub(crate) fn remove_temporary_files(directory: &Path) -> Result<()> {
-    entries(directory)?.iter().filter(|path| is_temporary(path)).try_for_each(|path| remove_if_there(path))
+    entries(directory)?.iter().filter(|path| is_temporary(path)).for_each(|path| remove_if_abandoned(path));
+    Ok(())
 }
 
 /// Creates a directory and those that it is in, and flushes their entries to the disk. Returns those that were missing, the

@@ -53,13 +53,12 @@ impl OutputFile {
         let name = path.file_name().ok_or_else(|| Error::unsupported(path.display(), "names no file"))?;
         let name = name.to_string_lossy();
         let lock = WriteLock::take(directory_of(path), &format!("{name}.output"), &format!("writing {name}"))?;
-        let has_finished = FileTransaction::of_file(path)?.has_finished();
-        let was_interrupted = lock.was_abandoned() || has_finished;
+        let has_recovered = FileTransaction::of_file(path)?.has_recovered();
+        let was_interrupted = lock.was_left() || has_recovered;
         Ok(Self { path: path.to_owned(), written_before: written(path), was_interrupted, lock })
     }
 
-    /// Notes that the work on the file has ended well. Where it does not, by an error or a kill, and the file is there, the next
-    /// process knows by the lock that stays.
+    /// Marks the work on the file as finished. Where it is not and the file is there, its lock stays and tells the next process.
     pub fn complete(mut self) {
         self.was_interrupted = false;
         self.written_before = written(&self.path);
@@ -120,6 +119,19 @@ mod tests {
         assert_eq!(names(dir.path()), ["slim.onnx"]);
     }
 
+    /// Locks have the name of what they lock, as far as it goes.
+    #[test]
+    fn a_file_may_have_a_long_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|end| dir.path().join("n".repeat(249) + end + ".onnx"));
+        let reserved = paths.each_ref().map(|path| OutputFile::reserve(path).unwrap());
+        for (path, file) in paths.iter().zip(reserved) {
+            write_atomic_checked(path, &FileContents::from(b"slim".to_vec()), |_| Ok(())).unwrap();
+            file.complete();
+        }
+        assert_eq!(names(dir.path()), paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()));
+    }
+
     #[test]
     fn a_file_that_must_be_equal_stays_with_its_companion() {
         let dir = tempfile::tempdir().unwrap();
@@ -136,12 +148,15 @@ mod tests {
         write("new").unwrap();
         for (file, content) in [("slim.onnx", "old"), ("slim.onnx.data", "Data"), ("slim.onnx.data", "longer")] {
             std::fs::write(dir.path().join(file), content).unwrap();
-            assert!(write("new").unwrap_err().ends_with("is there already, with other content; name another file"));
+            let message = format!("{file}: is there already, with other content; name another file");
+            assert!(write("new").unwrap_err().ends_with(&message));
             assert_eq!(std::fs::read(dir.path().join(file)).unwrap(), content.as_bytes());
             write_new(&dir);
         }
         std::fs::remove_file(dir.path().join("slim.onnx.data")).unwrap();
-        write("new").unwrap_err();
+        let message =
+            "slim.onnx.data: missing, but slim.onnx is there, which needs it; remove that, or name another file";
+        assert!(write("new").unwrap_err().ends_with(message));
 
         fn write_new(dir: &tempfile::TempDir) {
             std::fs::write(dir.path().join("slim.onnx"), "new").unwrap();

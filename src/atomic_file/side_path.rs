@@ -1,6 +1,7 @@
 //! Names of what stands beside a file while it is written: locks, temporary files, directories of files that are not yet in their
 //! places.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,8 +18,7 @@ pub(super) const LOCK: &str = "lock";
 
 /// The number of hexadecimal digits by which the names of several processes differ.
 const TOKEN: usize = 8;
-/// The most bytes of a file's name within another name, of which most file systems allow 255. Files whose names begin with
-/// the same bytes share a lock; that is safe.
+/// The most bytes of a file's name within another name, of which most file systems allow 255.
 const MAX_NAME: usize = 200;
 
 /// Returns the path of what all processes share that write the file or files of a name, such as their lock.
@@ -26,7 +26,7 @@ pub(super) fn side_path(directory: &Path, name: &str, purpose: &str) -> PathBuf 
     directory.join(format!("{PREFIX}{}.{purpose}", shortened(name)))
 }
 
-/// Returns a path as of [`side_path`] that no other process has.
+/// Returns such a path with a random token, another one for every call and process.
 pub(super) fn own_side_path(directory: &Path, name: &str, purpose: &str) -> PathBuf {
     // Every state of this hasher has keys of its own, but a process that is forked, as Python's are, has those of the first.
     let token = RandomState::new().hash_one((std::process::id(), SystemTime::now())) as u32;
@@ -62,8 +62,13 @@ fn has_purpose(path: &Path, purpose: &str) -> bool {
         && path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
 }
 
-fn shortened(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MAX_NAME)]
+/// Returns a name as it is, or the beginning and a checksum of one that is too long.
+fn shortened(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME {
+        return name.into();
+    }
+    let begin = &name[..name.floor_char_boundary(MAX_NAME - TOKEN - 1)];
+    format!("{begin}-{:0TOKEN$x}", crc32fast::hash(name.as_bytes())).into()
 }
 
 #[cfg(test)]

@@ -34,9 +34,9 @@ impl TemporaryFile {
                 created => created?,
             };
             // Where there are no locks, nobody takes the file for one that was left.
-            let is_removed = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
+            let is_being_removed = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
             // Between creating and locking it, another process may have taken it for one that was left.
-            if !is_removed && is_same(&file, &path) {
+            if !is_being_removed && is_same(&file, &path) {
                 return Ok(Self { file, path });
             }
         }
@@ -52,13 +52,13 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // Nothing has the name of a file that is in its place.
+        // Once the file is in its place nothing has this name.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
 /// Removes a temporary file whose process does not exist any more.
-fn remove_if_abandoned(path: &Path) {
+pub(super) fn remove_if_abandoned(path: &Path) {
     // Opening a pipe would wait for its other end.
     if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return;

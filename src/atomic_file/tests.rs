@@ -89,6 +89,11 @@ fn a_companion_is_written_with_the_file_and_replaces_nothing() {
     let short = FileContents { chunks: short, companion: None };
     let error = write_atomic_checked(&root.path().join("x"), &short, |_| Ok(())).unwrap_err().to_string();
     assert_eq!(error, format!("{}: ends after 2 of 4 bytes from 8 on", source.display()));
+    // One that cannot be read too.
+    let directory = vec![Chunk::FileRange { path: taken.clone(), offset: 0, length: 4 }];
+    let directory = FileContents { chunks: directory, companion: None };
+    let error = write_atomic_checked(&root.path().join("x"), &directory, |_| Ok(())).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: ", taken.display())), "{error}");
 }
 
 #[cfg(unix)]

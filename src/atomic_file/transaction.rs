@@ -28,11 +28,13 @@ pub struct FileTransaction {
     /// The files while they are written. No other process has this path, also where nothing can be locked.
     new: PathBuf,
     lock: WriteLock,
-    has_finished: bool,
+    has_recovered: bool,
 }
 
 impl FileTransaction {
-    /// Begins files of a directory under a common name. What a killed process has left of them moves to its place, or is removed.
+    /// Begins to write files of a directory under a common name. What a killed process has left of them moves to its place where it was
+    /// committed, and is removed where not. `doing` says in errors what other processes with the same name are at, such as `writing a
+    /// report`.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if another process writes them; [`Error::Io`] that names a file.
@@ -44,7 +46,7 @@ impl FileTransaction {
         lock.remove_abandoned(directory, name, NEW)?;
         let left = own_side_paths(directory, name, READY)?;
         let new = own_side_path(directory, name, NEW);
-        let transaction = Self { directory: directory.to_owned(), new, lock, has_finished: !left.is_empty() };
+        let transaction = Self { directory: directory.to_owned(), new, lock, has_recovered: !left.is_empty() };
         left.iter().try_for_each(|ready| transaction.finish(ready))?;
         Ok(transaction)
     }
@@ -64,8 +66,8 @@ impl FileTransaction {
     }
 
     /// Returns whether the beginning has moved files to their places that a process had left ready.
-    pub fn has_finished(&self) -> bool {
-        self.has_finished
+    pub fn has_recovered(&self) -> bool {
+        self.has_recovered
     }
 
     /// Writes a file, which gets this path within the directory by [`FileTransaction::commit`]. Returns its path until then.
@@ -91,9 +93,8 @@ impl FileTransaction {
         if let Some(place) = places.find(|place| place.symlink_metadata().is_ok_and(|found| found.is_dir())) {
             return Err(Error::io(&place)(IsADirectory.into()));
         }
+        self.create_directories_of(&paths)?;
         for within in paths {
-            let place = self.directory.join(&within);
-            create_directories(directory_of(&place)).map_err(Error::io(&place))?;
             sync_directory(directory_of(&files.join(&within))).map_err(Error::io(&self.directory))?;
         }
         let list = serde_json::to_vec(removed).map_err(|e| Error::file(&self.directory, e.to_string()))?;
@@ -103,6 +104,22 @@ impl FileTransaction {
         std::fs::rename(&self.new, &ready).map_err(Error::io(&self.directory))?;
         sync_directory(&self.directory).map_err(Error::io(&self.directory))?;
         self.finish(&ready)
+    }
+
+    /// Creates the directories of some files, or none of them.
+    fn create_directories_of(&self, paths: &[PathBuf]) -> Result<()> {
+        let mut created = Vec::new();
+        for within in paths {
+            let place = self.directory.join(within);
+            match create_directories(directory_of(&place)) {
+                Ok(new) => created.extend(new),
+                Err(error) => {
+                    let _ = created.iter().rev().try_for_each(std::fs::remove_dir);
+                    return Err(Error::io(&place)(error));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves files that are ready to their places. Where nothing can be locked another process may do so at the same time: what

@@ -141,7 +141,10 @@ impl OpenArgs {
                 return wrong("--device", "for networks of layers; a graph runs on the CPU");
             }
             if backend.preferred == Kernels::Reference {
-                return wrong("--kernels", "for networks of layers; a graph has an engine of its own");
+                return wrong(
+                    "--kernels",
+                    "for networks of layers; a graph is computed by native kernels where they can, and by an engine of its own",
+                );
             }
         }
         if opened.iter().any(|(_, any)| any.is_foreign()) {

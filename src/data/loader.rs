@@ -133,8 +133,8 @@ impl ExactSizeIterator for Batches {}
 /// Returns the batches of one pass over `dataset`.
 ///
 /// # Errors
-/// [`Error::Config`] if the batch size is 0, or if the augmentation or normalization does not fit the shape of the
-/// samples; [`Error::Argument`] if a listed sample is not in the data set.
+/// [`Error::Config`] if the batch size is 0, or if the augmentation does not fit the shape of the samples; [`Error::Argument`]
+/// if the normalization does not fit it, or a listed sample is not in the data set.
 pub fn batches(dataset: &Arc<Dataset>, config: &LoaderConfig) -> Result<Batches> {
     if config.batch_size == 0 {
         return Err(Error::config("train.batch", "0 samples, expected at least 1"));

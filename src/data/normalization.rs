@@ -71,23 +71,21 @@ impl Normalization {
     /// Checks the values for samples of `channels` channels.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is neither one value nor one per channel, a value is not finite, or a standard deviation
+    /// [`Error::Argument`] if there is neither one value nor one per channel, a value is not finite, or a standard deviation
     /// is not positive.
     pub fn check(&self, channels: usize) -> Result<()> {
-        for (key, values) in [("data.normalization.mean", &self.mean), ("data.normalization.std", &self.std)] {
+        for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
             let n = values.len();
             if n != 1 && n != channels {
-                return Err(Error::config(
-                    key,
-                    format!("{n} values, expected 1 or one for each of {channels} channels"),
-                ));
+                let why = format!("{n} values, expected 1 or one for each of {channels} channels");
+                return Err(Error::argument(name, why));
             }
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                return Err(Error::config(key, format!("{value}, expected a finite number")));
+                return Err(Error::argument(name, format!("{value}, expected a finite number")));
             }
         }
         match self.std.iter().find(|&&std| std <= 0.0) {
-            Some(std) => Err(Error::config("data.normalization.std", format!("{std}, expected more than 0"))),
+            Some(std) => Err(Error::argument("std", format!("{std}, expected more than 0"))),
             None => Ok(()),
         }
     }
@@ -114,10 +112,10 @@ mod tests {
         per_channel.apply(2, &mut pixels);
         assert_eq!(pixels, [0.0, 2.0, -2.0, 0.0]);
         for (mean, std, message) in [
-            (vec![], vec![1.0], "data.normalization.mean: 0 values, expected 1 or one for each of 3 channels"),
-            (vec![0.0], vec![1.0; 2], "data.normalization.std: 2 values, expected 1 or one for each of 3 channels"),
-            (vec![f32::NAN], vec![1.0], "data.normalization.mean: NaN, expected a finite number"),
-            (vec![0.0], vec![0.0], "data.normalization.std: 0, expected more than 0"),
+            (vec![], vec![1.0], "mean: 0 values, expected 1 or one for each of 3 channels"),
+            (vec![0.0], vec![1.0; 2], "std: 2 values, expected 1 or one for each of 3 channels"),
+            (vec![f32::NAN], vec![1.0], "mean: NaN, expected a finite number"),
+            (vec![0.0], vec![0.0], "std: 0, expected more than 0"),
         ] {
             let error = Normalization { mean, std }.check(3).unwrap_err();
             assert_eq!(error.to_string(), message);

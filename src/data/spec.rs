@@ -109,17 +109,21 @@ impl FromStr for DataSpec {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, path) = text.split_once(':').unwrap_or((text, ""));
+        let invalid = |why: String| Error::unsupported(format_args!("data set '{text}'"), why);
         let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
+            let extension = Path::new(text).extension();
+            if extension.is_some_and(|extension| extension == "npy" || extension == "npz") {
+                return Err(invalid(format!("expected arrays:{text} for a file of arrays")));
+            }
             return Err(Error::unknown("data set", name, KINDS.map(|(known, _)| known)));
         };
-        let invalid = |why: String| Err(Error::unsupported(format_args!("data set '{text}'"), why));
         match kind {
-            DataKind::Digits if text != name => invalid("digits is built in and takes no directory".into()),
+            DataKind::Digits if text != name => Err(invalid("digits is built in and takes no directory".into())),
             DataKind::Digits => Ok(()),
             DataKind::Arrays if path.is_empty() => {
-                invalid("the file is missing, expected arrays:FILE.npz or .npy".into())
+                Err(invalid("the file is missing, expected arrays:FILE.npz or .npy".into()))
             }
-            _ if path.is_empty() => invalid(format!("the directory is missing, expected {name}:DIR")),
+            _ if path.is_empty() => Err(invalid(format!("the directory is missing, expected {name}:DIR"))),
             _ => Ok(()),
         }?;
         let path = path.into();
@@ -170,6 +174,7 @@ mod tests {
             ("mnits:a", "unknown data set 'mnits', did you mean 'mnist'?"),
             ("", "unknown data set '', known: digits, mnist, fashion-mnist, cifar10, cifar100, folder, arrays, text"),
             ("mnist", "data set 'mnist': the directory is missing, expected mnist:DIR"),
+            ("a/x.npy", "data set 'a/x.npy': expected arrays:a/x.npy for a file of arrays"),
             ("arrays:", "data set 'arrays:': the file is missing, expected arrays:FILE.npz or .npy"),
             ("folder:", "data set 'folder:': the directory is missing, expected folder:DIR"),
             ("digits:a", "data set 'digits:a': digits is built in and takes no directory"),

@@ -2,10 +2,11 @@
 
 use super::ParseResult;
 use super::linked_graph::Graph;
-use super::network::{GraphInput, GraphNetwork};
+use super::mask_input::MaskInput;
+use super::network::GraphNetwork;
 use super::raw_graph::FLOAT32;
 use super::views;
-use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions, StageOutline};
+use crate::nn::{Answer, AnswerKind, AnswerOptions, Logits, Positions};
 use crate::text::excerpt;
 use crate::{Error, Result};
 
@@ -17,7 +18,7 @@ pub(super) struct AnswerReader {
     /// The number of classes, or of the values of an answer.
     classes: usize,
     /// The number of positions of the output.
-    positions: usize,
+    pub(super) positions: usize,
     /// Whether the output is `[batch, classes, positions…]`, as of images of classes, and not `[batch, positions, classes]`.
     is_classes_first: bool,
     kind: AnswerKind,
@@ -25,21 +26,11 @@ pub(super) struct AnswerReader {
     reason: Option<String>,
     selected: Positions,
     /// The input that says which positions count; `None` where all count.
-    mask: Option<MaskInput>,
+    pub(super) mask: Option<MaskInput>,
     /// Why an input that could be the mask is none; `None` where there is no such input.
-    unfit_mask: Option<String>,
+    pub(super) unfit_mask: Option<String>,
     /// Whether the outputs are probabilities.
     is_softmax: bool,
-}
-
-/// An input that says which positions count.
-#[derive(Clone, Debug)]
-struct MaskInput {
-    /// Its place among the inputs.
-    place: usize,
-    name: String,
-    /// Whether it has as many positions as the answers, and not as the estimates of a stage alone.
-    has_answer_positions: bool,
 }
 
 /// Returns the value that holds the answers: the output of this name, or the first one that is computed from an input.
@@ -149,9 +140,9 @@ impl AnswerReader {
         Answer { kind: self.kind, positions: self.positions, selected: self.selected }
     }
 
-    /// Returns the place among the inputs of the one that says which positions count.
-    pub(super) fn mask_input(&self) -> Option<usize> {
-        self.mask.as_ref().map(|mask| mask.place)
+    /// Returns the index among the inputs of the one that says which positions count.
+    pub(super) fn mask_input_index(&self) -> Option<usize> {
+        self.mask.as_ref().map(|mask| mask.index)
     }
 
     /// Returns a line that says what the answers are.
@@ -241,68 +232,6 @@ fn is_divided_by_norm(graph: &Graph, value: usize) -> bool {
     false
 }
 
-impl AnswerReader {
-    /// Finds the input that says which positions count: that of the `given` name, or one whose name says so. `stages` are
-    /// those of the network, whose estimates the mask may be for.
-    ///
-    /// # Errors
-    /// An input that was given and does not exist, or has other positions than the answers and the estimates.
-    pub(super) fn find_mask(
-        &mut self,
-        inputs: &[GraphInput],
-        stages: &[StageOutline],
-        given: Option<&str>,
-    ) -> ParseResult<()> {
-        // The channels are the first side.
-        let of_stages = stages.iter().map(|stage| stage.shape.iter().skip(1).product::<usize>());
-        let possible: Vec<usize> = std::iter::once(self.positions).chain(of_stages).collect();
-        let mask = |place: usize| {
-            let input = &inputs[place];
-            let [length] = input.shape[..] else {
-                return Err(format!("'{}' has shape {:?}, not one value a position", input.name, input.shape));
-            };
-            let has_answer_positions = length == self.positions;
-            match possible.contains(&length) {
-                true => Ok(MaskInput { place, name: input.name.clone(), has_answer_positions }),
-                false => Err(format!("'{}' has {length} positions, {}", input.name, self.positions_text(&possible))),
-            }
-        };
-        if let Some(name) = given {
-            let all = || inputs.iter().map(|input| format!("'{}'", input.name)).collect::<Vec<_>>().join(", ");
-            let place = inputs.iter().position(|input| input.name == name);
-            let place = place
-                .ok_or_else(|| format!("no input '{}', which is to be the mask; it takes {}", excerpt(name), all()))?;
-            self.mask = Some(mask(place).map_err(|why| format!("the mask {why}"))?);
-            return Ok(());
-        }
-        let places: Vec<usize> = (0..inputs.len()).filter(|&place| is_mask_by_name(&inputs[place])).collect();
-        let found: Vec<ParseResult<MaskInput>> = places.into_iter().map(mask).collect();
-        let fitting: Vec<&MaskInput> = found.iter().filter_map(|mask| mask.as_ref().ok()).collect();
-        let of_answers: Vec<&MaskInput> = fitting.iter().copied().filter(|mask| mask.has_answer_positions).collect();
-        match (of_answers.as_slice(), fitting.as_slice(), found.as_slice()) {
-            ([mask], ..) | ([], [mask], _) => self.mask = Some((*mask).clone()),
-            ([], [], [Err(why)]) => self.unfit_mask = Some(why.clone()),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Returns a text such as `the network answers at 16 positions`, or for one answer a sample, how many its estimates have.
-    fn positions_text(&self, possible: &[usize]) -> String {
-        match (self.positions, possible) {
-            (1, [_, first, ..]) => format!("the estimates of the network have {first}"),
-            (positions, _) => format!("the network answers at {positions}"),
-        }
-    }
-}
-
-/// Returns whether the name of an input says that it marks the positions which count. What is not 0 in a padding mask, such
-/// as PyTorch's `key_padding_mask`, marks those which do not.
-fn is_mask_by_name(input: &GraphInput) -> bool {
-    let name = input.name.to_lowercase();
-    input.is_integer && input.shape.len() == 1 && name.contains("mask") && !name.contains("pad")
-}
-
 impl GraphNetwork {
     /// Counts these positions of a sample only.
     ///
@@ -359,17 +288,15 @@ impl AnswerReader {
 
     /// Returns the answers at the positions that were selected.
     fn selected_of(&self, logits: Logits, samples: usize) -> Logits {
-        let place = |sample: usize| match self.selected {
-            Positions::All => None,
-            Positions::At(position) => Some(position),
-            Positions::Last => {
-                (0..self.positions).rev().find(|&at| logits.counts(sample, at)).or(Some(self.positions - 1))
-            }
-        };
-        if self.selected == Positions::All || self.positions == 1 {
+        if self.positions == 1 {
             return logits;
         }
-        let places: Vec<(usize, usize)> = (0..samples).filter_map(|n| Some((n, place(n)?))).collect();
+        let last = |sample: usize| (0..self.positions).rev().find(|&at| logits.counts(sample, at));
+        let places: Vec<(usize, usize)> = match self.selected {
+            Positions::All => return logits,
+            Positions::At(position) => (0..samples).map(|n| (n, position)).collect(),
+            Positions::Last => (0..samples).map(|n| (n, last(n).unwrap_or(self.positions - 1))).collect(),
+        };
         let row = |&(n, at): &(usize, usize)| &logits.sample(n)[at * self.classes..(at + 1) * self.classes];
         let mask = logits.mask.as_ref().map(|_| places.iter().map(|&(n, at)| logits.counts(n, at)).collect());
         let values = places.iter().flat_map(row).copied().collect();

@@ -26,6 +26,14 @@ use crate::random::{Purpose, normal, stream};
 use crate::text::excerpt;
 use crate::{Error, Result};
 
+/// What computes a network.
+pub(super) struct Computation {
+    /// Whether the engine fuses operations, where that keeps all values that parts begin and end with.
+    pub(super) is_fused: bool,
+    /// Whether the kernels compute the blocks, where they can; `None` where their answers decide.
+    pub(super) uses_kernels: Option<bool>,
+}
+
 /// Samples of more values than this share of the memory for a file are refused, with 4 bytes for each.
 const INPUT_SHARE: u64 = 32;
 
@@ -99,7 +107,8 @@ impl GraphNetwork {
                 (found, Vec::new())
             }
         };
-        let network = Self::from_blocks(path, graph, (blocks, counts), (shapes, answers), true)?;
+        let computation = Computation { is_fused: true, uses_kernels: None };
+        let network = Self::from_blocks(path, graph, (blocks, counts), (shapes, answers), computation)?;
         Ok(Self { given_boundaries: boundaries.map(<[_]>::to_vec), skip_count, ..network })
     }
 
@@ -114,14 +123,13 @@ impl GraphNetwork {
     }
 
     /// Makes a network of a graph whose blocks are known. `counts` are the blocks of each stage; where it is empty, stages
-    /// begin where the shape changes. `is_fused` lets the engine fuse operations, where that keeps all values that parts
-    /// begin and end with.
+    /// begin where the shape changes.
     pub(super) fn from_blocks(
         path: &Path,
         graph: Graph,
         (blocks, counts): (Vec<BlockMatch>, Vec<usize>),
         (shapes, answers): (&[Vec<usize>], &AnswerOptions),
-        is_fused: bool,
+        computation: Computation,
     ) -> Result<Self> {
         let wrong = |what: String| Error::file(path, excerpt(&what));
         let output = answer_value(&graph, answers.output.as_deref()).map_err(wrong)?;
@@ -129,7 +137,7 @@ impl GraphNetwork {
         let plain = Engine::open(path, &graph, false)?;
         let UsablePartition { partition, reasons, inputs, batch, shapes } =
             usable_partition(&graph, &plain, shapes, partition).map_err(wrong)?;
-        let is_fused = is_fused && can_fuse(&graph);
+        let is_fused = computation.is_fused && can_fuse(&graph);
         let engine = match is_fused {
             true => {
                 // Each engine holds all arrays: one at a time.
@@ -150,7 +158,7 @@ impl GraphNetwork {
             }
             checked => checked?,
         };
-        network.use_kernels(&samples, &expected)?;
+        network.use_kernels(&samples, &expected, computation.uses_kernels);
         Ok(network)
     }
 

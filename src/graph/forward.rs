@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rten::{Value, ValueView};
 
 use super::ParseResult;
-use super::chunk::Chunk;
 use super::engine::float_tensor;
+use super::estimate_chunk::{EstimateChunk, engine_array, feature_map};
 use super::layout::Layout;
 use super::network::{Activation, GraphNetwork};
 use super::partition::Part;
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 impl GraphNetwork {
     /// Lets the engine run a part on each chunk; returns its outputs for each.
     fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
-        let run = |(chunk, side_inputs): (&Chunk, &Vec<Value>)| {
+        let run = |(chunk, side_inputs): (&EstimateChunk, &Vec<Value>)| {
             let computed = self.stem.to[1..].iter().copied().zip(side_inputs.iter().map(ValueView::from));
             let needed = computed.filter(|(value, _)| part.side_inputs.contains(value));
             let array = part.from.map(|_| chunk.to_array()).transpose().map_err(|e| self.error(e))?;
@@ -37,14 +37,14 @@ impl GraphNetwork {
             let maps = estimate.chunks.iter().map(|chunk| chunk.to_map().map(|map| program.run(map)));
             maps.collect::<Option<Vec<_>>>()
         });
-        let chunks: Vec<Vec<Chunk>> = match maps {
-            Some(maps) => maps.into_iter().map(|maps| maps.into_iter().map(Chunk::Map).collect()).collect(),
+        let chunks: Vec<Vec<EstimateChunk>> = match maps {
+            Some(maps) => maps.into_iter().map(|maps| maps.into_iter().map(EstimateChunk::Map).collect()).collect(),
             None => {
                 let outputs = self.run(part, estimate)?.into_iter();
                 outputs.map(|values| self.floats(&part.to, values)).collect::<Result<_>>()?
             }
         };
-        let mut chunks: Vec<std::vec::IntoIter<Chunk>> = chunks.into_iter().map(Vec::into_iter).collect();
+        let mut chunks: Vec<std::vec::IntoIter<EstimateChunk>> = chunks.into_iter().map(Vec::into_iter).collect();
         let estimates = part.to.iter().map(|&value| {
             let chunks = Arc::new(chunks.iter_mut().filter_map(Iterator::next).collect());
             Activation { chunks, value, ..estimate.clone() }
@@ -58,8 +58,8 @@ impl GraphNetwork {
     }
 
     /// Returns values of the graph as chunks of estimates.
-    fn floats(&self, values: &[usize], chunks: Vec<Value>) -> Result<Vec<Chunk>> {
-        let float = |(&value, chunk)| float_tensor(&self.graph, value, chunk).map(Chunk::Array);
+    fn floats(&self, values: &[usize], chunks: Vec<Value>) -> Result<Vec<EstimateChunk>> {
+        let float = |(&value, chunk)| float_tensor(&self.graph, value, chunk).map(EstimateChunk::Array);
         values.iter().zip(chunks).map(float).collect::<ParseResult<_>>().map_err(|e| self.error(e))
     }
 
@@ -71,10 +71,10 @@ impl GraphNetwork {
         if estimate.value == value || from.group != to.group || from.is_same(to) {
             return Ok(None);
         }
-        let convert = |chunk: &Chunk| {
+        let convert = |chunk: &EstimateChunk| {
             let shape: Vec<usize> = chunk.shape().iter().take(1).chain(&to.shape).copied().collect();
             let values = to.in_own_order(from.channels_first(chunk.to_vec()));
-            Chunk::array(&shape, values).map(Chunk::Array).map_err(|e| self.error(e))
+            engine_array(&shape, values).map(EstimateChunk::Array).map_err(|e| self.error(e))
         };
         let chunks = estimate.chunks.iter().map(convert).collect::<Result<Vec<_>>>()?;
         Ok(Some(Activation { chunks: Arc::new(chunks), value, ..estimate.clone() }))
@@ -113,8 +113,8 @@ impl GraphNetwork {
             }
             let own = layout.in_own_order(values[offset..offset + size].to_vec());
             offset += size;
-            let rebuilt = Chunk::array(&shape, own).map_err(|_| wrong(size, shape.iter().product()))?;
-            chunks.push(Chunk::Array(rebuilt));
+            let rebuilt = engine_array(&shape, own).map_err(|_| wrong(size, shape.iter().product()))?;
+            chunks.push(EstimateChunk::Array(rebuilt));
         }
         Ok(Activation { chunks: Arc::new(chunks), ..like.clone() })
     }
@@ -140,9 +140,9 @@ impl Network for GraphNetwork {
         let (mut chunks, mut side_inputs) = (Vec::new(), Vec::new());
         for inputs in self.input_chunks(samples)? {
             if let (Some(program), [(_, Value::FloatTensor(array))]) = (&self.stem.program, &inputs[..])
-                && let Some(map) = Chunk::Array(array.clone()).to_map()
+                && let Some(map) = feature_map(array)
             {
-                chunks.push(Chunk::Map(program.run(map).swap_remove(0)));
+                chunks.push(EstimateChunk::Map(program.run(map).swap_remove(0)));
                 side_inputs.push(Vec::new());
                 continue;
             }
@@ -153,7 +153,8 @@ impl Network for GraphNetwork {
         }
         let mask = self.input_mask(samples).map(Arc::new);
         let (chunks, side_inputs) = (Arc::new(chunks), Arc::new(side_inputs));
-        Ok(Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask })
+        let estimate = Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask };
+        self.run_chain(&self.after_stem, estimate)
     }
 
     fn enter_stage(&self, stage: usize, estimate: Activation) -> Result<Activation> {

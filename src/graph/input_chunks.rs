@@ -55,7 +55,7 @@ impl GraphNetwork {
 
     /// Returns whether each position of some samples counts, `[samples, positions]`; `None` where no input says so.
     pub(super) fn input_mask(&self, samples: &Samples) -> Option<Vec<bool>> {
-        let place = self.answers.mask_input()?;
+        let place = self.answers.mask_input_index()?;
         let length = |input: &super::network::GraphInput| input.shape.iter().product::<usize>();
         let first: usize = self.inputs[..place].iter().map(length).sum();
         let size: usize = self.inputs.iter().map(length).sum();

@@ -9,8 +9,11 @@
 //! 3. `partition` cuts the graph at the blocks, `probe` runs it once for its shapes, with sizes from `free_sides`;
 //! 4. `assemble` makes stages of the blocks, `layout` relates their estimates, `cost` counts parameters and FLOPs with
 //!    `layers` and `flops`, `source_name` names each block as the exporter did;
-//! 5. `answer` says which output holds the answers and what they are, `engine` runs the parts, with the attributes that `attribute_defaults` adds; `network` and `forward` make a
-//!    [`Network`](crate::nn::Network) of them.
+//! 5. `answer` says which output holds the answers and what they are, `mask_input` which input says where they count, `engine`
+//!    runs the parts, with the attributes that `attribute_defaults` adds; `network` and `forward` make a
+//!    [`Network`](crate::nn::Network) of them;
+//! 6. `use_kernels` has the kernels compute the parts of a network of convolutions, each of which is a `program` then; an
+//!    `estimate_chunk` holds the estimates of some samples for either.
 //!
 //! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
 //! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files. `fingerprint` identifies a graph by what would be written.
@@ -20,11 +23,11 @@ mod assemble;
 mod attribute_defaults;
 mod build;
 mod bypass;
-mod chunk;
 mod cost;
 mod declaration;
 mod edit;
 mod engine;
+mod estimate_chunk;
 mod external_data;
 mod find_blocks;
 mod fingerprint;
@@ -35,6 +38,7 @@ mod input_chunks;
 mod layers;
 mod layout;
 mod linked_graph;
+mod mask_input;
 mod network;
 mod node_order;
 mod partition;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rten::Value;
 
 use super::answer::AnswerReader;
-use super::chunk::Chunk;
 use super::edit::Edit;
 use super::engine::Engine;
+use super::estimate_chunk::EstimateChunk;
 use super::find_blocks::BlockMatch;
 use super::layout::Layouts;
 use super::linked_graph::Graph;
@@ -32,6 +32,8 @@ pub struct GraphNetwork {
     pub(super) engine: Arc<Engine>,
     /// Whether the engine fuses operations.
     pub(super) is_fused: bool,
+    /// Whether the kernels compute it, from the first block to the last.
+    pub(super) uses_kernels: bool,
     /// The blocks in order, by their values in the graph.
     pub(super) blocks: Arc<Vec<BlockMatch>>,
     /// Shapes of values in a run, and the number of samples of this run.
@@ -46,6 +48,8 @@ pub struct GraphNetwork {
     /// Sums with a skip connection that could be blocks and cannot be used, with the reason of each.
     pub(super) left_out: Vec<String>,
     pub(super) stem: Part,
+    /// The end of the stem, where the kernels compute it and not what stands before.
+    pub(super) after_stem: Vec<Part>,
     pub(super) stages: Vec<Stage>,
     /// What stands between the last block and the head.
     pub(super) after_last_stage: Vec<Part>,
@@ -99,13 +103,13 @@ pub(super) struct Block {
 #[derive(Clone)]
 pub struct Activation {
     /// The estimate of each chunk of the samples.
-    pub(super) chunks: Arc<Vec<Chunk>>,
+    pub(super) chunks: Arc<Vec<EstimateChunk>>,
     /// Of each chunk the values that the stem computes and later parts need.
     pub(super) side_inputs: Arc<Vec<Vec<Value>>>,
     pub(super) samples: usize,
     /// Whether each position counts, `[samples, positions]`; `None` where all do.
     pub(super) mask: Option<Arc<Vec<bool>>>,
-    /// The value of the graph in whose place it stands.
+    /// The value of the graph that this estimate is used as.
     pub(super) value: usize,
 }
 
@@ -147,9 +151,14 @@ impl GraphNetwork {
         if let more @ 1.. = self.left_out.len().saturating_sub(MAX_REASONS) {
             left_out += &format!("and {more} more\n");
         }
+        let kernels = if self.uses_kernels {
+            "; the kernels of this program compute it, which agree with that within 1e-4"
+        } else {
+            ""
+        };
         let alone = if self.outline.are_blocks_alone() { ALL_ALONE } else { "" };
         format!(
-            "graph of {} nodes, {sums}{side_inputs}\n{left_out}{alone}block by block it computes what it computes as a whole, bit for bit\n{}\n",
+            "graph of {} nodes, {sums}{side_inputs}\n{left_out}{alone}block by block it computes what it computes as a whole, bit for bit{kernels}\n{}\n",
             self.graph.nodes.len(),
             self.answers.describe(&self.graph)
         )

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::build::Computation;
 use super::cost::CostCounter;
 use super::edit::Edit;
 use super::external_data::ExternalData;
@@ -136,6 +137,7 @@ impl GraphNetwork {
             graph: Arc::clone(&self.graph),
             engine: Arc::clone(&self.engine),
             is_fused: self.is_fused,
+            uses_kernels: self.uses_kernels,
             blocks: Arc::new(blocks),
             shapes: Arc::clone(&self.shapes),
             edit,
@@ -145,6 +147,7 @@ impl GraphNetwork {
             layouts: Arc::new(layouts),
             left_out: self.left_out.clone(),
             stem: self.stem.clone(),
+            after_stem: self.after_stem.clone(),
             stages,
             after_last_stage: [pending, self.after_last_stage.clone()].concat(),
             head: self.head.clone(),
@@ -189,8 +192,9 @@ impl GraphNetwork {
         drop(places);
         let counts = self.stages.iter().map(|stage| stage.blocks.len()).collect();
         let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|input| input.shape.clone()).collect();
+        let computation = Computation { is_fused: self.is_fused, uses_kernels: Some(self.uses_kernels) };
         let mut network =
-            Self::from_blocks(path, graph, (blocks, counts), (&shapes, &self.answer_options), self.is_fused)?;
+            Self::from_blocks(path, graph, (blocks, counts), (&shapes, &self.answer_options), computation)?;
         network.answers.select_like(&self.answers);
         network.outline.answer = network.answers.answer();
         network.outline.input.clone_from(&self.outline.input);

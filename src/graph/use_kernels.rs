@@ -5,55 +5,107 @@ use std::sync::Arc;
 use super::engine::{shape_of, to_floats};
 use super::network::{Block, GraphNetwork, Stage};
 use super::partition::Part;
-use super::program::Program;
-use crate::Result;
+use super::program::{Constants, Program};
 use crate::nn::{Network, RecurrentState, Route, Samples};
 
 /// Largest difference from the engine's answers, relative to the largest of these: both add up f32 in their own order, over all
 /// layers of a network.
 const TOLERANCE: f32 = 1e-4;
 
+/// All parts of a network.
+struct Parts {
+    stem: Part,
+    after_stem: Vec<Part>,
+    stages: Vec<Stage>,
+    after_last_stage: Vec<Part>,
+    head: Part,
+}
+
 impl GraphNetwork {
     /// Lets the kernels compute the network, where they can compute all of it from the first block to the last, so that an estimate
-    /// has one layout, and where their answers to some samples are those of the engine, `expected`.
-    pub(super) fn use_kernels(&mut self, samples: &Samples, expected: &[f32]) -> Result<()> {
-        let stages: Option<Vec<Stage>> = self.stages.iter().map(|stage| self.stage_for_kernels(stage)).collect();
-        let Some(mut stages) = stages else { return Ok(()) };
-        let mut programs =
-            stages.iter().flat_map(|stage| &stage.blocks).filter_map(|block| block.step.program.as_ref());
-        if !programs.any(|program| program.has_convolutions()) {
-            return Ok(());
+    /// has one layout. Where `asked` does not say whether to, they do it if their answers to some samples agree with those of the
+    /// engine, `expected`, within [`TOLERANCE`].
+    pub(super) fn use_kernels(&mut self, samples: &Samples, expected: &[f32], asked: Option<bool>) {
+        if asked == Some(false) {
+            return;
         }
-        let before = (self.stem.clone(), self.after_last_stage.clone(), self.head.clone());
-        self.stem.program = self.program(&self.stem);
-        self.use_kernels_in_head();
-        std::mem::swap(&mut self.stages, &mut stages);
+        let read = |value: usize| self.constant(value);
+        let Some(mut parts) = self.parts_for_kernels(&Constants::new(&read)) else { return };
+        let mut programs = parts.stages.iter().flat_map(|stage| &stage.blocks).filter_map(|b| b.step.program.as_ref());
+        if asked.is_none() && !programs.any(|program| program.has_convolutions()) {
+            return;
+        }
+        self.swap(&mut parts);
+        self.uses_kernels = asked == Some(true) || self.agrees(samples, expected);
+        if !self.uses_kernels {
+            self.swap(&mut parts);
+        }
+    }
+
+    /// Returns whether the answers to some samples are close to others.
+    fn agrees(&self, samples: &Samples, expected: &[f32]) -> bool {
         let route = Route::identity(&self.outline);
-        let found = self.forward_along(&route, samples, &mut RecurrentState::default())?.values;
+        let Ok(found) = self.forward_along(&route, samples, &mut RecurrentState::default()) else { return false };
         let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         let is_close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= TOLERANCE * largest;
-        if found.len() != expected.len() || !found.iter().zip(expected).all(is_close) {
-            self.stages = stages;
-            (self.stem, self.after_last_stage, self.head) = before;
+        found.values.len() == expected.len() && found.values.iter().zip(expected).all(is_close)
+    }
+
+    fn swap(&mut self, parts: &mut Parts) {
+        std::mem::swap(&mut self.stem, &mut parts.stem);
+        std::mem::swap(&mut self.after_stem, &mut parts.after_stem);
+        std::mem::swap(&mut self.stages, &mut parts.stages);
+        std::mem::swap(&mut self.after_last_stage, &mut parts.after_last_stage);
+        std::mem::swap(&mut self.head, &mut parts.head);
+    }
+
+    fn parts_for_kernels(&self, constants: &Constants) -> Option<Parts> {
+        let stages = self.stages.iter().map(|stage| self.stage_for_kernels(constants, stage)).collect::<Option<_>>()?;
+        let (stem, after_stem) = self.stem_for_kernels(constants);
+        let (before_head, head) = self.head_for_kernels(constants);
+        let after_last_stage = self.after_last_stage.iter().cloned().chain(before_head).collect();
+        Some(Parts { stem, after_stem, stages, after_last_stage, head })
+    }
+
+    /// Splits the nodes with which the stem ends, as far as the kernels can compute them, from the stem. What follows it rounds alike
+    /// then, where a block that is removed leaves its shortcut to the stem.
+    fn stem_for_kernels(&self, constants: &Constants) -> (Part, Vec<Part>) {
+        let program = self.program(constants, &self.stem);
+        let &[to] = &self.stem.to[..] else { return (self.stem.clone(), Vec::new()) };
+        if program.is_some() {
+            return (Part { program, ..self.stem.clone() }, Vec::new());
         }
-        Ok(())
+        match Program::suffix(&self.graph, constants, &|value| self.shape_of_sample(value), to) {
+            None => (self.stem.clone(), Vec::new()),
+            Some((program, from)) => {
+                let program = Some(Arc::new(program));
+                let end = Part { from: Some(from), to: vec![to], side_inputs: Vec::new(), program };
+                (Part { to: vec![from], ..self.stem.clone() }, vec![end])
+            }
+        }
     }
 
     /// Splits the nodes with which the head begins, as far as the kernels can compute them, from the head. A normalization before the
     /// classifier rounds alike then, whether it belongs to the head or to the last block.
-    fn use_kernels_in_head(&mut self) {
-        let Part { from: Some(from), to, side_inputs, .. } = &self.head else { return };
-        let Some(shape) = self.shapes.0.get(from).and_then(|shape| shape.get(1..)) else { return };
-        let constant = |value: usize| self.constant(value);
-        let Some((program, value)) = Program::beginning(&self.graph, &constant, (*from, shape), to) else { return };
-        let head = Part { from: Some(value), to: to.clone(), side_inputs: side_inputs.clone(), program: None };
-        let program = Some(Arc::new(program));
-        self.after_last_stage.push(Part { from: Some(*from), to: vec![value], side_inputs: Vec::new(), program });
-        self.head = head;
+    fn head_for_kernels(&self, constants: &Constants) -> (Option<Part>, Part) {
+        let begin = || {
+            let from = self.head.from?;
+            let shape = self.shape_of_sample(from)?;
+            let (program, value) = Program::prefix(&self.graph, constants, (from, &shape), &self.head.to)?;
+            Some((from, value, Arc::new(program)))
+        };
+        match begin() {
+            None => (None, self.head.clone()),
+            Some((from, value, program)) => {
+                let side_inputs = Vec::new();
+                let begin = Part { from: Some(from), to: vec![value], side_inputs, program: Some(program) };
+                (Some(begin), Part { from: Some(value), ..self.head.clone() })
+            }
+        }
     }
 
-    fn stage_for_kernels(&self, stage: &Stage) -> Option<Stage> {
-        let part = |part: &Part| Some(Part { program: Some(self.program(part)?), ..part.clone() });
+    fn stage_for_kernels(&self, constants: &Constants, stage: &Stage) -> Option<Stage> {
+        let part = |part: &Part| Some(Part { program: Some(self.program(constants, part)?), ..part.clone() });
         let optional = |of: &Option<Part>| of.as_ref().map_or(Some(None), |of| part(of).map(Some));
         let block = |block: &Block| {
             Some(Block {
@@ -69,15 +121,19 @@ impl GraphNetwork {
     }
 
     /// Returns the program of a part; `None` where the kernels cannot compute it.
-    fn program(&self, part: &Part) -> Option<Arc<Program>> {
-        let constant = |value: usize| self.constant(value);
+    fn program(&self, constants: &Constants, part: &Part) -> Option<Arc<Program>> {
         let (from, shape) = match (part.from, &self.inputs[..], &self.graph.inputs[..]) {
-            (Some(from), ..) => (from, self.shapes.0.get(&from)?.get(1..)?),
-            (None, [input], &[value]) => (value, input.shape.as_slice()),
+            (Some(from), ..) => (from, self.shape_of_sample(from)?),
+            (None, [input], &[value]) => (value, input.shape.clone()),
             _ => return None,
         };
-        let is_alone = part.side_inputs.is_empty() && (part.from.is_some() || part.to.len() == 1);
-        is_alone.then(|| Program::new(&self.graph, &constant, (from, shape), &part.to)).flatten().map(Arc::new)
+        let has_single_input = part.side_inputs.is_empty() && (part.from.is_some() || part.to.len() == 1);
+        has_single_input.then(|| Program::new(&self.graph, constants, (from, &shape), &part.to)).flatten().map(Arc::new)
+    }
+
+    /// Returns the shape of a value without the samples, where it is known.
+    fn shape_of_sample(&self, value: usize) -> Option<Vec<usize>> {
+        Some(self.shapes.0.get(&value)?.get(1..)?.to_vec())
     }
 
     /// Returns the shape and the floats of a constant value.

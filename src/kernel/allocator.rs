@@ -48,19 +48,19 @@ struct FreeList {
 impl CachingAllocator {
     /// Bounds the bytes of freed blocks that the process keeps, as long as the returned value lives; of several bounds the least
     /// holds. No result depends on it.
-    pub fn keep_at_most(bytes: usize) -> KeptBound<'static> {
-        CACHE.keep_at_most(bytes)
+    pub fn limit_cache(bytes: usize) -> CacheLimit<'static> {
+        CACHE.limit_cache(bytes)
     }
 }
 
-/// A bound of what is kept, which holds until it is dropped.
-#[must_use = "the bound ends where this is dropped"]
-pub struct KeptBound<'a> {
+/// A limit on the freed memory that the process keeps, which holds until it is dropped.
+#[must_use = "the limit ends where this is dropped"]
+pub struct CacheLimit<'a> {
     cache: &'a Cache,
     bytes: usize,
 }
 
-impl Drop for KeptBound<'_> {
+impl Drop for CacheLimit<'_> {
     fn drop(&mut self) {
         self.cache.change_bounds(|bounds| {
             if let Some(place) = bounds.iter().position(|&bytes| bytes == self.bytes) {
@@ -76,9 +76,9 @@ impl Cache {
         Self { free, bytes: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX), bounds: Mutex::new(Vec::new()) }
     }
 
-    fn keep_at_most(&self, bytes: usize) -> KeptBound<'_> {
+    fn limit_cache(&self, bytes: usize) -> CacheLimit<'_> {
         self.change_bounds(|bounds| bounds.push(bytes));
-        KeptBound { cache: self, bytes }
+        CacheLimit { cache: self, bytes }
     }
 
     fn change_bounds(&self, change: impl FnOnce(&mut Vec<usize>)) {

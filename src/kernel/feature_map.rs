@@ -46,6 +46,11 @@ impl Weights {
     pub fn new(values: Tensor<1>, shape: [usize; 4], bias: Option<Tensor<1>>) -> Self {
         Self { values, shape, bias, packed: Arc::default() }
     }
+
+    /// Returns the shape of the weights.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
 }
 
 /// How a window moves over its input, in both directions.

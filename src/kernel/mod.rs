@@ -39,7 +39,7 @@ mod simd;
 mod statistics;
 mod tuning;
 
-pub use allocator::{CachingAllocator, KeptBound, fail_without_memory};
+pub use allocator::{CacheLimit, CachingAllocator, fail_without_memory};
 pub use backend::{Backend, Kernels};
 pub use combine::Carry;
 pub use feature_map::{Epilogue, FeatureMap, Weights, WindowOptions};

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::directory::Directory;
 use super::measurement::{AnyMeasurement, REGISTRY, named};
-use super::memory::bound_kept_memory;
+use super::memory::limit_cache;
 use super::observations::Observations;
 use super::progress::{Meter, Progress};
 use super::results::{Measurements, Untrained, assemble};
@@ -246,7 +246,7 @@ impl<'a> Measure<'a> {
         }
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, None)?;
-        let _bound = bound_kept_memory(self.memory);
+        let _limit = limit_cache(self.memory);
         let stored = self.directory.as_ref().filter(|_| self.keeps_unfinished);
         let store = Store::new(stored.map(Directory::path), &plan)?;
         let mut finished: IndexMap<String, Value> = IndexMap::new();
@@ -319,7 +319,7 @@ impl<'a> Measure<'a> {
         };
         let selected = self.selected(network, data)?;
         let (plan, data) = self.prepare(network, data, &selected, Some(shard))?;
-        let _bound = bound_kept_memory(self.memory);
+        let _limit = limit_cache(self.memory);
         let store = Store::new(Some(directory.path()), &plan)?;
         let _lock = directory.begin(&plan, &store, self.resumes)?;
         directory.save_training(&self.training)?;

@@ -1,6 +1,6 @@
 //! How much memory measuring may take.
 
-use crate::kernel::{CachingAllocator, KeptBound};
+use crate::kernel::{CacheLimit, CachingAllocator};
 use crate::{Error, Result};
 
 /// Returns the machine's memory, bytes; `None` where the system does not say how much there is.
@@ -20,9 +20,9 @@ fn memory_by_default() -> u64 {
 const KEPT_PART: u64 = 8;
 
 /// Bounds what the process keeps of freed memory to its part of what was asked for, as long as the returned value lives.
-pub(crate) fn bound_kept_memory(asked: Option<u64>) -> KeptBound<'static> {
+pub(crate) fn limit_cache(asked: Option<u64>) -> CacheLimit<'static> {
     let all = asked.unwrap_or_else(memory_by_default);
-    CachingAllocator::keep_at_most(usize::try_from(all / KEPT_PART).unwrap_or(usize::MAX))
+    CachingAllocator::limit_cache(usize::try_from(all / KEPT_PART).unwrap_or(usize::MAX))
 }
 
 /// What measuring takes above the network itself, bytes.

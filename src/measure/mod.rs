@@ -59,7 +59,7 @@ mod store;
 mod sweep;
 mod theory;
 
-pub(crate) use self::memory::{bound_kept_memory, machine_memory};
+pub(crate) use self::memory::{limit_cache, machine_memory};
 pub use crate::data::Shard;
 pub use ablation::{Ablation, BlockAblation};
 pub use activations::{BatchOutputs, BlockView, StageActivations};

@@ -179,7 +179,7 @@ impl OpenOptions {
         }
         match (&self.mean, &self.std) {
             (Some(mean), Some(std)) => {
-                self.check_normalization(&Normalization { mean: mean.clone(), std: std.clone() }, metadata.input[0])?;
+                Normalization { mean: mean.clone(), std: std.clone() }.check(metadata.input[0])?;
                 metadata.mean.clone_from(mean);
                 metadata.std.clone_from(std);
             }
@@ -203,14 +203,5 @@ impl OpenOptions {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Checks that a normalization fits samples of so many channels. The error names `mean` or `std`.
-    pub(super) fn check_normalization(&self, normalization: &Normalization, channels: usize) -> Result<()> {
-        normalization.check(channels).map_err(|error| match error {
-            Error::Config { key, what } if key.ends_with("mean") => Error::argument("mean", what),
-            Error::Config { key, what } if key.ends_with("std") => Error::argument("std", what),
-            other => other,
-        })
     }
 }

@@ -36,7 +36,7 @@ impl OpenedGraph {
                 let why = format!("input '{}' takes whole numbers, which are not normalized", input.name);
                 return Err(Error::argument("mean", why));
             }
-            options.check_normalization(normalization, network.outline().input[0])?;
+            normalization.check(network.outline().input[0])?;
         }
         let are_positions_given = options.answers.positions.is_some();
         Ok(Self { network, normalization, labels: options.labels.clone(), are_positions_given })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::results::Slimming;
 use super::select::without;
 use super::{Criterion, Goal, Prunable, Recovery, removable, score_rankings, select_blocks, verify};
-use crate::measure::{EvalSet, Measure, SampleInfo, bound_kept_memory};
+use crate::measure::{EvalSet, Measure, SampleInfo, limit_cache};
 use crate::nn::{BlockId, Network};
 use crate::{Error, IfExists, OutputPath, Result};
 
@@ -140,7 +140,7 @@ impl<'a, P: Prunable> Slim<'a, P> {
     pub fn run(&self, out: Option<&Path>, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Slimming> {
         let network = self.prunable.network();
         let [selecting, proving] = self.samples()?;
-        let _bound = bound_kept_memory(self.memory);
+        let _limit = limit_cache(self.memory);
         let (removed, mut choice) = match &self.blocks {
             Some(blocks) => (blocks.clone(), None),
             None => {

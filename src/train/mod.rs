@@ -22,6 +22,6 @@ pub use optimizer::Optimizer;
 pub use run_directory::RunDirectory;
 pub use run_files::{model_file, read_history};
 pub use schedule::Schedule;
-pub use state::{TrainingProgress, TrainingSetup, TrainingState};
+pub use state::{DataFingerprints, TrainingProgress, TrainingSetup, TrainingState};
 pub use trainer::{Event, Trainer};
 pub use versions::Resume;

@@ -12,15 +12,17 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let data = &experiment.data;
     let spec: DataSpec = data.source.parse()?;
     let resize_crop = ResizeCrop { resize: data.resize, crop: data.crop };
-    let open = |split| Dataset::open(&spec, split, &resize_crop);
+    let open = |split| Dataset::open(&spec, split, &resize_crop).map_err(with_key);
     let mut samples = open(Split::Train)?.with_streams(1);
     experiment.check_text(samples.vocabulary().is_some())?;
     if data.limit > 0 {
         samples = samples.limit(data.limit);
     }
     let streams = experiment.train.batch;
-    if samples.vocabulary().is_some() && samples.len() < streams {
-        return Err(Error::config("train.batch", format!("{streams} streams of a text of {} words", samples.len())));
+    let trained = samples.len().saturating_sub(data.validation);
+    let is_too_short = trained < streams && (trained > 0 || data.validation == 0);
+    if samples.vocabulary().is_some() && is_too_short {
+        return Err(Error::config("train.batch", format!("{streams} streams of a text of {trained} words")));
     }
     if data.validation == 0 && samples.arrays().is_some() {
         return Err(Error::config("data.validation", "0: arrays have no test split, some of them have to be held out"));
@@ -46,6 +48,17 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let held_out =
         open(Split::Train)?.with_streams(1).limit(samples.len()).drop_first(kept).with_streams(DEFAULT_STREAMS);
     Ok((samples.limit(kept).with_streams(streams), held_out))
+}
+
+/// Returns an error about an argument with the key of the experiment in its place.
+pub(super) fn with_key(error: Error) -> Error {
+    match error {
+        Error::Argument { name: name @ ("resize" | "crop"), why } => Error::config(format!("data.{name}"), why),
+        Error::Argument { name: name @ ("mean" | "std"), why } => {
+            Error::config(format!("data.normalization.{name}"), why)
+        }
+        other => other,
+    }
 }
 
 /// Checks that a network takes augmented samples. A network with global average pooling takes any size.

@@ -7,7 +7,7 @@ use super::run_files::{
     BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, files, has_not_begun, lock, read_metrics,
 };
 use super::versions::Versions;
-use super::{Experiment, Resume, TrainingState};
+use super::{DataFingerprints, Experiment, Resume, TrainingState};
 use crate::atomic_file::{WriteLock, remove_if_there, remove_temporary_files, write_atomic};
 use crate::kernel::Backend;
 use crate::model::Epoch;
@@ -23,9 +23,12 @@ pub struct RunDirectory {
     lock: WriteLock,
     /// The experiment before, where the run is resumed with another one.
     replaced: Option<Experiment>,
+    /// The versions to write, where the run is resumed with others.
+    versions: Option<Versions>,
 }
 
-/// The keys that may change when a run is resumed. Data that has moved is compared with that of the checkpoint.
+/// The keys that may change when a run is resumed. Data that was moved must have the samples of the checkpoint; of the images of a
+/// folder names and labels are compared.
 const CHANGEABLE: [&str; 5] = ["train.epochs", "train.checkpoint_steps", "train.keep", "data.workers", SOURCE];
 const SOURCE: &str = "data.source";
 
@@ -56,7 +59,7 @@ impl RunDirectory {
                 "not empty; resume the run in it, or name another directory",
             ));
         }
-        let run = Self { dir: dir.to_owned(), lock, replaced: None };
+        let run = Self { dir: dir.to_owned(), lock, replaced: None, versions: None };
         run.remove_temporary_files()?;
         // The configuration last: it makes the directory that of a run, which is then held to its versions.
         Versions::new(backend, ranks).write(dir)?;
@@ -86,8 +89,8 @@ impl RunDirectory {
         Experiment::parse(&read_text(&path)?, overrides, &path.display().to_string())
     }
 
-    /// Opens the directory of a run to continue it. A directory without a configuration, of a run that was stopped before it
-    /// began, becomes that of a new run.
+    /// Opens the directory of a run to continue it. A directory without a configuration is that of a run that was stopped before it
+    /// began; it is started anew.
     ///
     /// The experiment may differ from that of the run in `train.epochs`, and in what does not change the result:
     /// `data.workers`, `train.checkpoint_steps`, `train.keep`, and where data of the same kind lies (`data.source`).
@@ -114,8 +117,8 @@ impl RunDirectory {
         }
         let before = Self::experiment(dir, &[])?;
         let mut differences = Experiment::differences(&before, experiment)?;
-        let source = |experiment: &Experiment| experiment.data.source.split(':').next().map(str::to_owned);
-        let has_other_kind = source(&before) != source(experiment);
+        let kind = |experiment: &Experiment| experiment.data.source.split(':').next().map(str::to_owned);
+        let has_other_kind = kind(&before) != kind(experiment);
         differences.retain(|difference| {
             let key = difference.key.as_str();
             !CHANGEABLE.contains(&key) || key == SOURCE && has_other_kind
@@ -125,13 +128,13 @@ impl RunDirectory {
             return Err(Error::mismatch(path.display(), what));
         }
         let replaced = (before != *experiment).then_some(before);
-        let run = Self { dir: dir.to_owned(), lock, replaced };
-        let has_history = read_metrics(&dir.join(METRICS))?.len() + usize::from(dir.join(MODEL).exists()) > 0;
+        let versions = Versions::new(backend, ranks).check(dir, resume)?;
+        let run = Self { dir: dir.to_owned(), lock, replaced, versions };
+        let has_history = !read_metrics(&dir.join(METRICS))?.is_empty() || dir.join(MODEL).exists();
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
             return Err(Error::unsupported(dir.display(), what));
         }
-        Versions::new(backend, ranks).check(dir, resume)?;
         run.remove_temporary_files()?;
         Ok(run)
     }
@@ -159,7 +162,7 @@ impl RunDirectory {
         if before != *experiment {
             return Err(other());
         }
-        let run = Self { dir: dir.to_owned(), lock, replaced: None };
+        let run = Self { dir: dir.to_owned(), lock, replaced: None, versions: None };
         run.remove_temporary_files()?;
         let known = [VERSIONS, METRICS, MODEL, BEST, CONFIG].map(|name| dir.join(name));
         let is_known = |path: &PathBuf| known.contains(path) || *path == dir.join(CHECKPOINTS);
@@ -176,16 +179,19 @@ impl RunDirectory {
         self.replaced.as_ref()
     }
 
-    /// Writes the experiment with which the run is resumed. The trained model of a run that is extended is removed: the latest
-    /// checkpoint holds the same network.
-    pub(super) fn replace_experiment(&mut self, experiment: &Experiment) -> Result<()> {
-        let Some(before) = self.replaced.take() else { return Ok(()) };
-        let model = self.dir.join(MODEL);
-        // First: without it the run that was continues to the same model, and with it the one that is extended has an old one.
-        if before.train.epochs < experiment.train.epochs && model.exists() {
-            std::fs::remove_file(&model).map_err(Error::io(&model))?;
+    /// Writes what the run is resumed with, once it is known that it can be: the experiment and the versions, where they differ from
+    /// those before. The trained model of a run that is extended is removed: the latest checkpoint holds the same network.
+    pub(super) fn write_changes(&mut self, experiment: &Experiment) -> Result<()> {
+        if let Some(before) = self.replaced.take() {
+            let model = self.dir.join(MODEL);
+            // The model first. After a kill the old experiment still leads to the same model; the other way round the new experiment
+            // would have an old model.
+            if before.train.epochs < experiment.train.epochs && model.exists() {
+                std::fs::remove_file(&model).map_err(Error::io(&model))?;
+            }
+            write_atomic(&self.dir.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         }
-        write_atomic(&self.dir.join(CONFIG), experiment.to_toml()?.as_bytes())
+        self.versions.take().map_or(Ok(()), |versions| versions.write(&self.dir))
     }
 
     /// Removes the temporary files of a process that was killed.
@@ -203,7 +209,7 @@ impl RunDirectory {
         &self.dir
     }
 
-    /// Writes a checkpoint and removes old ones, so that `keep` remain. `fingerprint` is that of the training samples.
+    /// Writes a checkpoint and removes old ones, so that `keep` remain.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be written or removed.
@@ -211,11 +217,11 @@ impl RunDirectory {
         &self,
         state: &TrainingState,
         metadata: &Metadata,
-        fingerprint: u32,
+        data: DataFingerprints,
         keep: usize,
     ) -> Result<()> {
         let path = self.dir.join(CHECKPOINTS).join(format!("step-{:09}.safetensors", state.progress.step));
-        write_atomic(&path, &state.to_bytes(metadata, fingerprint)?)?;
+        write_atomic(&path, &state.to_bytes(metadata, data)?)?;
         self.remove_old_checkpoints(keep)
     }
 

@@ -57,15 +57,26 @@ pub struct TrainingSetup {
     pub train: TrainConfig,
     /// The network, with all defaults filled in.
     pub model: ModelConfig,
+    /// The data.
+    pub data: DataFingerprints,
+}
+
+/// What tells the data of a training from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFingerprints {
     /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the training samples.
-    pub fingerprint: u32,
+    #[serde(rename = "data")]
+    pub training: u32,
+    /// That of the evaluated samples, where they are a split of their own; absent in checkpoints of an early version.
+    #[serde(default)]
+    pub evaluated: Option<u32>,
 }
 
 /// The part of a checkpoint that is not an array.
 #[derive(Serialize, Deserialize)]
 struct CheckpointHeader {
-    #[serde(rename = "data")]
-    fingerprint: u32,
+    #[serde(flatten)]
+    data: DataFingerprints,
     #[serde(rename = "position")]
     progress: TrainingProgress,
     schedule: Schedule,
@@ -110,11 +121,11 @@ impl TrainingState {
         model
     }
 
-    /// Returns the bytes of a checkpoint. `fingerprint` is that of the training samples.
+    /// Returns the bytes of a checkpoint.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the state cannot be serialized.
-    pub fn to_bytes(&self, metadata: &Metadata, fingerprint: u32) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self, metadata: &Metadata, data: DataFingerprints) -> Result<Vec<u8>> {
         let (moments, optimizer_steps) = self.optimizer.state();
         let mut extra: Vec<_> = moments
             .into_iter()
@@ -131,7 +142,7 @@ impl TrainingState {
             }
         }
         let header = CheckpointHeader {
-            fingerprint,
+            data,
             progress: self.progress.clone(),
             schedule: self.schedule.clone(),
             history: self.history.clone(),
@@ -144,7 +155,8 @@ impl TrainingState {
     /// Returns the state that the bytes of a checkpoint hold. `path` is named in errors.
     ///
     /// # Errors
-    /// [`Error::File`] if the bytes are not a checkpoint of a training with this setup.
+    /// [`Error::File`] if the bytes are not a checkpoint of a training of this network, [`Error::Mismatch`] if they are one with
+    /// other data.
     pub fn from_bytes(path: &Path, bytes: &[u8], setup: &TrainingSetup, backend: &Backend) -> Result<Self> {
         let opened = from_bytes(path, bytes, backend)?;
         let header = opened
@@ -156,8 +168,15 @@ impl TrainingState {
         if opened.metadata.model != setup.model {
             return Err(Error::file(path, "a checkpoint of another network than config.toml has"));
         }
-        if header.fingerprint != setup.fingerprint {
-            return Err(Error::file(path, "the training samples are not those that the run began with"));
+        let other_data = |which: &str| {
+            let what = format!("the {which} samples are not those that the run began with; is data.source right?");
+            Err(Error::mismatch(path.display(), what))
+        };
+        if header.data.training != setup.data.training {
+            return other_data("training");
+        }
+        if header.data.evaluated.is_some_and(|evaluated| Some(evaluated) != setup.data.evaluated) {
+            return other_data("evaluated");
         }
         let mut state = Self::new(opened.model, &setup.train);
         let trained = state.model.parameters.trainable_count() as usize;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Experiment, Resume, RunDirectory, TrainingState};
+use super::{DataFingerprints, Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate, ranks_shard};
@@ -47,8 +47,8 @@ pub struct Trainer {
     held_out: EvalSet,
     /// Whether the best epoch is selected and kept: not on a test split, unless the experiment asks for it.
     selects: bool,
-    /// The fingerprint of the training samples.
-    fingerprint: u32,
+    /// What tells the data from others, for checkpoints.
+    fingerprints: DataFingerprints,
     metadata: Metadata,
     state: TrainingState,
     /// The processes that share every batch.

@@ -77,25 +77,23 @@ impl Versions {
         serde_json::from_slice(bytes).map_err(wrong)
     }
 
-    /// Checks that the run in a directory was trained with the same, as far as the result depends on it. An inexact run takes
-    /// note of what it was trained with so far.
+    /// Checks that the run in a directory was trained with the same, as far as the result depends on it. Returns what is to be
+    /// written when the run goes on; an inexact run takes note of what it was trained with so far.
     ///
     /// # Errors
     /// [`Error::Argument`] that names both; [`Error::File`] if they cannot be read.
-    pub(super) fn check(mut self, dir: &Path, resume: Resume) -> Result<()> {
+    pub(super) fn check(mut self, dir: &Path, resume: Resume) -> Result<Option<Self>> {
         let path = dir.join(VERSIONS);
         let mut earlier = match std::fs::read(&path) {
             // Nothing is known of the run so far, and from now on it is.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.write(dir),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Some(self)),
             read => Self::parse(&path, &read.map_err(Error::io(&path))?)?,
         };
         if self.ends_as(&earlier) {
             // An early version did not state it; from now on the run is held to it.
-            if earlier.instruction_set.is_none() {
-                earlier.instruction_set = self.instruction_set;
-                return earlier.write(dir);
-            }
-            return Ok(());
+            let states_all = earlier.instruction_set.is_some();
+            earlier.instruction_set = earlier.instruction_set.or(self.instruction_set);
+            return Ok((!states_all).then_some(earlier));
         }
         if resume != Resume::Inexact {
             let why = format!(
@@ -108,7 +106,7 @@ impl Versions {
         }
         self.before = std::mem::take(&mut earlier.before);
         self.before.push(earlier);
-        self.write(dir)
+        Ok(Some(self))
     }
 
     /// Returns whether a run that was trained with `earlier` and continues with these ends in the same bytes. What an early
@@ -151,6 +149,11 @@ mod tests {
         Versions { kernels: Some(kernels), device: Some(device), ..Versions::new(&Backend::cpu(), &Ranks::default()) }
     }
 
+    /// Checks, and writes what is to be written.
+    fn go_on(versions: &Versions, dir: &Path, resume: Resume) -> Result<()> {
+        versions.clone().check(dir, resume)?.map_or(Ok(()), |versions| versions.write(dir))
+    }
+
     #[test]
     fn a_run_goes_on_with_what_it_was_trained_with_or_takes_note() {
         let dir = tempfile::tempdir().unwrap();
@@ -159,18 +162,18 @@ mod tests {
         let first = on(Kernels::Native, None);
         first.write(dir).unwrap();
         let before = text();
-        first.clone().check(dir, Resume::Exact).unwrap();
+        go_on(&first, dir, Resume::Exact).unwrap();
         let others = [on(Kernels::Reference, None), on(Kernels::Reference, Some("A100"))];
         for other in &others {
-            let error = other.clone().check(dir, Resume::Exact).unwrap_err();
+            let error = go_on(other, dir, Resume::Exact).unwrap_err();
             assert!(matches!(error, Error::Argument { name: "inexact", .. }), "{error}");
             let message = error.to_string();
             assert!(message.contains(&first.describe()) && message.contains(&other.describe()), "{message}");
             assert_eq!(text(), before);
         }
         for other in &others {
-            other.clone().check(dir, Resume::Inexact).unwrap();
-            other.clone().check(dir, Resume::Exact).unwrap();
+            go_on(other, dir, Resume::Inexact).unwrap();
+            go_on(other, dir, Resume::Exact).unwrap();
         }
         let kept: Versions = serde_json::from_str(&text()).unwrap();
         let devices: Vec<String> = kept.before.iter().chain([&kept]).map(Versions::describe).collect();
@@ -182,10 +185,10 @@ mod tests {
     fn a_run_without_versions_gets_them_and_damaged_ones_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        on(Kernels::Native, None).check(dir, Resume::Exact).unwrap();
-        on(Kernels::Reference, None).check(dir, Resume::Exact).unwrap_err();
+        go_on(&on(Kernels::Native, None), dir, Resume::Exact).unwrap();
+        go_on(&on(Kernels::Reference, None), dir, Resume::Exact).unwrap_err();
         std::fs::write(dir.join(VERSIONS), "{").unwrap();
-        let error = on(Kernels::Native, None).check(dir, Resume::Exact).unwrap_err().to_string();
+        let error = go_on(&on(Kernels::Native, None), dir, Resume::Exact).unwrap_err().to_string();
         assert!(error.contains("versions.json: not the versions of a run"), "{error}");
     }
 
@@ -213,8 +216,8 @@ mod tests {
         let early =
             r#"{ "unrolled": "0.1.0", "burn": "0.22.1", "target": "x86_64-linux", "threads": 2, "kernels": "own" }"#;
         std::fs::write(dir.path().join(VERSIONS), early).unwrap();
-        on(Kernels::Native, None).check(dir.path(), Resume::Exact).unwrap();
-        on(Kernels::Native, Some("A100")).check(dir.path(), Resume::Exact).unwrap();
-        on(Kernels::Reference, None).check(dir.path(), Resume::Exact).unwrap_err();
+        go_on(&on(Kernels::Native, None), dir.path(), Resume::Exact).unwrap();
+        go_on(&on(Kernels::Native, Some("A100")), dir.path(), Resume::Exact).unwrap();
+        go_on(&on(Kernels::Reference, None), dir.path(), Resume::Exact).unwrap_err();
     }
 }

@@ -6,6 +6,7 @@ mod at_once;
 mod calls;
 mod cluster;
 mod commands;
+mod convolutions;
 mod counts;
 mod directories;
 mod examples;

@@ -365,7 +365,10 @@ fn what_has_no_meaning_for_a_graph_is_refused() {
     assert!(message.contains("--mean: input 'input_ids' takes whole numbers"), "{message}");
     for (options, expected) in [
         (["--std", "0.5"], "--mean: an ONNX file has none, give both mean and std"),
-        (["--kernels", "reference"], "--kernels: for networks of layers; a graph has an engine of its own"),
+        (
+            ["--kernels", "reference"],
+            "--kernels: for networks of layers; a graph is computed by native kernels where they can, and by an engine of its own",
+        ),
         (["--split", "train"], "x.npz: no split 'train', arrays are all there is"),
     ] {
         let message = on_samples(&[&["measure", &network], options.as_slice()].concat());

@@ -148,6 +148,11 @@ fn a_run_is_not_overwritten_and_not_resumed_with_another_configuration() {
     let other = message(&["--resume", "--set", "train.rate=0.5"]);
     assert!(other.contains("train.rate was 0.05, now 0.5"), "{other}");
     assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), model);
+    // What is found later changes nothing either.
+    let versions = std::fs::read(out.join("versions.json")).unwrap();
+    let fewer = message(&["--resume", "--inexact", "--kernels", "reference", "--set", "train.epochs=0"]);
+    assert!(fewer.contains("train.epochs"), "{fewer}");
+    assert_eq!(std::fs::read(out.join("versions.json")).unwrap(), versions);
 }
 
 #[test]
@@ -161,6 +166,8 @@ fn a_run_is_resumed_with_data_that_was_moved_and_with_no_other() {
     };
     fill("data", 400);
     fill("other", 399);
+    fill("other-valid", 400);
+    std::fs::write(place("other-valid/valid.txt"), text(29)).unwrap();
     let source = |data: &str| format!("text:{}", place(data).display());
     let words = WORDS.replace("text:HOME", &source("data")).replace("epochs = 6", "epochs = 1");
     std::fs::write(place("config.toml"), words).unwrap();
@@ -172,8 +179,12 @@ fn a_run_is_resumed_with_data_that_was_moved_and_with_no_other() {
         let output = command.arg(format!("data.source={source}")).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, message) = resume(&source("other"));
-    assert!(code == Some(1) && message.contains("the training samples are not those"), "{message}");
+    for (other, which) in [("other", "training"), ("other-valid", "evaluated")] {
+        let (code, message) = resume(&source(other));
+        assert!(code == Some(2) && message.contains(&format!("the {which} samples are not those")), "{message}");
+        // The checkpoint is right.
+        assert!(!message.contains("without this file"), "{message}");
+    }
     let (code, message) = resume("digits");
     assert!(code == Some(2) && message.contains("'char-lm' and digits"), "{message}");
     let (code, message) = resume(&source("moved"));

@@ -75,10 +75,10 @@ fn what_a_kill_leaves_after_the_act_moves_to_its_place() {
         }
         killed(transaction);
         let next = begin(dir.path());
-        assert!(next.has_finished());
+        assert!(next.has_recovered());
         drop(next);
         assert!(is_new(dir.path()), "{moved}: {:?}", names(dir.path()));
-        assert!(!begin(dir.path()).has_finished());
+        assert!(!begin(dir.path()).has_recovered());
     }
 }
 
@@ -126,6 +126,7 @@ fn a_file_in_the_place_of_a_directory_is_named_and_nothing_changes() {
     std::fs::write(dir.path().join("figures"), "a file").unwrap();
     let transaction = begin(dir.path());
     write_new(&transaction);
+    transaction.write(Path::new("directory/that/is/new/table.csv"), &bytes("new")).unwrap();
     let error = transaction.commit(&["old.csv".to_owned()]).unwrap_err().to_string();
     assert!(error.contains("figures"), "{error}");
     drop(transaction);

@@ -16,8 +16,8 @@ impl Dataset {
     /// Opens one split of a data set. The images of a folder stay on disk, everything else is read into memory.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::File`] if a file is missing, cannot be read or is not valid; [`Error::Config`] if
-    /// `resize_crop` is not possible for the data set; [`Error::Unsupported`] if it has no such split.
+    /// [`Error::Io`] or [`Error::File`] if a file is missing, cannot be read or is not valid; [`Error::Argument`]
+    /// if `resize_crop` is not possible for the data set; [`Error::Unsupported`] if it has no such split.
     pub fn open(spec: &DataSpec, split: Split, resize_crop: &ResizeCrop) -> Result<Self> {
         let (kind, path) = (spec.kind(), spec.path());
         resize_crop.check(kind)?;

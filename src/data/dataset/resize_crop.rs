@@ -37,23 +37,25 @@ impl ResizeCrop {
     /// Checks that the values are possible for a kind of data set.
     ///
     /// # Errors
-    /// [`Error::Config`] if a size is 0 or above 16,384, if the crop is larger than the resized image, or if the data set has
+    /// [`Error::Argument`] if a size is 0 or above 16,384, if the crop is larger than the resized image, or if the data set has
     /// no images.
     pub(super) fn check(&self, kind: DataKind) -> Result<()> {
-        for (key, size) in [("data.resize", self.resize), ("data.crop", self.crop)] {
+        for (name, size) in [("resize", self.resize), ("crop", self.crop)] {
             match size {
-                Some(_) if kind == DataKind::Text => return Err(Error::config(key, "only for images, not for a text")),
-                Some(0) => return Err(Error::config(key, "0 pixels, expected at least 1")),
+                Some(_) if kind == DataKind::Text => {
+                    return Err(Error::argument(name, "only for images, not for a text"));
+                }
+                Some(0) => return Err(Error::argument(name, "0 pixels, expected at least 1")),
                 Some(size) if size > MAX_SIDE => {
-                    return Err(Error::config(key, format!("{size} pixels, expected at most {MAX_SIDE}")));
+                    return Err(Error::argument(name, format!("{size} pixels, expected at most {MAX_SIDE}")));
                 }
                 _ => {}
             }
         }
         match (self.resize, self.crop) {
             (Some(resize), Some(crop)) if crop > resize => {
-                let what = format!("{crop} pixels, expected at most the {resize} of data.resize");
-                Err(Error::config("data.crop", what))
+                let what = format!("{crop} pixels, expected at most the {resize} of resize");
+                Err(Error::argument("crop", what))
             }
             _ => Ok(()),
         }

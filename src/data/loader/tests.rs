@@ -161,6 +161,6 @@ fn an_impossible_configuration_is_refused() {
     let expected = "data.augment.pad: 9 pixels, expected at most the 8 of the image";
     assert_eq!(message(LoaderConfig { augment, ..good.clone() }), expected);
     let normalization = Normalization { mean: vec![0.0; 3], std: vec![1.0] };
-    let expected = "data.normalization.mean: 3 values, expected 1 or one for each of 1 channels";
+    let expected = "mean: 3 values, expected 1 or one for each of 1 channels";
     assert_eq!(message(LoaderConfig { normalization, ..good }), expected);
 }

@@ -20,20 +20,20 @@ fn what_is_kept_has_a_bound() {
     let mib = |mib: usize| SizeClass::of_size(mib << 20).unwrap();
     let (small, large) = (mib(3), mib(4));
     let kept = |class: SizeClass| cache.free[class.index].lock().unwrap().count;
-    let first = cache.keep_at_most(7 << 20);
+    let first = cache.limit_cache(7 << 20);
     assert!(cache.keep(small, small.allocate()) && cache.keep(small, small.allocate()));
     assert_eq!([kept(small), kept(large)], [2, 0]);
     // The blocks of one size make room for those of another.
     assert!(cache.keep(large, large.allocate()));
     assert_eq!([kept(small), kept(large)], [0, 1]);
     let block = cache.take(large).unwrap();
-    let second = cache.keep_at_most(3 << 20);
+    let second = cache.limit_cache(3 << 20);
     drop(first);
     assert!(!cache.keep(large, block), "a block above the bound is not kept");
     // The bound ends with what asked for it.
     drop(second);
     assert!(cache.keep(large, block));
-    drop(cache.keep_at_most(0));
+    drop(cache.limit_cache(0));
     assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
 }
 

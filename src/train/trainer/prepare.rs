@@ -12,8 +12,8 @@ use crate::model::{Metadata, Model, ModelConfig};
 use crate::ranks::Ranks;
 use crate::train::checks::{check_extension, check_memory};
 use crate::train::initial_weights::copy_weights;
-use crate::train::open_data::{check_augmented, open_data};
-use crate::train::{Experiment, Resume, RunDirectory, TrainingSetup, TrainingState};
+use crate::train::open_data::{check_augmented, open_data, with_key};
+use crate::train::{DataFingerprints, Experiment, Resume, RunDirectory, TrainingSetup, TrainingState};
 use crate::{Error, Result};
 
 /// The least number of samples in a batch of the evaluation. It needs no gradients, so that larger batches fit the memory.
@@ -37,7 +37,6 @@ impl Trainer {
         let shape = samples.shape();
         experiment.data.augment.check(shape)?;
         let normalization = experiment.data.normalization.clone().unwrap_or_else(|| samples.normalization());
-        normalization.check(shape[0])?;
         let classes = samples.classes().len();
         let model = model_config(&experiment, &samples)?;
         // An impossible network must be found before the run directory is created.
@@ -52,8 +51,12 @@ impl Trainer {
             new_parameters = copy_weights(source, &mut model)?;
             initial = Some(model);
         }
-        let fingerprint = samples.fingerprint();
-        let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), fingerprint };
+        // After the weights, whose error for other channels is clearer.
+        normalization.check(shape[0]).map_err(with_key)?;
+        // Samples that are held out of the training split are in its fingerprint.
+        let evaluated = (experiment.data.validation == 0).then(|| held_out.fingerprint());
+        let fingerprints = DataFingerprints { training: samples.fingerprint(), evaluated };
+        let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), data: fingerprints };
         let mut run = match resume {
             _ if !ranks.is_first() => None,
             Resume::Never => Some(RunDirectory::create(dir, &experiment, backend, ranks)?),
@@ -81,12 +84,12 @@ impl Trainer {
         if let Some(part) = ranks_shard(ranks) {
             state.recurrent_state = state.recurrent_state.part(part.range(state.recurrent_state.streams()));
         }
-        if let Some(run) = &mut run
-            && let Some(before) = run.replaced_experiment()
-        {
+        if let Some(run) = &mut run {
             let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
-            check_extension(&before.train, train, &state, per_epoch)?;
-            run.replace_experiment(&experiment)?;
+            if let Some(before) = run.replaced_experiment() {
+                check_extension(&before.train, train, &state, per_epoch)?;
+            }
+            run.write_changes(&experiment)?;
         }
         let metadata = metadata(&experiment, &samples, state.model.config().clone(), &normalization);
         let batch = (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH);
@@ -96,7 +99,7 @@ impl Trainer {
         let samples = Arc::new(samples);
         let ranks = ranks.clone();
         let mut trainer =
-            Self { experiment, samples, held_out, selects, fingerprint, metadata, state, ranks, run, new_parameters };
+            Self { experiment, samples, held_out, selects, fingerprints, metadata, state, ranks, run, new_parameters };
         trainer.share_model();
         Ok(trainer)
     }
@@ -115,7 +118,7 @@ fn check_ranks(experiment: &Experiment, samples: &Dataset, ranks: &Ranks, backen
     let last = samples.len() % train.batch;
     if train.batch < size || train.steps.is_none() && last > 0 && last < size {
         let smallest = if train.batch < size { train.batch } else { last };
-        let what = format!("a batch has {}, too few for {size} processes", format_args!("{smallest} samples"));
+        let what = format!("a batch has {smallest} samples, too few for {size} processes");
         return Err(Error::config("train.batch", what));
     }
     if train.sync_norm && backend.device != Backend::cpu().device {

@@ -74,7 +74,7 @@ impl Trainer {
         let recurrent_state = self.state.recurrent_state.of_all_ranks(&self.ranks);
         let Some(run) = &self.run else { return Ok(()) };
         let state = TrainingState { recurrent_state, ..self.state.clone() };
-        run.write_checkpoint(&state, &self.metadata, self.fingerprint, self.experiment.train.keep)
+        run.write_checkpoint(&state, &self.metadata, self.fingerprints, self.experiment.train.keep)
     }
 
     /// Writes the metrics of the finished epochs.

@@ -13,14 +13,14 @@ use crate::text::excerpt;
 
 /// The estimate of a chunk of the samples.
 #[derive(Clone)]
-pub(super) enum Chunk {
+pub(super) enum EstimateChunk {
     /// Of any shape.
     Array(Tensor<f32>),
     /// `[samples, channels, height, width]`.
     Map(FeatureMap),
 }
 
-impl Chunk {
+impl EstimateChunk {
     /// Returns its shape, the samples first.
     pub(super) fn shape(&self) -> Vec<usize> {
         match self {
@@ -41,23 +41,26 @@ impl Chunk {
     pub(super) fn to_array(&self) -> ParseResult<Cow<'_, Tensor<f32>>> {
         match self {
             Self::Array(array) => Ok(Cow::Borrowed(array)),
-            Self::Map(_) => Self::array(&self.shape(), self.to_vec()).map(Cow::Owned),
+            Self::Map(_) => engine_array(&self.shape(), self.to_vec()).map(Cow::Owned),
         }
     }
 
-    /// Returns it as a feature map, where it has four sides.
+    /// Returns it as a feature map; `None` where it has not four dimensions.
     pub(super) fn to_map(&self) -> Option<FeatureMap> {
         match self {
-            Self::Array(array) => {
-                let shape: [usize; 4] = array.shape().try_into().ok()?;
-                Some(BurnTensor::<4>::from_data(TensorData::new(array.to_vec(), shape), &Device::flex()).into())
-            }
+            Self::Array(array) => feature_map(array),
             Self::Map(map) => Some(map.clone()),
         }
     }
+}
 
-    /// Makes an array of the engine.
-    pub(super) fn array(shape: &[usize], values: Vec<f32>) -> ParseResult<Tensor<f32>> {
-        Tensor::try_from_data(shape, values).map_err(|e| excerpt(&e.to_string()))
-    }
+/// Returns an array of the engine as a feature map; `None` where it has not four dimensions.
+pub(super) fn feature_map(array: &Tensor<f32>) -> Option<FeatureMap> {
+    let shape: [usize; 4] = array.shape().try_into().ok()?;
+    Some(BurnTensor::<4>::from_data(TensorData::new(array.to_vec(), shape), &Device::flex()).into())
+}
+
+/// Returns an array of the engine.
+pub(super) fn engine_array(shape: &[usize], values: Vec<f32>) -> ParseResult<Tensor<f32>> {
+    Tensor::try_from_data(shape, values).map_err(|e| excerpt(&e.to_string()))
 }
