@@ -72,3 +72,17 @@ fn the_scripts_say_how_they_are_called() {
     }
     assert_eq!(home.path().read_dir().unwrap().count(), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn scripts_can_be_executed() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = ["configs/claims", "configs/cluster", ".ci"].map(|dir| root.join(dir).read_dir().unwrap());
+    let scripts = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let scripts: Vec<_> = scripts.filter(|path| std::fs::read(path).unwrap().starts_with(b"#!")).collect();
+    assert!(scripts.len() >= 7, "{scripts:?}");
+    for script in scripts {
+        assert_eq!(script.metadata().unwrap().permissions().mode() & 0o111, 0o111, "{}", script.display());
+    }
+}
