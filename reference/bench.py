@@ -217,7 +217,11 @@ def built():
 
 def machine(arguments):
     """The versions, and what they ran on."""
-    processor = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    about = dict(line.strip().split("\t: ", 1) for line in open("/proc/cpuinfo") if "\t: " in line)
+    about = {key.strip(): value for key, value in about.items()}
+    # The name alone does not tell processors of one family apart.
+    vectors = "AVX-512" if "avx512f" in about.get("flags", "").split() else "AVX2"
+    processor = f"{about['model name']} with {vectors}"
     version = subprocess.run([arguments.unrolled, "--version"], check=True, capture_output=True, text=True).stdout
     facts = [str(datetime.date.today()), version.strip(), processor, f"{os.environ['RAYON_NUM_THREADS']} threads"]
     if not arguments.ours:
