@@ -10,6 +10,8 @@ can, inference. Of a lesion sweep ours is the whole process, the other a loop ov
 the other is a loop over sessions of ONNX Runtime, one for each file without a block. Of memory both are what training steps add
 to the most that a process has held.
 
+All of it takes an hour on a slow machine, and 16 GB of the temporary directory for the files of GPT-2.
+
 Prints the table of `docs/PERFORMANCE.md`; `--write` puts it there, into the place for as many threads (`--threads`).
 """
 

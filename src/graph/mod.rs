@@ -1,9 +1,10 @@
 //! Networks in ONNX files, which are run as graphs.
 //!
-//! Opening a file takes these steps, a file each:
+//! Opening a file (`build`) takes these steps; the files of each are named:
 //!
 //! 1. `protobuf`, `raw_graph` and `declaration` read the messages of the file, `node_order` sorts the nodes, `linked_graph`
-//!    connects nodes and values, `sizes` refuses those that ask for any amount of memory;
+//!    connects nodes and values, `sizes` refuses values that could take more
+//!    memory than a file may ask for;
 //! 2. `find_blocks` finds the blocks with `post_dominators`, `views` tells which values hold the same numbers, and `wiring`
 //!    reads how each block is wired; `bypass` says why there are none;
 //! 3. `partition` cuts the graph at the blocks, `probe` runs it once for its shapes, with sizes from `free_sides`;
@@ -15,8 +16,11 @@
 //! 6. `use_kernels` has the kernels compute the parts of a network of convolutions, each of which is a `program` then; an
 //!    `estimate_chunk` holds the estimates of some samples for either.
 //!
+//! `input_chunks` cuts samples into the batches that a file fixes, and `subgraph` says which nodes stand between two values.
+//!
 //! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
-//! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files. `fingerprint` identifies a graph by what would be written.
+//! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files.
+//! `fingerprint` identifies a graph by what would be written.
 
 mod answer;
 mod assemble;
