@@ -74,6 +74,28 @@ fn a_run_knows_its_data() {
     assert!(home.fail("eval tests.onnx --mean 0 --std 1").contains("no such file"));
 }
 
+/// An option that was given, or a key of the experiment that was read.
+#[test]
+fn what_is_not_possible_is_named_as_it_was_said() {
+    let home = Home::new();
+    home.run("train a.toml --out run");
+    for (command, message) in [
+        ("eval run --data digits --resize 99999", "--resize: 99999 pixels, expected at most 16384"),
+        ("eval run --data digits --resize 4 --crop 5", "--crop: 5 pixels, expected at most the 4 of resize"),
+        ("eval run --data digits --mean 1,2 --std 1", "--mean: 2 values, expected 1 or one for each of 1 channels"),
+        ("eval run --data x.npz", "data set 'x.npz': expected arrays:x.npz for a file of arrays"),
+        ("train a.toml --set data.resize=99999 --out b", "data.resize: 99999 pixels, expected at most 16384"),
+        (
+            "train a.toml --set data.normalization.mean=[1.0,2.0] --set data.normalization.std=[1.0] --out b",
+            "data.normalization.mean: 2 values, expected 1 or one for each of 1 channels",
+        ),
+    ] {
+        let said = home.fail(command);
+        assert!(said.contains(message), "{command}: {said}");
+    }
+    assert!(!home.path("b").exists());
+}
+
 #[test]
 fn a_limit_of_0_takes_all_samples() {
     let home = Home::new();
