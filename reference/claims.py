@@ -95,9 +95,11 @@ def interval(values):
 
 
 def processor():
-    """The name of the processor, and the number of threads of a training."""
-    names = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{names[0]}, {os.environ.get('RAYON_NUM_THREADS', len(names))} threads"
+    """The name of the processor, its instruction set, and the number of threads of a training."""
+    lines = open("/proc/cpuinfo").read().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    vectors = "AVX-512" if any(" avx512f " in line for line in lines) else "AVX2"
+    return f"{names[0]} with {vectors}, threads: {os.environ.get('RAYON_NUM_THREADS', len(names))}"
 
 
 def record(runs, name):

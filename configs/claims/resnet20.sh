@@ -12,7 +12,7 @@ declare -A ARMS=(
     [dropout]="model.width=16 model.layer_dropout=0.5"
 )
 declare -A MEASUREMENTS=(
-    [residual]=lesion,shuffle,several [dropout]=lesion,shuffle,several [highway]=lesion,gates,theory [full]=lesion
+    [residual]=lesion,shuffle,several [dropout]=lesion,shuffle,several [highway]=gates [full]=gates
 )
 
 # arm NAME SEED: trains and measures a network.
