@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 
+import claims
 import generated
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -219,13 +220,8 @@ def built():
 
 def machine(arguments):
     """The versions, and what they ran on."""
-    about = dict(line.strip().split("\t: ", 1) for line in open("/proc/cpuinfo") if "\t: " in line)
-    about = {key.strip(): value for key, value in about.items()}
-    # The name alone does not tell processors of one family apart.
-    vectors = "AVX-512" if "avx512f" in about.get("flags", "").split() else "AVX2"
-    processor = f"{about['model name']} with {vectors}"
     version = subprocess.run([arguments.unrolled, "--version"], check=True, capture_output=True, text=True).stdout
-    facts = [str(datetime.date.today()), version.strip(), processor, f"{os.environ['RAYON_NUM_THREADS']} threads"]
+    facts = [str(datetime.date.today()), version.strip(), claims.processor()]
     if not arguments.ours:
         import candidates
 

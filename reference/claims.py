@@ -98,8 +98,9 @@ def processor():
     """The name of the processor, its instruction set, and the number of threads of a training."""
     lines = open("/proc/cpuinfo").read().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    vectors = "AVX-512" if any(" avx512f " in line for line in lines) else "AVX2"
-    return f"{names[0]} with {vectors}, threads: {os.environ.get('RAYON_NUM_THREADS', len(names))}"
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    vectors = [f" with {name}" for flag, name in [("avx512f", "AVX-512"), ("avx2", "AVX2")] if flag in flags]
+    return f"{names[0]}{''.join(vectors[:1])}, threads: {os.environ.get('RAYON_NUM_THREADS', len(names))}"
 
 
 def record(runs, name):

@@ -94,7 +94,7 @@ pub(super) fn write(path: &Path, chunks: &[Chunk]) -> std::result::Result<(), Wr
             }
             Chunk::FileRange { path, offset, length } => {
                 let file_range = open_at(path, *offset).map_err(WriteError::Source)?.take(*length);
-                let mut source = Source { reader: file_range, has_failed: false };
+                let mut source = SourceReader { reader: file_range, has_failed: false };
                 let copied = std::io::copy(&mut source, &mut file).map_err(|error| match source.has_failed {
                     true => WriteError::Source(Error::io(path)(error)),
                     false => WriteError::Write(error),
@@ -110,12 +110,12 @@ pub(super) fn write(path: &Path, chunks: &[Chunk]) -> std::result::Result<(), Wr
 }
 
 /// A reader that knows whether it was reading that failed.
-struct Source<R> {
+struct SourceReader<R> {
     reader: R,
     has_failed: bool,
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for SourceReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(buffer);
         self.has_failed = read.is_err();

@@ -67,7 +67,7 @@ impl WriteLock {
             };
             // The process that had the lock before may have removed the file after it was opened here.
             if is_same(&file, &path) {
-                // A file is empty until the process that makes it holds the lock, which may be this one's turn: it tells nothing.
+                // A new file is empty until the process that made it holds the lock: an empty one is no sign of work that failed.
                 let was_left = is_there && file.metadata().is_ok_and(|metadata| metadata.len() > 0);
                 let _ = (&file).write_all(HELD);
                 return Ok(Self { file, path, created, why_unlocked, was_left, keeps_file: false });

@@ -23,8 +23,8 @@ struct Parts {
 
 impl GraphNetwork {
     /// Lets the kernels compute the network, where they can compute all of it from the first block to the last, so that an estimate
-    /// has one layout. Where `asked` does not say whether to, they do it if their answers to some samples agree with those of the
-    /// engine, `expected`, within [`TOLERANCE`].
+    /// has one layout. `asked` says whether to; where it is `None`, they do if their answers to some samples agree with those of
+    /// the engine, `expected`, within [`TOLERANCE`].
     pub(super) fn use_kernels(&mut self, samples: &Samples, expected: &[f32], asked: Option<bool>) {
         if asked == Some(false) {
             return;
