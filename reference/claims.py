@@ -2,6 +2,8 @@
 
     python3 reference/claims.py                       prints a table of the arms: means over the seeds with 95 % intervals by t,
                                                       and the figures of every seed
+    python3 reference/claims.py compare ARM ARM       prints the first arm less the second: means of the differences of the seeds that
+                                                      both have, with 95 % intervals by t, and the differences
     python3 reference/claims.py record RUNS NAME      adds the run RUNS/NAME and its measurement RUNS/NAME-measured
     python3 reference/claims.py best-rate NAME        prints the rate of the runs NAME-rateR with the highest held-out accuracy
 
@@ -52,11 +54,41 @@ def last_that_differs(rows):
     return max((place for place, row in enumerate(rows, 1) if row["differs_from_zero"] == "yes"), default=0)
 
 
+def bias_fall(biases):
+    """The share of a stage after which its unsigned bias, linear between blocks, has fallen by a tenth of that of block 1.
+
+    `biases` has the blocks in order; that of the last block is 0, since its estimate is the target."""
+    goal = 0.9 * biases[0]
+    for place, (before, after) in enumerate(zip(biases, biases[1:])):
+        if after <= goal:
+            return (place + (before - goal) / (before - after)) / (len(biases) - 1)
+    raise ValueError("the last bias is not 0")
+
+
+def estimation(directory):
+    """Figures of estimation.csv: of all blocks but the last ones of their stages, and of the bias within the last stage."""
+    rows = table(directory, "estimation")
+    if not rows:
+        return {}
+    blocks = [row for row in rows if float(row["std"]) > 0]
+    last_stage = rows[-1]["block"].partition(".")[0]
+    bias = lambda suffix: [
+        # There is no null for the last block.
+        float(row["unsigned_bias_over_std_of_a" + suffix] or 0) for row in rows if row["block"].startswith(last_stage + ".")
+    ]
+    return {
+        "std of E over std of A": mean_of(blocks, "std_over_std_of_a"),
+        "std of E over std of A, untrained": mean_of(blocks, "std_over_std_of_a_untrained"),
+        "share of last stage until bias falls": bias_fall(bias("")),
+        "share of last stage until bias falls, untrained": bias_fall(bias("_untrained")),
+    }
+
+
 def figures(run, directory):
     """The figures of one trained network and, where there are any, of its measurements, by name."""
     if not (run / "model.safetensors").exists():
         # The loss was not finite.
-        return {HELD_OUT: None}
+        return {"training loss": None, HELD_OUT: None}
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     found = {"training loss": history[-1]["train_loss_nats"]}
     if not (directory / "report.html").exists():
@@ -80,6 +112,7 @@ def figures(run, directory):
     for name, column, what in [("several", "removed", "without {} blocks"), ("shuffle", "swaps", "after {} swaps")]:
         for count, rows in rows_by(directory, name, column).items():
             found[f"accuracy {what.format(count)}, %"] = 100 * mean_of(rows, "accuracy_fraction")
+    found |= estimation(directory)
     if rows := table(directory, "theory"):
         # Of a stage's last block, whose estimate is the target, there is no slope.
         found["slope of logit T"] = mean_of(rows, "logit_slope")
@@ -105,11 +138,13 @@ def processor():
 
 def record(runs, name):
     directory = Path(runs)
+    history = [json.loads(line) for line in (directory / name / "metrics.jsonl").read_text().splitlines()]
     line = {
         "network": name,
         "date": datetime.date.today().isoformat(),
         "machine": processor(),
-        "epochs": len((directory / name / "metrics.jsonl").read_text().splitlines()),
+        "epochs": len(history),
+        "seconds": round(sum(epoch["seconds"] for epoch in history)),
         "figures": figures(directory / name, directory / f"{name}-measured"),
     }
     with FIGURES.open("a") as file:
@@ -132,24 +167,57 @@ def best_rate(name):
     print(best["network"].removeprefix(prefix))
 
 
-def print_table():
-    arms = {}
-    if not FIGURES.exists():
-        print("no network has been trained to its end yet")
+def arms():
+    """The figures of the trained networks: by arm, then by seed."""
+    found = {}
     for line in recorded():
         if match := re.fullmatch(r"(.*)-seed(\d+)", line["network"]):
-            arms.setdefault(match[1], {})[int(match[2])] = line["figures"]
-    for arm, seeds in sorted(arms.items()):
-        print(f"\n{arm}: seeds {', '.join(map(str, sorted(seeds)))}")
-        for name in next(iter(seeds.values())):
-            values = [seeds[seed].get(name, float("nan")) for seed in sorted(seeds)]
-            print(f"  {name:32} {interval(values):20} ({', '.join(f'{value:.4g}' for value in values)})")
+            found.setdefault(match[1], {})[int(match[2])] = line["figures"]
+    return found
+
+
+def print_figures(seeds):
+    """Prints the figures of seeds, `{seed: {name: value}}`: mean, interval, and the value of each seed."""
+    print(f"seeds {', '.join(map(str, sorted(seeds)))}")
+    for name in dict.fromkeys(name for figures in seeds.values() for name in figures):
+        values = [seeds[seed].get(name) for seed in sorted(seeds)]
+        values = [float("nan") if value is None else value for value in values]
+        print(f"  {name:48} {interval(values):20} ({', '.join(f'{value:.4g}' for value in values)})")
+
+
+def print_table():
+    if not FIGURES.exists():
+        print("no network has been trained to its end yet")
+    for arm, seeds in sorted(arms().items()):
+        print(f"\n{arm}: ", end="")
+        print_figures(seeds)
+
+
+def compare(arm, other):
+    trained = arms()
+    for name in (arm, other):
+        if name not in trained:
+            sys.exit(f"{name}: no such arm in {FIGURES.name}; there are {', '.join(sorted(trained))}")
+    arm, other = trained[arm], trained[other]
+    common = arm.keys() & other.keys()
+    if not common:
+        sys.exit("the two arms have no seed in common")
+    print_figures({
+        seed: {
+            name: value - other[seed][name]
+            for name, value in arm[seed].items()
+            if value is not None and other[seed].get(name) is not None
+        }
+        for seed in common
+    })
 
 
 def main():
     match sys.argv[1:]:
         case []:
             print_table()
+        case ["compare", arm, other]:
+            compare(arm, other)
         case ["record", runs, name]:
             record(runs, name)
         case ["best-rate", name]:

@@ -25,24 +25,29 @@ wait_for_all() {
     [ "$failed" = 0 ]
 }
 
-# train NAME CONFIG KEY=VALUE...: trains the experiment into RUNS/NAME.
+# train NAME CONFIG KEY=VALUE...: trains the experiment into RUNS/NAME. That the loss is not finite is a result, not an error.
 train() {
     local out=$RUNS/$1 config=$here/$2 options=()
     shift 2
     [ -e "$out/model.safetensors" ] && return
     [ -e "$out/config.toml" ] && options=(--resume)
     for value in "$@"; do options+=(--set "$value"); done
-    "$UNROLLED" train "$config" --out "$out" "${options[@]}"
+    mkdir -p "$RUNS"
+    "$UNROLLED" train "$config" --out "$out" "${options[@]}" >"$out.log" 2>&1 || not_finite "$out.log"
 }
 
-# measure NAME DATA OPTION...: measures the run RUNS/NAME on test images into RUNS/NAME-measured.
+# not_finite LOG: whether a training ended because its loss was not finite; prints any other error.
+not_finite() {
+    grep -q "not finite" "$1" || { tail -n 1 "$1" >&2; return 1; }
+}
+
+# measure NAME OPTION...: measures the run RUNS/NAME on the test images of its data into RUNS/NAME-measured.
 measure() {
     local run=$RUNS/$1 out=$RUNS/$1-measured options=()
-    local data=$2
-    shift 2
-    [ -e "$out/report.html" ] && return
+    shift
+    [ -e "$out/report.html" ] || ! [ -e "$run/model.safetensors" ] && return
     [ -e "$out/plan.json" ] && options=(--resume)
-    "$UNROLLED" measure "$run" --data "$data" --out "$out" "${options[@]}" "$@" >"$RUNS/${run##*/}.txt"
+    "$UNROLLED" measure "$run" --out "$out" "${options[@]}" "$@" >"$out.log" 2>&1 || { tail -n 1 "$out.log" >&2; return 1; }
 }
 
 # recorded NAME: whether docs/claims.jsonl has the figures of a network.
@@ -59,18 +64,11 @@ record() {
 search() {
     local name=$1 rate
     shift
-    for rate in 0.03 0.1 0.3; do background train_and_record "$name-rate$rate" "$@" train.rate=$rate; done
-}
-
-# train_and_record NAME ...: trains, and records; also that the loss was not finite.
-train_and_record() {
-    recorded "$1" && return
-    mkdir -p "$RUNS"
-    if ! train "$@" 2>"$RUNS/$1.log" && ! grep -q "not finite" "$RUNS/$1.log"; then
-        tail -n 1 "$RUNS/$1.log" >&2
-        return 1
-    fi
-    record "$1"
+    for rate in 0.03 0.1 0.3; do
+        recorded "$name-rate$rate" && continue
+        train "$name-rate$rate" "$@" train.rate=$rate
+        record "$name-rate$rate"
+    done
 }
 
 # best_rate NAME: prints the rate of the search with the highest accuracy on the held-out training images.
