@@ -7,20 +7,21 @@
     python3 reference/claims.py record RUNS NAME      adds the run RUNS/NAME and its measurement RUNS/NAME-measured
     python3 reference/claims.py best-rate NAME        prints the rate of the runs NAME-rateR with the highest held-out accuracy
 
-Figures are kept in docs/claims.jsonl, a line for each network: seed N of an arm is NAME-seedN. Only Python's standard library is
-needed.
+Figures are kept in the file FIGURES, by default docs/claims.jsonl, a line for each network: seed N of an arm is NAME-seedN. Only
+Python's standard library is needed.
 """
 
 import csv
 import datetime
 import json
+import math
 import os
 import re
 import statistics
 import sys
 from pathlib import Path
 
-FIGURES = Path(__file__).parent.parent / "docs" / "claims.jsonl"
+FIGURES = Path(os.environ.get("FIGURES", Path(__file__).parent.parent / "docs" / "claims.jsonl"))
 
 HELD_OUT = "held-out accuracy, %"
 
@@ -37,7 +38,7 @@ def table(directory, name):
 
 
 def mean_of(rows, column):
-    values = [float(row[column]) for row in rows if row.get(column) not in (None, "", "NaN")]
+    values = [float(row[column]) for row in rows if row[column] not in ("", "NaN")]
     return statistics.fmean(values) if values else float("nan")
 
 
@@ -91,6 +92,10 @@ def figures(run, directory):
         return {"training loss": None, HELD_OUT: None}
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     found = {"training loss": history[-1]["train_loss_nats"]}
+    if 'kind = "char-lm"' in (run / "config.toml").read_text():
+        found["training perplexity"] = math.exp(history[-1]["train_loss_nats"])
+        found["validation perplexity, best epoch"] = math.exp(min(epoch["test_loss_nats"] for epoch in history))
+        return found
     if not (directory / "report.html").exists():
         # What is held out is the test split of the metrics.
         found[HELD_OUT] = 100 * history[-1]["test_accuracy_fraction"]

@@ -93,7 +93,8 @@ claim() {
 
 # arm NAME SEEDS: searches the rate of an arm, and trains and measures it with each seed.
 arm() {
-    local name=$prefix-$1 seed rate values=(data.source="$source" data.resize="$SIZE" data.augment.pad=$((SIZE / 8)))
+    local name=$prefix-$1 seed rate
+    local values=(data.source="$source" data.validation="$HELD_OUT" data.resize="$SIZE" data.augment.pad=$((SIZE / 8)))
     for value in ${ARMS[$1]}; do values+=("model.$value"); done
     search "$name" cifar.toml train.epochs=$(((EPOCHS + 3) / 4)) "${values[@]}"
     rate=$(best_rate "$name")

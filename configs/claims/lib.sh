@@ -1,17 +1,21 @@
-# Sourced by the scripts of this directory. Trains and measures what has no line in docs/claims.jsonl yet; stopped work continues.
+# Sourced by the scripts of this directory. Trains and measures what has no line in FIGURES yet; stopped work continues.
 #
-#     DATA     where mnist/ and cifar10-jpeg/{train,test}/CLASS lie, by default data
+#     DATA     where mnist/, ptb/ and cifar10-jpeg/{train,test}/CLASS lie, by default data
 #     RUNS     where runs and measurements go, by default runs/claims
+#     FIGURES  the file of figures, by default docs/claims.jsonl
 #     UNROLLED the program, by default unrolled
 #     JOBS     trainings at once, by default 1; with more, set RAYON_NUM_THREADS to the threads of each
+#     HELD_OUT training images that are held out, by default 5000
 
 set -euo pipefail
 DATA=${DATA:-data}
 RUNS=${RUNS:-runs/claims}
 UNROLLED=${UNROLLED:-unrolled}
 JOBS=${JOBS:-1}
-failed=0
+HELD_OUT=${HELD_OUT:-5000}
 here=$(dirname "${BASH_SOURCE[0]}")
+export FIGURES=${FIGURES:-$here/../../docs/claims.jsonl}
+failed=0
 
 # background COMMAND...: runs a command once fewer than JOBS are running.
 background() {
@@ -50,12 +54,12 @@ measure() {
     "$UNROLLED" measure "$run" --out "$out" "${options[@]}" "$@" >"$out.log" 2>&1 || { tail -n 1 "$out.log" >&2; return 1; }
 }
 
-# recorded NAME: whether docs/claims.jsonl has the figures of a network.
+# recorded NAME: whether FIGURES has those of a network.
 recorded() {
-    grep -qsF "\"network\": \"$1\"" "$here/../../docs/claims.jsonl"
+    grep -qsF "\"network\": \"$1\"" "$FIGURES"
 }
 
-# record NAME: adds the figures of RUNS/NAME and RUNS/NAME-measured to docs/claims.jsonl.
+# record NAME: adds the figures of RUNS/NAME and RUNS/NAME-measured to FIGURES.
 record() {
     python3 "$here/../../reference/claims.py" record "$RUNS" "$1"
 }

@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 
 declare -A SOURCES=([mnist]=mnist:$DATA/mnist [cifar]=folder:$DATA/cifar10-jpeg)
 for set in mnist cifar; do
-    background search mlp50-$set mlp50.toml data.source=${SOURCES[$set]} train.epochs=3 model.gate_bias=-4
+    background search mlp50-$set mlp50.toml data.source=${SOURCES[$set]} data.validation="$HELD_OUT" train.epochs=3 model.gate_bias=-4
 done
 wait_for_all
 
@@ -13,7 +13,8 @@ wait_for_all
 arm() {
     local name=mlp50-$1-bias$2-seed$3 source=${SOURCES[$1]}
     recorded "$name" && return
-    train "$name" mlp50.toml data.source="$source" train.rate="$(best_rate mlp50-$1)" train.seed="$3" model.gate_bias="$2"
+    train "$name" mlp50.toml data.source="$source" data.validation="$HELD_OUT" train.rate="$(best_rate mlp50-$1)" \
+        train.seed="$3" model.gate_bias="$2"
     measure "$name" --only lesion,theory,gates
     record "$name"
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod at_once;
 mod calls;
+mod claims;
 mod cluster;
 mod commands;
 mod convolutions;
