@@ -12,7 +12,7 @@ use super::find_blocks::BlockMatch;
 use super::layers::describe_layers;
 use super::layout::LayoutBuilder;
 use super::linked_graph::Graph;
-use super::network::{Block, GraphInput, GraphNetwork, Stage};
+use super::network::{Block, GraphInput, GraphNetwork, NetworkParts, Stage};
 use super::partition::{Dependents, Part, Partition};
 use super::probe::Shapes;
 use super::source_name::source_name;
@@ -108,11 +108,13 @@ pub(super) fn assemble(
         batch,
         layouts: Arc::new(layouts),
         left_out: Vec::new(),
-        stem: partition.stem,
-        after_stem: Vec::new(),
-        stages,
-        after_last_stage: Vec::new(),
-        head: partition.head,
+        parts: NetworkParts {
+            stem: partition.stem,
+            after_stem: Vec::new(),
+            stages,
+            after_last_stage: Vec::new(),
+            head: partition.head,
+        },
     })
 }
 

@@ -27,6 +27,27 @@ pub(super) struct BlockMatch {
     pub skip: Option<SkipConnection>,
 }
 
+impl BlockMatch {
+    /// Returns the value in the place of `x` in the sum.
+    pub(super) fn shortcut(&self) -> usize {
+        self.skip.as_ref().map_or(self.input, |skip| skip.shortcut)
+    }
+
+    /// Returns a block each of whose values is another.
+    pub(super) fn with_values(&self, to: &dyn Fn(usize) -> crate::Result<usize>) -> crate::Result<Self> {
+        let skip = self.skip.as_ref().map(|skip| -> crate::Result<SkipConnection> {
+            Ok(SkipConnection {
+                shortcut: to(skip.shortcut)?,
+                h: skip.h.map(to).transpose()?,
+                transform: skip.transform.map(to).transpose()?,
+                carry: skip.carry.map(to).transpose()?,
+                ..skip.clone()
+            })
+        });
+        Ok(Self { input: to(self.input)?, sum: to(self.sum)?, output: to(self.output)?, skip: skip.transpose()? })
+    }
+}
+
 /// Operations besides views that belong to the block where they follow its sum: activations, and normalizations, whole or
 /// in their parts.
 const AFTER_SUM: [&str; 26] = [

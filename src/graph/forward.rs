@@ -18,7 +18,7 @@ impl GraphNetwork {
     /// Lets the engine run a part on each chunk; returns its outputs for each.
     fn run(&self, part: &Part, estimate: &Activation) -> Result<Vec<Vec<Value>>> {
         let run = |(chunk, side_inputs): (&EstimateChunk, &Vec<Value>)| {
-            let computed = self.stem.to[1..].iter().copied().zip(side_inputs.iter().map(ValueView::from));
+            let computed = self.parts.stem.to[1..].iter().copied().zip(side_inputs.iter().map(ValueView::from));
             let needed = computed.filter(|(value, _)| part.side_inputs.contains(value));
             let array = part.from.map(|_| chunk.to_array()).transpose().map_err(|e| self.error(e))?;
             let entering = part.from.zip(array.as_deref()).map(|(from, array)| (from, array.into()));
@@ -139,7 +139,7 @@ impl Network for GraphNetwork {
     fn stem(&self, samples: &Samples) -> Result<Activation> {
         let (mut chunks, mut side_inputs) = (Vec::new(), Vec::new());
         for inputs in self.input_chunks(samples)? {
-            if let (Some(program), [(_, Value::FloatTensor(array))]) = (&self.stem.program, &inputs[..])
+            if let (Some(program), [(_, Value::FloatTensor(array))]) = (&self.parts.stem.program, &inputs[..])
                 && let Some(map) = feature_map(array)
             {
                 chunks.push(EstimateChunk::Map(program.run(map).swap_remove(0)));
@@ -147,18 +147,19 @@ impl Network for GraphNetwork {
                 continue;
             }
             let inputs: Vec<_> = inputs.iter().map(|(value, array)| (*value, array.into())).collect();
-            let mut values = self.engine.run(&self.graph, &inputs, &self.stem.to).map_err(|e| self.error(e))?;
+            let mut values = self.engine.run(&self.graph, &inputs, &self.parts.stem.to).map_err(|e| self.error(e))?;
             side_inputs.push(values.split_off(1));
-            chunks.extend(self.floats(&self.stem.to[..1], values)?);
+            chunks.extend(self.floats(&self.parts.stem.to[..1], values)?);
         }
         let mask = self.input_mask(samples).map(Arc::new);
         let (chunks, side_inputs) = (Arc::new(chunks), Arc::new(side_inputs));
-        let estimate = Activation { chunks, side_inputs, samples: samples.shape[0], value: self.stem.to[0], mask };
-        self.run_chain(&self.after_stem, estimate)
+        let estimate =
+            Activation { chunks, side_inputs, samples: samples.shape[0], value: self.parts.stem.to[0], mask };
+        self.run_chain(&self.parts.after_stem, estimate)
     }
 
     fn enter_stage(&self, stage: usize, estimate: Activation) -> Result<Activation> {
-        self.run_chain(&self.stages[stage].enter, estimate)
+        self.run_chain(&self.parts.stages[stage].enter, estimate)
     }
 
     fn block_activations(&self, at: BlockId, estimate: Activation) -> Result<BlockActivations<Activation>> {
@@ -204,10 +205,10 @@ impl Network for GraphNetwork {
     }
 
     fn head(&self, estimate: Activation, _: &mut RecurrentState) -> Result<Logits> {
-        let estimate = self.run_chain(&self.after_last_stage, estimate)?;
-        let converted = self.head.from.map_or(Ok(None), |from| self.converted(&estimate, from))?;
+        let estimate = self.run_chain(&self.parts.after_last_stage, estimate)?;
+        let converted = self.parts.head.from.map_or(Ok(None), |from| self.converted(&estimate, from))?;
         let estimate = converted.unwrap_or(estimate);
-        let outputs: Vec<Value> = self.run(&self.head, &estimate)?.into_iter().flatten().collect();
+        let outputs: Vec<Value> = self.run(&self.parts.head, &estimate)?.into_iter().flatten().collect();
         self.logits(&outputs, estimate.samples, estimate.mask.as_ref().map(|mask| mask.as_slice()))
     }
 

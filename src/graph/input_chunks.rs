@@ -46,7 +46,7 @@ impl GraphNetwork {
     pub(super) fn forward_whole(&self, samples: &Samples) -> Result<Logits> {
         let run = |inputs: Vec<(usize, Value)>| {
             let inputs: Vec<_> = inputs.iter().map(|(value, array)| (*value, array.into())).collect();
-            let mut outputs = self.engine.run(&self.graph, &inputs, &self.head.to).map_err(|e| self.error(e))?;
+            let mut outputs = self.engine.run(&self.graph, &inputs, &self.parts.head.to).map_err(|e| self.error(e))?;
             Ok(outputs.swap_remove(0))
         };
         let outputs: Result<Vec<Value>> = self.input_chunks(samples)?.into_iter().map(run).collect();

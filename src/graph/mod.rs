@@ -18,8 +18,9 @@
 //!
 //! `input_chunks` cuts samples into the batches that a file fixes, and `subgraph` says which nodes stand between two values.
 //!
-//! Where blocks are removed for good, `remove_blocks` reconnects the values around them, `edit` lists what else is no
-//! longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other files.
+//! Where blocks are removed for good, `removable` says which can be, `remove_blocks` reconnects the values around them, `edit` lists
+//! what else is no longer needed, `write` copies the rest of the file, and `external_data` copies arrays that are stored in other
+//! files; `slimmed_file` makes the file of these, and opens it again.
 //! `fingerprint` identifies a graph by what would be written.
 
 mod answer;
@@ -51,8 +52,10 @@ mod probe;
 mod program;
 mod protobuf;
 mod raw_graph;
+mod removable;
 mod remove_blocks;
 mod sizes;
+mod slimmed_file;
 mod source_name;
 mod subgraph;
 mod use_kernels;

@@ -47,13 +47,18 @@ pub struct GraphNetwork {
     pub(super) layouts: Arc<Layouts>,
     /// Sums with a skip connection that could be blocks and cannot be used, with the reason of each.
     pub(super) left_out: Vec<String>,
-    pub(super) stem: Part,
+    pub(super) parts: NetworkParts,
+}
+
+/// All parts of a network, in the order in which they are computed.
+pub(super) struct NetworkParts {
+    pub stem: Part,
     /// The end of the stem, where the kernels compute it and not what stands before.
-    pub(super) after_stem: Vec<Part>,
-    pub(super) stages: Vec<Stage>,
+    pub after_stem: Vec<Part>,
+    pub stages: Vec<Stage>,
     /// What stands between the last block and the head.
-    pub(super) after_last_stage: Vec<Part>,
-    pub(super) head: Part,
+    pub after_last_stage: Vec<Part>,
+    pub head: Part,
 }
 
 /// Reasons that a summary gives for sums that are no blocks.
@@ -123,13 +128,13 @@ impl GraphNetwork {
     pub fn boundaries(&self) -> Vec<Vec<[String; 2]>> {
         let name = |value: usize| self.graph.values[value].name.clone();
         let mut blocks = self.blocks.iter().map(|block| [name(block.input), name(block.output)]);
-        self.stages.iter().map(|stage| blocks.by_ref().take(stage.blocks.len()).collect()).collect()
+        self.parts.stages.iter().map(|stage| blocks.by_ref().take(stage.blocks.len()).collect()).collect()
     }
 
     /// Returns a text of several lines: what was found in the graph, which sums are no blocks and why, that it was checked, and
     /// what its answers are.
     pub fn summary(&self) -> String {
-        let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
+        let blocks: usize = self.parts.stages.iter().map(|stage| stage.blocks.len()).sum();
         let sums = match (&self.given_boundaries, self.skip_count.saturating_sub(blocks)) {
             (Some(_), _) => "blocks as they were given".to_owned(),
             (None, _) if !self.left_out.is_empty() => {
@@ -142,7 +147,7 @@ impl GraphNetwork {
                 blocks + rest
             ),
         };
-        let side_inputs = match self.stem.to.len() - 1 {
+        let side_inputs = match self.parts.stem.to.len() - 1 {
             0 => String::new(),
             count => format!("; values from before the blocks that they need: {count}"),
         };
@@ -203,6 +208,6 @@ impl GraphNetwork {
     }
 
     pub(super) fn block_at(&self, id: BlockId) -> &Block {
-        &self.stages[id.stage].blocks[id.block]
+        &self.parts.stages[id.stage].blocks[id.block]
     }
 }

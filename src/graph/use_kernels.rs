@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::{shape_of, to_floats};
-use super::network::{Block, GraphNetwork, Stage};
+use super::network::{Block, GraphNetwork, NetworkParts, Stage};
 use super::partition::Part;
 use super::program::{Constants, Program};
 use crate::nn::{Network, RecurrentState, Route, Samples};
@@ -11,15 +11,6 @@ use crate::nn::{Network, RecurrentState, Route, Samples};
 /// Largest difference from the engine's answers, relative to the largest of these: both add up f32 in their own order, over all
 /// layers of a network.
 const TOLERANCE: f32 = 1e-4;
-
-/// All parts of a network.
-struct Parts {
-    stem: Part,
-    after_stem: Vec<Part>,
-    stages: Vec<Stage>,
-    after_last_stage: Vec<Part>,
-    head: Part,
-}
 
 impl GraphNetwork {
     /// Lets the kernels compute the network, where they can compute all of it from the first block to the last, so that an estimate
@@ -35,10 +26,10 @@ impl GraphNetwork {
         if asked.is_none() && !programs.any(|program| program.has_convolutions()) {
             return;
         }
-        self.swap(&mut parts);
+        std::mem::swap(&mut self.parts, &mut parts);
         self.uses_kernels = asked == Some(true) || self.agrees(samples, expected);
         if !self.uses_kernels {
-            self.swap(&mut parts);
+            self.parts = parts;
         }
     }
 
@@ -51,36 +42,29 @@ impl GraphNetwork {
         found.values.len() == expected.len() && found.values.iter().zip(expected).all(is_close)
     }
 
-    fn swap(&mut self, parts: &mut Parts) {
-        std::mem::swap(&mut self.stem, &mut parts.stem);
-        std::mem::swap(&mut self.after_stem, &mut parts.after_stem);
-        std::mem::swap(&mut self.stages, &mut parts.stages);
-        std::mem::swap(&mut self.after_last_stage, &mut parts.after_last_stage);
-        std::mem::swap(&mut self.head, &mut parts.head);
-    }
-
-    fn parts_for_kernels(&self, constants: &Constants) -> Option<Parts> {
-        let stages = self.stages.iter().map(|stage| self.stage_for_kernels(constants, stage)).collect::<Option<_>>()?;
+    fn parts_for_kernels(&self, constants: &Constants) -> Option<NetworkParts> {
+        let stages =
+            self.parts.stages.iter().map(|stage| self.stage_for_kernels(constants, stage)).collect::<Option<_>>()?;
         let (stem, after_stem) = self.stem_for_kernels(constants);
         let (before_head, head) = self.head_for_kernels(constants);
-        let after_last_stage = self.after_last_stage.iter().cloned().chain(before_head).collect();
-        Some(Parts { stem, after_stem, stages, after_last_stage, head })
+        let after_last_stage = self.parts.after_last_stage.iter().cloned().chain(before_head).collect();
+        Some(NetworkParts { stem, after_stem, stages, after_last_stage, head })
     }
 
     /// Splits the nodes with which the stem ends, as far as the kernels can compute them, from the stem. What follows it rounds alike
     /// then, where a block that is removed leaves its shortcut to the stem.
     fn stem_for_kernels(&self, constants: &Constants) -> (Part, Vec<Part>) {
-        let program = self.program(constants, &self.stem);
-        let &[to] = &self.stem.to[..] else { return (self.stem.clone(), Vec::new()) };
+        let program = self.program(constants, &self.parts.stem);
+        let &[to] = &self.parts.stem.to[..] else { return (self.parts.stem.clone(), Vec::new()) };
         if program.is_some() {
-            return (Part { program, ..self.stem.clone() }, Vec::new());
+            return (Part { program, ..self.parts.stem.clone() }, Vec::new());
         }
         match Program::suffix(&self.graph, constants, &|value| self.shape_of_sample(value), to) {
-            None => (self.stem.clone(), Vec::new()),
+            None => (self.parts.stem.clone(), Vec::new()),
             Some((program, from)) => {
                 let program = Some(Arc::new(program));
                 let end = Part { from: Some(from), to: vec![to], side_inputs: Vec::new(), program };
-                (Part { to: vec![from], ..self.stem.clone() }, vec![end])
+                (Part { to: vec![from], ..self.parts.stem.clone() }, vec![end])
             }
         }
     }
@@ -89,17 +73,17 @@ impl GraphNetwork {
     /// classifier rounds alike then, whether it belongs to the head or to the last block.
     fn head_for_kernels(&self, constants: &Constants) -> (Option<Part>, Part) {
         let begin = || {
-            let from = self.head.from?;
+            let from = self.parts.head.from?;
             let shape = self.shape_of_sample(from)?;
-            let (program, value) = Program::prefix(&self.graph, constants, (from, &shape), &self.head.to)?;
+            let (program, value) = Program::prefix(&self.graph, constants, (from, &shape), &self.parts.head.to)?;
             Some((from, value, Arc::new(program)))
         };
         match begin() {
-            None => (None, self.head.clone()),
+            None => (None, self.parts.head.clone()),
             Some((from, value, program)) => {
                 let side_inputs = Vec::new();
                 let begin = Part { from: Some(from), to: vec![value], side_inputs, program: Some(program) };
-                (Some(begin), Part { from: Some(value), ..self.head.clone() })
+                (Some(begin), Part { from: Some(value), ..self.parts.head.clone() })
             }
         }
     }
