@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let trainer = Trainer::new(experiment, Path::new(&dir), false, Backend::cpu())?;
     let (model, _) = trainer.train(&mut |event| {
         if let Event::Epoch(epoch) = event {
-            println!("epoch {}: {:.2} % of the test samples", epoch.epoch, 100.0 * epoch.test_accuracy);
+            println!("epoch {}: {:.2} % of the test samples", epoch.epoch, 100.0 * epoch.evaluation_accuracy);
         }
     })?;
 

@@ -94,11 +94,10 @@ def figures(run, directory):
     found = {"training loss": history[-1]["train_loss_nats"]}
     if 'kind = "char-lm"' in (run / "config.toml").read_text():
         found["training perplexity"] = math.exp(history[-1]["train_loss_nats"])
-        found["validation perplexity, best epoch"] = math.exp(min(epoch["test_loss_nats"] for epoch in history))
+        found["validation perplexity, best epoch"] = math.exp(min(epoch["evaluation_loss_nats"] for epoch in history))
         return found
     if not (directory / "report.html").exists():
-        # What is held out is the test split of the metrics.
-        found[HELD_OUT] = 100 * history[-1]["test_accuracy_fraction"]
+        found[HELD_OUT] = 100 * history[-1]["evaluation_accuracy_fraction"]
         return found
     accuracy = json.loads((directory / "measurements.json").read_text())["baseline"]["accuracy_fraction"]
     found["test accuracy, %"] = 100 * accuracy

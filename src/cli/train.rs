@@ -75,16 +75,19 @@ impl Train {
             _ => None,
         };
         let (model, history) = train(experiment, weights.as_ref(), &dir, resume, backend, ranks)?;
-        let figure = |e: &Epoch| figure(model.outline(), e.test_loss, e.test_accuracy);
-        let last = history.last().map_or_else(String::new, |e| format!(", {0} {1}", figure(e).0, figure(e).1));
+        let figure = |epoch: &Epoch| {
+            let (name, figure) = figure(model.outline(), epoch.evaluation_loss, epoch.evaluation_accuracy);
+            format!("{} {name} {figure}", epoch.evaluated_on_name())
+        };
+        let last = history.last().map_or_else(String::new, |epoch| format!(", {}", figure(epoch)));
         let is_language_model = model.outline().is_language_model;
         let better = |best, epoch| if Epoch::is_better_than(epoch, best, is_language_model) { epoch } else { best };
         let path = dir.join("best.safetensors");
         let best = history.iter().reduce(better).filter(|best| best.epoch < history.len() as u64);
         if let Some(best) = best.filter(|_| path.exists()) {
-            let (name, figure) = figure(best);
+            let figure = figure(best);
             let note = if selects_on_test { ", selected on the test split and so too good on average" } else { "" };
-            output::say(&format!("best after epoch {}, {name} {figure}{note}: {}", best.epoch, path.display()));
+            output::say(&format!("best after epoch {}, {figure}{note}: {}", best.epoch, path.display()));
         }
         output::print(&format!("{}: {}{last}\n", dir.display(), model.outline().name))
     }
@@ -204,7 +207,7 @@ pub(super) fn train(
     let outline = trainer.model().outline().clone();
     let [_, epochs] = trainer.epochs();
     let begun = std::time::Instant::now();
-    let (mut meter, mut seen, mut is_first) = (progress::Meter::new(), 0, true);
+    let (mut meter, mut seen, mut is_first, mut has_heading) = (progress::Meter::new(), 0, true, false);
     let result = trainer.train(&mut |event| match event {
         Event::Step { step, steps, epoch, loss, accuracy, samples } => {
             if std::mem::take(&mut is_first) {
@@ -216,7 +219,12 @@ pub(super) fn train(
             let line = format!("epoch {epoch} of {epochs}, loss {loss:.4}, {name} {figure}, {speed:.0} samples/s");
             meter.show(&line, step, steps);
         }
-        Event::Epoch(epoch) => meter.say(&line(&outline, epoch)),
+        Event::Epoch(epoch) => {
+            if !std::mem::replace(&mut has_heading, true) {
+                meter.say(&heading(&outline, epoch));
+            }
+            meter.say(&row(&outline, epoch));
+        }
     });
     meter.finish();
     progress::set_advice(None);
@@ -255,13 +263,19 @@ fn figure(outline: &Outline, loss: f64, accuracy: f64) -> (&'static str, String)
     }
 }
 
-/// The line of a finished epoch.
-fn line(outline: &Outline, epoch: &Epoch) -> String {
-    let (name, train) = figure(outline, epoch.train_loss, epoch.train_accuracy);
-    let (_, test) = figure(outline, epoch.test_loss, epoch.test_accuracy);
-    let split = if outline.is_language_model { "valid" } else { "test" };
+/// The heading of the table of epochs.
+fn heading(outline: &Outline, epoch: &Epoch) -> String {
+    let (name, _) = figure(outline, epoch.train_loss, epoch.train_accuracy);
+    let evaluated = format!("{} loss", epoch.evaluated_on_name());
+    format!("epoch  rate       train loss  {name:>10}  {evaluated:>15}  {name:>10}  seconds")
+}
+
+/// The row of a finished epoch.
+fn row(outline: &Outline, epoch: &Epoch) -> String {
+    let (_, train) = figure(outline, epoch.train_loss, epoch.train_accuracy);
+    let (_, evaluated) = figure(outline, epoch.evaluation_loss, epoch.evaluation_accuracy);
     format!(
-        "epoch {:>3}  rate {:<9.3e} train loss {:.4} {name} {train:>8}  {split} loss {:.4} {name} {test:>8}  {:.1} s",
-        epoch.epoch, epoch.rate, epoch.train_loss, epoch.test_loss, epoch.seconds
+        "{:>5}  {:<9.3e}  {:>10.4}  {train:>10}  {:>15.4}  {evaluated:>10}  {:>7.1}",
+        epoch.epoch, epoch.rate, epoch.train_loss, epoch.evaluation_loss, epoch.seconds
     )
 }

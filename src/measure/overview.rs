@@ -2,6 +2,7 @@
 
 mod compared;
 mod networks;
+mod training;
 
 pub use compared::compare_predictions;
 pub use networks::outline_table;
@@ -14,8 +15,7 @@ use super::results::Measurements;
 use super::sample_info::SampleInfo;
 use super::{Estimation, Lesion};
 use crate::Result;
-use crate::report::{Axis, Cell, Chart, Column, Figure, Finding, Format, Mark, Panel, Point, Report, RowKey, Section};
-use crate::report::{Scale, Series, Table};
+use crate::report::{Cell, Column, Format, Report, RowKey, Section, Table};
 
 /// Returns a report about one network or several. `own` are measurements that are not in [`REGISTRY`]; `facts` tell what
 /// made the report, such as command and date.
@@ -31,7 +31,7 @@ pub fn report(
 ) -> Result<Report> {
     let names = short_names(&networks.iter().map(|network| network.target.as_str()).collect::<Vec<_>>());
     let mut sections = vec![overview(networks, &names)?];
-    sections.extend(training(networks, &names));
+    sections.extend(training::training(networks, &names));
     sections.push(networks::section(networks, &names));
     for measurement in REGISTRY.iter().chain(own) {
         let outputs = networks.iter().zip(&names).enumerate().filter_map(|(place, (network, name))| {
@@ -131,79 +131,6 @@ fn first_and_last_but_one(network: &Measurements) -> Result<String> {
         Some(if network.outline.stages.len() > 1 { format!("{} {ends}", stage.name) } else { ends })
     });
     Ok(stages.collect::<Vec<_>>().join("; "))
-}
-
-/// Loss and accuracy, or perplexity, by epoch; `None` where no training is known.
-fn training(networks: &[Measurements], names: &[String]) -> Option<Section> {
-    let trained = || networks.iter().zip(names).enumerate().filter(|(_, (network, _))| !network.training.is_empty());
-    let (_, (first, _)) = trained().next()?;
-    let metric = Metric::of(&first.outline);
-    let held_out = if metric == Metric::Accuracy { "test" } else { "validation" };
-    let figure = |accuracy: f64, loss: f64| if metric == Metric::Accuracy { 100.0 * accuracy } else { loss.exp() };
-    let columns = [
-        ("epoch", "epoch".to_owned(), Format::Count),
-        ("rate", "learning rate".into(), Format::Real),
-        ("train_loss_nats", "training loss, nats".into(), Format::Real),
-        ("train_value", format!("training {}", metric.label()), Format::Fixed2),
-        ("test_loss_nats", format!("{held_out} loss, nats"), Format::Real),
-        ("test_value", format!("{held_out} {}", metric.label()), Format::Fixed2),
-        ("seconds", "seconds".into(), Format::Fixed2),
-    ];
-    let columns = columns.map(|(name, heading, format)| Column::new(name, &heading, format).detail());
-    let named = vec![Column::text("network", "network").detail()];
-    let table = Table::new("training", "Every epoch", RowKey::Other, [named, columns.to_vec()].concat());
-    let mut table = Table { brief_rows: Some(0), ..table };
-    let value = (metric.title(), metric.name(), metric.value_unit());
-    let mut charts = [("Loss", "cross-entropy", "nats"), value].map(|(title, label, unit)| {
-        Chart::new(title, Axis::new("epoch", Scale::Linear), Axis::new(label, Scale::Linear).unit(unit))
-    });
-    let mut section = Section::new("training", "Training").about(format!(
-        "Mean cross-entropy and {} after each epoch of the training that made the networks: of the {held_out} split, and, \
-         dashed, of the training split while it was being learnt.",
-        metric.name()
-    ));
-    for (place, (network, name)) in trained() {
-        for epoch in &network.training {
-            let values = [
-                epoch.epoch as f64,
-                epoch.rate,
-                epoch.train_loss,
-                figure(epoch.train_accuracy, epoch.train_loss),
-                epoch.test_loss,
-                figure(epoch.test_accuracy, epoch.test_loss),
-                epoch.seconds,
-            ];
-            table.push([vec![name.as_str().into()], values.map(Cell::Number).to_vec()].concat());
-        }
-        let column = |place: usize| -> Vec<Point> {
-            let rows = table.rows.iter().filter(|row| row[0] == name.as_str().into());
-            let number = |cell: &Cell| if let Cell::Number(value) = cell { *value } else { f64::NAN };
-            rows.map(|row| Point { x: number(&row[1]), y: number(&row[place]), ..Point::default() }).collect()
-        };
-        for (chart, [train, test]) in charts.iter_mut().zip([[3, 5], [4, 6]]) {
-            for (mark, split, place_of) in [(Mark::Dashed, "training", train), (Mark::Line, held_out, test)] {
-                let name = format!("{name}, {split}");
-                chart.series.push(Series { name, network: Some(place), mark, points: column(place_of) });
-            }
-        }
-        if let Some(last) = network.training.last() {
-            let seconds: f64 = network.training.iter().map(|epoch| epoch.seconds).sum();
-            let value = figure(last.test_accuracy, last.test_loss);
-            let text = format!(
-                "After epoch {} the {held_out} {} is {value:.2}{}, the {held_out} loss {:.4} nats; the training took \
-                 {seconds:.0} s.",
-                last.epoch,
-                metric.name(),
-                if metric == Metric::Accuracy { " %" } else { "" },
-                last.test_loss
-            );
-            section.findings.push(Finding { network: Some(place), text });
-        }
-    }
-    let panels = charts.into_iter().map(Panel::Chart).collect();
-    section.figures.push(Figure { name: "training".into(), panels, ..Figure::default() });
-    section.tables.push(table);
-    Some(section)
 }
 
 #[cfg(test)]

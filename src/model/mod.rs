@@ -25,7 +25,7 @@ mod validate;
 
 pub use char_lm::CharLmSize;
 pub use config::{ModelConfig, Width};
-pub use epoch::Epoch;
+pub use epoch::{Epoch, EvaluatedSplit};
 pub(crate) use file::METADATA_KEY;
 pub use file::{ModelFile, NamedArray, from_bytes, to_bytes};
 pub use kind::{ModelFamily, ModelKind};

@@ -1,8 +1,8 @@
 //! Opens the training samples and the evaluated samples of an experiment.
 
-use super::Experiment;
+use super::{DataConfig, Experiment};
 use crate::data::{DEFAULT_STREAMS, DataSpec, Dataset, ResizeCrop, Split};
-use crate::model::Model;
+use crate::model::{EvaluatedSplit, Model};
 use crate::nn::Network;
 use crate::{Error, Result};
 
@@ -48,6 +48,15 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let held_out =
         open(Split::Train)?.with_streams(1).limit(samples.len()).drop_first(kept).with_streams(DEFAULT_STREAMS);
     Ok((samples.limit(kept).with_streams(streams), held_out))
+}
+
+/// Returns which samples are evaluated.
+pub(super) fn evaluated_on(data: &DataConfig, is_text: bool) -> EvaluatedSplit {
+    match (data.validation, is_text) {
+        (1.., _) => EvaluatedSplit::HeldOut,
+        (0, true) => EvaluatedSplit::Validation,
+        (0, false) => EvaluatedSplit::Test,
+    }
 }
 
 /// Returns an error about an argument with the key of the experiment in its place.

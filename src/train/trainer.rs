@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::open_data::evaluated_on;
 use super::{DataFingerprints, Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
@@ -278,8 +279,9 @@ impl Trainer {
             rate: schedule.rate(train, progress.step.saturating_sub(1), progress.batch),
             train_loss: progress.loss_sum / progress.seen as f64,
             train_accuracy: progress.correct as f64 / progress.seen as f64,
-            test_loss: score.loss,
-            test_accuracy: score.accuracy,
+            evaluated_on: Some(evaluated_on(&self.experiment.data, self.samples.vocabulary().is_some())),
+            evaluation_loss: score.loss,
+            evaluation_accuracy: score.accuracy,
             seconds: progress.seconds,
         });
         // The threshold of the plateau is a loss, or a perplexity for language models.

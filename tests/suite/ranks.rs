@@ -181,7 +181,7 @@ fn check_losses(experiment: &Experiment, tolerance: f64, what: &str) {
         for (model, history) in &found {
             for (found, expected) in history.iter().zip(&expected.1) {
                 for [found, expected] in
-                    [[found.train_loss, expected.train_loss], [found.test_loss, expected.test_loss]]
+                    [[found.train_loss, expected.train_loss], [found.evaluation_loss, expected.evaluation_loss]]
                 {
                     let error = (found / expected - 1.0).abs();
                     assert!(error <= tolerance, "{what}, {size} ranks: {found}, expected {expected}: {error:.1e}");

@@ -153,6 +153,23 @@ fn no_epoch_is_selected_on_the_test_split_unless_asked_for() {
 }
 
 #[test]
+fn figures_of_held_out_samples_are_not_called_those_of_the_test_split() {
+    let home = Home::new();
+    for (validation, split) in [(0, "test"), (100, "held-out")] {
+        let run = format!("run{validation}");
+        let (out, err) = home.run(&format!("train a.toml --out {run} --set data.validation={validation}"));
+        assert!(out.contains(&format!("width 8, {split} accuracy ")), "{out}");
+        assert!(err.contains(&format!(" {split} loss ")), "{err}");
+        let metrics = std::fs::read_to_string(home.path(&format!("{run}/metrics.jsonl"))).unwrap();
+        assert!(metrics.contains(&format!(r#""evaluated_on":"{split}""#)), "{metrics}");
+        home.run(&format!("measure {run} --only lesion --null none --out {run}-measured"));
+        let report = |file: &str| std::fs::read_to_string(home.path(&format!("{run}-measured/{file}"))).unwrap();
+        assert!(report("report.html").contains(&format!("After epoch 1 the {split} accuracy is ")));
+        assert!(report("training.csv").contains(&format!("run{validation},{split},1,")), "{}", report("training.csv"));
+    }
+}
+
+#[test]
 fn a_training_starts_from_weights_and_takes_a_new_head_for_other_classes() {
     let home = Home::new();
     home.run("train a.toml --out first");
