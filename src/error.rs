@@ -59,12 +59,12 @@ pub enum Error {
         /// The expected shape.
         expected: Vec<usize>,
     },
-    /// The loss or an estimate is no longer finite.
-    #[error("step {step}: {what}; lower train.rate, or clip with train.clip_norm")]
+    /// A loss or an estimate is not finite.
+    #[error("{}: {}", line(place), line(what))]
     NonFinite {
-        /// The training step, counted from 1 over the whole training.
-        step: u64,
-        /// The value that is not finite, and the first block whose estimate is not finite.
+        /// The network, or the training step, counted from 1 over the whole training.
+        place: String,
+        /// The value that is not finite, and what can be done.
         what: String,
     },
     /// The value of an argument, such as `labels` or `mean`, is not possible. The command line shows the argument as the

@@ -40,7 +40,7 @@ mod _native {
     #[pymodule_export]
     use super::network::{NativeNetwork, open_network, outline_text};
     #[pymodule_export]
-    use super::results::{NativeResults, load_results, merge_shards};
+    use super::results::{NativeResults, load_results, merge_shards, results_from_json};
     #[pymodule_export]
     use super::samples::{crc32, crc32_rows};
     #[pymodule_export]

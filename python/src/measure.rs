@@ -111,6 +111,7 @@ impl MeasureKeywords {
                 let Some(measured) = work(&self, &watch)? else { return Ok(None) };
                 let results = NativeResults(measured);
                 directory.map_or(Ok(()), |directory| results.save_to(&directory))?;
+                results.0.baseline.check_finite(&results.0.target)?;
                 Ok(Some(results))
             })
         });

@@ -9,7 +9,7 @@ use unrolled::measure::{Measurements, merge, report};
 use unrolled::report::{DataTable, DataValue, Report, data_tables, html, text};
 
 use crate::cli::report_directory::{ReportDirectory, ReportKind};
-use crate::errors::detached;
+use crate::errors::{detached, exception};
 
 /// What was measured of one network.
 #[pyclass(frozen, module = "unrolled._native")]
@@ -48,9 +48,22 @@ impl NativeResults {
         tables(py, detached(py, || Ok(data_tables(&self.report()?)))?)
     }
 
+    /// For `pickle` and `copy`: with the pictures that [`json`](Self::json) leaves out.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        let json = serde_json::to_string(&self.0).map_err(|e| exception(py, "InternalError", &e.to_string()))?;
+        Ok((py.import("unrolled._native")?.getattr("results_from_json")?, (json,)))
+    }
+
     fn save(&self, py: Python<'_>, directory: PathBuf) -> PyResult<()> {
         detached(py, || self.save_to(&ReportDirectory::open(&directory, ReportKind::Measurement)?))
     }
+}
+
+/// Reads results that were pickled.
+#[pyfunction]
+pub(crate) fn results_from_json(py: Python<'_>, json: &str) -> PyResult<NativeResults> {
+    let wrong = |e: serde_json::Error| exception(py, "FileError", &format!("no pickled results: {e}"));
+    serde_json::from_str(json).map(NativeResults).map_err(wrong)
 }
 
 /// Reads what was measured: a directory of a measurement, or the JSON file of its results.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pathlib
+import pickle
 
 import numpy as np
 import pytest
@@ -44,6 +46,14 @@ def test_no_figure_depends_on_the_batch(net, samples) -> None:
     assert one == other
 
 
+def test_a_loss_that_is_not_finite_is_an_exception(net, samples, tmp_path) -> None:
+    images, labels = samples
+    with pytest.raises(un.NonFiniteError, match="the loss of the whole network is NaN: it needs weights and samples"):
+        un.measure(net, np.where(images > 0, 3e38, -3e38).astype("f4"), labels, only="lesion", null_seeds=0, out=tmp_path / "out")
+    # What was measured is kept, as by the program.
+    assert un.load(tmp_path / "out").json()["baseline"]["samples"] == len(labels)
+
+
 def test_attributes_are_the_fields_of_the_json(net, samples) -> None:
     results = un.measure(net, *samples, only=["lesion", "estimation"])
     block = results.json()["lesion"]["stage2.block2"]
@@ -81,6 +91,13 @@ def test_results_are_read_again(net, samples, tmp_path) -> None:
     # Another measurement is added to those that are there.
     both = un.measure(net, *samples, only=["lesion", "shuffle"], out=tmp_path / "kept")
     assert both.measurements == ("lesion", "shuffle")
+
+
+def test_results_are_pickled_whole(net, samples) -> None:
+    results = un.measure(net, *samples, only=["lesion", "estimation"])
+    for again in (pickle.loads(pickle.dumps(results)), copy.deepcopy(results)):
+        assert again.json() == results.json() and again._repr_html_() == results._repr_html_()
+        assert again.lesion["stage1.block2"].accuracy_cost == results.lesion["stage1.block2"].accuracy_cost
 
 
 def test_a_notebook_shows_the_whole_report(net, samples) -> None:

@@ -60,6 +60,7 @@ def measure(
     Raises:
         Interrupted: after Ctrl-C, with what is finished in `results`.
         MismatchError: where the samples do not fit the network, are not finite or have labels that are no classes.
+        NonFiniteError: where the loss of the whole network is not finite; `out` keeps what was measured.
         ArgumentError: for other wrong values.
 
     >>> import unrolled as un
@@ -204,7 +205,7 @@ def slim(
         keep_loss: remove blocks as long as the loss grows by at most so many nats.
         params: remove blocks until at most so many parameters remain.
         latency: remove blocks until one sample takes at most so many milliseconds here.
-        blocks: remove these blocks, such as `["stage3.block2"]`. All samples give the scores.
+        blocks: remove these blocks, such as `["stage3.block2"]` or, by their names in the file, `["layer3.1"]`. All samples give the scores.
         plan: remove the blocks that a plan file names.
         by: what ranks the blocks: `"lesion"`, `"influence"`, `"angle"`, `"l2-ratio"`, `"readout-gain"`, `"gate"`,
             `"greedy"`, `"deepest"` or `"random"`.

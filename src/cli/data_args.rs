@@ -237,9 +237,10 @@ pub(super) fn say_passed_over(name: &str, dataset: &Dataset) {
 }
 
 /// Names the network before what does not suit it.
-fn named(name: &str, error: Error) -> Error {
+fn named(network: &str, error: Error) -> Error {
     match error {
-        Error::Mismatch { subject, why } => Error::Mismatch { subject: format!("{name} and {subject}"), why },
+        Error::Mismatch { subject, why } => Error::Mismatch { subject: format!("{network} and {subject}"), why },
+        Error::Argument { name: name @ "mean", why } => Error::Argument { name, why: format!("{network}: {why}") },
         other => other,
     }
 }

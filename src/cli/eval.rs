@@ -6,6 +6,7 @@ use unrolled::device::DeviceInfo;
 use unrolled::kernel::Backend;
 use unrolled::measure::{SampleInfo, Score, evaluate};
 use unrolled::nn::Network;
+use unrolled::open::AnyNetwork;
 use unrolled::ranks::Ranks;
 
 use super::data_args::{DataArgs, OpenedData};
@@ -52,18 +53,18 @@ impl Eval {
         meter.finish();
         let score = score?;
         match self.json {
-            true => self.print_json(&data, network.device(), &score),
+            true => self.print_json(&data, &network, &score),
             false => output::print(&output::score(&score, network.outline())),
         }?;
         Ok(score.check_finite(&self.network.name())?)
     }
 
-    fn print_json(&self, data: &OpenedData, device: Option<DeviceInfo>, score: &Score) -> anyhow::Result<()> {
+    fn print_json(&self, data: &OpenedData, network: &AnyNetwork, score: &Score) -> anyhow::Result<()> {
         output::print_json(&Evaluation {
-            target: &self.network.name(),
+            target: &network.name_of(&self.network.name()),
             data: data.description(),
             preprocessing: SampleInfo::new(&data.set),
-            device,
+            device: network.device(),
             passed_over: data.set.dataset.passed_over(),
             score,
         })

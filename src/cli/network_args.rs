@@ -10,7 +10,7 @@ use unrolled::nn::{AnswerKind, AnswerOptions, Positions};
 use unrolled::open::{self, AnyNetwork, OpenOptions};
 use unrolled::{Error, Result};
 
-use super::{checkpoint_folder, numbers};
+use super::{checkpoint_folder, numbers, output};
 
 /// A network to open.
 #[derive(Args)]
@@ -107,7 +107,11 @@ impl NetworkArgs {
 impl OpenArgs {
     pub(super) fn open(&self, target: &Path, backend: &Backend) -> Result<AnyNetwork> {
         checkpoint_folder::check_computes(target)?;
-        self.options(backend)?.open(target)
+        let opened = self.options(backend)?.open(target)?;
+        if let Some(unfinished) = opened.unfinished() {
+            output::say(&format!("{}: {unfinished}, its latest checkpoint is opened", target.display()));
+        }
+        Ok(opened)
     }
 
     /// The options, and whether each was given.

@@ -267,7 +267,7 @@ fn figure(outline: &Outline, loss: f64, accuracy: f64) -> (&'static str, String)
 fn heading(outline: &Outline, epoch: &Epoch) -> String {
     let (name, _) = figure(outline, epoch.train_loss, epoch.train_accuracy);
     let evaluated = format!("{} loss", epoch.evaluated_on_name());
-    format!("epoch  rate       train loss  {name:>10}  {evaluated:>15}  {name:>10}  seconds")
+    format!("epoch  last rate  train loss  {name:>10}  {evaluated:>15}  {name:>10}  seconds")
 }
 
 /// The row of a finished epoch.

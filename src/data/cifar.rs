@@ -71,10 +71,11 @@ fn open(format: &CifarFormat, dir: &Path, files: &[&str]) -> Result<ImageBytes> 
     for file in files {
         let path = binary_reader::find_file(&search_dirs(format, dir), &[file]).ok_or_else(|| {
             let (archive, name) = (format.archive_dir, format.kind.name());
-            Error::file(
-                dir,
-                format!("no {file} or {file}.gz here or in {archive}; `unrolled data fetch {name}` gets it"),
-            )
+            let remedy = match dir.join("train").is_dir() || dir.join("test").is_dir() {
+                true => format!("of folders of pictures the name is folder:{}", dir.display()),
+                false => format!("`unrolled data fetch {name}` gets it"),
+            };
+            Error::file(dir, format!("no {file} or {file}.gz here or in {archive}; {remedy}"))
         })?;
         append(format, &path, &mut images)?;
     }

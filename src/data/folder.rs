@@ -125,7 +125,7 @@ impl Folder {
             let first = self.files[0].display();
             return Err(Error::file(
                 path,
-                format!("{found} pixels, expected {expected} as in {first}; set data.resize and data.crop"),
+                format!("{found} pixels, expected {expected} as in {first}; resize and crop them"),
             ));
         }
         Ok(self.resize_crop.apply(image, &sizes))

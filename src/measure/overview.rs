@@ -68,15 +68,15 @@ fn short_names(paths: &[&str]) -> Vec<String> {
 /// One row a network with the figures that one looks for first.
 fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
     let metric = networks.first().map_or(Metric::Accuracy, |network| Metric::of(&network.outline));
-    let cost = format!("mean lesion cost, {}", metric.unit());
-    let format = if metric == Metric::Accuracy { Format::Fixed2 } else { Format::Real };
+    let cost = &metric.cost_columns()[0];
+    let mean_cost = Column::new(&format!("mean_{}", cost.name), &format!("mean lesion {}", cost.heading), cost.format);
     let columns = [
         vec![Column::text("network", "network"), Column::text("target", "file or run").detail()],
         vec![Column::new("parameters", "parameters", Format::Count)],
         metric.score_columns("").into_iter().map(|column| Column { is_brief: true, ..column }).collect(),
         vec![Column::new("samples", "samples", Format::Count)],
         vec![
-            Column::new("mean_lesion_cost", &cost, format),
+            mean_cost,
             Column::text("std_over_std_of_a", "std of a - A over std of A: first block, last but one").detail(),
         ],
     ];
@@ -91,7 +91,7 @@ fn overview(networks: &[Measurements], names: &[String]) -> Result<Section> {
             .get::<Lesion>()?
             .iter()
             .flat_map(|lesions| lesions.values())
-            .map(|lesion| metric.in_unit(metric.cost(lesion)).value)
+            .map(|lesion| metric.cost(lesion).value)
             .filter(|cost| cost.is_finite())
             .collect();
         let mean = costs.iter().sum::<f64>() / costs.len() as f64;

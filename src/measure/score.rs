@@ -65,7 +65,7 @@ impl Score {
     /// means anything.
     ///
     /// # Errors
-    /// [`Error::File`] that names the network.
+    /// [`Error::NonFinite`] that names the network.
     pub fn check_finite(&self, network: &str) -> Result<()> {
         if self.loss.is_finite() {
             return Ok(());
@@ -74,7 +74,7 @@ impl Score {
             "the loss of the whole network is {}: it needs weights and samples whose outputs are finite",
             self.loss
         );
-        Err(Error::file(network, what))
+        Err(Error::NonFinite { place: network.into(), what })
     }
 }
 

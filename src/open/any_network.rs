@@ -87,6 +87,20 @@ impl AnyNetwork {
         dispatch!(self, opened => opened.history())
     }
 
+    /// Returns a name of the network, and how far it has been trained where its run has not ended: `run (unfinished: 5 of 40
+    /// epochs)`.
+    pub fn name_of(&self, name: &str) -> String {
+        match self.unfinished() {
+            Some(unfinished) => format!("{name} ({unfinished})"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Returns how far a run has been trained that has not ended, whose latest checkpoint is opened; `None` for all else.
+    pub fn unfinished(&self) -> Option<&str> {
+        dispatch!(self, opened => opened.unfinished())
+    }
+
     /// Returns the data set that it was trained with, as it was named; `None` for networks of other programs.
     pub fn training_data(&self) -> Option<&str> {
         match self {

@@ -90,6 +90,10 @@ impl EvalSet {
         if !path.is_dir() {
             return Self::open(source).map(Some);
         }
+        if !path.join("config.toml").exists() {
+            let why = "name the data, which was read as config.toml says, and that is not in the run";
+            return Err(Error::argument("data", format!("{}: {why}", path.display())));
+        }
         let data = RunDirectory::experiment(path, &[])?.data;
         let held_out = Some([data.limit, data.validation]);
         let view = ResizeCrop { resize: data.resize, crop: data.crop };
@@ -212,7 +216,8 @@ fn fitting(mut dataset: Dataset, name: &str, limit: usize, batch: usize, network
         Some(normalization) if network.vocabulary().is_some() => (normalization, NormalizationSource::AsIs),
         Some(normalization) => (normalization, source_of_normalization(network)),
         None => {
-            let why = "how its samples were normalized is not in the file: say mean and std";
+            let why =
+                "how its samples were normalized is not in the file; give mean and std, such as those of the training";
             return Err(Error::argument("mean", why));
         }
     };

@@ -198,11 +198,6 @@ const BY_ARRAYS: &[FileKind] = &[
         EXPORT,
     ),
     kind(&[Array("filt")], "a network with blurred pooling, BlurPool", EXPORT),
-    kind(
-        &[ArrayWithout("bn#", "running_mean"), ArrayWithout("norm#", "running_mean"), Array("layer#.#.gn#")],
-        "a network with GroupNorm, or without the statistics of its normalizations",
-        EXPORT,
-    ),
     kind(&[Array("attn.qkv"), Array("self_attention"), Array("cls_token")], "a vision transformer", EXPORT),
     kind(
         &[Array("attention.self"), Array("self_attn"), Array("attn.c_attn"), Array("SelfAttention")],
@@ -214,6 +209,12 @@ const BY_ARRAYS: &[FileKind] = &[
     kind(&[Array("Mixed_*"), Array("inception*")], "an Inception network", EXPORT),
     kind(&[Array("blocks.#.#.conv_dw"), Array("blocks.#.#.conv_pw")], "an EfficientNet or MobileNet", EXPORT),
     kind(&[Array("features.#")], "a VGG, AlexNet, MobileNet or EfficientNet", EXPORT),
+    // After the transformers, whose normalizations have no statistics either.
+    kind(
+        &[ArrayWithout("bn#", "running_mean"), ArrayWithout("norm#", "running_mean"), Array("layer#.#.gn#")],
+        "a network with GroupNorm or LayerNorm, or without the statistics of its normalizations",
+        EXPORT,
+    ),
 ];
 
 /// So many arrays are looked at: a hostile file may have millions.

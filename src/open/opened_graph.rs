@@ -61,6 +61,10 @@ impl OpenedGraph {
         self.network.summary()
     }
 
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        None
+    }
+
     pub(super) fn history(&self) -> &[Epoch] {
         &[]
     }

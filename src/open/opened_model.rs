@@ -28,6 +28,8 @@ pub struct OpenedModel {
     pub is_normalization_given: bool,
     /// The epochs of its training; empty where they are not known.
     pub history: Vec<Epoch>,
+    /// How far a run has been trained that has not ended, whose latest checkpoint is opened, such as `unfinished: 5 of 40 epochs`.
+    pub unfinished: Option<String>,
     /// How the arrays of the file were matched; `None` for files of this crate, which match or are refused.
     pub load_report: Option<LoadReport>,
     /// How the file names the arrays; `None` where it uses the names of this crate.
@@ -50,7 +52,9 @@ impl OpenedModel {
                 let found = train::model_file(path);
                 let found =
                     found.map_err(|e| file_kinds::of_directory(path).map_or(e, |what| Error::file(path, what)))?;
-                Self { history: train::read_history(path)?, ..file(&found, options)? }
+                let history = train::read_history(path)?;
+                let unfinished = train::how_far(path, history.len())?;
+                Self { history, unfinished, ..file(&found, options)? }
             }
             None => file(path, options)?,
         };
@@ -136,6 +140,10 @@ impl OpenedModel {
         self.load_report.as_ref().map_or_else(String::new, ToString::to_string)
     }
 
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
+    }
+
     pub(super) fn history(&self) -> &[Epoch] {
         &self.history
     }
@@ -200,6 +208,7 @@ fn file(path: &Path, options: &OpenOptions) -> Result<OpenedModel> {
         has_class_names: true,
         is_normalization_given: false,
         history: Vec::new(),
+        unfinished: None,
         load_report: None,
         name_map: None,
         options: options.clone(),
@@ -238,6 +247,7 @@ fn build(path: &Path, state: &mut StateDict, options: &OpenOptions) -> Result<Op
         has_class_names,
         is_normalization_given: false,
         history: Vec::new(),
+        unfinished: None,
         load_report: Some(report),
         name_map,
         options: options.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{EvalSet, counted};
 use crate::nn::{BlockId, Outline};
-use crate::text::{toml_message, without_byte_order_mark};
+use crate::text::{excerpt, toml_message, without_byte_order_mark};
 use crate::{Error, Result};
 
 /// The blocks to remove from a network.
@@ -103,22 +103,33 @@ fn fingerprint(data: &EvalSet) -> String {
     format!("{:08x}", data.dataset.fingerprint())
 }
 
-/// Returns the blocks of these names. A block that is named twice counts once.
+/// Returns the blocks of these names, such as `stage1.block2`, or as the file has them that they come from, such as `layer1.1`. A block
+/// that is named twice counts once.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a name of no block, [`Error::Argument`] for an empty list.
+/// [`Error::Unknown`] for a name of no block, [`Error::Argument`] for an empty list or a name of several blocks.
 pub fn blocks_by_name(names: &[String], outline: &Outline) -> Result<Vec<BlockId>> {
-    let known = || outline.stages.iter().flat_map(|stage| &stage.blocks).map(|block| block.id.to_string());
     let mut blocks = Vec::new();
     for name in names {
-        let at =
-            BlockId::split(name).map(|(at, _)| at).filter(|at| at.to_string() == *name && known().any(|k| k == *name));
-        let at = at.ok_or_else(|| Error::unknown("block", name.as_str(), known()))?;
+        let all = outline.blocks();
+        let named = all.filter(|(id, block)| id.to_string() == *name || block.source_name.as_ref() == Some(name));
+        let at = match named.map(|(id, _)| id).collect::<Vec<_>>()[..] {
+            [at] => at,
+            [] => return Err(Error::unknown("block", name.as_str(), known_names(outline))),
+            [first, ..] => {
+                let why = format!("'{}' is the name of several blocks; name one like {first}", excerpt(name));
+                return Err(Error::argument("blocks", why));
+            }
+        };
         if !blocks.contains(&at) {
             blocks.push(at);
         }
     }
     if blocks.is_empty() { Err(Error::argument("blocks", "no block is named")) } else { Ok(blocks) }
+}
+
+fn known_names(outline: &Outline) -> impl Iterator<Item = String> {
+    outline.blocks().flat_map(|(id, block)| [Some(id.to_string()), block.source_name.clone()]).flatten()
 }
 
 /// The message of an error about the list of blocks, without the name of the argument.
@@ -175,6 +186,25 @@ mod tests {
         let by_hand = RemovalPlan { fingerprint: None, ..plan };
         let unknown = by_hand.why_not_independent(&digits(40), 3);
         assert_eq!(unknown.as_deref(), Some("the plan does not say which samples selected them"));
+    }
+
+    #[test]
+    fn blocks_have_the_names_of_their_file_too() {
+        let mut outline = outline();
+        for (block, name) in outline.stages[0].blocks.iter_mut().zip(["layer1.0", "layer1.1"]) {
+            block.source_name = Some(name.into());
+        }
+        let named = |names: &[&str], outline: &Outline| {
+            let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+            blocks_by_name(&names, outline)
+        };
+        let [first, second] = [0, 1].map(|block| BlockId { stage: 0, block });
+        assert_eq!(named(&["layer1.1", "stage1.block1", "stage1.block2"], &outline).unwrap(), [second, first]);
+        let misspelt = named(&["layer1.2"], &outline).unwrap_err().to_string();
+        assert!(misspelt.starts_with("unknown block 'layer1.2', did you mean 'layer1."), "{misspelt}");
+        outline.stages[1].blocks[0].source_name = Some("layer1.1".into());
+        let twice = named(&["layer1.1"], &outline).unwrap_err().to_string();
+        assert_eq!(twice, "blocks: 'layer1.1' is the name of several blocks; name one like stage1.block2");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RunDirectory;
 use super::versions::Versions;
 use crate::atomic_file::{WriteLock, entries, is_lock, is_temporary};
 use crate::model::Epoch;
@@ -71,6 +72,21 @@ pub fn model_file(dir: &Path) -> Result<PathBuf> {
     checkpoints(dir)?.pop().ok_or_else(none)
 }
 
+/// Returns how far a run has been trained that has no trained model yet, such as `unfinished: 5 of 40 epochs`.
+///
+/// # Errors
+/// [`Error::Config`] if the experiment of the run is not valid.
+pub(crate) fn how_far(dir: &Path, epochs: usize) -> Result<Option<String>> {
+    if dir.join(MODEL).exists() {
+        return Ok(None);
+    }
+    let of_all = match dir.join(CONFIG).exists() {
+        true => format!(" of {}", RunDirectory::experiment(dir, &[])?.train.epochs),
+        false => String::new(),
+    };
+    Ok(Some(format!("unfinished: {epochs}{of_all} epochs")))
+}
+
 /// Returns the metrics of the finished epochs of a run; none for a directory without metrics.
 ///
 /// # Errors
@@ -86,7 +102,15 @@ pub(super) fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {
         Err(e) => return Err(Error::io(path)(e)),
     };
     let parse = |(n, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| Error::file(path, format!("line {}: {e}", n + 1)))
+        // The place that the parser names is one in the line.
+        serde_json::from_str(line).map_err(|e| {
+            let what = e.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Error::file(
+                path,
+                format!("line {}: no figures of an epoch: {what}; remove the line to go on without", n + 1),
+            )
+        })
     };
     text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
 }

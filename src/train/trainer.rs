@@ -240,7 +240,7 @@ impl Trainer {
             let mut training = TrainingStep::new(train.seed, state.progress.step).with_state(recurrent_state);
             let place = state.model.find_non_finite(&mut ForwardContext::training(&leaves, &mut training), x);
             let what = format!("the loss is {}; the first value that is not finite is in {place}", loss.mean);
-            return Err(Error::NonFinite { step: state.progress.step + 1, what });
+            return Err(not_finite(state.progress.step + 1, &what));
         }
 
         state.model.parameters.unflatten(&values);
@@ -269,7 +269,7 @@ impl Trainer {
         let score = evaluate(&self.state.evaluated_model(), &self.held_out, |_| ())?;
         if !score.loss.is_finite() {
             let what = format!("after it the loss over the held-out samples is {}", score.loss);
-            return Err(Error::NonFinite { step: self.state.progress.step, what });
+            return Err(not_finite(self.state.progress.step, &what));
         }
         let train = &self.experiment.train;
         let TrainingState { progress, schedule, history, recurrent_state, .. } = &mut self.state;
@@ -315,4 +315,9 @@ impl Trainer {
             part: ranks_shard(&self.ranks),
         }
     }
+}
+
+fn not_finite(step: u64, what: &str) -> Error {
+    let what = format!("{what}; lower train.rate, or clip with train.clip_norm");
+    Error::NonFinite { place: format!("step {step}"), what }
 }

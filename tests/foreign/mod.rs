@@ -121,7 +121,7 @@ fn networks_of_other_kinds_are_told_by_their_names() {
         ("squeeze.pt", "an SE-ResNet (layer1.0.se.0.bias). ", "Export it to ONNX: "),
         (
             "group-norm.pt",
-            "a network with GroupNorm, or without the statistics of its normalizations (bn1.bias). ",
+            "a network with GroupNorm or LayerNorm, or without the statistics of its normalizations (bn1.bias). ",
             "Export",
         ),
         ("blurred.pt", "a network with blurred pooling, BlurPool (layer2.0.conv2.filt). ", "Export it to ONNX: "),
@@ -134,6 +134,16 @@ fn networks_of_other_kinds_are_told_by_their_names() {
             let message = says(&foreign(file), &options);
             assert!(message.starts_with(what) && message.contains(next), "{file}: {message}");
         }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    for (names, what) in [
+        (["blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"], "a vision transformer (blocks.0.attn.qkv.weight). "),
+        (["downsample_layers.0.0.weight", "stages.0.0.norm1.weight"], "a ConvNeXt (downsample_layers.0.0.weight). "),
+    ] {
+        write(&path, &names.map(|name| (name.to_owned(), vec![4])).to_vec());
+        let message = says(&path, &OpenOptions::new());
+        assert!(message.starts_with(what), "{message}");
     }
 }
 

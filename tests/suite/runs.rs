@@ -153,6 +153,35 @@ fn no_epoch_is_selected_on_the_test_split_unless_asked_for() {
 }
 
 #[test]
+fn a_run_that_has_not_ended_is_said_to_be_unfinished() {
+    let home = Home::new();
+    home.run("train a.toml --out run --set train.epochs=3");
+    let (_, err) = home.run("eval run --json");
+    assert!(!err.contains("unfinished"), "{err}");
+    // As a killed process leaves it.
+    std::fs::remove_file(home.path("run/model.safetensors")).unwrap();
+    for command in ["show run", "eval run --json", "measure run --only lesion --null none --json"] {
+        let (out, err) = home.run(command);
+        assert!(err.contains("run: unfinished: 3 of 3 epochs, its latest checkpoint is opened\n"), "{command}: {err}");
+        let is_named = out.contains(r#""target": "run (unfinished: 3 of 3 epochs)""#);
+        assert!(is_named || command.starts_with("show"), "{command}: {out}");
+    }
+    let metrics = home.path("run/metrics.jsonl");
+    let whole = std::fs::read(&metrics).unwrap();
+    std::fs::write(&metrics, &whole[..whole.len() - 30]).unwrap();
+    let message = home.fail("eval run");
+    assert!(
+        message.starts_with("error: run/metrics.jsonl: line 3: no figures of an epoch: EOF while parsing"),
+        "{message}"
+    );
+    assert!(message.ends_with("; remove the line to go on without"), "{message}");
+    std::fs::write(&metrics, whole).unwrap();
+    std::fs::remove_file(home.path("run/config.toml")).unwrap();
+    let message = home.fail("eval run");
+    assert!(message.starts_with("error: --data: run: name the data, which was read as config.toml says"), "{message}");
+}
+
+#[test]
 fn figures_of_held_out_samples_are_not_called_those_of_the_test_split() {
     let home = Home::new();
     for (validation, split) in [(0, "test"), (100, "held-out")] {

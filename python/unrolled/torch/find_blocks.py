@@ -1,5 +1,6 @@
 """The blocks of a module: chains of calls in which each takes what the one before returned."""
 
+import difflib
 from dataclasses import dataclass
 
 import torch
@@ -184,5 +185,6 @@ def _module(model, block):
         return model.get_submodule(block)
     except AttributeError:
         names = [name for name, _ in model.named_modules() if name]
-        near = [name for name in names if name.rsplit(".", 1)[-1] == block.rsplit(".", 1)[-1]][:3] or names[:3]
-        raise ModuleError(f"no submodule '{block}'; there are {', '.join(near)}") from None
+        near = difflib.get_close_matches(block, names, 5) or [name for name, _ in model.named_children()]
+        rest = ", …" if len(near) > 5 else ""
+        raise ModuleError(f"no submodule '{block}'; there are {', '.join(near[:5])}{rest}") from None

@@ -39,6 +39,12 @@ fn the_training_split_is_five_files_in_the_directory_or_that_of_the_archive() {
                     `unrolled data fetch cifar10` gets it";
     let error = open_10(dir.path(), Split::Test).unwrap_err().to_string();
     assert_eq!(error, format!("{}: {expected}", dir.path().display()));
+    std::fs::create_dir(dir.path().join("train")).unwrap();
+    let error = open_10(dir.path(), Split::Test).unwrap_err().to_string();
+    assert!(
+        error.ends_with(&format!("; of folders of pictures the name is folder:{}", dir.path().display())),
+        "{error}"
+    );
 }
 
 #[test]

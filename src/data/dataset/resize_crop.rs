@@ -76,7 +76,7 @@ impl ResizeCrop {
         match self.crop {
             Some(crop) if crop > resized[0].min(resized[1]) => {
                 let resized = format_size(resized);
-                Err(format!("{resized} pixels are too few for a crop of {crop}x{crop}; set data.resize"))
+                Err(format!("{resized} pixels are too few for a crop of {crop}x{crop}; resize them"))
             }
             Some(crop) => Ok(Sizes { resized, cropped: [crop, crop] }),
             None => Ok(Sizes { resized, cropped: resized }),

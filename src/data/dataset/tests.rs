@@ -62,7 +62,7 @@ fn an_impossible_resize_or_crop_is_refused() {
     let resize_crop = |resize, crop| ResizeCrop { resize, crop };
     for (spec, resize_crop, message) in [
         ("text:x", resize_crop(Some(8), None), "resize: only for images, not for a text"),
-        ("digits", resize_crop(None, Some(9)), "digits: 8x8 pixels are too few for a crop of 9x9; set data.resize"),
+        ("digits", resize_crop(None, Some(9)), "digits: 8x8 pixels are too few for a crop of 9x9; resize them"),
         ("digits", resize_crop(Some(99_999), None), "resize: 99999 pixels, expected at most 16384"),
         ("folder:x", resize_crop(Some(0), None), "resize: 0 pixels, expected at least 1"),
         ("folder:x", resize_crop(Some(4), Some(5)), "crop: 5 pixels, expected at most the 4 of resize"),

@@ -113,19 +113,19 @@ fn invalid_folders_are_refused_with_what_was_expected() {
             &[("a/1.png", S), ("a/2.png", [3, 4])],
             Split::Train,
             none,
-            "DIR/a/2.png: 3x4 pixels, expected 4x3 as in DIR/a/1.png; set data.resize and data.crop",
+            "DIR/a/2.png: 3x4 pixels, expected 4x3 as in DIR/a/1.png; resize and crop them",
         ),
         (
             &[("a/1.png", S), ("b/1.png", [6, 3])],
             Split::Train,
             resize_crop(Some(2), None),
-            "DIR/b/1.png: 4x2 pixels, expected 2x2 as in DIR/a/1.png; set data.resize and data.crop",
+            "DIR/b/1.png: 4x2 pixels, expected 2x2 as in DIR/a/1.png; resize and crop them",
         ),
         (
             &[("a/1.png", S)],
             Split::Train,
             resize_crop(None, Some(4)),
-            "DIR/a/1.png: 4x3 pixels are too few for a crop of 4x4; set data.resize",
+            "DIR/a/1.png: 4x3 pixels are too few for a crop of 4x4; resize them",
         ),
         (
             &[("a/1.png", [300, 1])],

@@ -24,7 +24,7 @@ pub(super) fn section(networks: &[Measurements], names: &[String]) -> Section {
         Column::text("skip", "skip"),
         Column::new("parameters", "parameters", Format::Count),
         Column::new("flops", "FLOPs", Format::Count),
-        Column::text("why_not_removable", "can be left out"),
+        Column::text("removable", "can be left out"),
     ];
     let columns = columns.into_iter().filter(|column| has_names || column.name != "name_in_file").map(Column::detail);
     let table = Table::new("outline", "Every block", RowKey::Other, columns);

@@ -2,6 +2,7 @@
 
 use super::super::metric::Metric;
 use super::super::results::Measurements;
+use super::super::sentences::number;
 use crate::model::{Epoch, EvaluatedSplit};
 use crate::report::{Axis, Cell, Chart, Column, Figure, Finding, Format, Mark, Panel, Point, RowKey, Scale, Section};
 use crate::report::{Series, Table};
@@ -41,24 +42,28 @@ pub(super) fn training(networks: &[Measurements], names: &[String]) -> Option<Se
     })
 }
 
-/// The accuracy in percent, or the perplexity.
+/// The accuracy as a share of 1, or the perplexity.
 fn value(metric: Metric, accuracy: f64, loss: f64) -> f64 {
-    if metric == Metric::Accuracy { 100.0 * accuracy } else { loss.exp() }
+    if metric == Metric::Accuracy { accuracy } else { loss.exp() }
+}
+
+fn format(metric: Metric) -> Format {
+    if metric == Metric::Accuracy { Format::Percent } else { Format::Fixed2 }
 }
 
 fn table(metric: Metric, evaluated: &str, trained: &[Trained]) -> Table {
     let texts = [("network", "network"), ("evaluated_on", "evaluated on")];
     let numbers = [
-        ("epoch", "epoch".to_owned(), Format::Count),
-        ("rate", "learning rate".into(), Format::Real),
-        ("train_loss_nats", "training loss, nats".into(), Format::Real),
-        ("train_value", format!("training {}", metric.label()), Format::Fixed2),
-        ("evaluation_loss_nats", format!("{evaluated} loss, nats"), Format::Real),
-        ("evaluation_value", format!("{evaluated} {}", metric.label()), Format::Fixed2),
-        ("seconds", "seconds".into(), Format::Fixed2),
+        ("epoch".to_owned(), "epoch".to_owned(), Format::Count),
+        ("rate".into(), "learning rate".into(), Format::Real),
+        ("train_loss_nats".into(), "training loss, nats".into(), Format::Real),
+        (format!("train_{}", metric.key()), format!("training {}", metric.name()), format(metric)),
+        ("evaluation_loss_nats".into(), format!("{evaluated} loss, nats"), Format::Real),
+        (format!("evaluation_{}", metric.key()), format!("{evaluated} {}", metric.name()), format(metric)),
+        ("seconds".into(), "seconds".into(), Format::Fixed2),
     ];
     let texts = texts.map(|(name, heading)| Column::text(name, heading).detail());
-    let numbers = numbers.map(|(name, heading, format)| Column::new(name, &heading, format).detail());
+    let numbers = numbers.map(|(name, heading, format)| Column::new(&name, &heading, format).detail());
     let table = Table::new("training", "Every epoch", RowKey::Other, [&texts[..], &numbers[..]].concat());
     let mut table = Table { brief_rows: Some(0), ..table };
     for network in trained {
@@ -82,15 +87,15 @@ fn table(metric: Metric, evaluated: &str, trained: &[Trained]) -> Table {
 /// A chart of the loss and one of the accuracy or perplexity.
 fn charts(metric: Metric, trained: &[Trained]) -> [Chart; 2] {
     let axes = [("Loss", "cross-entropy", "nats"), (metric.title(), metric.name(), metric.value_unit())];
+    let percent = if metric == Metric::Accuracy { 100.0 } else { 1.0 };
     let mut charts = axes.map(|(title, label, unit)| {
         Chart::new(title, Axis::new("epoch", Scale::Linear), Axis::new(label, Scale::Linear).unit(unit))
     });
     for network in trained {
         let losses: [&dyn Fn(&Epoch) -> f64; 2] = [&|epoch| epoch.train_loss, &|epoch| epoch.evaluation_loss];
-        let values: [&dyn Fn(&Epoch) -> f64; 2] =
-            [&|epoch| value(metric, epoch.train_accuracy, epoch.train_loss), &|epoch| {
-                value(metric, epoch.evaluation_accuracy, epoch.evaluation_loss)
-            }];
+        let train = |epoch: &Epoch| percent * value(metric, epoch.train_accuracy, epoch.train_loss);
+        let evaluation = |epoch: &Epoch| percent * value(metric, epoch.evaluation_accuracy, epoch.evaluation_loss);
+        let values: [&dyn Fn(&Epoch) -> f64; 2] = [&train, &evaluation];
         for (chart, figures) in charts.iter_mut().zip([losses, values]) {
             let marks = [(Mark::Dashed, "training"), (Mark::Line, network.split_name())];
             for ((mark, split), figure) in marks.into_iter().zip(figures) {
@@ -119,11 +124,10 @@ impl Trained<'_> {
         let seconds: f64 = self.epochs.iter().map(|epoch| epoch.seconds).sum();
         let split = self.split_name();
         let text = format!(
-            "After epoch {} the {split} {} is {:.2}{}, the {split} loss {:.4} nats; the training took {seconds:.0} s.",
+            "After epoch {} the {split} {} is {}, the {split} loss {:.4} nats; the training took {seconds:.0} s.",
             last.epoch,
             metric.name(),
-            value(metric, last.evaluation_accuracy, last.evaluation_loss),
-            if metric == Metric::Accuracy { " %" } else { "" },
+            number(value(metric, last.evaluation_accuracy, last.evaluation_loss), format(metric)),
             last.evaluation_loss,
         );
         Some(Finding { network: Some(self.place), text })
