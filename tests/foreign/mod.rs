@@ -138,8 +138,8 @@ fn networks_of_other_kinds_are_told_by_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
     for (names, what) in [
-        (["blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"], "a vision transformer (blocks.0.attn.qkv.weight). "),
-        (["downsample_layers.0.0.weight", "stages.0.0.norm1.weight"], "a ConvNeXt (downsample_layers.0.0.weight). "),
+        (["blocks.0.norm1.weight", "blocks.0.attn.qkv.weight"], "a vision transformer ("),
+        (["downsample_layers.0.0.weight", "stages.0.0.norm1.weight"], "a ConvNeXt ("),
     ] {
         write(&path, &names.map(|name| (name.to_owned(), vec![4])).to_vec());
         let message = says(&path, &OpenOptions::new());
