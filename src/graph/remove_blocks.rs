@@ -42,8 +42,8 @@ impl GraphNetwork {
     /// Returns the network along a route, for good. Its outputs are those along the route, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a route on which blocks repeat or change their order, which leaves a stage without
-    /// blocks, or which leaves out a block that [has to remain](GraphNetwork::why_not_removable).
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for a route on which blocks repeat or change their order, which leaves a
+    /// stage without blocks, or which leaves out a block that [has to remain](GraphNetwork::why_not_removable).
     pub fn slimmed(&self, route: &Route) -> Result<Self> {
         let removed = self.removed_blocks(route)?;
         let (replacements, edit) = self.edit_without(&removed);

@@ -26,7 +26,7 @@ pub(super) fn training(networks: &[Measurements], names: &[String]) -> Option<Se
         Some(EvaluatedSplit::HeldOut) => "samples of the training split that were held out",
         Some(EvaluatedSplit::Test) => "test split",
         Some(EvaluatedSplit::Validation) => "validation split",
-        None => "samples that it was evaluated on",
+        None => "samples that they were evaluated on",
     };
     let section = Section::new("training", "Training").about(format!(
         "Mean cross-entropy and {} after each epoch of the training that made the networks: of the {evaluated}, and, dashed, of \
