@@ -5,8 +5,8 @@
 #     SIZE     side of the images in pixels, by default 16; at 32 an epoch takes four times as long
 #     EPOCHS   epochs of every network, by default 4; rates are searched with a quarter of them
 #
-# With the defaults all claims take three to four hours on two cores, claim 1 thirty minutes. With SIZE=32 and EPOCHS=30 all take
-# four days, claim 1 half a day. `python3 reference/claims.py` prints the figures.
+# With the defaults all claims take five to six hours on two cores of a slow machine, claim 1 fifty minutes. With SIZE=32 and EPOCHS=30
+# they take thirty times as long, a week; half of that on a fast machine. `python3 reference/claims.py` prints the figures.
 source "$(dirname "$0")/lib.sh"
 
 SIZE=${SIZE:-16}
