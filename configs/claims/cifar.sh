@@ -5,8 +5,8 @@
 #     SIZE     side of the images in pixels, by default 16; at 32 an epoch takes four times as long
 #     EPOCHS   epochs of every network, by default 4; rates are searched with a quarter of them
 #
-# With the defaults all claims take five to six hours on two cores of a slow machine, claim 1 fifty minutes. With SIZE=32 and EPOCHS=30
-# they take thirty times as long, a week; half of that on a fast machine. `python3 reference/claims.py` prints the figures.
+# With the defaults all claims take five to six hours on two cores of a slow machine, claim 1 fifty minutes. With SIZE=32 and
+# EPOCHS=30 they take thirty times as long, a week; half of that on a fast machine. `python3 reference/claims.py` prints the figures.
 source "$(dirname "$0")/lib.sh"
 
 SIZE=${SIZE:-16}
@@ -49,13 +49,12 @@ declare -A ARMS=(
     [plain-20]="width=16 wiring=plain"
     [plain-32]="width=16 wiring=plain depth=32"
 )
-all_measurements=lesion,shuffle,several,estimation
 
 # measurements ARM: what is measured of an arm.
 measurements() {
     case $1 in
         highway*) echo lesion,gates ;;
-        residual | residual-[0-9]* | plain-* | dropout) echo $all_measurements ;;
+        residual | residual-[0-9]* | plain-* | dropout) echo lesion,shuffle,several,estimation ;;
         blocks-3333 | blocks-3336) echo lesion,estimation ;;
         *) echo lesion ;;
     esac
@@ -77,10 +76,9 @@ need() {
 claim() {
     case $1 in
         1) need 5 residual highway highway-full ;;
-        2) need 5 residual highway highway-full residual-without-norm highway-without-norm highway-full-without-norm ;;
+        2) claim 1 && need 5 residual-without-norm highway-without-norm highway-full-without-norm ;;
         3) need 3 highway highway-bias0 highway-bias-3 highway-bias-6 ;;
-        4) need 3 highway highway-bias0 highway-bias-3 highway-bias-6
-            need 3 gates1x1-bias-1 gates1x1-bias0 gates1x1-bias-3 gates1x1-bias-6 ;;
+        4) claim 3 && need 3 gates1x1-bias-1 gates1x1-bias0 gates1x1-bias-3 gates1x1-bias-6 ;;
         5) need 3 highway ;;
         6) need 3 residual shared shared-wide residual-32 shared-32 residual-56 shared-56 ;;
         7) need 3 residual dropout ;;
@@ -93,7 +91,7 @@ claim() {
 
 # arm NAME SEEDS: searches the rate of an arm, and trains and measures it with each seed.
 arm() {
-    local name=$prefix-$1 seed rate
+    local name=$prefix-$1 seed rate value
     local values=(data.source="$source" data.validation="$HELD_OUT" data.resize="$SIZE" data.augment.pad=$((SIZE / 8)))
     for value in ${ARMS[$1]}; do values+=("model.$value"); done
     search "$name" cifar.toml train.epochs=$(((EPOCHS + 3) / 4)) "${values[@]}"

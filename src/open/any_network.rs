@@ -96,7 +96,8 @@ impl AnyNetwork {
         }
     }
 
-    /// Returns how far a run has been trained that has not ended, whose latest checkpoint is opened; `None` for all else.
+    /// Returns how far a run has been trained that was stopped before its end, such as `unfinished: 5 of 40 epochs`; `None` for all
+    /// other networks. Of such a run the latest checkpoint is opened.
     pub fn unfinished(&self) -> Option<&str> {
         dispatch!(self, opened => opened.unfinished())
     }

@@ -28,7 +28,7 @@ pub struct OpenedModel {
     pub is_normalization_given: bool,
     /// The epochs of its training; empty where they are not known.
     pub history: Vec<Epoch>,
-    /// How far a run has been trained that has not ended, whose latest checkpoint is opened, such as `unfinished: 5 of 40 epochs`.
+    /// How far a run has been trained that was stopped before its end, such as `unfinished: 5 of 40 epochs`.
     pub unfinished: Option<String>,
     /// How the arrays of the file were matched; `None` for files of this crate, which match or are refused.
     pub load_report: Option<LoadReport>,

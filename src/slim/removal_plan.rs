@@ -103,8 +103,8 @@ fn fingerprint(data: &EvalSet) -> String {
     format!("{:08x}", data.dataset.fingerprint())
 }
 
-/// Returns the blocks of these names, such as `stage1.block2`, or as the file has them that they come from, such as `layer1.1`. A block
-/// that is named twice counts once.
+/// Returns the blocks of these names: their own, such as `stage1.block2`, or those in the file that they come from, such as
+/// `layer1.1`. A block that is named twice counts once.
 ///
 /// # Errors
 /// [`Error::Unknown`] for a name of no block, [`Error::Argument`] for an empty list or a name of several blocks.

@@ -47,8 +47,8 @@ pub(super) struct Slim {
     /// Leave out blocks until one sample takes at most MS milliseconds on this machine
     #[arg(long, value_name = "MS", value_parser = numbers::not_negative)]
     latency: Option<f64>,
-    /// Leave out these blocks, such as stage3.block2,stage3.block4, or by their names in the file, such as layer3.1; of a Transformers folder also by the names of its layers,
-    /// such as model.layers.3
+    /// Leave out these blocks, such as stage3.block2,stage3.block4, or by their names in the file, such as layer3.1; of a
+    /// Transformers folder also by the names of its layers, such as model.layers.3
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     blocks: Vec<String>,
     /// Leave out the blocks that a plan file names
