@@ -1,9 +1,10 @@
 """Figures of the networks that configs/claims/*.sh train for docs/CLAIMS.md.
 
     python3 reference/claims.py                       prints a table of the arms: means over the seeds with 95 % intervals by t,
-                                                      and the figures of every seed
-    python3 reference/claims.py compare ARM ARM       prints the first arm less the second: means of the differences of the seeds that
-                                                      both have, with 95 % intervals by t, and the differences
+                                                      and the figures of every seed; where there are figures of the same
+                                                      architecture with initial weights, "untrained", also the differences
+    python3 reference/claims.py compare ARM1 ARM2     prints ARM1 less ARM2: means of the differences of the seeds that both have,
+                                                      with 95 % intervals by t, and the differences
     python3 reference/claims.py record RUNS NAME      adds the run RUNS/NAME and its measurement RUNS/NAME-measured
     python3 reference/claims.py best-rate NAME        prints the rate of the runs NAME-rateR with the highest held-out accuracy
 
@@ -16,6 +17,7 @@ import datetime
 import json
 import math
 import os
+import platform
 import re
 import statistics
 import sys
@@ -25,8 +27,12 @@ FIGURES = Path(os.environ.get("FIGURES", Path(__file__).parent.parent / "docs" /
 
 HELD_OUT = "held-out accuracy, %"
 
-# 97.5 % quantiles of Student's t distribution for 1 to 9 degrees of freedom.
-T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
+# The end of the name of a figure of the same architecture with initial weights.
+UNTRAINED = ", untrained"
+
+# 97.5 % quantiles of Student's t distribution for 1 to 19 degrees of freedom.
+T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
+T += [2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093]
 
 
 def table(directory, name):
@@ -66,6 +72,12 @@ def bias_fall(biases):
     raise ValueError("the last bias is not 0")
 
 
+def is_first_of_later_stage(block):
+    """Whether a block, by its name, is the first of a stage other than the first one: there it changes the shape."""
+    stage, _, place = block.partition(".")
+    return place == "block1" and stage != "stage1"
+
+
 def estimation(directory):
     """Figures of estimation.csv: of all blocks but the last ones of their stages, and of the bias within the last stage."""
     rows = table(directory, "estimation")
@@ -96,8 +108,8 @@ def figures(run, directory):
         found["training perplexity"] = math.exp(history[-1]["train_loss_nats"])
         found["validation perplexity, best epoch"] = math.exp(min(epoch["evaluation_loss_nats"] for epoch in history))
         return found
+    found[HELD_OUT] = 100 * history[-1]["evaluation_accuracy_fraction"]
     if not (directory / "report.html").exists():
-        found[HELD_OUT] = 100 * history[-1]["evaluation_accuracy_fraction"]
         return found
     accuracy = json.loads((directory / "measurements.json").read_text())["baseline"]["accuracy_fraction"]
     found["test accuracy, %"] = 100 * accuracy
@@ -105,6 +117,9 @@ def figures(run, directory):
         found["last layer that matters"] = last_that_differs(rows)
         found["layers that matter"] = sum(row["differs_from_zero"] == "yes" for row in rows)
         found["mean lesion cost, points"] = 100 * mean_of(rows, "accuracy_cost_fraction")
+        # Those that plain networks can lose too.
+        keep_shape = [row for row in rows if not is_first_of_later_stage(row["block"])]
+        found["mean lesion cost, same shape, points"] = 100 * mean_of(keep_shape, "accuracy_cost_fraction")
     transform = [row for row in table(directory, "gates") if row["gate"] == "transform"]
     if transform:
         sparsity = lambda kind: mean_of(transform, f"hoyer_sparsity_{kind}")
@@ -125,19 +140,26 @@ def figures(run, directory):
 
 
 def interval(values):
-    if len(values) < 2:
-        return f"{values[0]:.4g}"
-    half = T[len(values) - 2] * statistics.stdev(values) / len(values) ** 0.5
-    return f"{statistics.fmean(values):.4g} ± {half:.2g}"
+    """The mean of the values with its 95 % interval by t. Beside it, how many seeds have none, as their loss was not finite."""
+    known = [value for value in values if math.isfinite(value)]
+    if len(known) > len(T) + 1:
+        sys.exit(f"{len(known)} seeds: intervals are known for up to {len(T) + 1}")
+    missing = f", {len(values) - len(known)} not finite" if len(known) < len(values) else ""
+    if len(known) < 2:
+        return f"{known[0]:.4g}{missing}" if known else "not finite"
+    half = T[len(known) - 2] * statistics.stdev(known) / len(known) ** 0.5
+    return f"{statistics.fmean(known):.4g} ± {half:.2g}{missing}"
 
 
 def processor():
     """The name of the processor, its instruction set, and the number of threads of a training."""
-    lines = open("/proc/cpuinfo").read().splitlines()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
     vectors = [f" with {name}" for flag, name in [("avx512f", "AVX-512"), ("avx2", "AVX2")] if flag in flags]
-    return f"{names[0]}{''.join(vectors[:1])}, threads: {os.environ.get('RAYON_NUM_THREADS', len(names))}"
+    name = names[0] if names else platform.machine()
+    return f"{name}{''.join(vectors[:1])}, threads: {os.environ.get('RAYON_NUM_THREADS', os.cpu_count())}"
 
 
 def record(runs, name):
@@ -183,10 +205,19 @@ def arms():
 def print_figures(seeds):
     """Prints the figures of seeds, `{seed: {name: value}}`: mean, interval, and the value of each seed."""
     print(f"seeds {', '.join(map(str, sorted(seeds)))}")
-    for name in dict.fromkeys(name for figures in seeds.values() for name in figures):
-        values = [seeds[seed].get(name) for seed in sorted(seeds)]
-        values = [float("nan") if value is None else value for value in values]
+
+    def values(name):
+        found = [seeds[seed].get(name) for seed in sorted(seeds)]
+        return [float("nan") if value is None else value for value in found]
+
+    def line(name, values):
         print(f"  {name:48} {interval(values):20} ({', '.join(f'{value:.4g}' for value in values)})")
+
+    for name in dict.fromkeys(name for figures in seeds.values() for name in figures):
+        line(name, values(name))
+        if name.endswith(UNTRAINED):
+            trained = values(name.removesuffix(UNTRAINED))
+            line("    trained less untrained", [a - b for a, b in zip(trained, values(name))])
 
 
 def print_table():

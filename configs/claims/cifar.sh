@@ -89,19 +89,14 @@ claim() {
     esac
 }
 
-# arm NAME SEEDS: searches the rate of an arm, and trains and measures it with each seed.
+# arm NAME SEEDS: searches the rate of an arm, and trains and measures it with seeds 1 to SEEDS.
 arm() {
-    local name=$prefix-$1 seed rate value
+    local name=$prefix-$1 value
     local values=(data.source="$source" data.validation="$HELD_OUT" data.resize="$SIZE" data.augment.pad=$((SIZE / 8)))
     for value in ${ARMS[$1]}; do values+=("model.$value"); done
     search "$name" cifar.toml train.epochs=$(((EPOCHS + 3) / 4)) "${values[@]}"
-    rate=$(best_rate "$name")
-    for ((seed = 1; seed <= $2; seed++)); do
-        recorded "$name-seed$seed" && continue
-        train "$name-seed$seed" cifar.toml train.rate="$rate" train.epochs="$EPOCHS" train.seed="$seed" "${values[@]}"
-        measure "$name-seed$seed" --only "$(measurements "$1")"
-        record "$name-seed$seed"
-    done
+    values+=(train.rate="$(best_rate "$name")" train.epochs="$EPOCHS")
+    networks "$name" cifar.toml "$(seq -s ' ' "$2")" "$(measurements "$1")" "${values[@]}"
 }
 
 [ $# -gt 0 ] || set -- 1 2 3 4 5 6 7 8 11 13

@@ -29,20 +29,22 @@ wait_for_all() {
     [ "$failed" = 0 ]
 }
 
-# train NAME CONFIG KEY=VALUE...: trains the experiment into RUNS/NAME. That the loss is not finite is a result, not an error.
+# train NAME CONFIG KEY=VALUE...: trains the experiment into RUNS/NAME, and refuses a run of another experiment that is there. That
+# the loss is not finite is a result, not an error.
 train() {
     local out=$RUNS/$1 config=$here/$2 options=()
     shift 2
-    [ -e "$out/model.safetensors" ] && return
     [ -e "$out/config.toml" ] && options=(--resume)
     for value in "$@"; do options+=(--set "$value"); done
     mkdir -p "$RUNS"
-    "$UNROLLED" train "$config" --out "$out" "${options[@]}" >"$out.log" 2>&1 || not_finite "$out.log"
+    "$UNROLLED" train "$config" --out "$out" "${options[@]}" >"$out.log" 2>&1 ||
+        grep -q "not finite" "$out.log" || failure "$out.log"
 }
 
-# not_finite LOG: whether a training ended because its loss was not finite; prints any other error.
-not_finite() {
-    grep -q "not finite" "$1" || { tail -n 1 "$1" >&2; return 1; }
+# failure LOG: says why a command failed.
+failure() {
+    echo "$1: $(tail -n 1 "$1")" >&2
+    return 1
 }
 
 # measure NAME OPTION...: measures the run RUNS/NAME on the test images of its data into RUNS/NAME-measured.
@@ -51,7 +53,7 @@ measure() {
     shift
     [ -e "$out/report.html" ] || ! [ -e "$run/model.safetensors" ] && return
     [ -e "$out/plan.json" ] && options=(--resume)
-    "$UNROLLED" measure "$run" --out "$out" "${options[@]}" "$@" >"$out.log" 2>&1 || { tail -n 1 "$out.log" >&2; return 1; }
+    "$UNROLLED" measure "$run" --out "$out" "${options[@]}" "$@" >"$out.log" 2>&1 || failure "$out.log"
 }
 
 # recorded NAME: whether FIGURES has those of a network.
@@ -72,6 +74,18 @@ search() {
         recorded "$name-rate$rate" && continue
         train "$name-rate$rate" "$@" train.rate=$rate
         record "$name-rate$rate"
+    done
+}
+
+# networks NAME CONFIG SEEDS MEASUREMENTS KEY=VALUE...: trains, measures and records an arm with each of some seeds, `1 2 3`.
+networks() {
+    local name=$1 config=$2 seeds=$3 measurements=$4 seed
+    shift 4
+    for seed in $seeds; do
+        recorded "$name-seed$seed" && continue
+        train "$name-seed$seed" "$config" train.seed="$seed" "$@"
+        [ -z "$measurements" ] || measure "$name-seed$seed" --only "$measurements"
+        record "$name-seed$seed"
     done
 }
 

@@ -5,18 +5,15 @@ source "$(dirname "$0")/lib.sh"
 
 declare -A SOURCES=([mnist]=mnist:$DATA/mnist [cifar]=folder:$DATA/cifar10-jpeg)
 for set in mnist cifar; do
-    background search mlp50-$set mlp50.toml data.source=${SOURCES[$set]} data.validation="$HELD_OUT" train.epochs=3 model.gate_bias=-4
+    background search mlp50-$set mlp50.toml data.source="${SOURCES[$set]}" data.validation="$HELD_OUT" train.epochs=3 \
+        model.gate_bias=-4
 done
 wait_for_all
 
 # arm SET BIAS SEED: trains and measures a network.
 arm() {
-    local name=mlp50-$1-bias$2-seed$3 source=${SOURCES[$1]}
-    recorded "$name" && return
-    train "$name" mlp50.toml data.source="$source" data.validation="$HELD_OUT" train.rate="$(best_rate mlp50-$1)" \
-        train.seed="$3" model.gate_bias="$2"
-    measure "$name" --only lesion,theory,gates
-    record "$name"
+    networks mlp50-$1-bias$2 mlp50.toml "$3" lesion,theory,gates data.source="${SOURCES[$1]}" data.validation="$HELD_OUT" \
+        train.rate="$(best_rate mlp50-$1)" model.gate_bias="$2"
 }
 for seed in 1 2 3; do
     for bias in -1 -2 -3 -4; do background arm mnist $bias $seed; done

@@ -12,10 +12,8 @@ WORDS=${WORDS:-0}
 
 # arm WIRING SEED: trains a network and records its perplexities.
 arm() {
-    local name=ptb-$WORDS-words-${EPOCHS}epochs-$1-seed$2
-    recorded "$name" && return
-    train "$name" "../ptb/small-$1.toml" data.source=text:"$DATA/ptb" data.limit="$WORDS" train.epochs="$EPOCHS" train.seed="$2"
-    record "$name"
+    networks ptb-$WORDS-words-${EPOCHS}epochs-$1 "../ptb/small-$1.toml" "$2" "" data.source=text:"$DATA/ptb" data.limit="$WORDS" \
+        train.epochs="$EPOCHS"
 }
 
 for seed in ${SEEDS:-1}; do

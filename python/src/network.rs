@@ -74,7 +74,7 @@ fn ensure_threads(py: Python<'_>, path: &Path) -> PyResult<()> {
 pub(crate) fn open_network(py: Python<'_>, path: PathBuf, options: OpenKeywords) -> PyResult<NativeNetwork> {
     ensure_threads(py, &path)?;
     let network = detached(py, || options.open(&path))?;
-    let target = network.name_of(&path.display().to_string());
+    let target = network.label(&path.display().to_string());
     Ok(NativeNetwork::new(network, &path, target, None))
 }
 

@@ -107,7 +107,7 @@ impl Compare {
         data: &EvalSet,
         described: &str,
     ) -> anyhow::Result<(Measurements, Vec<Prediction>)> {
-        let measure = self.what.measure()?.skip_inapplicable().names(&network.name_of(name), described);
+        let measure = self.what.measure()?.skip_inapplicable().names(&network.label(name), described);
         let measure = measure.training(network.history().to_vec());
         let file_name = Path::new(name).file_name().map_or_else(|| "network".into(), |name| name.to_string_lossy());
         let measure = measure.directory(&self.out.join(NETWORKS).join(format!("{number}-{file_name}")));

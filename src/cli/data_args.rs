@@ -57,9 +57,9 @@ struct PartArgs {
 
 /// Lists the splits in the help text.
 fn split_parser() -> impl TypedValueParser<Value = Split> {
+    let train = PossibleValue::new("train").help("The training split; of a run, what it was trained with");
     let valid = PossibleValue::new("valid").help("The validation split; texts only");
-    PossibleValuesParser::new([PossibleValue::new("train"), valid, PossibleValue::new("test")])
-        .try_map(|name| name.parse())
+    PossibleValuesParser::new([train, valid, PossibleValue::new("test")]).try_map(|name| name.parse())
 }
 
 impl DataArgs {

@@ -61,7 +61,7 @@ impl Eval {
 
     fn print_json(&self, data: &OpenedData, network: &AnyNetwork, score: &Score) -> anyhow::Result<()> {
         output::print_json(&Evaluation {
-            target: &network.name_of(&self.network.name()),
+            target: &network.label(&self.network.name()),
             data: data.description(),
             preprocessing: SampleInfo::new(&data.set),
             device: network.device(),

@@ -52,7 +52,7 @@ impl Measure {
         self.what.check_resumable(out)?;
         let directory = out.map(|out| ReportDirectory::open(out, ReportKind::Measurement)).transpose()?;
         let mut network = self.network.open(backend)?;
-        let name = network.name_of(&self.network.name());
+        let name = network.label(&self.network.name());
         let mut data = self.data.for_network(&self.network.path, &mut network)?;
         data.share(&network, ranks)?;
         let (described, data) = (data.description(), data.set);

@@ -107,7 +107,7 @@ impl Train {
             return Err(Error::Usage(format!("--resume {run} and --out {out} name two runs; give one of them")).into());
         }
         let mut overrides = self.set.clone();
-        overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", excerpt(from))));
+        overrides.extend(self.from.as_ref().map(|from| format!("train.from={}", toml_string(from))));
         let resume = match (&self.resume, self.inexact) {
             (None, _) => Resume::Never,
             (Some(_), false) => Resume::Exact,
@@ -139,7 +139,7 @@ fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 /// Returns a path as a TOML string.
-fn excerpt(path: &Path) -> String {
+fn toml_string(path: &Path) -> String {
     serde_json::Value::String(path.display().to_string()).to_string()
 }
 
@@ -229,8 +229,8 @@ pub(super) fn train(
     meter.finish();
     progress::set_advice(None);
     // A loss that is not finite would come again.
-    let is_lasting = matches!(result, Err(Error::NonFinite { .. }) | Ok(_));
-    if !is_lasting {
+    let can_continue = !matches!(result, Err(Error::NonFinite { .. }) | Ok(_));
+    if can_continue {
         output::say(&advice);
     }
     Ok(result?)
@@ -238,9 +238,9 @@ pub(super) fn train(
 
 /// Says what a training starts from.
 fn say_start(trainer: &Trainer, from: Option<&str>) {
-    let [training, held_out] = trainer.data();
+    let [training, evaluated] = trainer.data();
     say_passed_over("training samples", training);
-    say_passed_over("held-out samples", held_out);
+    say_passed_over(&format!("{} samples", trainer.evaluated_on().name()), evaluated);
     if let Some(from) = from {
         let new = trainer.new_parameters();
         let head = match new.is_empty() {

@@ -72,7 +72,7 @@ fn open(format: &CifarFormat, dir: &Path, files: &[&str]) -> Result<ImageBytes> 
         let path = binary_reader::find_file(&search_dirs(format, dir), &[file]).ok_or_else(|| {
             let (archive, name) = (format.archive_dir, format.kind.name());
             let remedy = match dir.join("train").is_dir() || dir.join("test").is_dir() {
-                true => format!("of folders of pictures the name is folder:{}", dir.display()),
+                true => format!("pictures in folders are read as folder:{}", dir.display()),
                 false => format!("`unrolled data fetch {name}` gets it"),
             };
             Error::file(dir, format!("no {file} or {file}.gz here or in {archive}; {remedy}"))

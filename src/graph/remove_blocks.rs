@@ -11,8 +11,8 @@ use super::linked_graph::Graph;
 use super::network::{Block, GraphNetwork, NetworkParts, Stage};
 use super::partition::Part;
 use super::subgraph::Subgraph;
-use crate::Result;
 use crate::nn::{BlockId, Outline, Route, StageOutline};
+use crate::{Error, Result};
 
 /// Values that other values replace.
 type Replacements = HashMap<usize, usize>;
@@ -42,9 +42,14 @@ impl GraphNetwork {
     /// Returns the network along a route, for good. Its outputs are those along the route, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) for a route on which blocks repeat or change their order, which leaves a
-    /// stage without blocks, or which leaves out a block that [has to remain](GraphNetwork::why_not_removable).
+    /// [`Error::Unsupported`] for a network from which blocks were removed before, and for a route on which blocks repeat or change
+    /// their order, which leaves a stage without blocks, or which leaves out a block that [has to
+    /// remain](GraphNetwork::why_not_removable).
     pub fn slimmed(&self, route: &Route) -> Result<Self> {
+        if !self.edit.replaced.is_empty() {
+            let why = "remove all blocks at once, or write the file and open it";
+            return Err(Error::unsupported(&self.outline.name, why));
+        }
         let removed = self.removed_blocks(route)?;
         let (replacements, edit) = self.edit_without(&removed);
         let mut remaining = RemainingBlocks::default();

@@ -41,15 +41,16 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone)]
 pub struct Measure<'a> {
-    /// Those of the registry.
+    /// Measurements of this crate.
     measurements: Vec<&'a dyn AnyMeasurement>,
-    /// Those of the caller's own.
+    /// Measurements that the caller added with [`Measure::with`].
     own: Vec<&'a dyn AnyMeasurement>,
+    /// Whether the caller named the measurements of this crate.
     is_selected: bool,
     skips_inapplicable: bool,
     seed: u64,
     memory: Option<u64>,
-    /// What else takes memory meanwhile, bytes.
+    /// Memory that is taken by something else meanwhile, bytes.
     reserved: u64,
     directory: Option<Directory>,
     resumes: bool,
@@ -190,11 +191,13 @@ impl<'a> Measure<'a> {
         data: &EvalSet,
         progress: &mut dyn Progress,
     ) -> Result<Untrained> {
-        let measurements = self.measurements.iter().copied().filter(|m| m.has_null()).collect();
-        let measure = Self { measurements, skips_inapplicable: true, directory: None, ..self.clone() };
+        let with_null =
+            |all: &[&'a dyn AnyMeasurement]| all.iter().copied().filter(|m| m.has_null()).collect::<Vec<_>>();
+        let [measurements, own] = [&self.measurements, &self.own].map(|all| with_null(all));
+        let measure = Self { measurements, own, skips_inapplicable: true, directory: None, ..self.clone() };
         let mut all = Untrained::new();
         for network in networks {
-            if measure.measurements.is_empty() {
+            if measure.measurements.is_empty() && measure.own.is_empty() {
                 break;
             }
             let network = network?;
@@ -293,11 +296,10 @@ impl<'a> Measure<'a> {
                 store.remove()?;
             }
         }
-        let untrained = match &self.directory {
-            Some(directory) => directory.untrained()?,
-            None => self.untrained.clone(),
+        let (training, untrained) = match &self.directory {
+            Some(directory) => (directory.training()?, directory.untrained()?),
+            None => (self.training.clone(), self.untrained.clone()),
         };
-        let training = self.training.clone();
         let measured = Measurements { training, untrained, ..assemble(&plan, score, finished) };
         Ok((measured, predictions))
     }

@@ -10,7 +10,7 @@ pub struct Epoch {
     /// Learning rate at the end of the epoch.
     #[serde(with = "crate::float_json")]
     pub rate: f64,
-    /// Mean loss over the batches of the epoch, nats.
+    /// Mean loss over the training samples during the epoch, nats.
     #[serde(rename = "train_loss_nats", alias = "train_loss", with = "crate::float_json")]
     pub train_loss: f64,
     /// Fraction of training samples that were classified correctly during the epoch.
@@ -35,7 +35,7 @@ pub struct Epoch {
         with = "crate::float_json"
     )]
     pub evaluation_accuracy: f64,
-    /// Wall time of the epoch, seconds.
+    /// Wall time of the steps of the epoch, without the evaluation, seconds.
     #[serde(with = "crate::float_json")]
     pub seconds: f64,
 }

@@ -14,6 +14,7 @@ use crate::model::Epoch;
 use crate::nn::{
     BlockActivations, BlockId, Logits, Network, Outline, PositionMask, Positions, RecurrentState, Samples, Step,
 };
+use crate::train::Unfinished;
 use crate::{Error, Result};
 
 /// A network that was opened: a model of this crate, or the graph of an ONNX file.
@@ -87,18 +88,18 @@ impl AnyNetwork {
         dispatch!(self, opened => opened.history())
     }
 
-    /// Returns a name of the network, and how far it has been trained where its run has not ended: `run (unfinished: 5 of 40
-    /// epochs)`.
-    pub fn name_of(&self, name: &str) -> String {
+    /// Returns what to call the network where `name` is what it was opened from: `name`, or `name (unfinished: 5 of 40 epochs)`
+    /// where its run was stopped before its end.
+    pub fn label(&self, name: &str) -> String {
         match self.unfinished() {
             Some(unfinished) => format!("{name} ({unfinished})"),
             None => name.to_owned(),
         }
     }
 
-    /// Returns how far a run has been trained that was stopped before its end, such as `unfinished: 5 of 40 epochs`; `None` for all
-    /// other networks. Of such a run the latest checkpoint is opened.
-    pub fn unfinished(&self) -> Option<&str> {
+    /// Returns how far a run was trained that was stopped before its end; `None` for all other networks. Of such a run the latest
+    /// checkpoint is opened.
+    pub fn unfinished(&self) -> Option<Unfinished> {
         dispatch!(self, opened => opened.unfinished())
     }
 

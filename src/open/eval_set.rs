@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::AnyNetwork;
-use crate::data::{DataSpec, Dataset, Normalization, NormalizationSource, ResizeCrop, Split};
+use crate::data::{DEFAULT_STREAMS, DataSpec, Dataset, Normalization, NormalizationSource, ResizeCrop, Split};
 use crate::measure::{EvalSet, predicted_classes};
 use crate::model::check_classes;
 use crate::nn::{AnswerKind, Network, Positions};
@@ -32,8 +32,27 @@ pub struct EvalSetOptions {
     limit: usize,
     batch: usize,
     view: ResizeCrop,
-    /// Of arrays that a network was trained with: how many of them the training used, and how many of these it held out.
-    held_out: Option<[usize; 2]>,
+    /// What a training used of the training split; `None` for data that is not that of a training.
+    used: Option<UsedSamples>,
+}
+
+/// What a training used of the training split.
+#[derive(Clone, Copy, Debug)]
+struct UsedSamples {
+    /// How many of the first samples; 0 for all.
+    limit: usize,
+    /// How many of these, the last ones, were held out.
+    held_out: usize,
+}
+
+impl UsedSamples {
+    /// Returns the samples of the training split that were trained with; for another split those that were held out.
+    fn part(self, training: Dataset, split: Split) -> Dataset {
+        let used = training.with_streams(1).limit(self.limit);
+        let trained = used.len().saturating_sub(self.held_out);
+        let part = if split == Split::Train { used.limit(trained) } else { used.drop_first(trained) };
+        part.with_streams(DEFAULT_STREAMS)
+    }
 }
 
 impl EvalSet {
@@ -49,7 +68,7 @@ impl EvalSet {
             limit: 0,
             batch: DEFAULT_BATCH,
             view: ResizeCrop::default(),
-            held_out: None,
+            used: None,
         })
     }
 
@@ -81,7 +100,8 @@ impl EvalSet {
     /// Chooses the data set that a network of this crate was trained with; `None` where the network does not know it. `path`
     /// is what the network was opened from. A run directory also knows the size of the images.
     ///
-    /// Of arrays, the test split is what the training held out.
+    /// Its training split is what the run was trained with, without what was held out. Of arrays, the test split is what was held
+    /// out.
     ///
     /// # Errors
     /// Where the experiment file of the run cannot be read.
@@ -91,13 +111,13 @@ impl EvalSet {
             return Self::open(source).map(Some);
         }
         if !path.join("config.toml").exists() {
-            let why = "name the data, which was read as config.toml says, and that is not in the run";
+            let why = "config.toml is missing, which says what data the network was trained with; name the data";
             return Err(Error::argument("data", format!("{}: {why}", path.display())));
         }
         let data = RunDirectory::experiment(path, &[])?.data;
-        let held_out = Some([data.limit, data.validation]);
+        let used = Some(UsedSamples { limit: data.limit, held_out: data.validation });
         let view = ResizeCrop { resize: data.resize, crop: data.crop };
-        Ok(Some(EvalSetOptions { held_out, view, ..Self::open(&data.source)? }))
+        Ok(Some(EvalSetOptions { used, view, ..Self::open(&data.source)? }))
     }
 }
 
@@ -170,19 +190,17 @@ impl EvalSetOptions {
     /// Opens all samples of the split.
     fn dataset(&self) -> Result<Dataset> {
         let dataset = Dataset::open(&self.spec, self.split, &self.view)?;
-        let held_out = self.held_out.filter(|[_, held_out]| *held_out > 0 && dataset.arrays().is_some());
-        if let Some([limit, held_out]) = held_out {
-            let used = dataset.limit(limit);
-            let trained = used.len().saturating_sub(held_out);
-            return match self.split {
-                Split::Train => Ok(used.limit(trained)),
-                _ => Ok(used.drop_first(trained)),
-            };
+        let is_arrays = dataset.arrays().is_some();
+        match self.used {
+            Some(used) if self.split == Split::Train || is_arrays && used.held_out > 0 => {
+                Ok(used.part(dataset, self.split))
+            }
+            _ if is_arrays && self.split != Split::Test => {
+                let what = format!("no split '{}', arrays are all there is", self.split);
+                Err(Error::unsupported(&self.name, what))
+            }
+            _ => Ok(dataset),
         }
-        if self.split != Split::Test && dataset.arrays().is_some() {
-            return Err(Error::unsupported(&self.name, format!("no split '{}', arrays are all there is", self.split)));
-        }
-        Ok(dataset)
     }
 }
 

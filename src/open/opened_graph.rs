@@ -7,6 +7,7 @@ use crate::data::{Normalization, Vocabulary};
 use crate::graph::GraphNetwork;
 use crate::model::Epoch;
 use crate::nn::{Network, Positions};
+use crate::train::Unfinished;
 use crate::{Error, Result};
 
 const NEEDS_BOTH: &str = "an ONNX file has none, give both mean and std";
@@ -61,7 +62,7 @@ impl OpenedGraph {
         self.network.summary()
     }
 
-    pub(super) fn unfinished(&self) -> Option<&str> {
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
         None
     }
 

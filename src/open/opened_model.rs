@@ -13,7 +13,8 @@ use crate::kernel::Backend;
 use crate::model::{Epoch, Metadata, Model, from_bytes, to_bytes};
 use crate::nn::{ForwardContext, Network, Positions, Samples, compare_with_whole, tensor_to_vec};
 use crate::random::{Purpose, normal, stream};
-use crate::{Error, Result, train};
+use crate::train::{self, Unfinished};
+use crate::{Error, Result};
 
 /// A model that was opened, with what its file and a caller say of it.
 #[derive(Clone)]
@@ -28,8 +29,8 @@ pub struct OpenedModel {
     pub is_normalization_given: bool,
     /// The epochs of its training; empty where they are not known.
     pub history: Vec<Epoch>,
-    /// How far a run has been trained that was stopped before its end, such as `unfinished: 5 of 40 epochs`.
-    pub unfinished: Option<String>,
+    /// How far a run was trained that was stopped before its end; `None` for all other networks.
+    pub unfinished: Option<Unfinished>,
     /// How the arrays of the file were matched; `None` for files of this crate, which match or are refused.
     pub load_report: Option<LoadReport>,
     /// How the file names the arrays; `None` where it uses the names of this crate.
@@ -53,7 +54,7 @@ impl OpenedModel {
                 let found =
                     found.map_err(|e| file_kinds::of_directory(path).map_or(e, |what| Error::file(path, what)))?;
                 let history = train::read_history(path)?;
-                let unfinished = train::how_far(path, history.len())?;
+                let unfinished = Unfinished::of_run(path, &history)?;
                 Self { history, unfinished, ..file(&found, options)? }
             }
             None => file(path, options)?,
@@ -140,8 +141,8 @@ impl OpenedModel {
         self.load_report.as_ref().map_or_else(String::new, ToString::to_string)
     }
 
-    pub(super) fn unfinished(&self) -> Option<&str> {
-        self.unfinished.as_deref()
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        self.unfinished
     }
 
     pub(super) fn history(&self) -> &[Epoch] {

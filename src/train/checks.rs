@@ -13,9 +13,15 @@ pub(super) fn check_extension(
     state: &TrainingState,
     per_epoch: u64,
 ) -> Result<()> {
-    let done = state.progress.epoch;
-    if now.epochs < done {
-        let what = format!("{}: the run has finished {done} epochs already", now.epochs);
+    // A checkpoint within an epoch has the parameters of no finished one.
+    let [done, begun] = [state.progress.epoch, u64::from(state.progress.batch > 0)];
+    if now.epochs < done + begun {
+        let begun_epoch = if begun > 0 { ", and part of another" } else { "" };
+        let what = format!(
+            "{}: epochs that are finished: {done}{begun_epoch}; expected at least {}",
+            now.epochs,
+            done + begun
+        );
         return Err(Error::config("train.epochs", what));
     }
     let rate = |config: &TrainConfig, step| state.schedule.rate(config, step, per_epoch);

@@ -151,6 +151,11 @@ pub enum ScheduleKind {
 }
 
 impl TrainConfig {
+    /// Returns the number of samples in a step; of a text, the number of words.
+    pub(super) fn samples_per_step(&self) -> usize {
+        self.batch * self.steps.unwrap_or(1)
+    }
+
     /// Returns the number of moments of the gradient that the optimizer keeps.
     pub(super) fn moments(&self) -> usize {
         match self.optimizer {

@@ -113,10 +113,13 @@ impl Experiment {
                 ),
             )),
             Some(0) => Err(Error::config("train.steps", "0: at least 1 is needed")),
-            Some(_) if !is_text => Err(Error::config("train.steps", "belongs to a text")),
-            None if is_text => {
-                Err(Error::config("train.steps", "words of every stream a step, such as 35, are needed"))
+            Some(_) if !is_text => {
+                Err(Error::config("train.steps", "for texts only, model.kind = 'char-lm'; remove it"))
             }
+            None if is_text => Err(Error::config(
+                "train.steps",
+                "missing; set the number of words of each stream in a step, such as 35",
+            )),
             _ => Ok(()),
         }
     }

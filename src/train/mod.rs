@@ -20,8 +20,7 @@ pub use config::{DataConfig, DecayScope, OptimizerKind, ScheduleKind, TrainConfi
 pub use experiment::Experiment;
 pub use optimizer::Optimizer;
 pub use run_directory::RunDirectory;
-pub(crate) use run_files::how_far;
-pub use run_files::{model_file, read_history};
+pub use run_files::{Unfinished, model_file, read_history};
 pub use schedule::Schedule;
 pub use state::{DataFingerprints, TrainingProgress, TrainingSetup, TrainingState};
 pub use trainer::{Event, Trainer};

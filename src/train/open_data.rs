@@ -12,7 +12,7 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let data = &experiment.data;
     let spec: DataSpec = data.source.parse()?;
     let resize_crop = ResizeCrop { resize: data.resize, crop: data.crop };
-    let open = |split| Dataset::open(&spec, split, &resize_crop).map_err(with_key);
+    let open = |split| Dataset::open(&spec, split, &resize_crop).map_err(as_config_error);
     let mut samples = open(Split::Train)?.with_streams(1);
     experiment.check_text(samples.vocabulary().is_some())?;
     if data.limit > 0 {
@@ -59,8 +59,8 @@ pub(super) fn evaluated_on(data: &DataConfig, is_text: bool) -> EvaluatedSplit {
     }
 }
 
-/// Returns an error about an argument with the key of the experiment in its place.
-pub(super) fn with_key(error: Error) -> Error {
+/// Returns an error about an argument as one about the key of the experiment.
+pub(super) fn as_config_error(error: Error) -> Error {
     match error {
         Error::Argument { name: name @ ("resize" | "crop"), why } => Error::config(format!("data.{name}"), why),
         Error::Argument { name: name @ ("mean" | "std"), why } => {

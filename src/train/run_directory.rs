@@ -3,9 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run_files::{
-    BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, files, has_not_begun, lock, read_metrics,
-};
+use super::run_files::{BEST, CHECKPOINTS, CONFIG, METRICS, MODEL, VERSIONS, checkpoints, files, has_not_begun, lock};
 use super::versions::Versions;
 use super::{DataFingerprints, Experiment, Resume, TrainingState};
 use crate::atomic_file::{WriteLock, remove_if_there, remove_temporary_files, write_atomic};
@@ -54,10 +52,11 @@ impl RunDirectory {
     ) -> Result<Self> {
         let config = experiment.to_toml()?;
         if !has_not_begun(dir, &config)? {
-            return Err(Error::unsupported(
-                dir.display(),
-                "not empty; resume the run in it, or name another directory",
-            ));
+            let what = match dir.join(CONFIG).exists() {
+                true => "not empty; resume the run in it, or name another directory",
+                false => "not empty, and not a run; name another directory",
+            };
+            return Err(Error::unsupported(dir.display(), what));
         }
         let run = Self { dir: dir.to_owned(), lock, replaced: None, versions: None };
         run.remove_temporary_files()?;
@@ -130,7 +129,9 @@ impl RunDirectory {
         let replaced = (before != *experiment).then_some(before);
         let versions = Versions::new(backend, ranks).check(dir, resume)?;
         let run = Self { dir: dir.to_owned(), lock, replaced, versions };
-        let has_history = !read_metrics(&dir.join(METRICS))?.is_empty() || dir.join(MODEL).exists();
+        // The metrics are written anew from the checkpoint, so that damaged ones are no obstacle.
+        let has_metrics = std::fs::metadata(dir.join(METRICS)).is_ok_and(|metrics| metrics.len() > 0);
+        let has_history = has_metrics || dir.join(MODEL).exists();
         if has_history && checkpoints(dir)?.is_empty() {
             let what = "its checkpoints are gone, so that it cannot be continued; name another directory";
             return Err(Error::unsupported(dir.display(), what));

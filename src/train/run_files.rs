@@ -68,23 +68,50 @@ pub fn model_file(dir: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model);
     }
-    let none = || Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it");
+    let none = || match dir.join(CONFIG).exists() {
+        true => Error::file(
+            dir,
+            format!(
+                "its training ended before the first checkpoint; `unrolled train --resume {}` goes on",
+                dir.display()
+            ),
+        ),
+        false => Error::file(dir, "no run directory: neither model.safetensors nor a checkpoint is in it"),
+    };
     checkpoints(dir)?.pop().ok_or_else(none)
 }
 
-/// Returns how far a run has been trained that has no trained model yet, such as `unfinished: 5 of 40 epochs`.
-///
-/// # Errors
-/// [`Error::Config`] if the experiment of the run is not valid.
-pub(crate) fn how_far(dir: &Path, epochs: usize) -> Result<Option<String>> {
-    if dir.join(MODEL).exists() {
-        return Ok(None);
+/// How far a run was trained that was stopped before its end. It is written as `unfinished: 5 of 40 epochs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The number of epochs that are finished.
+    pub epochs: usize,
+    /// The number of epochs of the whole training; `None` where the experiment is not in the run directory.
+    pub of: Option<u64>,
+}
+
+impl std::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self.of {
+            Some(of) => write!(f, "unfinished: {} of {of} epochs", self.epochs),
+            None => write!(f, "unfinished: {} epochs", self.epochs),
+        }
     }
-    let of_all = match dir.join(CONFIG).exists() {
-        true => format!(" of {}", RunDirectory::experiment(dir, &[])?.train.epochs),
-        false => String::new(),
-    };
-    Ok(Some(format!("unfinished: {epochs}{of_all} epochs")))
+}
+
+impl Unfinished {
+    /// Returns how far a run was trained that has no trained model yet; `None` for one that has.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the experiment of the run is not valid.
+    pub(crate) fn of_run(dir: &Path, history: &[Epoch]) -> Result<Option<Self>> {
+        if dir.join(MODEL).exists() {
+            return Ok(None);
+        }
+        let has_config = dir.join(CONFIG).exists();
+        let experiment = has_config.then(|| RunDirectory::experiment(dir, &[])).transpose()?;
+        Ok(Some(Self { epochs: history.len(), of: experiment.map(|experiment| experiment.train.epochs) }))
+    }
 }
 
 /// Returns the metrics of the finished epochs of a run; none for a directory without metrics.
@@ -108,7 +135,10 @@ pub(super) fn read_metrics(path: &Path) -> Result<Vec<Epoch>> {
             let what = what.split(" at line ").next().unwrap_or_default();
             Error::file(
                 path,
-                format!("line {}: no figures of an epoch: {what}; remove the line to go on without", n + 1),
+                format!(
+                    "line {}: expected the figures of an epoch: {what}; remove the line to go on without it",
+                    n + 1
+                ),
             )
         })
     };

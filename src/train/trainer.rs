@@ -14,7 +14,7 @@ use super::{DataFingerprints, Experiment, Resume, RunDirectory, TrainingState};
 use crate::data::{Batch, Dataset, LoaderConfig, Normalization, SampleOrder, batches};
 use crate::kernel::Backend;
 use crate::measure::{EvalSet, evaluate, ranks_shard};
-use crate::model::{Epoch, Metadata, Model};
+use crate::model::{Epoch, EvaluatedSplit, Metadata, Model};
 use crate::nn::{BATCH_NORM_MOMENTUM, ForwardContext, Network, RecurrentState, TrainingStep, cross_entropy};
 use crate::ranks::Ranks;
 use crate::{Error, Result};
@@ -45,7 +45,8 @@ pub enum Event<'a> {
 pub struct Trainer {
     experiment: Experiment,
     samples: Arc<Dataset>,
-    held_out: EvalSet,
+    /// What the network is evaluated on after every epoch.
+    evaluated: EvalSet,
     /// Whether the best epoch is selected and kept: not on a test split, unless the experiment asks for it.
     selects: bool,
     /// What tells the data from others, for checkpoints.
@@ -125,7 +126,12 @@ impl Trainer {
 
     /// Returns the samples that the network is trained with, and those that it is evaluated with after every epoch.
     pub fn data(&self) -> [&Dataset; 2] {
-        [&self.samples, &self.held_out.dataset]
+        [&self.samples, &self.evaluated.dataset]
+    }
+
+    /// Returns which samples the network is evaluated on after every epoch.
+    pub fn evaluated_on(&self) -> EvaluatedSplit {
+        evaluated_on(&self.experiment.data, self.samples.vocabulary().is_some())
     }
 
     /// Returns the training with the parameters of `model` as initial values.
@@ -157,13 +163,13 @@ impl Trainer {
     /// # Errors
     /// [`Error::NonFinite`] if the loss stops being finite; [`Error::Io`] if a file cannot be read or written.
     pub fn train(mut self, observe: &mut dyn FnMut(Event)) -> Result<(Model, Vec<Epoch>)> {
-        // Those of a checkpoint whose process was killed before it wrote them.
+        // A process that was killed between its last checkpoint and the metrics has left out an epoch, which the checkpoint has.
         self.write_metrics()?;
         while self.state.progress.epoch < self.experiment.train.epochs {
             self.epoch(observe)?;
             self.end_epoch()?;
-            // The checkpoint is that of an epoch whose best model is written, and the metrics are those of a checkpoint: wherever
-            // the process is killed, the run continues.
+            // The best model, then the checkpoint, then the metrics: where the process is killed in between, resuming writes what
+            // is missing.
             if let Some(run) = &self.run
                 && self.selects
                 && self.is_best()
@@ -178,7 +184,7 @@ impl Trainer {
         }
         let model = self.state.evaluated_model();
         if let Some(run) = &self.run {
-            // A process that was killed after its last checkpoint has removed none for it.
+            // A process that was killed right after a checkpoint has left one too many.
             run.remove_old_checkpoints(self.experiment.train.keep)?;
             run.write_model(&model, &self.metadata)?;
         }
@@ -266,9 +272,11 @@ impl Trainer {
     /// Evaluates the network and adds the epoch to the history.
     fn end_epoch(&mut self) -> Result<()> {
         self.share_model();
-        let score = evaluate(&self.state.evaluated_model(), &self.held_out, |_| ())?;
+        let score = evaluate(&self.state.evaluated_model(), &self.evaluated, |_| ())?;
+        let evaluated_on = self.evaluated_on();
         if !score.loss.is_finite() {
-            let what = format!("after it the loss over the held-out samples is {}", score.loss);
+            let what =
+                format!("after it the loss over the {} samples is not finite: {}", evaluated_on.name(), score.loss);
             return Err(not_finite(self.state.progress.step, &what));
         }
         let train = &self.experiment.train;
@@ -279,7 +287,7 @@ impl Trainer {
             rate: schedule.rate(train, progress.step.saturating_sub(1), progress.batch),
             train_loss: progress.loss_sum / progress.seen as f64,
             train_accuracy: progress.correct as f64 / progress.seen as f64,
-            evaluated_on: Some(evaluated_on(&self.experiment.data, self.samples.vocabulary().is_some())),
+            evaluated_on: Some(evaluated_on),
             evaluation_loss: score.loss,
             evaluation_accuracy: score.accuracy,
             seconds: progress.seconds,
@@ -301,7 +309,7 @@ impl Trainer {
     fn loader_config(&self) -> LoaderConfig {
         let Experiment { data, train, .. } = &self.experiment;
         LoaderConfig {
-            batch_size: train.batch * train.steps.unwrap_or(1),
+            batch_size: train.samples_per_step(),
             order: match self.metadata.characters {
                 // The words of a text must follow each other.
                 Some(_) => SampleOrder::Sequential,

@@ -11,13 +11,17 @@ use crate::kernel::{self, Backend, Kernels};
 use crate::ranks::Ranks;
 use crate::{Error, Result};
 
+/// The version of Burn that this crate is built with.
+const BURN: &str = "0.22.1";
+
 /// Whether a training continues the run that is in its directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
     /// A new run begins.
     #[default]
     Never,
-    /// The run continues with what it was trained with, and ends in the same bytes as one that was never stopped.
+    /// The run continues with what it was trained with, and ends in the same bytes as one that was never stopped. Another version of
+    /// this program may round differently; it is not refused, and the versions are in `versions.json`.
     Exact,
     /// The run continues, on another device or processor, with other kernels, or with another number of threads or processes too. These
     /// round differently.
@@ -54,7 +58,7 @@ impl Versions {
     pub(super) fn new(backend: &Backend, ranks: &Ranks) -> Self {
         Self {
             unrolled: env!("CARGO_PKG_VERSION").into(),
-            burn: "0.22.1".into(),
+            burn: BURN.into(),
             target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             threads: rayon::current_num_threads(),
             processes: Some(ranks.size()),
@@ -78,7 +82,8 @@ impl Versions {
     }
 
     /// Checks that the run in a directory was trained with the same, as far as the result depends on it. Returns what is to be
-    /// written when the run goes on; an inexact run takes note of what it was trained with so far.
+    /// written when the run goes on; an inexact run, and one of another version of the program, takes note of what it was
+    /// trained with so far.
     ///
     /// # Errors
     /// [`Error::Argument`] that names both; [`Error::File`] if they cannot be read.
@@ -89,13 +94,14 @@ impl Versions {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Some(self)),
             read => Self::parse(&path, &read.map_err(Error::io(&path))?)?,
         };
-        if self.ends_as(&earlier) {
+        let gives_same_bytes = self.gives_same_bytes_as(&earlier);
+        if gives_same_bytes && self.is_same_program_as(&earlier) {
             // An early version did not state it; from now on the run is held to it.
             let states_all = earlier.instruction_set.is_some();
             earlier.instruction_set = earlier.instruction_set.or(self.instruction_set);
             return Ok((!states_all).then_some(earlier));
         }
-        if resume != Resume::Inexact {
+        if !gives_same_bytes && resume != Resume::Inexact {
             let why = format!(
                 "needed to resume {} with {}; it was trained with {}, and would not end in the same bytes",
                 dir.display(),
@@ -109,9 +115,15 @@ impl Versions {
         Ok(Some(self))
     }
 
-    /// Returns whether a run that was trained with `earlier` and continues with these ends in the same bytes. What an early
-    /// version does not state is not compared.
-    fn ends_as(&self, earlier: &Self) -> bool {
+    /// Returns whether the program is the same, in the same version.
+    fn is_same_program_as(&self, earlier: &Self) -> bool {
+        let of = |versions: &Self| [&versions.unrolled, &versions.burn, &versions.target].map(String::clone);
+        of(self) == of(earlier)
+    }
+
+    /// Returns whether a run that was trained with `earlier` and continues with these ends in the same bytes, if it is the same
+    /// program. What an early version does not state is not compared.
+    fn gives_same_bytes_as(&self, earlier: &Self) -> bool {
         let is_cpu = self.device.as_ref().is_none_or(|device| *device == DeviceInfo::cpu());
         // Gradients are sums of those of each thread and of each process.
         let has_same_sums = earlier
@@ -197,17 +209,21 @@ mod tests {
         let first = Versions { threads: 2, ..on(Kernels::Native, None) };
         let threads = Versions { threads: 3, ..first.clone() };
         let processes = Versions { processes: Some(2), ..first.clone() };
-        assert!(first.ends_as(&first) && !threads.ends_as(&first) && !processes.ends_as(&first));
+        assert!(
+            first.gives_same_bytes_as(&first)
+                && !threads.gives_same_bytes_as(&first)
+                && !processes.gives_same_bytes_as(&first)
+        );
         assert!(threads.describe().ends_with(", 3 threads"));
         assert!(processes.describe().ends_with("2 threads in each of 2 processes"));
         // A graphics card computes each gradient as one sum.
         let card = Versions { threads: 2, ..on(Kernels::Reference, Some("A100")) };
-        assert!(Versions { threads: 3, ..card.clone() }.ends_as(&card));
+        assert!(Versions { threads: 3, ..card.clone() }.gives_same_bytes_as(&card));
         let others = Versions { instruction_set: Some("another".into()), ..first.clone() };
-        assert!(!others.ends_as(&first) && others.describe().contains("cpu with another, 2 threads"));
-        assert!(others.ends_as(&Versions { instruction_set: None, ..first.clone() }));
+        assert!(!others.gives_same_bytes_as(&first) && others.describe().contains("cpu with another, 2 threads"));
+        assert!(others.gives_same_bytes_as(&Versions { instruction_set: None, ..first.clone() }));
         // An early version states neither.
-        assert!(threads.ends_as(&Versions { processes: None, ..first }));
+        assert!(threads.gives_same_bytes_as(&Versions { processes: None, ..first }));
     }
 
     #[test]
@@ -217,7 +233,16 @@ mod tests {
             r#"{ "unrolled": "0.1.0", "burn": "0.22.1", "target": "x86_64-linux", "threads": 2, "kernels": "own" }"#;
         std::fs::write(dir.path().join(VERSIONS), early).unwrap();
         go_on(&on(Kernels::Native, None), dir.path(), Resume::Exact).unwrap();
-        go_on(&on(Kernels::Native, Some("A100")), dir.path(), Resume::Exact).unwrap();
+        let kept: Versions = serde_json::from_slice(&std::fs::read(dir.path().join(VERSIONS)).unwrap()).unwrap();
+        assert_eq!((kept.before.len(), kept.before[0].unrolled.as_str()), (1, "0.1.0"));
+        assert_eq!(kept.unrolled, env!("CARGO_PKG_VERSION"));
+        go_on(&on(Kernels::Native, Some("A100")), dir.path(), Resume::Exact).unwrap_err();
         go_on(&on(Kernels::Reference, None), dir.path(), Resume::Exact).unwrap_err();
+    }
+
+    #[test]
+    fn the_version_of_burn_is_that_of_the_manifest() {
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(manifest.contains(&format!("package = \"burn-core\", version = \"={BURN}\"")));
     }
 }

@@ -1,6 +1,6 @@
 //! The scripts of docs/CLAIMS.md on data of a few samples: every figure that they read from a run or a table is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -36,22 +36,41 @@ fn write_data(home: &Path) {
     }
 }
 
+/// A script of `configs/claims` with small settings, its working directory and its file of figures being in `home`.
+fn script(home: &Path, script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/claims").join(script)).args(arguments);
+    command
+        .current_dir(home)
+        .env("UNROLLED", env!("CARGO_BIN_EXE_unrolled"))
+        .env("FIGURES", home.join("figures.jsonl"));
+    let settings = [("EPOCHS", "1"), ("SIZE", "8"), ("JOBS", "2"), ("DEPTHS", "10"), ("SEEDS", "1"), ("WORDS", "0")];
+    command.envs(settings).env("HELD_OUT", "20").env("RAYON_NUM_THREADS", "1");
+    command
+}
+
+/// Runs a command, which succeeds, and returns what it prints.
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The lines of the file of figures in `home`.
+fn lines(home: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(home.join("figures.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
 /// Runs a script, and returns the figures of the networks of an arm: a line each.
-fn figures(script: &str, arguments: &[&str], arm: &str) -> Vec<Value> {
+fn figures(name: &str, arguments: &[&str], arm: &str) -> Vec<Value> {
     let home = tempfile::tempdir().unwrap();
     write_data(&home.path().join("data"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/claims").join(script);
-    let mut command = Command::new("bash");
-    command.arg(script).args(arguments).current_dir(home.path()).env("UNROLLED", env!("CARGO_BIN_EXE_unrolled"));
-    command.env("FIGURES", home.path().join("figures.jsonl")).env("HELD_OUT", "20").env("RAYON_NUM_THREADS", "1");
-    let settings = [("EPOCHS", "1"), ("SIZE", "8"), ("JOBS", "2"), ("DEPTHS", "10"), ("SEEDS", "1"), ("WORDS", "0")];
-    let output = command.envs(settings).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = std::fs::read_to_string(home.path().join("figures.jsonl")).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
+    output(&mut script(home.path(), name, arguments));
     let named =
         |line: &Value| line["network"].as_str().unwrap().strip_prefix(arm).is_some_and(|end| end.starts_with("-seed"));
-    let found: Vec<_> = lines.filter(named).collect();
+    let found: Vec<_> = lines(home.path()).into_iter().filter(named).collect();
     found.iter().for_each(|line| {
         let figures = line["figures"].as_object().unwrap();
         assert!(figures.len() >= 2 && figures.values().all(Value::is_number), "{line}");
@@ -70,8 +89,13 @@ fn assert_has(lines: &[Value], count: usize, names: &[&str]) {
 #[test]
 fn networks_with_layer_dropout_and_without() {
     let figures = figures("cifar.sh", &["7"], "cifar-8px-1epochs-dropout");
-    let names =
-        ["test accuracy, %", "accuracy without 1 blocks, %", "accuracy after 1 swaps, %", "std of E over std of A"];
+    let names = [
+        "test accuracy, %",
+        "accuracy without 1 blocks, %",
+        "accuracy after 1 swaps, %",
+        "std of E over std of A",
+        "mean lesion cost, same shape, points",
+    ];
     assert_has(&figures, 3, &names);
 }
 
@@ -101,8 +125,71 @@ fn language_models_of_all_wirings() {
 
 #[test]
 fn a_claim_without_networks_is_named() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/claims/cifar.sh");
-    let output = Command::new("bash").arg(script).arg("9").output().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let output = script(home.path(), "cifar.sh", &["9"]).output().unwrap();
     assert!(!output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "claim 9: there are 1 to 8, 11 and 13\n");
+}
+
+/// A program that trains one rate and one seed of an arm at a rate with which their loss is not finite, and all else as asked.
+fn diverging_program(home: &Path) -> PathBuf {
+    let path = home.join("program");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in\n'train '*plain-rate0.3* | 'train '*plain-seed2*) \
+         set -- \"$@\" --set train.rate=1e30 --set train.clip_norm=0 ;;\nesac\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_unrolled")
+    );
+    std::fs::write(&path, text).unwrap();
+    output(Command::new("chmod").arg("+x").arg(&path));
+    path
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_counted_and_trained_networks_are_not_trained_again() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    write_data(&home.join("data"));
+    let program = diverging_program(home);
+    let run = || {
+        let mut command = script(home, "mnist.sh", &[]);
+        command.env("UNROLLED", &program).env("SEEDS", "1 2");
+        command
+    };
+    output(&mut run());
+    let first = lines(home);
+    let held_out = |name: &str| {
+        let line = first.iter().find(|line| line["network"] == name).unwrap_or_else(|| panic!("{name}"));
+        line["figures"]["held-out accuracy, %"].clone()
+    };
+    for name in ["mnist-10-plain-rate0.3", "mnist-10-plain-seed2"] {
+        assert!(held_out(name).is_null(), "{name}");
+    }
+    for name in ["mnist-10-plain-rate0.1", "mnist-10-plain-seed1", "mnist-10-residual-seed2"] {
+        assert!(held_out(name).is_number(), "{name}");
+    }
+
+    let claims = |arguments: &[&str]| {
+        let mut command = Command::new("python3");
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/reference/claims.py")).args(arguments);
+        output(command.env("FIGURES", home.join("figures.jsonl")))
+    };
+    let table = claims(&[]);
+    let plain = table.split("\n\n").find(|arm| arm.trim().starts_with("mnist-10-plain:")).unwrap();
+    assert!(plain.contains("training loss") && plain.contains(", 1 not finite"), "{plain}");
+    let difference = claims(&["compare", "mnist-10-residual", "mnist-10-plain"]);
+    assert!(difference.starts_with("seeds 1, 2\n") && difference.contains(", 1 not finite"), "{difference}");
+
+    output(&mut run());
+    assert_eq!(lines(home), first);
+    // Where a line is lost, it is that of the run which is there.
+    let kept = |line: &&Value| line["network"] != "mnist-10-plain-seed1";
+    let text: String = first.iter().filter(kept).map(|line| format!("{line}\n")).collect();
+    std::fs::write(home.join("figures.jsonl"), &text).unwrap();
+    let failure = run().env("HELD_OUT", "10").output().unwrap();
+    let message = String::from_utf8_lossy(&failure.stderr);
+    assert!(!failure.status.success() && message.contains("mnist-10-plain-seed1.log: "), "{message}");
+    assert!(message.contains("data.validation was 20, now 10"), "{message}");
+    output(&mut run());
+    let again = lines(home);
+    assert_eq!(again.last(), first.iter().find(|line| line["network"] == "mnist-10-plain-seed1"));
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use unrolled::data::{DataSpec, Dataset, ResizeCrop, Split};
 use unrolled::kernel::{FeatureMap, Kernels};
 use unrolled::measure::*;
-use unrolled::model::{Model, ModelConfig, ModelKind};
+use unrolled::model::{Epoch, Model, ModelConfig, ModelKind};
 use unrolled::nn::{BlockId, Network, RecurrentState, Route, Samples, Wiring, cross_entropy};
 use unrolled::random;
 
@@ -507,13 +507,14 @@ fn predictions_do_not_depend_on_the_batch() {
 }
 
 /// A measurement of one's own: the number of samples.
-struct SampleCount;
+struct SampleCount<const HAS_NULL: bool>;
 
-impl Measurement for SampleCount {
+impl<const HAS_NULL: bool> Measurement for SampleCount<HAS_NULL> {
     type Output = usize;
     type Probe = ();
-    const NAME: &'static str = "sample_count";
+    const NAME: &'static str = if HAS_NULL { "sample_count_with_null" } else { "sample_count" };
     const ABOUT: &'static str = "The number of samples";
+    const HAS_NULL: bool = HAS_NULL;
 
     fn analyse(&self, _: &Scope, observed: &AnalysisInput<()>) -> usize {
         observed.baseline.len()
@@ -529,13 +530,46 @@ fn a_choice_by_name_keeps_measurements_of_ones_own() {
     let config = ModelConfig::new(ModelKind::Mlp).with_depth(4).with_width(8);
     let network = Model::new(&config, [1, 8, 8], 10, 0, &Device::flex()).unwrap();
     let data = EvalSet::open("digits").unwrap().limit(20).build().unwrap();
-    let before = Measure::new().with(&SampleCount).only(["lesion"]).unwrap();
-    let after = Measure::new().only(["lesion"]).unwrap().with(&SampleCount);
+    let before = Measure::new().with(&SampleCount::<false>).only(["lesion"]).unwrap();
+    let after = Measure::new().only(["lesion"]).unwrap().with(&SampleCount::<false>);
     for measure in [before, after] {
         let found = measure.run(&network, &data, &mut ()).unwrap();
         assert_eq!(found.outputs.keys().collect::<Vec<_>>(), ["lesion", "sample_count"]);
-        assert_eq!(found.require::<SampleCount>().unwrap(), 20);
+        assert_eq!(found.require::<SampleCount<false>>().unwrap(), 20);
     }
+}
+
+#[test]
+fn a_null_model_has_the_measurements_whose_figures_can_arise_without_learning() {
+    let data = digits(20);
+    let measured = |measure: Measure| {
+        let untrained = measure.measure_untrained([Ok(mlp(Wiring::Residual))], &data, &mut ()).unwrap();
+        untrained.into_iter().map(|(name, outputs)| (name, outputs.len())).collect::<Vec<_>>()
+    };
+    let of_both = Measure::new().only(["lesion", "estimation"]).unwrap().with(&SampleCount::<false>);
+    assert_eq!(measured(of_both), [("estimation".to_owned(), 1)]);
+    let of_one = Measure::new().only(["lesion"]).unwrap().with(&SampleCount::<true>);
+    assert_eq!(measured(of_one), [("sample_count_with_null".to_owned(), 1)]);
+}
+
+#[test]
+fn a_directory_keeps_the_training_of_its_network() {
+    let home = tempfile::tempdir().unwrap();
+    let (network, data) = (mlp(Wiring::Residual), digits(20));
+    let epoch = Epoch {
+        epoch: 1,
+        rate: 0.1,
+        train_loss: 2.0,
+        train_accuracy: 0.25,
+        evaluated_on: None,
+        evaluation_loss: 1.5,
+        evaluation_accuracy: 0.5,
+        seconds: 1.0,
+    };
+    let measure = |name: &str| Measure::new().only([name]).unwrap().directory(home.path());
+    measure("lesion").training(vec![epoch]).run(&network, &data, &mut ()).unwrap();
+    let found = measure("shuffle").resume(true).run(&network, &data, &mut ()).unwrap();
+    assert_eq!(found.training, [epoch]);
 }
 
 /// Adds every score in a document, with its place.

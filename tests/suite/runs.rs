@@ -118,11 +118,45 @@ fn a_run_is_resumed_without_its_experiment_file_and_extended_to_the_same_bytes()
     home.run("train --resume short --set train.keep=1 --set data.workers=0");
     assert_eq!(
         home.fail("train --resume short --set train.epochs=2"),
-        "error: train.epochs: 2: the run has finished 3 epochs already"
+        "error: train.epochs: 2: epochs that are finished: 3; expected at least 3"
     );
     let other = home.fail("train --resume short --set train.rate=0.5");
     assert!(other.contains("train.rate was 0.05, now 0.5"), "{other}");
     assert!(home.fail("train --resume short --out long").contains("name two runs"));
+}
+
+#[test]
+fn a_run_within_an_epoch_does_not_end_before_it() {
+    let home = Home::new();
+    let epochs = "--set train.epochs=2 --set train.batch=32 --set train.checkpoint_steps=3 --set train.keep=9";
+    home.run(&format!("train a.toml --out run {epochs}"));
+    // As if killed in the second epoch, of steps 8 to 14.
+    for file in
+        ["model.safetensors", "checkpoints/step-000000012.safetensors", "checkpoints/step-000000014.safetensors"]
+    {
+        std::fs::remove_file(home.path("run").join(file)).unwrap();
+    }
+    assert_eq!(
+        home.fail("train --resume run --set train.epochs=1"),
+        "error: train.epochs: 1: epochs that are finished: 1, and part of another; expected at least 2"
+    );
+    assert!(!home.path("run/model.safetensors").exists());
+    home.run("train --resume run");
+}
+
+#[test]
+fn the_training_split_of_a_run_is_what_it_was_trained_with() {
+    let home = Home::new();
+    let samples = |command: &str| -> u64 {
+        let score: serde_json::Value = serde_json::from_str(&home.run(command).0).unwrap();
+        score["samples"].as_u64().unwrap()
+    };
+    home.run("train a.toml --out run --set data.validation=50");
+    assert_eq!(samples("eval run --split train --json"), 150);
+    assert_eq!(samples("eval run --json"), 355);
+    assert_eq!(samples("eval run --split train --data digits --json"), 1442);
+    home.run("train a.toml --out all --set data.limit=0");
+    assert_eq!(samples("eval all --split train --json"), 1442);
 }
 
 #[test]
@@ -171,14 +205,21 @@ fn a_run_that_has_not_ended_is_said_to_be_unfinished() {
     std::fs::write(&metrics, &whole[..whole.len() - 30]).unwrap();
     let message = home.fail("eval run");
     assert!(
-        message.starts_with("error: run/metrics.jsonl: line 3: no figures of an epoch: EOF while parsing"),
+        message.starts_with("error: run/metrics.jsonl: line 3: expected the figures of an epoch: EOF while parsing"),
         "{message}"
     );
-    assert!(message.ends_with("; remove the line to go on without"), "{message}");
-    std::fs::write(&metrics, whole).unwrap();
+    assert!(message.ends_with("; remove the line to go on without it"), "{message}");
+    // The metrics are in the checkpoint too.
+    home.run("train --resume run");
+    assert!(std::fs::read(&metrics).unwrap() == whole);
     std::fs::remove_file(home.path("run/config.toml")).unwrap();
     let message = home.fail("eval run");
-    assert!(message.starts_with("error: --data: run: name the data, which was read as config.toml says"), "{message}");
+    assert!(message.starts_with("error: --data: run: config.toml is missing, which says"), "{message}");
+    std::fs::remove_dir_all(home.path("run/checkpoints")).unwrap();
+    std::fs::remove_file(home.path("run/model.safetensors")).unwrap();
+    assert!(home.fail("eval run").contains("no run directory: neither"));
+    std::fs::write(home.path("run/config.toml"), "").unwrap();
+    assert!(home.fail("eval run").ends_with("before the first checkpoint; `unrolled train --resume run` goes on"));
 }
 
 #[test]

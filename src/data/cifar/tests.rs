@@ -41,10 +41,7 @@ fn the_training_split_is_five_files_in_the_directory_or_that_of_the_archive() {
     assert_eq!(error, format!("{}: {expected}", dir.path().display()));
     std::fs::create_dir(dir.path().join("train")).unwrap();
     let error = open_10(dir.path(), Split::Test).unwrap_err().to_string();
-    assert!(
-        error.ends_with(&format!("; of folders of pictures the name is folder:{}", dir.path().display())),
-        "{error}"
-    );
+    assert!(error.ends_with(&format!("; pictures in folders are read as folder:{}", dir.path().display())), "{error}");
 }
 
 #[test]

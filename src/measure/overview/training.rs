@@ -29,8 +29,8 @@ pub(super) fn training(networks: &[Measurements], names: &[String]) -> Option<Se
         None => "samples that they were evaluated on",
     };
     let section = Section::new("training", "Training").about(format!(
-        "Mean cross-entropy and {} after each epoch of the training that made the networks: of the {evaluated}, and, dashed, of \
-         the training samples while they were being learnt.",
+        "Mean cross-entropy and {} of every epoch of the training that made the networks. Solid: over the {evaluated}, after the \
+         epoch. Dashed: over the training samples, during the epoch.",
         metric.name(),
     ));
     let panels = charts(metric, &trained).map(Panel::Chart).to_vec();

@@ -81,7 +81,7 @@ pub(in crate::train) static KEYS: &[Key] = {
 
         key("train.epochs", Integer, "The number of passes over the training samples."),
         key("train.batch", Integer, "The number of samples per step; for texts, the number of streams that are read in parallel."),
-        key("train.steps", Integer, "The number of words of every stream per step (truncated backpropagation through time).").only_for(TEXT).example("35"),
+        key("train.steps", Integer, "The number of words of each stream in a step (truncated backpropagation through time).").only_for(TEXT).example("35"),
         key("train.seed", Integer, "The seed of initial values, order of the samples, augmentation and dropout."),
         key("train.from", String, "The run or file whose weights the training starts from; without it initial values are drawn.").example("\"resnet56.th\""),
         key("train.optimizer", Choice(&["sgd", "adamw"]), "The optimizer: SGD with momentum, or AdamW."),

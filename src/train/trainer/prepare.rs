@@ -12,7 +12,7 @@ use crate::model::{Metadata, Model, ModelConfig};
 use crate::ranks::Ranks;
 use crate::train::checks::{check_extension, check_memory};
 use crate::train::initial_weights::copy_weights;
-use crate::train::open_data::{check_augmented, open_data, with_key};
+use crate::train::open_data::{as_config_error, check_augmented, open_data};
 use crate::train::{DataFingerprints, Experiment, Resume, RunDirectory, TrainingSetup, TrainingState};
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ impl Trainer {
         backend: &Backend,
         ranks: &Ranks,
     ) -> Result<Self> {
-        let (samples, held_out) = open_data(&experiment)?;
+        let (samples, evaluated) = open_data(&experiment)?;
         let train = &experiment.train;
         let shape = samples.shape();
         experiment.data.augment.check(shape)?;
@@ -52,10 +52,10 @@ impl Trainer {
             initial = Some(model);
         }
         // After the weights, whose error for other channels is clearer.
-        normalization.check(shape[0]).map_err(with_key)?;
+        normalization.check(shape[0]).map_err(as_config_error)?;
         // Samples that are held out of the training split are in its fingerprint.
-        let evaluated = (experiment.data.validation == 0).then(|| held_out.fingerprint());
-        let fingerprints = DataFingerprints { training: samples.fingerprint(), evaluated };
+        let of_evaluated = (experiment.data.validation == 0).then(|| evaluated.fingerprint());
+        let fingerprints = DataFingerprints { training: samples.fingerprint(), evaluated: of_evaluated };
         let setup = TrainingSetup { train: train.clone(), model: uninitialized.config().clone(), data: fingerprints };
         let mut run = match resume {
             _ if !ranks.is_first() => None,
@@ -85,21 +85,21 @@ impl Trainer {
             state.recurrent_state = state.recurrent_state.part(part.range(state.recurrent_state.streams()));
         }
         if let Some(run) = &mut run {
-            let per_epoch = samples.len().div_ceil(train.batch * train.steps.unwrap_or(1)) as u64;
+            let per_epoch = samples.len().div_ceil(train.samples_per_step()) as u64;
             if let Some(before) = run.replaced_experiment() {
                 check_extension(&before.train, train, &state, per_epoch)?;
             }
             run.write_changes(&experiment)?;
         }
         let metadata = metadata(&experiment, &samples, state.model.config().clone(), &normalization);
-        let batch = (train.batch * train.steps.unwrap_or(1)).max(MIN_EVALUATION_BATCH);
-        let held_out = EvalSet { ranks: ranks.clone(), ..EvalSet::new(Arc::new(held_out), normalization, batch) };
+        let batch = train.samples_per_step().max(MIN_EVALUATION_BATCH);
+        let evaluated = EvalSet { ranks: ranks.clone(), ..EvalSet::new(Arc::new(evaluated), normalization, batch) };
         let data = &experiment.data;
         let selects = data.validation > 0 || data.select_on_test || samples.vocabulary().is_some();
         let samples = Arc::new(samples);
         let ranks = ranks.clone();
         let mut trainer =
-            Self { experiment, samples, held_out, selects, fingerprints, metadata, state, ranks, run, new_parameters };
+            Self { experiment, samples, evaluated, selects, fingerprints, metadata, state, ranks, run, new_parameters };
         trainer.share_model();
         Ok(trainer)
     }

@@ -39,7 +39,7 @@ impl Trainer {
     /// Returns the number of samples of a batch, those of all processes together.
     pub(super) fn batch_len(&self, number: u64) -> usize {
         let train = &self.experiment.train;
-        let batch = train.batch * train.steps.unwrap_or(1);
+        let batch = train.samples_per_step();
         batch.min(self.samples.len() - (number as usize * batch).min(self.samples.len()))
     }
 
