@@ -22,7 +22,8 @@ pub(super) fn open_data(experiment: &Experiment) -> Result<(Dataset, Dataset)> {
     let trained = samples.len().saturating_sub(data.validation);
     let is_too_short = trained < streams && (trained > 0 || data.validation == 0);
     if samples.vocabulary().is_some() && is_too_short {
-        return Err(Error::config("train.batch", format!("{streams} streams of a text of {trained} words")));
+        let what = format!("{streams} streams of a text of {trained} words; expected a word for each");
+        return Err(Error::config("train.batch", what));
     }
     if data.validation == 0 && samples.arrays().is_some() {
         return Err(Error::config("data.validation", "0: arrays have no test split, some of them have to be held out"));

@@ -233,11 +233,21 @@ mod tests {
             r#"{ "unrolled": "0.1.0", "burn": "0.22.1", "target": "x86_64-linux", "threads": 2, "kernels": "own" }"#;
         std::fs::write(dir.path().join(VERSIONS), early).unwrap();
         go_on(&on(Kernels::Native, None), dir.path(), Resume::Exact).unwrap();
-        let kept: Versions = serde_json::from_slice(&std::fs::read(dir.path().join(VERSIONS)).unwrap()).unwrap();
-        assert_eq!((kept.before.len(), kept.before[0].unrolled.as_str()), (1, "0.1.0"));
-        assert_eq!(kept.unrolled, env!("CARGO_PKG_VERSION"));
-        go_on(&on(Kernels::Native, Some("A100")), dir.path(), Resume::Exact).unwrap_err();
+        go_on(&on(Kernels::Native, Some("A100")), dir.path(), Resume::Exact).unwrap();
         go_on(&on(Kernels::Reference, None), dir.path(), Resume::Exact).unwrap_err();
+    }
+
+    #[test]
+    fn another_version_of_the_program_is_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = on(Kernels::Native, None);
+        Versions { unrolled: "0.0.9".into(), ..now.clone() }.write(dir.path()).unwrap();
+        for _ in 0..2 {
+            go_on(&now, dir.path(), Resume::Exact).unwrap();
+        }
+        let kept: Versions = serde_json::from_slice(&std::fs::read(dir.path().join(VERSIONS)).unwrap()).unwrap();
+        assert_eq!(kept.before.iter().map(|before| before.unrolled.as_str()).collect::<Vec<_>>(), ["0.0.9"]);
+        assert_eq!(kept.unrolled, env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

@@ -274,7 +274,7 @@ fn a_batch_too_small_for_all_ranks_is_refused_before_anything_is_written() {
         trainer.err().unwrap().to_string()
     });
     // 332 images are five batches of 64, and one of 12.
-    assert_eq!(messages, ["train.batch: a batch has 12 samples, too few for 13 processes"; 13]);
+    assert_eq!(messages, ["train.batch: a batch has 12 samples; expected one for each of 13 processes"; 13]);
     assert!(!dir.path().join("run").exists());
 }
 

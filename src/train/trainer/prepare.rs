@@ -118,7 +118,7 @@ fn check_ranks(experiment: &Experiment, samples: &Dataset, ranks: &Ranks, backen
     let last = samples.len() % train.batch;
     if train.batch < size || train.steps.is_none() && last > 0 && last < size {
         let smallest = if train.batch < size { train.batch } else { last };
-        let what = format!("a batch has {smallest} samples, too few for {size} processes");
+        let what = format!("a batch has {smallest} samples; expected one for each of {size} processes");
         return Err(Error::config("train.batch", what));
     }
     if train.sync_norm && backend.device != Backend::cpu().device {
