@@ -3,7 +3,7 @@
     python3 reference/claims.py                       prints a table of the arms: means over the seeds with 95 % intervals by t,
                                                       and the figures of every seed; where there are figures of the same
                                                       architecture with initial weights, "untrained", also the differences
-    python3 reference/claims.py compare ARM1 ARM2     prints ARM1 less ARM2: means of the differences of the seeds that both have,
+    python3 reference/claims.py compare ARM1 ARM2     prints ARM1 - ARM2: means of the differences of the seeds that both have,
                                                       with 95 % intervals by t, and the differences
     python3 reference/claims.py record RUNS NAME      adds the run RUNS/NAME and its measurement RUNS/NAME-measured
     python3 reference/claims.py best-rate NAME        prints the rate of the runs NAME-rateR with the highest held-out accuracy
@@ -217,7 +217,7 @@ def print_figures(seeds):
         line(name, values(name))
         if name.endswith(UNTRAINED):
             trained = values(name.removesuffix(UNTRAINED))
-            line("    trained less untrained", [a - b for a, b in zip(trained, values(name))])
+            line("    trained minus untrained", [a - b for a, b in zip(trained, values(name))])
 
 
 def print_table():
