@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Claim 12 of docs/CLAIMS.md: the small language model on the Penn Treebank with the blocks of Section 5.2. An epoch takes four to eight
-# minutes on two cores, so that all arms take a day; `python3 reference/claims.py` prints the figures.
+# minutes on two cores, all arms four to eight hours; `python3 reference/claims.py` prints the figures.
 #
 #     EPOCHS   by default 8, with which one coupled block reaches a validation perplexity of 129
 #     WORDS    words of the training text, the first ones, by default 0: all
